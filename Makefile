@@ -1,0 +1,75 @@
+# A front for people: installs what is missing, calls CMake's presets. `make` alone explains itself.
+PRESET ?= release
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+RANKS ?= 2
+BUILD = build/$(PRESET)
+MPIRUN = tools/mpirun.sh
+OUT ?= out
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build demo smoke test check check-format check-tidy check-layers check-asan check-long coverage format clean
+
+help:
+	@echo 'viswords: learn visual words for frozen vision-language models'
+	@echo
+	@echo '  make demo     install what is missing, build, run jobs/studies/demo.yaml on $(RANKS) ranks (minutes)'
+	@echo '  make smoke    the same with jobs/studies/smoke.yaml (seconds)'
+	@echo '  make build    build/release/viswords'
+	@echo '  make test     build and run all tests'
+	@echo '  make check    format, clang-tidy, who includes whom, tests under the address and undefined-behaviour sanitizers'
+	@echo '  make check-long  the tests three times over under the sanitizers'
+	@echo '  make coverage    line coverage of the C code by the tests (gcov)'
+	@echo '  make format   clang-format on every C and CUDA file'
+	@echo '  make clean    remove build/ (never out/)'
+	@echo
+	@echo '  PRESET=debug|asan|ci ...  another preset of CMakePresets.json      JOBS=n  parallel compilations'
+	@echo '  RANKS=n  MPI ranks of demo and smoke      VISWORDS_DEPS=skip  install nothing (docs/install.md)'
+
+deps:
+	@tools/install-deps.sh build
+
+build: deps
+	@tools/build.sh $(PRESET) $(JOBS)
+
+demo smoke: build
+	@tools/study.sh $(BUILD)/viswords jobs/studies/$@.yaml $(OUT)/$@ $(RANKS)
+
+test: build
+	@tools/test.sh $(PRESET) $(JOBS)
+
+check: check-format check-layers check-tidy check-asan
+	@echo 'make check: format, layers, clang-tidy and sanitizers are clean'
+
+check-format:
+	@tools/install-deps.sh build check
+	@tools/format.sh --check
+
+check-layers:
+	@bash tests/layering/test_includes.sh .
+
+# clang-tidy reads the sanitizers' build: what it checks is what is compiled there.
+check-tidy: deps
+	@tools/install-deps.sh check
+	@tools/build.sh ci-asan $(JOBS)
+	@tools/tidy.sh build/ci-asan $(JOBS)
+
+check-asan: deps
+	@tools/build.sh ci-asan $(JOBS)
+	@tools/test.sh ci-asan $(JOBS)
+
+check-long: deps
+	@tools/build.sh ci-asan $(JOBS)
+	@tools/test.sh ci-asan $(JOBS) --repeat until-fail:3 --schedule-random
+
+coverage: deps
+	@tools/build.sh coverage $(JOBS)
+	@find build/coverage -name '*.gcda' -delete
+	@tools/test.sh coverage $(JOBS)
+	@tools/coverage.sh build/coverage
+
+format:
+	@tools/install-deps.sh check
+	@tools/format.sh
+
+clean:
+	rm -rf build

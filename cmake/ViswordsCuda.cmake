@@ -1,0 +1,33 @@
+# The cuda backend, where a toolkit is found: the target vw_cuda. Without one the build goes on and says so.
+# Architectures: code for 8.x and 9.0 devices, and PTX that the driver compiles for newer ones.
+find_package(CUDAToolkit 12.4 QUIET)
+if(NOT CUDAToolkit_FOUND)
+  message(STATUS "CUDA: no toolkit >= 12.4 found, building without the cuda backend "
+                 "(-DCUDAToolkit_ROOT=DIR names one, -DVISWORDS_CUDA=OFF silences this line)")
+  return()
+endif()
+if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  set(CMAKE_CUDA_COMPILER ${CUDAToolkit_NVCC_EXECUTABLE})
+endif()
+include(CheckLanguage)
+check_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER)
+  message(STATUS "CUDA: toolkit ${CUDAToolkit_VERSION} is there, but nvcc does not work with this host compiler "
+                 "(is g++ installed?): building without the cuda backend")
+  return()
+endif()
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 90-virtual)
+endif()
+enable_language(CUDA)
+
+file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.cu)
+add_library(vw_cuda STATIC ${cuda_sources})
+target_include_directories(vw_cuda PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src)
+target_compile_features(vw_cuda PRIVATE cuda_std_17)
+target_compile_options(vw_cuda PRIVATE -Xcompiler=-Wall,-Wextra)
+if(VISWORDS_WERROR)
+  target_compile_options(vw_cuda PRIVATE -Werror=all-warnings -Xcompiler=-Werror)
+endif()
+target_link_libraries(vw_cuda PUBLIC vw_core CUDA::cudart CUDA::cublasLt)
+message(STATUS "CUDA: toolkit ${CUDAToolkit_VERSION}, architectures ${CMAKE_CUDA_ARCHITECTURES}")

@@ -1,0 +1,156 @@
+#include "io/block_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "io/durable.h"
+
+enum { ID_BYTES = 128, OWN_KEYS = 3, SLOTS = 2 };
+static const char *const slot_name[SLOTS] = {"checkpoint.a", "checkpoint.b"};
+
+static vw_status path_of(char path[VW_PATH_BYTES], const char *dir, const char *id, const char *ending) {
+  static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  const size_t n = strlen(id);
+  VW_CHECK(n > 0 && n <= ID_BYTES && strspn(id, allowed) == n && id[0] != '.', VW_ERR_ARG,
+           "block id \"%.140s\": expected 1 to %d letters, digits, '-', '_' or '.'", id, ID_BYTES);
+  VW_TRY(vw_path_format(path, "%s/blocks/%s.%s", dir, id, ending));
+  return VW_OK;
+}
+
+vw_status vw_block_folder_open(const char *dir) {
+  char path[VW_PATH_BYTES], file[VW_PATH_BYTES];
+  const struct dirent *entry;
+  VW_TRY(vw_path_format(path, "%s/blocks", dir));
+  VW_TRY(vw_folder_make(path));
+  DIR *d = opendir(path);
+  VW_CHECK(d, VW_ERR_IO, "%s: cannot open the folder: %s", path, strerror(errno));
+  while ((entry = readdir(d))) {
+    const size_t n = strlen(entry->d_name);
+    const bool is_deleted = n > 8 && strcmp(entry->d_name + n - 8, ".deleted") == 0;
+    if (!is_deleted && !strstr(entry->d_name, ".partial-")) continue;
+    if (vw_path_format(file, "%s/%s", path, entry->d_name) == VW_OK) (void)unlink(file);
+  }
+  (void)closedir(d);
+  return VW_OK;
+}
+
+/* Puts our keys before the caller's. */
+static vw_status write_file(const char *path, const char *kind, const char *id, int64_t sequence,
+                            const vw_safetensors_entry *entries, int64_t n, const vw_keyvalue *metadata, int64_t m) {
+  char number[24];
+  vw_keyvalue *all = malloc((size_t)(m + OWN_KEYS) * sizeof *all);
+  VW_CHECK(all, VW_ERR_MEMORY, "%s: out of memory", path);
+  (void)snprintf(number, sizeof number, "%" PRId64, sequence);
+  all[0] = (vw_keyvalue){"kind", kind}, all[1] = (vw_keyvalue){"block", id};
+  all[2] = (vw_keyvalue){"sequence", number};
+  if (m) memcpy(all + OWN_KEYS, metadata, (size_t)m * sizeof *all);
+  const vw_status st = vw_safetensors_write(path, entries, n, all, m + OWN_KEYS);
+  free(all);
+  if (st != VW_OK) return vw_fail(st, __FILE__, __LINE__, "write block %s", id);
+  return VW_OK;
+}
+
+static bool has_value(const vw_safetensors *file, const char *key, const char *value) {
+  const char *found = vw_safetensors_metadata(file, key);
+  return found && strcmp(found, value) == 0;
+}
+
+static vw_status open_file(const char *path, const char *kind, const char *id, vw_safetensors **file) {
+  vw_status st = VW_OK;
+  *file = NULL;
+  VW_GOTO(vw_safetensors_open(file, path));
+  VW_GOTO(vw_safetensors_verify(*file));
+  if (!has_value(*file, "kind", kind) || !has_value(*file, "block", id))
+    VW_GOTO(VW_RAISE(VW_ERR_INPUT, "%s: not the %s of block %s; delete it and run again", path, kind, id));
+cleanup:
+  if (st != VW_OK) vw_safetensors_close(*file), *file = NULL;
+  return st;
+}
+
+vw_status vw_block_file_write(const char *dir, const char *id, const vw_safetensors_entry *entries, int64_t n,
+                              const vw_keyvalue *metadata, int64_t m) {
+  char path[VW_PATH_BYTES];
+  VW_TRY(path_of(path, dir, id, "safetensors"));
+  VW_TRY(write_file(path, "block", id, 0, entries, n, metadata, m));
+  VW_TRY(vw_checkpoint_remove(dir, id));
+  return VW_OK;
+}
+
+vw_status vw_block_file_open(const char *dir, const char *id, vw_safetensors **file) {
+  char path[VW_PATH_BYTES];
+  *file = NULL;
+  VW_TRY(path_of(path, dir, id, "safetensors"));
+  const vw_status st = open_file(path, "block", id, file);
+  if (st != VW_ERR_INPUT) return st;
+  char reason[512]; /* the reader names file and fault; what to do with a block it cannot know */
+  (void)snprintf(reason, sizeof reason, "%s", vw_error_message());
+  if (strstr(reason, "delete it and run again")) return st;
+  return VW_RAISE(st, "%s (a block's results: delete it and run again)", reason);
+}
+
+bool vw_block_file_exists(const char *dir, const char *id) {
+  char path[VW_PATH_BYTES];
+  vw_safetensors *file = NULL;
+  if (path_of(path, dir, id, "safetensors") != VW_OK || !vw_file_exists(path)) return false;
+  const vw_status st = open_file(path, "block", id, &file);
+  if (st != VW_OK) vw_log(VW_LOG_WARN, "block=%s will be made again: %s", id, vw_error_message());
+  vw_safetensors_close(file);
+  return st == VW_OK;
+}
+
+/* The checkpoint in one slot, verified; *file NULL: none, or damaged. */
+static vw_status open_slot(const char *dir, const char *id, int slot, vw_safetensors **file, int64_t *sequence) {
+  char path[VW_PATH_BYTES];
+  *file = NULL, *sequence = -1;
+  VW_TRY(path_of(path, dir, id, slot_name[slot]));
+  if (!vw_file_exists(path)) return VW_OK;
+  if (open_file(path, "checkpoint", id, file) != VW_OK) {
+    vw_log(VW_LOG_WARN, "block=%s a checkpoint is passed over: %s", id, vw_error_message());
+    return VW_OK;
+  }
+  const char *text = vw_safetensors_metadata(*file, "sequence");
+  *sequence = text ? strtoll(text, NULL, 10) : -1;
+  return VW_OK;
+}
+
+vw_status vw_checkpoint_write(const char *dir, const char *id, int64_t sequence, const vw_safetensors_entry *entries,
+                              int64_t n, const vw_keyvalue *metadata, int64_t m) {
+  char path[VW_PATH_BYTES];
+  int64_t found[SLOTS];
+  VW_CHECK(sequence >= 0, VW_ERR_ARG, "block %s: checkpoint number %" PRId64 " is negative", id, sequence);
+  for (int i = 0; i < SLOTS; i++) {
+    vw_safetensors *file = NULL;
+    VW_TRY(open_slot(dir, id, i, &file, &found[i]));
+    vw_safetensors_close(file);
+  }
+  VW_TRY(path_of(path, dir, id, slot_name[found[0] <= found[1] ? 0 : 1]));
+  VW_TRY(write_file(path, "checkpoint", id, sequence, entries, n, metadata, m));
+  return VW_OK;
+}
+
+vw_status vw_checkpoint_open(const char *dir, const char *id, vw_safetensors **file, int64_t *sequence) {
+  vw_safetensors *a = NULL, *b = NULL;
+  int64_t of_a, of_b;
+  *file = NULL, *sequence = -1;
+  VW_TRY(open_slot(dir, id, 0, &a, &of_a));
+  const vw_status st = open_slot(dir, id, 1, &b, &of_b);
+  const bool is_a = of_a > of_b;
+  *file = is_a ? a : b, *sequence = is_a ? of_a : of_b;
+  vw_safetensors_close(is_a ? b : a);
+  return st;
+}
+
+vw_status vw_checkpoint_remove(const char *dir, const char *id) {
+  char path[VW_PATH_BYTES];
+  for (int i = 0; i < SLOTS; i++) {
+    VW_TRY(path_of(path, dir, id, slot_name[i]));
+    VW_TRY(vw_file_remove(path));
+  }
+  return VW_OK;
+}

@@ -1,0 +1,334 @@
+#include "io/hub_clip.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/durable.h"
+#include "io/json.h"
+
+static const int64_t MOST = 1 << 24; /* of any size in a configuration */
+
+/* ---- config.json ---- */
+
+/* The object that counts: an old file's <name>_dict, completed by the defaults, overrides all of <name>. */
+static const json_t *tower_of(const json_t *config, const char *name, const char **used, const char *name_dict) {
+  const json_t *over = json_object_get(config, name_dict);
+  *used = json_is_object(over) ? name_dict : name;
+  return json_is_object(over) ? over : json_object_get(config, name);
+}
+
+static vw_status read_activation(const char *path, const char *where, const json_t *tower, char out[16]) {
+  const char *name;
+  VW_TRY(vw_json_text(path, where, tower, "hidden_act", "quick_gelu", &name));
+  VW_CHECK(strcmp(name, "quick_gelu") == 0 || strcmp(name, "gelu") == 0, VW_ERR_UNSUPPORTED,
+           "%s: %shidden_act is '%s', expected quick_gelu or gelu", path, where, name);
+  (void)snprintf(out, 16, "%s", name);
+  return VW_OK;
+}
+
+static vw_status check_heads(const char *path, const char *where, int64_t width, int64_t heads, double eps) {
+  VW_CHECK(width % heads == 0, VW_ERR_INPUT, "%s: %shidden_size %" PRId64 " is not a multiple of the %" PRId64 " heads",
+           path, where, width, heads);
+  VW_CHECK(eps > 0 && eps < 1, VW_ERR_INPUT, "%s: %slayer_norm_eps is %g, expected a small positive number", path,
+           where, eps);
+  return VW_OK;
+}
+
+static vw_status read_text(const char *path, const json_t *config, vw_hub_text *t) {
+  const char *name;
+  char where[40];
+  const json_t *c = tower_of(config, "text_config", &name, "text_config_dict");
+  (void)snprintf(where, sizeof where, "%s.", name);
+  VW_TRY(vw_json_int(path, where, c, "vocab_size", 1, MOST, 49408, &t->vocab));
+  VW_TRY(vw_json_int(path, where, c, "hidden_size", 1, MOST, 512, &t->width));
+  VW_TRY(vw_json_int(path, where, c, "intermediate_size", 1, MOST, 2048, &t->mlp));
+  VW_TRY(vw_json_int(path, where, c, "num_hidden_layers", 1, 1000, 12, &t->layers));
+  VW_TRY(vw_json_int(path, where, c, "num_attention_heads", 1, MOST, 8, &t->heads));
+  VW_TRY(vw_json_int(path, where, c, "max_position_embeddings", 1, MOST, 77, &t->positions));
+  VW_TRY(vw_json_int(path, where, c, "eos_token_id", 0, MOST, 49407, &t->eos_token_id));
+  VW_TRY(vw_json_double(path, where, c, "layer_norm_eps", 1e-5, &t->eps));
+  VW_TRY(read_activation(path, where, c, t->activation));
+  VW_TRY(check_heads(path, where, t->width, t->heads, t->eps));
+  return VW_OK;
+}
+
+static vw_status read_vision(const char *path, const json_t *config, vw_hub_vision *v) {
+  const char *name;
+  char where[40];
+  int64_t channels;
+  const json_t *c = tower_of(config, "vision_config", &name, "vision_config_dict");
+  (void)snprintf(where, sizeof where, "%s.", name);
+  VW_TRY(vw_json_int(path, where, c, "hidden_size", 1, MOST, 768, &v->width));
+  VW_TRY(vw_json_int(path, where, c, "intermediate_size", 1, MOST, 3072, &v->mlp));
+  VW_TRY(vw_json_int(path, where, c, "num_hidden_layers", 1, 1000, 12, &v->layers));
+  VW_TRY(vw_json_int(path, where, c, "num_attention_heads", 1, MOST, 12, &v->heads));
+  VW_TRY(vw_json_int(path, where, c, "image_size", 1, 1 << 14, 224, &v->image_size));
+  VW_TRY(vw_json_int(path, where, c, "patch_size", 1, v->image_size, 32, &v->patch));
+  VW_TRY(vw_json_int(path, where, c, "num_channels", 3, 3, 3, &channels));
+  VW_TRY(vw_json_double(path, where, c, "layer_norm_eps", 1e-5, &v->eps));
+  VW_TRY(read_activation(path, where, c, v->activation));
+  VW_TRY(check_heads(path, where, v->width, v->heads, v->eps));
+  return VW_OK;
+}
+
+static vw_status read_config(vw_hub_clip *h) {
+  vw_status st = VW_OK;
+  char path[VW_PATH_BYTES];
+  json_t *config = NULL;
+  const char *type;
+  VW_GOTO(vw_path_format(path, "%s/config.json", h->folder));
+  VW_GOTO(vw_json_read(path, &config));
+  VW_GOTO(vw_json_text(path, "", config, "model_type", "clip", &type));
+  if (strcmp(type, "clip") != 0)
+    VW_GOTO(VW_RAISE(VW_ERR_UNSUPPORTED, "%s: model_type is '%s', expected 'clip' (both towers, as CLIPModel saves)",
+                     path, type));
+  VW_GOTO(vw_json_int(path, "", config, "projection_dim", 1, MOST, 512, &h->projection_dim));
+  VW_GOTO(read_text(path, config, &h->text));
+  VW_GOTO(read_vision(path, config, &h->vision));
+cleanup:
+  json_decref(config);
+  return st;
+}
+
+/* ---- preprocessor_config.json ---- */
+
+static vw_status expect_true(const char *path, const json_t *config, const char *key) {
+  const json_t *v = json_object_get(config, key);
+  VW_CHECK(!v || json_is_true(v) || json_is_null(v), VW_ERR_UNSUPPORTED,
+           "%s: %s is off; CLIP's preprocessing has it on", path, key);
+  return VW_OK;
+}
+
+/* A size is a number or {"shortest_edge": n} or {"height": n, "width": n}. */
+static vw_status read_size(const char *path, const json_t *config, const char *key, const char *edge, int64_t *out) {
+  const json_t *v = json_object_get(config, key);
+  char where[40];
+  int64_t width;
+  if (!json_is_object(v)) {
+    VW_TRY(vw_json_int(path, "", config, key, 1, 1 << 14, 224, out));
+    return VW_OK;
+  }
+  (void)snprintf(where, sizeof where, "%s.", key);
+  VW_CHECK(json_object_get(v, edge), VW_ERR_UNSUPPORTED, "%s: %s has no '%s'", path, key, edge);
+  VW_TRY(vw_json_int(path, where, v, edge, 1, 1 << 14, 224, out));
+  VW_TRY(vw_json_int(path, where, v, "width", 1, 1 << 14, *out, &width));
+  VW_CHECK(width == *out, VW_ERR_UNSUPPORTED, "%s: %s is not a square", path, key);
+  return VW_OK;
+}
+
+static vw_status read_three(const char *path, const json_t *config, const char *key, bool positive, double out[3]) {
+  const json_t *v = json_object_get(config, key);
+  if (!v || json_is_null(v)) return VW_OK;
+  VW_CHECK(json_array_size(v) == 3, VW_ERR_INPUT, "%s: %s: expected three numbers", path, key);
+  for (size_t i = 0; i < 3; i++) {
+    const json_t *x = json_array_get(v, i);
+    out[i] = json_number_value(x);
+    VW_CHECK(json_is_number(x) && isfinite(out[i]) && (!positive || out[i] > 0), VW_ERR_INPUT,
+             "%s: %s[%zu]: expected a %snumber", path, key, i, positive ? "positive " : "");
+  }
+  return VW_OK;
+}
+
+static vw_status read_preprocess(const char *path, const json_t *config, int64_t image_size, vw_preprocess *p) {
+  static const char *const steps[] = {"do_resize", "do_center_crop", "do_rescale", "do_normalize"};
+  int64_t resample;
+  *p = vw_preprocess_clip(224);
+  for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) VW_TRY(expect_true(path, config, steps[i]));
+  VW_TRY(read_size(path, config, "size", "shortest_edge", &p->size));
+  VW_TRY(read_size(path, config, "crop_size", "height", &p->crop));
+  VW_TRY(vw_json_int(path, "", config, "resample", 0, 5, 3, &resample));
+  VW_CHECK(resample == 3, VW_ERR_UNSUPPORTED, "%s: resample is %" PRId64 ", expected 3 (bicubic)", path, resample);
+  VW_TRY(vw_json_double(path, "", config, "rescale_factor", p->rescale, &p->rescale));
+  VW_TRY(read_three(path, config, "image_mean", false, p->mean));
+  VW_TRY(read_three(path, config, "image_std", true, p->std));
+  VW_CHECK(p->crop <= p->size, VW_ERR_UNSUPPORTED, "%s: crop_size %" PRId64 " is larger than size %" PRId64, path,
+           p->crop, p->size);
+  VW_CHECK(p->crop == image_size, VW_ERR_INPUT,
+           "%s: crop_size is %" PRId64 ", but vision_config.image_size of config.json is %" PRId64, path, p->crop,
+           image_size);
+  return VW_OK;
+}
+
+static vw_status read_preprocessor(vw_hub_clip *h) {
+  char path[VW_PATH_BYTES];
+  json_t *config;
+  VW_TRY(vw_path_format(path, "%s/preprocessor_config.json", h->folder));
+  VW_TRY(vw_json_read_optional(path, &config));
+  const vw_status st = read_preprocess(path, config, h->vision.image_size, &h->preprocess);
+  json_decref(config);
+  return st;
+}
+
+/* ---- weights ---- */
+
+static vw_status add_file(vw_hub_clip *h, const char *path) {
+  VW_CHECK(h->n_files < VW_HUB_CLIP_SHARDS, VW_ERR_UNSUPPORTED, "%s: the weights are in more than %d files", h->folder,
+           VW_HUB_CLIP_SHARDS);
+  VW_TRY(vw_safetensors_open(&h->files[h->n_files], path));
+  h->n_files++;
+  return VW_OK;
+}
+
+/* The index names the file of every tensor; each file is opened once, in the order in which they are first named. */
+static vw_status open_shards(vw_hub_clip *h, const char *path) {
+  vw_status st = VW_OK;
+  json_t *index, *value;
+  const char *tensor;
+  VW_TRY(vw_json_read(path, &index));
+  json_t *map = json_object_get(index, "weight_map");
+  if (!json_is_object(map)) VW_GOTO(VW_RAISE(VW_ERR_INPUT, "%s: weight_map: expected an object", path));
+  json_object_foreach(map, tensor, value) {
+    char shard[VW_PATH_BYTES];
+    const char *name = json_string_value(value);
+    bool there = false;
+    if (!name || strchr(name, '/'))
+      VW_GOTO(VW_RAISE(VW_ERR_INPUT, "%s: weight_map.%s: expected the name of a file beside it", path, tensor));
+    VW_GOTO(vw_path_format(shard, "%s/%s", h->folder, name));
+    for (int64_t i = 0; i < h->n_files; i++) there |= strcmp(vw_safetensors_path(h->files[i]), shard) == 0;
+    if (!there) VW_GOTO(add_file(h, shard));
+  }
+cleanup:
+  json_decref(index);
+  return st;
+}
+
+static vw_status open_weights(vw_hub_clip *h) {
+  char path[VW_PATH_BYTES];
+  VW_TRY(vw_path_format(path, "%s/model.safetensors", h->folder));
+  if (vw_file_exists(path)) {
+    VW_TRY(add_file(h, path));
+    return VW_OK;
+  }
+  VW_TRY(vw_path_format(path, "%s/model.safetensors.index.json", h->folder));
+  if (vw_file_exists(path)) {
+    VW_TRY(open_shards(h, path));
+    return VW_OK;
+  }
+  VW_TRY(vw_path_format(path, "%s/pytorch_model.bin", h->folder));
+  VW_CHECK(!vw_file_exists(path), VW_ERR_UNSUPPORTED,
+           "%s: a Python pickle can run code, so it is not read; convert it once: python -c \"from transformers import "
+           "CLIPModel; CLIPModel.from_pretrained('%s').save_pretrained('%s')\"",
+           path, h->folder, h->folder);
+  return VW_RAISE(VW_ERR_INPUT, "%s: has no model.safetensors; download it from the hub beside config.json", h->folder);
+}
+
+vw_status vw_hub_clip_tensor(const vw_hub_clip *h, const char *name, vw_tensor *out) {
+  for (int64_t i = 0; i < h->n_files; i++)
+    if (vw_safetensors_has(h->files[i], name)) {
+      VW_TRY(vw_safetensors_find(h->files[i], name, out));
+      return VW_OK;
+    }
+  return VW_RAISE(VW_ERR_INPUT,
+                  "%s: has no tensor %s (weights in %" PRId64 " file%s): is this a CLIP model with both "
+                  "towers, and does config.json belong to it?",
+                  h->n_files == 1 ? vw_safetensors_path(h->files[0]) : h->folder, name, h->n_files,
+                  h->n_files == 1 ? "" : "s");
+}
+
+static vw_status expect(const vw_hub_clip *h, const char *name, vw_tensor shape) {
+  vw_tensor t;
+  VW_TRY(vw_hub_clip_tensor(h, name, &t));
+  VW_CHECK(vw_same_shape(&t, &shape), VW_ERR_INPUT, "%s: tensor %s is %s, by config.json it would be %s", h->folder,
+           name, vw_shape_text(&t), vw_shape_text(&shape));
+  VW_CHECK(t.dtype == VW_F32 || t.dtype == VW_F16 || t.dtype == VW_BF16 || t.dtype == VW_F64, VW_ERR_UNSUPPORTED,
+           "%s: tensor %s is of type %s, expected f16, bf16, f32 or f64", h->folder, name, vw_dtype_name(t.dtype));
+  return VW_OK;
+}
+
+/* The layer's widest tensor; and the layer after the last must not be there. */
+static vw_status expect_layers(const vw_hub_clip *h, const char *tower, int64_t layers, int64_t width, int64_t mlp) {
+  char name[100];
+  for (int64_t i = 0; i<layers; i += layers> 1 ? layers - 1 : 1) {
+    (void)snprintf(name, sizeof name, "%s.encoder.layers.%" PRId64 ".mlp.fc1.weight", tower, i);
+    VW_TRY(expect(h, name, vw_shape(VW_F32, mlp, width)));
+  }
+  (void)snprintf(name, sizeof name, "%s.encoder.layers.%" PRId64 ".mlp.fc1.weight", tower, layers);
+  for (int64_t i = 0; i < h->n_files; i++)
+    VW_CHECK(!vw_safetensors_has(h->files[i], name), VW_ERR_INPUT,
+             "%s: the weights have %s, but config.json says %" PRId64 " layers", h->folder, name, layers);
+  return VW_OK;
+}
+
+static vw_status check_weights(vw_hub_clip *h) {
+  const vw_hub_text *t = &h->text;
+  const vw_hub_vision *v = &h->vision;
+  const int64_t side = v->image_size / v->patch, one = 1, three = 3;
+  vw_tensor scale;
+  VW_TRY(expect(h, "text_model.embeddings.token_embedding.weight", vw_shape(VW_F32, t->vocab, t->width)));
+  VW_TRY(expect(h, "text_model.embeddings.position_embedding.weight", vw_shape(VW_F32, t->positions, t->width)));
+  VW_TRY(expect(h, "text_projection.weight", vw_shape(VW_F32, h->projection_dim, t->width)));
+  VW_TRY(expect_layers(h, "text_model", t->layers, t->width, t->mlp));
+  VW_TRY(expect(h, "vision_model.embeddings.patch_embedding.weight",
+                vw_shape(VW_F32, v->width, three, v->patch, v->patch)));
+  VW_TRY(expect(h, "vision_model.embeddings.position_embedding.weight", vw_shape(VW_F32, side * side + one, v->width)));
+  VW_TRY(expect(h, "visual_projection.weight", vw_shape(VW_F32, h->projection_dim, v->width)));
+  VW_TRY(expect_layers(h, "vision_model", v->layers, v->width, v->mlp));
+  VW_TRY(vw_hub_clip_tensor(h, "logit_scale", &scale));
+  VW_CHECK(vw_count(&scale) == 1, VW_ERR_INPUT, "%s: logit_scale is %s, expected one number", h->folder,
+           vw_shape_text(&scale));
+  VW_TRY(vw_convert(&h->logit_scale, VW_F64, scale.data, scale.dtype, 1));
+  return VW_OK;
+}
+
+vw_status vw_hub_clip_open(vw_hub_clip *h, const char *folder) {
+  vw_status st = VW_OK;
+  *h = (vw_hub_clip){.folder = strdup(folder)};
+  VW_CHECK(h->folder, VW_ERR_MEMORY, "%s: out of memory", folder);
+  if (access(folder, F_OK) != 0)
+    VW_GOTO(
+        VW_RAISE(VW_ERR_INPUT, "%s: no such model directory; the README says where to put files from the hub", folder));
+  VW_GOTO(read_config(h));
+  VW_GOTO(read_preprocessor(h));
+  VW_GOTO(open_weights(h));
+  VW_GOTO(check_weights(h));
+cleanup:
+  if (st != VW_OK) vw_hub_clip_close(h);
+  return st;
+}
+
+void vw_hub_clip_close(vw_hub_clip *h) {
+  for (int64_t i = 0; i < h->n_files; i++) vw_safetensors_close(h->files[i]);
+  free(h->folder);
+  *h = (vw_hub_clip){0};
+}
+
+/* ---- identity ---- */
+
+static vw_status add_small_file(vw_hasher *hasher, const char *folder, const char *name) {
+  char path[VW_PATH_BYTES], *data;
+  int64_t bytes;
+  VW_TRY(vw_path_format(path, "%s/%s", folder, name));
+  if (!vw_file_exists(path)) return VW_OK;
+  VW_TRY(vw_file_read(path, &data, &bytes));
+  vw_hasher_field(hasher, name);
+  vw_hasher_int(hasher, bytes);
+  vw_hasher_add(hasher, data, (size_t)bytes);
+  free(data);
+  return VW_OK;
+}
+
+vw_status vw_hub_clip_hash(const vw_hub_clip *h, vw_hash *out) {
+  static const char *const names[] = {
+      "config.json",           "preprocessor_config.json", "vocab.json",       "merges.txt", "tokenizer.json",
+      "tokenizer_config.json", "special_tokens_map.json",  "trained_words.txt"};
+  vw_status st = VW_OK;
+  vw_hasher *hasher = vw_hasher_create();
+  VW_CHECK(hasher, VW_ERR_MEMORY, "%s: out of memory", h->folder);
+  vw_hasher_field(hasher, "viswords-hub-clip-1");
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) VW_GOTO(add_small_file(hasher, h->folder, names[i]));
+  for (int64_t i = 0; i < h->n_files; i++) {
+    size_t bytes;
+    const void *data = vw_safetensors_bytes(h->files[i], &bytes);
+    vw_hasher_field(hasher, "weights");
+    vw_hasher_int(hasher, (int64_t)bytes);
+    vw_hasher_add(hasher, data, bytes);
+  }
+  *out = vw_hasher_done(hasher);
+cleanup:
+  vw_hasher_destroy(hasher);
+  return st;
+}

@@ -1,0 +1,52 @@
+/* A CLIP model directory as the Hugging Face hub has it: config.json, model.safetensors (or its shards with
+ * model.safetensors.index.json), preprocessor_config.json; the tokenizer's files are read by io/tokenizer.h.
+ *
+ * Configurations are sparse: a key that is not there has the default of transformers' CLIPConfig classes. */
+#ifndef VW_IO_HUB_CLIP_H
+#define VW_IO_HUB_CLIP_H
+
+#include "core/hash.h"
+#include "io/preprocess.h"
+#include "io/safetensors.h"
+
+enum { VW_HUB_CLIP_SHARDS = 64 };
+
+typedef struct vw_hub_text {
+  int64_t vocab, width, mlp, layers, heads, positions;
+  int64_t eos_token_id; /* 2 (old files): the pooled position is that of the largest id, else the first of this id */
+  double eps;
+  char activation[16]; /* "quick_gelu" or "gelu" */
+} vw_hub_text;
+
+typedef struct vw_hub_vision {
+  int64_t width, mlp, layers, heads, image_size, patch;
+  double eps;
+  char activation[16];
+} vw_hub_vision;
+
+typedef struct vw_hub_clip {
+  vw_hub_text text;
+  vw_hub_vision vision;
+  int64_t projection_dim;
+  double logit_scale; /* the logarithm, as stored: cosines are multiplied by exp of it */
+  vw_preprocess preprocess;
+  char *folder;                              /* owned */
+  int64_t n_files;                           /* of the weights: 1, or the number of shards */
+  vw_safetensors *files[VW_HUB_CLIP_SHARDS]; /* owned */
+} vw_hub_clip;
+
+/* Opens a directory and checks the configuration against the weights (the shapes of the embeddings, projections and
+ * first and last layers). On success the caller closes it; on failure nothing is owned.
+ * Errors: VW_ERR_IO, VW_ERR_INPUT, VW_ERR_UNSUPPORTED: one line with file and key or tensor. */
+vw_status vw_hub_clip_open(vw_hub_clip *h, const char *folder);
+void vw_hub_clip_close(vw_hub_clip *h); /* also of a zeroed struct */
+
+/* A weight by its name in the hub's files ("text_model.final_layer_norm.weight"): a view that lives until close.
+ * Errors: VW_ERR_INPUT naming directory and tensor. */
+vw_status vw_hub_clip_tensor(const vw_hub_clip *h, const char *name, vw_tensor *out);
+
+/* XXH3-128 of all that a result depends on: names and bytes of the weights, config.json, preprocessor_config.json, the
+ * tokenizer's files and trained_words.txt. Reads every weight once. */
+vw_status vw_hub_clip_hash(const vw_hub_clip *h, vw_hash *out);
+
+#endif

@@ -1,0 +1,31 @@
+/* Pictures: JPEG and PNG to 8-bit RGB, and PNG out. Told apart by content, not by name. */
+#ifndef VW_IO_IMAGE_H
+#define VW_IO_IMAGE_H
+
+#include <stdint.h>
+
+#include "core/status.h"
+
+enum { VW_MAX_PIXELS = 100 * 1000 * 1000 };
+
+typedef struct vw_image {
+  int64_t height, width;
+  uint8_t *rgb; /* [height, width, 3], owned: vw_image_free */
+} vw_image;
+
+/* Reads a picture as Pillow's convert("RGB") gives it: grey is repeated, palettes are looked up, alpha is dropped
+ * without compositing, of 16 bits the high 8 count, CMYK is converted naively; no colour profile, no EXIF rotation.
+ * Errors: VW_ERR_IO; VW_ERR_INPUT with the path (not a picture, damaged, cut off, more than VW_MAX_PIXELS). On failure
+ * nothing is owned. */
+vw_status vw_image_read(const char *path, vw_image *out);
+
+/* The same from a file's bytes; `path` is for messages. */
+vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, vw_image *out);
+
+void vw_image_free(vw_image *image);
+
+/* Writes rgb [height, width, 3] as a PNG file, durably. The same pixels give the same bytes (of one libpng and zlib).
+ */
+vw_status vw_png_write(const char *path, int64_t height, int64_t width, const uint8_t *rgb);
+
+#endif

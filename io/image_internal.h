@@ -1,0 +1,13 @@
+/* The decoders behind io/image.h. */
+#ifndef VW_IO_IMAGE_INTERNAL_H
+#define VW_IO_IMAGE_INTERNAL_H
+
+#include "io/image.h"
+
+vw_status vw_jpeg_decode(const char *path, const uint8_t *data, int64_t bytes, vw_image *out);
+vw_status vw_png_decode(const char *path, const uint8_t *data, int64_t bytes, vw_image *out);
+
+/* Checks the size and allocates out->rgb. */
+vw_status vw_image_allocate(const char *path, int64_t height, int64_t width, vw_image *out);
+
+#endif

@@ -1,0 +1,79 @@
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <jerror.h>
+#include <jpeglib.h>
+
+#include "io/image_internal.h"
+
+/* libjpeg reports errors by a call that must not return: it jumps back to decode_inside. */
+typedef struct decoder {
+  struct jpeg_decompress_struct jpeg;
+  struct jpeg_error_mgr errors;
+  jmp_buf back;
+  char message[JMSG_LENGTH_MAX];
+  JSAMPLE *row; /* of CMYK */
+} decoder;
+
+static void on_error(j_common_ptr jpeg) {
+  decoder *d = jpeg->client_data;
+  jpeg->err->format_message(jpeg, d->message);
+  longjmp(d->back, 1);
+}
+
+/* Warnings go unheard but for the end of the data: the rest of the picture would be grey. */
+static void on_message(j_common_ptr jpeg, int level) {
+  if (level < 0 && jpeg->err->msg_code == JWRN_JPEG_EOF) on_error(jpeg);
+}
+
+/* a * b / 255, rounded */
+static int scale(int a, int b) {
+  const int t = a * b + 128;
+  return (t + (t >> 8)) >> 8;
+}
+
+/* Adobe's files store inks inverted: 255 is no ink. */
+static void rgb_of_cmyk(const JSAMPLE *cmyk, int64_t width, bool inverted, uint8_t *rgb) {
+  for (int64_t x = 0; x < width; x++, cmyk += 4, rgb += 3) {
+    const int white = inverted ? cmyk[3] : 255 - cmyk[3];
+    for (int c = 0; c < 3; c++) rgb[c] = (uint8_t)(white - scale(inverted ? 255 - cmyk[c] : cmyk[c], white));
+  }
+}
+
+/* All that may jump; owns nothing but through `d` and `out`. */
+static vw_status decode_inside(decoder *d, const char *path, const uint8_t *data, int64_t bytes, vw_image *out) {
+  struct jpeg_decompress_struct *jpeg = &d->jpeg;
+  if (setjmp(d->back))
+    return VW_RAISE(VW_ERR_INPUT, "%s: unreadable JPEG: %s; replace the file or take it out", path, d->message);
+  jpeg_create_decompress(jpeg);
+  jpeg_mem_src(jpeg, data, (unsigned long)bytes);
+  (void)jpeg_read_header(jpeg, TRUE);
+  const bool cmyk = jpeg->num_components == 4;
+  jpeg->out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
+  VW_TRY(vw_image_allocate(path, jpeg->image_height, jpeg->image_width, out));
+  (void)jpeg_start_decompress(jpeg);
+  if (cmyk && !(d->row = malloc(4 * (size_t)out->width))) return VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path);
+  while (jpeg->output_scanline < jpeg->output_height) {
+    uint8_t *to = out->rgb + (size_t)jpeg->output_scanline * (size_t)out->width * 3;
+    JSAMPROW row = cmyk ? d->row : to;
+    (void)jpeg_read_scanlines(jpeg, &row, 1);
+    if (cmyk) rgb_of_cmyk(d->row, out->width, jpeg->saw_Adobe_marker, to);
+  }
+  (void)jpeg_finish_decompress(jpeg);
+  return VW_OK;
+}
+
+vw_status vw_jpeg_decode(const char *path, const uint8_t *data, int64_t bytes, vw_image *out) {
+  decoder d = {.row = NULL};
+  d.jpeg.err = jpeg_std_error(&d.errors);
+  d.jpeg.client_data = &d;
+  d.errors.error_exit = on_error;
+  d.errors.emit_message = on_message;
+  const vw_status st = decode_inside(&d, path, data, bytes, out);
+  jpeg_destroy_decompress(&d.jpeg);
+  free(d.row);
+  return st;
+}

@@ -1,0 +1,125 @@
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <png.h>
+
+#include "io/durable.h"
+#include "io/image_internal.h"
+
+/* One picture in memory, read or written; what libpng's jumps must not lose lives here. */
+typedef struct stream {
+  const char *path;
+  const uint8_t *data; /* read */
+  uint8_t *made;       /* written, owned */
+  size_t bytes, at, room;
+  png_bytep *rows; /* read; owned */
+  char message[256];
+} stream;
+
+static void on_error(png_structp png, png_const_charp message) {
+  stream *s = png_get_error_ptr(png);
+  (void)snprintf(s->message, sizeof s->message, "%s", message);
+  png_longjmp(png, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp message) {
+  (void)png;
+  (void)message;
+}
+
+static void take(png_structp png, png_bytep to, size_t n) {
+  stream *s = png_get_io_ptr(png);
+  if (n > s->bytes - s->at) png_error(png, "the file is cut off");
+  memcpy(to, s->data + s->at, n);
+  s->at += n;
+}
+
+static void give(png_structp png, png_bytep from, size_t n) {
+  stream *s = png_get_io_ptr(png);
+  if (s->bytes + n > s->room) {
+    const size_t room = 2 * (s->bytes + n);
+    uint8_t *more = realloc(s->made, room);
+    if (!more) png_error(png, "out of memory");
+    s->made = more, s->room = room;
+  }
+  memcpy(s->made + s->bytes, from, n);
+  s->bytes += n;
+}
+
+static void flush(png_structp png) {
+  (void)png;
+}
+
+static vw_status set_rows(stream *s, const vw_image *image) {
+  s->rows = malloc((size_t)image->height * sizeof *s->rows);
+  VW_CHECK(s->rows, VW_ERR_MEMORY, "%s: out of memory", s->path);
+  for (int64_t y = 0; y < image->height; y++) s->rows[y] = image->rgb + y * image->width * 3;
+  return VW_OK;
+}
+
+/* All that may jump. Every kind of PNG becomes 8-bit RGB. */
+static vw_status decode_inside(png_structp png, png_infop info, stream *s, vw_image *out) {
+  if (setjmp(png_jmpbuf(png)))
+    return VW_RAISE(VW_ERR_INPUT, "%s: unreadable PNG: %s; replace the file or take it out", s->path, s->message);
+  png_set_user_limits(png, VW_MAX_PIXELS, VW_MAX_PIXELS);
+  png_set_read_fn(png, s, take);
+  png_read_info(png, info);
+  VW_TRY(vw_image_allocate(s->path, png_get_image_height(png, info), png_get_image_width(png, info), out));
+  png_set_expand(png); /* palettes, less than 8 bits, tRNS */
+  png_set_strip_16(png);
+  png_set_gray_to_rgb(png);
+  png_set_strip_alpha(png);
+  (void)png_set_interlace_handling(png);
+  png_read_update_info(png, info);
+  if (png_get_rowbytes(png, info) != (size_t)out->width * 3) png_error(png, "rows are not 8-bit RGB");
+  VW_TRY(set_rows(s, out));
+  png_read_image(png, s->rows);
+  png_read_end(png, NULL);
+  return VW_OK;
+}
+
+vw_status vw_png_decode(const char *path, const uint8_t *data, int64_t bytes, vw_image *out) {
+  vw_status st = VW_OK;
+  stream s = {.path = path, .data = data, .bytes = (size_t)bytes};
+  png_infop info = NULL;
+  png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, on_error, on_warning);
+  if (png) info = png_create_info_struct(png);
+  if (!info) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path));
+  VW_GOTO(decode_inside(png, info, &s, out));
+cleanup:
+  png_destroy_read_struct(&png, &info, NULL);
+  free(s.rows);
+  return st;
+}
+
+static vw_status encode_inside(png_structp png, png_infop info, stream *s, int64_t height, int64_t width,
+                               const uint8_t *rgb) {
+  if (setjmp(png_jmpbuf(png))) return VW_RAISE(VW_ERR_MEMORY, "%s: cannot make the PNG: %s", s->path, s->message);
+  png_set_write_fn(png, s, give, flush);
+  png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_write_info(png, info);
+  for (int64_t y = 0; y < height; y++) png_write_row(png, rgb + y * width * 3);
+  png_write_end(png, NULL);
+  return VW_OK;
+}
+
+vw_status vw_png_write(const char *path, int64_t height, int64_t width, const uint8_t *rgb) {
+  vw_status st = VW_OK;
+  stream s = {.path = path};
+  png_infop info = NULL;
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &s, on_error, on_warning);
+  if (png) info = png_create_info_struct(png);
+  if (!info) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path));
+  if (height <= 0 || width <= 0 || height > VW_MAX_PIXELS / width)
+    VW_GOTO(VW_RAISE(VW_ERR_ARG, "%s: cannot write %" PRId64 " x %" PRId64 " pixels", path, width, height));
+  VW_GOTO(encode_inside(png, info, &s, height, width, rgb));
+  VW_GOTO(vw_file_write(path, s.made, (int64_t)s.bytes));
+cleanup:
+  png_destroy_write_struct(&png, &info);
+  free(s.made);
+  return st;
+}

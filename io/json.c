@@ -1,0 +1,64 @@
+#include "io/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/durable.h"
+
+vw_status vw_json_read(const char *path, json_t **object) {
+  char *text;
+  int64_t bytes;
+  json_error_t error;
+  *object = NULL;
+  VW_TRY(vw_file_read(path, &text, &bytes));
+  json_t *top = json_loadb(text, (size_t)bytes, 0, &error);
+  free(text);
+  VW_CHECK(top, VW_ERR_INPUT, "%s:%d: not valid JSON: %s", path, error.line, error.text);
+  if (!json_is_object(top)) {
+    json_decref(top);
+    return VW_RAISE(VW_ERR_INPUT, "%s: expected a JSON object ({...})", path);
+  }
+  *object = top;
+  return VW_OK;
+}
+
+vw_status vw_json_read_optional(const char *path, json_t **object) {
+  *object = NULL;
+  if (access(path, F_OK) != 0 && errno == ENOENT) return VW_OK;
+  VW_TRY(vw_json_read(path, object));
+  return VW_OK;
+}
+
+static const json_t *member(const json_t *object, const char *key) {
+  const json_t *v = json_object_get(object, key);
+  return json_is_null(v) ? NULL : v;
+}
+
+vw_status vw_json_int(const char *path, const char *where, const json_t *object, const char *key, int64_t least,
+                      int64_t most, int64_t fallback, int64_t *out) {
+  const json_t *v = member(object, key);
+  *out = v ? (int64_t)json_integer_value(v) : fallback;
+  VW_CHECK(!v || json_is_integer(v), VW_ERR_INPUT, "%s: %s%s: expected a whole number", path, where, key);
+  VW_CHECK(*out >= least && *out <= most, VW_ERR_INPUT, "%s: %s%s is %" PRId64 ", expected %" PRId64 " to %" PRId64,
+           path, where, key, *out, least, most);
+  return VW_OK;
+}
+
+vw_status vw_json_double(const char *path, const char *where, const json_t *object, const char *key, double fallback,
+                         double *out) {
+  const json_t *v = member(object, key);
+  VW_CHECK(!v || json_is_number(v), VW_ERR_INPUT, "%s: %s%s: expected a number", path, where, key);
+  *out = v ? json_number_value(v) : fallback;
+  return VW_OK;
+}
+
+vw_status vw_json_text(const char *path, const char *where, const json_t *object, const char *key, const char *fallback,
+                       const char **out) {
+  const json_t *v = member(object, key);
+  VW_CHECK(!v || json_is_string(v), VW_ERR_INPUT, "%s: %s%s: expected text", path, where, key);
+  *out = v ? json_string_value(v) : fallback;
+  return VW_OK;
+}

@@ -1,0 +1,31 @@
+/* CLIP's preprocessing, exact to the byte: transformers' CLIPImageProcessor over Pillow. */
+#ifndef VW_IO_PREPROCESS_H
+#define VW_IO_PREPROCESS_H
+
+#include "io/image.h"
+
+typedef struct vw_preprocess {
+  int64_t size;           /* of the shortest edge after resizing */
+  int64_t crop;           /* S: edge of the square that is cut from the centre; at most `size` */
+  double mean[3], std[3]; /* of RGB in 0..1 */
+  double rescale;         /* 1/255 */
+} vw_preprocess;
+
+/* CLIP's published numbers for pictures of `size` pixels. */
+vw_preprocess vw_preprocess_clip(int64_t size);
+
+/* Resizes as Pillow's BICUBIC does: rgb [h, w, 3] to out [H, W, 3]. Separable, widened when shrinking (antialiased),
+ * a = -0.5; weights in 22-bit fixed point; the picture between the two passes is rounded to 8 bits.
+ * Errors: VW_ERR_ARG, VW_ERR_MEMORY. */
+vw_status vw_resize_bicubic(const uint8_t *rgb, int64_t h, int64_t w, uint8_t *out, int64_t H, int64_t W);
+
+/* Shortest edge to p->size (the other: int(size * long / short)), then the centre (offsets rounded down):
+ * out [crop, crop, 3], the caller's. Errors: VW_ERR_ARG, VW_ERR_INPUT (a picture that is so long that it would have
+ * more than VW_MAX_PIXELS), VW_ERR_MEMORY. */
+vw_status vw_preprocess_pixels(const vw_preprocess *p, const vw_image *image, uint8_t *out);
+
+/* (x * rescale - mean) / std over n pixels, channels last: n * 3 numbers each. */
+void vw_preprocess_normalise(const vw_preprocess *p, const uint8_t *rgb, int64_t n, float *out);
+void vw_preprocess_normalise_f64(const vw_preprocess *p, const uint8_t *rgb, int64_t n, double *out);
+
+#endif

@@ -1,0 +1,368 @@
+/* Values of a study file: conversion, ranges, lists; every refusal names file, line, column and key. */
+#include "io/study_values.h"
+#include "io/durable.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- nodes and messages ----------------------------------------------------------------------------------------- */
+
+vw_status vw_reader_raise(const vw_reader *r, vw_status st, const yaml_node_t *node, int line, const char *fmt, ...) {
+  char message[1024];
+  va_list args;
+  va_start(args, fmt);
+  (void)vsnprintf(message, sizeof message, fmt, args);
+  va_end(args);
+  return vw_raise(st, __FILE__, line, "%s:%zu:%zu: %s", r->path, node->start_mark.line + 1, node->start_mark.column + 1,
+                  message);
+}
+
+vw_status vw_reader_load(vw_reader *r, const char *text, size_t bytes) {
+  yaml_parser_t parser;
+  yaml_document_t second;
+  vw_status st = VW_OK;
+  VW_CHECK(yaml_parser_initialize(&parser), VW_ERR_MEMORY, "%s: out of memory", r->path);
+  yaml_parser_set_input_string(&parser, (const unsigned char *)text, bytes);
+  if (!yaml_parser_load(&parser, r->document)) {
+    const yaml_mark_t at = parser.problem_mark;
+    st = VW_RAISE(parser.error == YAML_MEMORY_ERROR ? VW_ERR_MEMORY : VW_ERR_INPUT, "%s:%zu:%zu: not YAML: %s%s%s",
+                  r->path, at.line + 1, at.column + 1, parser.problem ? parser.problem : "out of memory",
+                  parser.context ? ", " : "", parser.context ? parser.context : "");
+    yaml_parser_delete(&parser);
+    return st;
+  }
+  /* The end of the stream is an empty document. */
+  if (yaml_document_get_root_node(r->document)) {
+    if (!yaml_parser_load(&parser, &second)) {
+      st = VW_RAISE(VW_ERR_INPUT, "%s:%zu:%zu: not YAML: %s", r->path, parser.problem_mark.line + 1,
+                    parser.problem_mark.column + 1, parser.problem ? parser.problem : "out of memory");
+    } else {
+      const yaml_node_t *root = yaml_document_get_root_node(&second);
+      if (root) st = VW_AT(r, root, "a second document begins here; a study file holds one");
+      yaml_document_delete(&second);
+    }
+  }
+  yaml_parser_delete(&parser);
+  if (st != VW_OK) yaml_document_delete(r->document);
+  return st;
+}
+
+yaml_node_t *vw_reader_node(const vw_reader *r, int index) {
+  return yaml_document_get_node(r->document, index);
+}
+
+const char *vw_reader_path(vw_reader *r, const char *a, const char *b) {
+  if (!a || !b) return NULL;
+  const size_t n = strlen(a) + strlen(b) + 2;
+  char *path = vw_pool_take(&r->scratch, n);
+  if (path) (void)snprintf(path, n, "%s%s%s", a, a[0] ? "." : "", b);
+  return path;
+}
+
+const char *vw_reader_got(const yaml_node_t *node) {
+  static _Thread_local char text[64];
+  if (node->type == YAML_SEQUENCE_NODE)
+    return node->data.sequence.items.start == node->data.sequence.items.top ? "an empty list" : "a list";
+  if (node->type == YAML_MAPPING_NODE)
+    return node->data.mapping.pairs.start == node->data.mapping.pairs.top ? "an empty mapping" : "a mapping";
+  const char *value = (const char *)node->data.scalar.value;
+  if (!value[0]) return node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE ? "nothing" : "an empty text";
+  (void)snprintf(text, sizeof text, strlen(value) > 40 ? "'%.40s...'" : "'%s'", value);
+  return text;
+}
+
+/* The text of a scalar; what YAML calls numbers or booleans are texts here where a text is expected. */
+static const char *scalar(const yaml_node_t *node) {
+  if (node->type != YAML_SCALAR_NODE || !node->data.scalar.length) return NULL;
+  const char *value = (const char *)node->data.scalar.value;
+  return strlen(value) == node->data.scalar.length ? value : NULL; /* "\0" inside: no text of ours */
+}
+
+static vw_status refuse(vw_reader *r, const vw_key *o, const yaml_node_t *node, const char *path) {
+  char expected[192];
+  vw_key_expected(o, expected, sizeof expected);
+  return VW_AT(r, node, "%s: expected %s, got %s", path, expected, vw_reader_got(node));
+}
+
+static vw_status out_of_memory(const vw_reader *r) {
+  return VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", r->path);
+}
+
+/* --- numbers ---------------------------------------------------------------------------------------------------- */
+
+static bool in_range(const vw_key *o, double v) {
+  return (o->above ? v > o->min : v >= o->min) && v <= o->max;
+}
+
+/* Plain decimal integers: no quotes, blanks, hexadecimal or octal. */
+static bool integer_of(const yaml_node_t *node, int64_t *v) {
+  const char *s = scalar(node);
+  if (!s || node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || !strchr("+-0123456789", s[0])) return false;
+  char *end = NULL;
+  errno = 0;
+  *v = strtoll(s, &end, 10);
+  return !errno && !*end;
+}
+
+static bool real_of(const yaml_node_t *node, double *v) {
+  const char *s = scalar(node);
+  if (!s || node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) return false;
+  if (s[strspn(s, "+-.0123456789eE")]) return false; /* strtod also reads hexadecimal, inf and nan */
+  char *end = NULL;
+  *v = strtod(s, &end);
+  return end != s && !*end && isfinite(*v);
+}
+
+/* "4 GiB", "512MiB", "1000000". */
+static bool memory_of(const yaml_node_t *node, int64_t *v) {
+  static const char *const unit[] = {"", "KiB", "MiB", "GiB", "TiB"};
+  const char *s = scalar(node);
+  if (!s || !strchr("0123456789.", s[0])) return false;
+  char *end = NULL;
+  const double n = strtod(s, &end);
+  end += strspn(end, " ");
+  for (int i = 0; i < 5; i++) {
+    const double bytes = ldexp(n, 10 * i);
+    if (strcmp(end, unit[i]) == 0 && bytes >= 1 && bytes <= 9e15) {
+      *v = (int64_t)bytes;
+      return true;
+    }
+  }
+  return false;
+}
+
+static vw_status assign_int(vw_reader *r, const vw_key *o, int64_t *member, yaml_node_t *node, const char *path) {
+  const char *s = scalar(node);
+  int64_t v = 0;
+  if (s && strcmp(s, "auto") == 0 && (o->type == VW_KEY_AUTO || o->type == VW_KEY_MEMORY)) {
+    *member = 0;
+    return VW_OK;
+  }
+  const bool ok = o->type == VW_KEY_MEMORY ? memory_of(node, &v) : integer_of(node, &v) && in_range(o, (double)v);
+  if (!ok) return refuse(r, o, node, path);
+  *member = v;
+  return VW_OK;
+}
+
+/* A number, or {clip: 400, owl: 300}: each name must be a model of the study; the others keep what they had. */
+static vw_status assign_steps(vw_reader *r, const vw_key *o, int64_t *member, yaml_node_t *node, const char *path) {
+  if (node->type != YAML_MAPPING_NODE) return assign_int(r, o, member, node, path);
+  const yaml_node_pair_t *end = node->data.mapping.pairs.top;
+  if (node->data.mapping.pairs.start == end) return refuse(r, o, node, path);
+  for (const yaml_node_pair_t *p = node->data.mapping.pairs.start; p < end; p++) {
+    yaml_node_t *key = vw_reader_node(r, p->key), *value = vw_reader_node(r, p->value);
+    const char *name = scalar(key);
+    bool known = false;
+    for (int64_t i = 0; name && i < r->config->n_models; i++) known |= strcmp(name, r->config->models[i].name) == 0;
+    if (!known) return VW_AT(r, key, "%s: %s is no model of this study", path, vw_reader_got(key));
+    for (const yaml_node_pair_t *q = node->data.mapping.pairs.start; q < p; q++)
+      if (strcmp(scalar(vw_reader_node(r, q->key)), name) == 0)
+        return VW_AT(r, key, "%s.%s: given twice; keep one", path, name);
+    int64_t v = 0;
+    const char *full = vw_reader_path(r, path, name);
+    if (!full) return out_of_memory(r);
+    if (!integer_of(value, &v) || !in_range(o, (double)v)) return refuse(r, o, value, full);
+    if (r->model && strcmp(name, r->model) == 0) *member = v;
+  }
+  return VW_OK;
+}
+
+static vw_status assign_real(vw_reader *r, const vw_key *o, double *member, yaml_node_t *node, const char *path) {
+  double v = 0;
+  if (!real_of(node, &v) || !in_range(o, v)) return refuse(r, o, node, path);
+  *member = v;
+  return VW_OK;
+}
+
+/* --- words and texts -------------------------------------------------------------------------------------------- */
+
+static vw_status not_built(vw_reader *r, const yaml_node_t *node, const char *path, const char *what) {
+  return vw_reader_raise(r, VW_ERR_UNSUPPORTED, node, __LINE__,
+                         "%s: %s is part of the design, but this version of viswords cannot do it yet", path, what);
+}
+
+/* A word of `choices`; *place is where it stands. */
+static vw_status choose(vw_reader *r, const vw_key *o, yaml_node_t *node, const char *path, int *place) {
+  const char *s = scalar(node);
+  const size_t n = s ? strlen(s) : 0;
+  char expected[192];
+  *place = s ? vw_word_place(o->choices, s, n) : -1;
+  if (*place >= 0) return VW_OK;
+  if (s && vw_word_place(o->later, s, n) >= 0) return not_built(r, node, path, s);
+  if (!s) return refuse(r, o, node, path);
+  vw_key_expected(o, expected, sizeof expected);
+  return VW_AT(r, node, "%s: expected %s, got %s%s", path, expected, vw_reader_got(node), vw_word_hint(o->choices, s));
+}
+
+/* Relative to the study file; "~/" is the user's home. */
+static const char *absolute(vw_reader *r, const char *s) {
+  const char *slash = strrchr(r->path, '/'), *home = getenv("HOME");
+  const char *base = s[0] == '~' && s[1] == '/' && home ? home : r->path;
+  const size_t n_base = base == r->path ? (slash ? (size_t)(slash - r->path) + 1 : 0) : strlen(home);
+  const char *rest = base == r->path ? s : s + 1;
+  if (s[0] == '/') return vw_pool_text(&r->config->pool, s, -1);
+  char *path = vw_pool_take(&r->config->pool, n_base + strlen(rest) + 1);
+  if (path) {
+    memcpy(path, base, n_base);
+    memcpy(path + n_base, rest, strlen(rest) + 1);
+  }
+  return path;
+}
+
+/* One {} and no more: the place of the word. */
+static vw_status check_template(vw_reader *r, const yaml_node_t *node, const char *path, const char *s) {
+  const char *hole = strstr(s, "{}");
+  if (!hole || strstr(hole + 2, "{}"))
+    return VW_AT(r, node, "%s: '%s' needs {} exactly once, where the word goes", path, s);
+  return VW_OK;
+}
+
+static vw_status assign_text(vw_reader *r, const vw_key *o, const char **member, yaml_node_t *node, const char *path) {
+  const char *s = scalar(node);
+  if (!s) return refuse(r, o, node, path);
+  const bool word = o->type == VW_KEY_VOCABULARY && vw_word_place(o->choices, s, strlen(s)) >= 0;
+  if (o->type == VW_KEY_TEMPLATE) VW_TRY(check_template(r, node, path, s));
+  *member = (o->type == VW_KEY_PATH || o->type == VW_KEY_VOCABULARY) && !word ? absolute(r, s)
+                                                                              : vw_pool_text(&r->config->pool, s, -1);
+  return *member ? VW_OK : out_of_memory(r);
+}
+
+/* --- lists ------------------------------------------------------------------------------------------------------ */
+
+static vw_status list_items(vw_reader *r, const vw_key *o, yaml_node_t *node, const char *path, int64_t *n) {
+  *n = 0;
+  if (node->type != YAML_SEQUENCE_NODE) return refuse(r, o, node, path);
+  *n = node->data.sequence.items.top - node->data.sequence.items.start;
+  if (!*n) return VW_AT(r, node, "%s: the list is empty; give at least one", path);
+  return VW_OK;
+}
+
+/* "null-0" is the name of a null concept. */
+static bool reserved(const char *s) {
+  return strncmp(s, "null-", 5) == 0 && s[5] && !s[5 + strspn(s + 5, "0123456789")];
+}
+
+static vw_status check_item(vw_reader *r, const vw_key *o, yaml_node_t *item, const char *path) {
+  const char *s = scalar(item);
+  int place = 0;
+  if (!s) return VW_AT(r, item, "%s: expected a text in the list, got %s", path, vw_reader_got(item));
+  if (o->type == VW_KEY_TEMPLATES) return check_template(r, item, path, s);
+  if (o->type == VW_KEY_STAGES) return choose(r, o, item, path, &place);
+  if (o->type == VW_KEY_NAMES && reserved(s))
+    return VW_AT(r, item, "%s: '%s' is the name of a null concept; choose another", path, s);
+  return VW_OK;
+}
+
+static vw_status assign_names(vw_reader *r, const vw_key *o, vw_names *member, yaml_node_t *node, const char *path) {
+  int64_t n = 0;
+  VW_TRY(list_items(r, o, node, path, &n));
+  const char **name = vw_pool_take(&r->config->pool, (size_t)n * sizeof *name);
+  if (!name) return out_of_memory(r);
+  for (int64_t i = 0; i < n; i++) {
+    yaml_node_t *item = vw_reader_node(r, node->data.sequence.items.start[i]);
+    VW_TRY(check_item(r, o, item, path));
+    name[i] = vw_pool_text(&r->config->pool, scalar(item), -1);
+    if (!name[i]) return out_of_memory(r);
+    for (int64_t j = 0; j < i; j++)
+      if (strcmp(name[j], name[i]) == 0) return VW_AT(r, item, "%s: '%s' is listed twice; keep one", path, name[i]);
+  }
+  *member = (vw_names){n, name};
+  return VW_OK;
+}
+
+static vw_status assign_deltas(vw_reader *r, const vw_key *o, vw_numbers *member, yaml_node_t *node, const char *path) {
+  int64_t n = 0;
+  VW_TRY(list_items(r, o, node, path, &n));
+  double *v = vw_pool_take(&r->config->pool, (size_t)n * sizeof *v);
+  if (!v) return out_of_memory(r);
+  for (int64_t i = 0; i < n; i++) {
+    yaml_node_t *item = vw_reader_node(r, node->data.sequence.items.start[i]);
+    const char *s = scalar(item);
+    if (s && strcmp(s, "free") == 0)
+      v[i] = INFINITY;
+    else if (!real_of(item, &v[i]) || !in_range(o, v[i]))
+      return refuse(r, o, item, path);
+    for (int64_t j = 0; j < i; j++)
+      if (v[j] == v[i]) return VW_AT(r, item, "%s: '%s' is listed twice; keep one", path, s);
+  }
+  *member = (vw_numbers){n, v};
+  return VW_OK;
+}
+
+/* Names of a file, a line each; blank lines do not count. `text` is cut into them. */
+static vw_status names_of_text(vw_reader *r, const char *file, char *text, vw_names *member) {
+  int64_t lines = 1, n = 0, at = 0;
+  for (const char *p = text; *p; p++) lines += *p == '\n';
+  const char **name = vw_pool_take(&r->config->pool, (size_t)lines * sizeof *name);
+  if (!name) return out_of_memory(r);
+  for (char *line = text, *next = NULL; line; line = next) {
+    next = strchr(line, '\n');
+    if (next) *next++ = 0;
+    at++;
+    line += strspn(line, " \t");
+    size_t length = strlen(line);
+    while (length && strchr(" \t\r", line[length - 1])) length--;
+    if (!length) continue;
+    name[n] = vw_pool_text(&r->config->pool, line, (ptrdiff_t)length);
+    if (!name[n]) return out_of_memory(r);
+    for (int64_t j = 0; j < n; j++)
+      VW_CHECK(strcmp(name[j], name[n]) != 0, VW_ERR_INPUT, "%s:%" PRId64 ": '%s' is listed twice; keep one", file, at,
+               name[n]);
+    n++;
+  }
+  VW_CHECK(n, VW_ERR_INPUT, "%s: no names in it; give one a line", file);
+  *member = (vw_names){n, name};
+  return VW_OK;
+}
+
+static vw_status assign_classes(vw_reader *r, const vw_key *o, vw_names *member, yaml_node_t *node, const char *path) {
+  char *text = NULL;
+  const char *s = scalar(node);
+  if (node->type == YAML_SEQUENCE_NODE) return assign_names(r, o, member, node, path);
+  if (!s) return refuse(r, o, node, path);
+  const char *file = absolute(r, s);
+  if (!file) return out_of_memory(r);
+  if (!vw_file_exists(file)) return VW_AT(r, node, "%s: no file %s (a name a line), nor a list", path, file);
+  VW_TRY(vw_file_read(file, &text, NULL));
+  const vw_status st = names_of_text(r, file, text, member);
+  free(text);
+  return st;
+}
+
+/* --- front door ------------------------------------------------------------------------------------------------- */
+
+vw_status vw_reader_assign(vw_reader *r, const vw_key *o, void *base, yaml_node_t *node, const char *path) {
+  void *member = (char *)base + o->offset;
+  switch (o->type) {
+  case VW_KEY_TEXT:
+  case VW_KEY_PATH:
+  case VW_KEY_TEMPLATE:
+  case VW_KEY_VOCABULARY:
+    return assign_text(r, o, member, node, path);
+  case VW_KEY_INT:
+  case VW_KEY_AUTO:
+  case VW_KEY_MEMORY:
+    return assign_int(r, o, member, node, path);
+  case VW_KEY_STEPS:
+    return assign_steps(r, o, member, node, path);
+  case VW_KEY_REAL:
+    return assign_real(r, o, member, node, path);
+  case VW_KEY_CHOICE:
+    return choose(r, o, node, path, member);
+  case VW_KEY_NAMES:
+  case VW_KEY_STAGES:
+  case VW_KEY_TEMPLATES:
+    return assign_names(r, o, member, node, path);
+  case VW_KEY_CLASSES:
+    return assign_classes(r, o, member, node, path);
+  case VW_KEY_DELTAS:
+    return assign_deltas(r, o, member, node, path);
+  case VW_KEY_SECTION:
+    break;
+  }
+  return VW_RAISE(VW_ERR_ARG, "%s is no value", path);
+}

@@ -1,0 +1,38 @@
+/* Values of a study file: YAML nodes to C, with line and column in every message. Private to io/study_*.c. */
+#ifndef VW_IO_STUDY_VALUES_H
+#define VW_IO_STUDY_VALUES_H
+
+#include "io/study_keys.h"
+
+#include <yaml.h>
+
+enum { VW_MOST_KEYS = 64 };
+
+typedef struct vw_reader {
+  const char *path; /* in messages, and what relative paths start from */
+  yaml_document_t *document;
+  vw_study_config *config;
+  const char *model; /* whose learn section is read: picks from a map of steps */
+  vw_pool scratch;   /* until the file is read */
+} vw_reader;
+
+/* Raises VW_ERR_INPUT with "file:line:column: " before the message. */
+#define VW_AT(r, node, ...) ((void)vw_reader_raise((r), VW_ERR_INPUT, (node), __LINE__, __VA_ARGS__), VW_ERR_INPUT)
+vw_status vw_reader_raise(const vw_reader *r, vw_status st, const yaml_node_t *node, int line, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6), cold));
+
+/* Parses one YAML document into r->document; the caller deletes it after success. */
+vw_status vw_reader_load(vw_reader *r, const char *text, size_t bytes);
+
+yaml_node_t *vw_reader_node(const vw_reader *r, int index);
+
+/* "a.b", or "b" when a is empty; lives until the file is read. NULL: out of memory. */
+const char *vw_reader_path(vw_reader *r, const char *a, const char *b);
+
+/* What a node is, for messages: "a list", "a mapping", "nothing", "'text'". */
+const char *vw_reader_got(const yaml_node_t *node);
+
+/* Converts a node to the option's type, checks it and stores it in the struct at `base`. */
+vw_status vw_reader_assign(vw_reader *r, const vw_key *o, void *base, yaml_node_t *node, const char *path);
+
+#endif

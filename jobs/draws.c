@@ -1,0 +1,177 @@
+/* `draws`: all random draws of a study in one safetensors file, so that another program can repeat the study exactly.
+ *
+ * Metadata "json": {"models": {name: {"templates", "judge_template"}}, "data": {name: {"classes", "train": [[path,
+ * owner]], "test"}}}. Tensors below "<model>/<data>/<concept>/<replica>/": template [steps], positive [steps, n],
+ * negative [steps, m] (picture indices into train), watch_template, watch_positive, watch_negative (the fixed set),
+ * others_10 (class indices), random_word (token id), and for null concepts null_train, null_test (picture indices). */
+#include "jobs/session.h"
+
+#include "io/safetensors.h"
+#include "learn/baselines.h"
+#include "learn/features.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct draw_file {
+  vw_safetensors_entry *entries;
+  int64_t n, cap;
+  vw_pool pool;
+} draw_file;
+
+static vw_status add(draw_file *f, const char *stem, const char *name, vw_tensor shape, int32_t **data) {
+  char path[512];
+  if (f->n == f->cap) {
+    const int64_t cap = f->cap ? 2 * f->cap : 64;
+    vw_safetensors_entry *more = realloc(f->entries, (size_t)cap * sizeof *more);
+    VW_CHECK(more, VW_ERR_MEMORY, "draws: out of memory");
+    f->entries = more, f->cap = cap;
+  }
+  (void)snprintf(path, sizeof path, "%s%s", stem, name);
+  const char *kept = vw_pool_text(&f->pool, path, -1);
+  *data = vw_pool_take(&f->pool, vw_bytes(&shape) + 4);
+  VW_CHECK(kept && *data, VW_ERR_MEMORY, "draws: out of memory");
+  shape.data = *data;
+  f->entries[f->n++] = (vw_safetensors_entry){.name = kept, .tensor = shape};
+  return VW_OK;
+}
+
+static vw_status add_set(draw_file *f, const char *stem, const vw_clip_task *t, const vw_slot *slot, uint64_t key,
+                         bool watch, int64_t n) {
+  vw_draw_list d;
+  VW_TRY(add(f, stem, watch ? "watch_template" : "template", vw_shape(VW_I32, n), &d.template));
+  VW_TRY(add(f, stem, watch ? "watch_positive" : "positive", vw_shape(VW_I32, n, t->learn->positives), &d.positive));
+  VW_TRY(add(f, stem, watch ? "watch_negative" : "negative", vw_shape(VW_I32, n, t->learn->negatives), &d.negative));
+  vw_block_draws(t, slot, key, watch, 0, n, &d);
+  return VW_OK;
+}
+
+static vw_status add_copy(draw_file *f, const char *stem, const char *name, const int32_t *x, int64_t n) {
+  int32_t *data = NULL;
+  VW_TRY(add(f, stem, name, vw_shape(VW_I32, n), &data));
+  memcpy(data, x, (size_t)n * sizeof *x);
+  return VW_OK;
+}
+
+static vw_status add_stream(draw_file *f, vw_session *s, const vw_trial *trial) {
+  const vw_model_config *m = &s->config->models[trial->model_index];
+  char stem[384];
+  vw_clip_task *t = NULL;
+  vw_slot slot = {0};
+  vw_others others;
+  uint64_t key = 0;
+  int32_t word = 0;
+  (void)snprintf(stem, sizeof stem, "%s/%s/%s/%lld/", trial->model, trial->data, trial->concept,
+                 (long long)trial->replica);
+  VW_TRY(vw_session_task(s, trial->model_index, trial->data_index, &t));
+  VW_TRY(vw_trial_stream_key(s->config, trial, &key));
+  vw_status st = vw_slot_create(&slot, t, trial->concept, trial->null_concept);
+  if (st == VW_OK) st = add_set(f, stem, t, &slot, key, false, m->learn.steps);
+  if (st == VW_OK) st = add_set(f, stem, t, &slot, key, true, VW_WATCH_DRAWS);
+  if (st == VW_OK) st = vw_slot_others(&slot, t, trial->concept, &others);
+  if (st == VW_OK) st = add_copy(f, stem, "others_10", others.class_index, others.n);
+  if (st == VW_OK) st = vw_random_word(t, &s->words[trial->model_index], trial->concept, &word);
+  if (st == VW_OK) st = add_copy(f, stem, "random_word", &word, 1);
+  if (st == VW_OK && trial->null_concept) st = add_copy(f, stem, "null_train", slot.positive, slot.n_positive);
+  if (st == VW_OK && trial->null_concept) st = add_copy(f, stem, "null_test", slot.test, slot.n_test);
+  vw_slot_free(&slot);
+  return st;
+}
+
+static json_t *picture_list(const vw_picture_set *p, bool train) {
+  const size_t root = strlen(p->data->root);
+  json_t *list = json_array();
+  for (int64_t o = 0; o < p->n_owners; o++) {
+    const vw_picture_owner *w = &p->owners[o];
+    for (int64_t i = 0; i < (train ? w->n_train : w->n_test); i++) {
+      const char *path = train ? p->train[w->train_first + i].path : p->test[w->test_first + i].path;
+      if (!strncmp(path, p->data->root, root)) path += root;
+      while (*path == '/') path++;
+      json_array_append_new(list, json_pack("[s, s]", path, w->name));
+    }
+  }
+  return list;
+}
+
+static char *describe(const vw_session *s) {
+  json_t *models = json_object(), *data = json_object();
+  for (int64_t i = 0; i < s->config->n_models; i++) {
+    const vw_learn_config *l = &s->config->models[i].learn;
+    json_t *templates = json_array();
+    for (int64_t j = 0; j < l->templates.n; j++) json_array_append_new(templates, json_string(l->templates.name[j]));
+    json_object_set_new(models, s->config->models[i].name,
+                        json_pack("{s:o, s:s}", "templates", templates, "judge_template", l->judge_template));
+  }
+  for (int64_t i = 0; i < s->config->n_data; i++) {
+    json_t *classes = json_array();
+    for (int64_t o = 0; o < s->pictures[i]->n_classes; o++)
+      json_array_append_new(classes, json_string(s->pictures[i]->owners[o].name));
+    json_object_set_new(data, s->config->data[i].name,
+                        json_pack("{s:o, s:o, s:o}", "classes", classes, "train", picture_list(s->pictures[i], true),
+                                  "test", picture_list(s->pictures[i], false)));
+  }
+  json_t *all = json_pack("{s:o, s:o}", "models", models, "data", data);
+  char *text = json_dumps(all, JSON_COMPACT);
+  json_decref(all);
+  return text;
+}
+
+/* One entry a stream: the first trial of each (model, data set, concept, replica). */
+static vw_status write_draws(vw_session *s, const char *path) {
+  draw_file f = {0};
+  vw_status st = VW_OK;
+  char *text = describe(s);
+  for (int64_t i = 0; st == VW_OK && i < s->plan->n_trials; i++) {
+    const vw_trial *t = &s->plan->trials[i];
+    bool seen = t->row < 0;
+    for (int64_t j = 0; j < i && !seen; j++) {
+      const vw_trial *u = &s->plan->trials[j];
+      seen = u->row >= 0 && u->replica == t->replica && !strcmp(u->concept, t->concept) && !strcmp(u->data, t->data) &&
+             !strcmp(u->model, t->model);
+    }
+    if (!seen) st = add_stream(&f, s, t);
+  }
+  const vw_keyvalue metadata[] = {{"json", text ? text : "{}"}};
+  if (st == VW_OK) st = vw_safetensors_write(path, f.entries, f.n, metadata, 1);
+  free(text), free(f.entries);
+  vw_pool_fini(&f.pool);
+  return st;
+}
+
+int vw_job_draws(int argc, char **argv) {
+  vw_session_options o = {.allow_other_kernels = true};
+  const char *positional[1], *path = NULL;
+  const vw_option options[] = {{"out", 'o', VW_OPT_STRING, &path, "FILE", "safetensors file to write"},
+                               {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref, cpu, cuda"},
+                               {"cache", 0, VW_OPT_STRING, &o.cache, "DIR", "image features"},
+                               {0}};
+  static const char *const names[] = {"STUDY.yaml"};
+  const vw_command_line c = {"draws",
+                             "STUDY.yaml -o FILE",
+                             "Writes the random draws of a study (templates, pictures) for other programs.",
+                             options,
+                             names,
+                             1,
+                             1};
+  int code = 0;
+  if (!vw_begin(&c, argc, argv, positional, &code)) return code;
+  if (!path) {
+    (void)fprintf(stderr, "viswords draws: -o FILE is missing\n");
+    return VW_EXIT_REFUSED;
+  }
+  vw_session s = {0};
+  o.study = positional[0];
+  vw_ranks_single(&s.ranks);
+  vw_status st = vw_session_open(&s, &o, false);
+  for (int64_t m = 0; st == VW_OK && m < s.config->n_models; m++)
+    for (int64_t d = 0; st == VW_OK && d < s.config->n_data; d++) {
+      int64_t computed = 0;
+      bool stopped = false;
+      st = vw_features_ensure(s.pictures[d], s.networks[m], s.weights[m], &s.ranks, s.cache, NULL, &computed, &stopped);
+    }
+  if (st == VW_OK) st = write_draws(&s, path);
+  code = vw_report(st);
+  vw_session_close(&s);
+  return code;
+}

@@ -1,0 +1,34 @@
+/* What a user runs: one function a subcommand. Each returns the process' exit code. */
+#ifndef VW_JOBS_JOBS_H
+#define VW_JOBS_JOBS_H
+
+#include "core/options.h"
+#include "core/status.h"
+
+/* Exit codes (docs: README.md, `viswords --help`). */
+enum {
+  VW_EXIT_OK = 0,
+  VW_EXIT_FAILED = 1,  /* the run failed: system, memory, device, communication */
+  VW_EXIT_REFUSED = 2, /* usage, study file, weights, pictures: nothing was started or it was refused */
+  VW_EXIT_DIFFERS = 3, /* diff: the runs differ */
+  VW_EXIT_REQUEUE = 75 /* stopped on request, all saved: the same command goes on */
+};
+
+/* Prints the message (and the trail with --verbose) to standard error; returns the exit code for a status. */
+int vw_report(vw_status st);
+
+/* Parses; prints help. Returns true when the command is to go on, else *code is its exit code. */
+bool vw_begin(const vw_command_line *c, int argc, char **argv, const char **positional, int *code);
+
+int vw_job_run(int argc, char **argv);
+int vw_job_plan(int argc, char **argv);
+int vw_job_learn(int argc, char **argv);
+int vw_job_evaluate(int argc, char **argv);
+int vw_job_collect(int argc, char **argv);
+int vw_job_status(int argc, char **argv);
+int vw_job_diff(int argc, char **argv);
+int vw_job_draws(int argc, char **argv);
+int vw_job_bench(int argc, char **argv);
+int vw_job_random_clip(int argc, char **argv);
+
+#endif

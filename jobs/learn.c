@@ -1,0 +1,206 @@
+/* The learning stage: image features, then blocks from the queue. */
+#include "jobs/session.h"
+
+#include "cluster/queue.h"
+#include "core/log.h"
+#include "io/block_file.h"
+#include "learn/block_io.h"
+#include "learn/features.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+typedef struct told {
+  vw_progress progress;
+  int64_t done;
+} told;
+
+static void told_pictures(void *user, int64_t pictures) {
+  told *t = user;
+  t->done += pictures;
+  vw_progress_update(&t->progress, t->done);
+}
+
+static bool asked_to_stop(void *user) {
+  (void)user;
+  return vw_stop_requested();
+}
+
+/* The data set of a block is used by the model in question. */
+static bool is_used(const vw_session *s, int64_t model, int64_t data) {
+  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
+    const vw_block *b = &s->plan->blocks[i];
+    if (b->n_selected && b->model_index == model && b->data_index == data) return true;
+  }
+  return false;
+}
+
+static vw_status ensure_features(vw_session *s, bool *stopped) {
+  for (int64_t m = 0; m < s->config->n_models; m++)
+    for (int64_t d = 0; d < s->config->n_data && !*stopped; d++) {
+      const vw_picture_set *p = s->pictures[d];
+      told t = {0};
+      const vw_features_hooks hooks = {.user = &t, .told = told_pictures, .stop = asked_to_stop};
+      int64_t computed = 0;
+      if (!is_used(s, m, d)) continue;
+      const double start = vw_seconds();
+      vw_progress_start(&t.progress, s->ranks.rank == 0 && !s->options.quiet ? stderr : NULL, "features", "pictures", 0,
+                        (p->n_train + p->n_test) / s->ranks.size);
+      VW_TRY(vw_features_ensure(p, s->networks[m], s->weights[m], &s->ranks, s->cache, &hooks, &computed, stopped));
+      vw_sections_add(&s->sections, "features", computed ? "image tower" : "cached", vw_seconds() - start);
+    }
+  return VW_OK;
+}
+
+/* ---- one block --------------------------------------------------------------------------------------------------- */
+
+typedef struct learner {
+  vw_session *s;
+  vw_queue *q;
+  const vw_block *block;
+  char id[VW_BLOCK_ID];
+  vw_progress progress;
+  double saving; /* seconds this block's checkpoints took */
+} learner;
+
+static bool should_stop(void *user) {
+  learner *l = user;
+  if (vw_stop_requested()) (void)vw_queue_stop(l->q);
+  return vw_queue_stopped(l->q);
+}
+
+static vw_status checkpoint(void *user, const vw_block_state *state) {
+  learner *l = user;
+  const double start = vw_seconds();
+  VW_TRY(vw_block_checkpoint_save(l->s->out, l->id, state));
+  const double took = vw_seconds() - start;
+  l->saving += took;
+  vw_sections_add(&l->s->sections, "learn", "checkpoints", took);
+  return VW_OK;
+}
+
+static void advanced(void *user, int64_t step, int64_t steps) {
+  learner *l = user;
+  if (step + 1 == steps) (void)vw_queue_ask(l->q);
+  vw_queue_poll(l->q);
+  if (l->s->ranks.rank == 0) vw_progress_update(&l->progress, vw_queue_done(l->q) + l->block->n * step / steps);
+}
+
+static vw_status learn_words(learner *l, vw_clip_task *task, vw_block_state *state, bool *finished) {
+  const vw_block *b = l->block;
+  const vw_trial *trials = l->s->plan->trials + b->first;
+  const vw_block_hooks hooks = {.user = l,
+                                .stop = should_stop,
+                                .checkpoint = checkpoint,
+                                .advanced = advanced,
+                                .checkpoint_seconds = l->s->options.checkpoint_seconds};
+  bool resumed = false;
+  VW_TRY(vw_block_start(state, &l->s->words[b->model_index], trials));
+  VW_TRY(vw_block_checkpoint_load(l->s->out, l->id, state, &resumed));
+  if (resumed) vw_log(VW_LOG_INFO, "block %s goes on from its checkpoint at step %lld", l->id, (long long)state->step);
+  return vw_block_learn(state, task, l->s->config, trials, &hooks, finished);
+}
+
+static vw_status learn_block(learner *l, bool *finished) {
+  const vw_block *b = l->block;
+  vw_block_state state;
+  vw_clip_task *task = NULL;
+  const double start = vw_seconds();
+  VW_TRY(vw_session_task(l->s, b->model_index, b->data_index, &task));
+  VW_TRY(vw_block_state_create(&state, task->learn, b->n, task->network->text.t.width));
+  const double begun = vw_seconds();
+  l->saving = 0;
+  vw_status st = learn_words(l, task, &state, finished);
+  vw_sections_add(&l->s->sections, "learn", "steps", vw_seconds() - begun - l->saving);
+  if (st == VW_OK && *finished) {
+    const double write = vw_seconds();
+    st = vw_block_results_write(l->s->out, b, l->s->plan->trials + b->first, &state, &l->s->words[b->model_index]);
+    vw_sections_add(&l->s->sections, "learn", "results", vw_seconds() - write);
+  }
+  vw_log(VW_LOG_DEBUG, "block=%s trials=%lld steps=%lld seconds=%.3f trial_steps_per_s=%.1f", l->id, (long long)b->n,
+         (long long)state.step, vw_seconds() - start,
+         (double)(b->n * state.step) / (state.seconds > 0 ? state.seconds : 1));
+  vw_block_state_free(&state);
+  return st;
+}
+
+static vw_status learn_blocks(learner *l, const int64_t *todo) {
+  for (;;) {
+    int64_t item = -1;
+    bool finished = false;
+    const double start = vw_seconds();
+    VW_TRY(vw_queue_take(l->q, &item));
+    vw_sections_add(&l->s->sections, "learn", "queue", vw_seconds() - start);
+    if (item < 0) return VW_OK;
+    l->block = &l->s->plan->blocks[todo[item]];
+    vw_block_file_id(l->block, "", l->id);
+    VW_TRY(learn_block(l, &finished));
+    if (!finished) return VW_OK;
+    for (int64_t i = 0; i < l->block->n; i++) VW_TRY(vw_queue_report_done(l->q));
+  }
+}
+
+static int by_rows(const void *a, const void *b, void *blocks) {
+  const vw_block *x = &((const vw_block *)blocks)[*(const int64_t *)a],
+                 *y = &((const vw_block *)blocks)[*(const int64_t *)b];
+  if (x->n != y->n) return x->n < y->n ? 1 : -1;
+  return *(const int64_t *)a < *(const int64_t *)b ? -1 : 1;
+}
+
+/* Blocks without results, longest first. Rank 0 looks (one rank on the file system); all get its answer. */
+static vw_status list_todo(vw_session *s, int64_t **todo, int64_t *n, int64_t *trials_left, int64_t *trials) {
+  const vw_plan *p = s->plan;
+  int64_t head[3] = {0};
+  *todo = calloc((size_t)p->n_blocks + 1, sizeof **todo);
+  VW_CHECK(*todo, VW_ERR_MEMORY, "out of memory");
+  for (int64_t i = 0; s->ranks.rank == 0 && i < p->n_blocks; i++) {
+    char id[VW_BLOCK_ID];
+    const vw_block *b = &p->blocks[i];
+    if (!b->n_selected || b->model_index < 0 || b->data_index < 0) continue;
+    vw_block_file_id(b, "", id);
+    head[2] += b->n;
+    if (vw_block_file_exists(s->out, id)) continue;
+    (*todo)[head[0]++] = i, head[1] += b->n;
+  }
+  if (s->ranks.rank == 0) qsort_r(*todo, (size_t)head[0], sizeof **todo, by_rows, p->blocks);
+  VW_TRY(vw_ranks_broadcast(&s->ranks, head, sizeof head, 0));
+  VW_TRY(vw_ranks_broadcast(&s->ranks, *todo, head[0] * (int64_t)sizeof **todo, 0));
+  *n = head[0], *trials_left = head[1], *trials = head[2];
+  return VW_OK;
+}
+
+static void say_what_is_left(const vw_session *s, int64_t left, int64_t trials) {
+  if (s->ranks.rank != 0 || s->options.quiet) return;
+  if (left == 0)
+    (void)fprintf(stderr, "learn: all %lld trials are done already\n", (long long)trials);
+  else if (left < trials)
+    (void)fprintf(stderr, "learn: resuming, %lld of %lld trials are done already\n", (long long)(trials - left),
+                  (long long)trials);
+}
+
+vw_status vw_stage_learn(vw_session *s, bool *stopped) {
+  learner l = {.s = s};
+  int64_t *todo = NULL, n = 0, left = 0, trials = 0;
+  *stopped = false;
+  vw_status st = vw_agree_message(&s->ranks, list_todo(s, &todo, &n, &left, &trials));
+  if (st == VW_OK) say_what_is_left(s, left, trials);
+  if (st != VW_OK || n == 0) goto cleanup;
+  VW_GOTO(ensure_features(s, stopped));
+  if (*stopped) goto cleanup;
+  VW_GOTO(vw_queue_create(&s->ranks, n, &l.q));
+  vw_progress_start(&l.progress, s->ranks.rank == 0 && !s->options.quiet ? stderr : NULL, "learn", "trials", 0, left);
+  st = learn_blocks(&l, todo);
+  if (st != VW_OK) (void)vw_queue_stop(l.q); /* the others save what they have and come to the same place */
+  *stopped = st == VW_OK && vw_stop_requested();
+  const double start = vw_seconds();
+  st = vw_agree_message(&s->ranks, st);
+  vw_sections_add(&s->sections, "learn", "waiting", vw_seconds() - start);
+  if (s->ranks.rank == 0 && st == VW_OK) vw_progress_finish(&l.progress, vw_queue_done(l.q));
+  int64_t any = *stopped;
+  if (st == VW_OK) st = vw_ranks_reduce(&s->ranks, &any, 1, VW_REDUCE_MAX);
+  *stopped = any != 0;
+cleanup:
+  vw_queue_destroy(l.q);
+  free(todo);
+  return st;
+}

@@ -1,0 +1,76 @@
+/* viswords: finds the subcommand. */
+#include "jobs/jobs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+  const char *name;
+  int (*run)(int argc, char **argv);
+  const char *summary;
+} jobs[] = {
+    {"run", vw_job_run, "all stages of a study: plan, learn, evaluate, collect (resumes)"},
+    {"plan", vw_job_plan, "list the trials and blocks of a study"},
+    {"learn", vw_job_learn, "learn the words"},
+    {"evaluate", vw_job_evaluate, "judge the words and the baselines"},
+    {"collect", vw_job_collect, "gather block files into study.h5"},
+    {"status", vw_job_status, "how far an output directory is"},
+    {"diff", vw_job_diff, "compare the results of two output directories"},
+    {"draws", vw_job_draws, "write the random draws of a study to a file"},
+    {"bench", vw_job_bench, "measure rates on this machine"},
+    {"random-clip", vw_job_random_clip, "write a CLIP directory with random weights, for benchmarks"},
+};
+enum { JOBS = sizeof jobs / sizeof *jobs };
+
+static void usage(FILE *to) {
+  (void)fprintf(to, "usage: viswords COMMAND [ARGUMENTS]\n\nLearns visual words against frozen vision-language "
+                    "models.\n\ncommands:\n");
+  for (int i = 0; i < JOBS; i++) (void)fprintf(to, "  %-12s %s\n", jobs[i].name, jobs[i].summary);
+  (void)fprintf(to,
+                "\n'viswords COMMAND --help' tells more. On several ranks: mpirun -n 4 viswords run STUDY.yaml -o DIR\n"
+                "exit codes: 0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff);\n"
+                "            75 stopped on request, all saved: the same command goes on\n");
+}
+
+int vw_report(vw_status st) {
+  if (st == VW_OK) return VW_EXIT_OK;
+  (void)fprintf(stderr, "viswords: %s\n", vw_error_message());
+  if (getenv("VISWORDS_TRACE")) (void)fprintf(stderr, "%s", vw_error_trail());
+  return st > 0 ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
+}
+
+bool vw_begin(const vw_command_line *c, int argc, char **argv, const char **positional, int *code) {
+  bool help = false;
+  *code = vw_report(vw_parse_options(c, argc, argv, positional, &help));
+  if (*code != VW_EXIT_OK) return false;
+  if (help) vw_print_usage(c, stdout);
+  return !help;
+}
+
+static int unknown_command(const char *name) {
+  const char *names[JOBS];
+  for (int i = 0; i < JOBS; i++) names[i] = jobs[i].name;
+  const char *near = vw_near_miss(name, names, JOBS);
+  (void)fprintf(stderr, "viswords: unknown command '%s'%s%s%s; see 'viswords --help'\n", name,
+                near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  return VW_EXIT_REFUSED;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    usage(stderr);
+    return VW_EXIT_REFUSED;
+  }
+  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+    usage(stdout);
+    return VW_EXIT_OK;
+  }
+  if (!strcmp(argv[1], "--version")) {
+    (void)printf("viswords %s\n", VISWORDS_VERSION);
+    return VW_EXIT_OK;
+  }
+  for (int i = 0; i < JOBS; i++)
+    if (!strcmp(argv[1], jobs[i].name)) return jobs[i].run(argc - 2, argv + 2);
+  return unknown_command(argv[1]);
+}

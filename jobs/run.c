@@ -1,0 +1,123 @@
+/* `run` and its single stages: the same session, one or all stages. */
+#include "jobs/session.h"
+
+#include "core/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct stage_set {
+  bool learn, evaluate, collect;
+} stage_set;
+
+/* The table at the end: where the time went, rates, what to cite. */
+static vw_status print_end(vw_session *s) {
+  vw_section_stats *stats = NULL;
+  int64_t n = 0, steps = 0;
+  VW_TRY(vw_sections_gather(&s->ranks, &s->sections, &stats, &n));
+  if (s->ranks.rank == 0 && !s->options.quiet) {
+    (void)fprintf(stderr, "\n");
+    vw_sections_print(stderr, stats, n, s->ranks.size);
+    for (int64_t i = 0; i < s->plan->n_blocks; i++) {
+      const vw_block *b = &s->plan->blocks[i];
+      if (b->n_selected && b->model_index >= 0) steps += b->n * s->config->models[b->model_index].learn.steps;
+    }
+    (void)fprintf(stderr, "total %s on %d rank%s x %d thread%s; the study holds %lld trials, %lld trial-steps\n",
+                  vw_duration_text(vw_seconds() - s->started), s->ranks.size, s->ranks.size == 1 ? "" : "s",
+                  s->ctx.threads, s->ctx.threads == 1 ? "" : "s", (long long)s->plan->n_selected, (long long)steps);
+    (void)fprintf(stderr, "cite: Trabucco et al. 2024, arXiv 2406.07506, and this software (CITATION.cff)\n");
+  }
+  free(stats);
+  return VW_OK;
+}
+
+static vw_status stages(vw_session *s, stage_set which, bool *stopped) {
+  *stopped = false;
+  if (which.learn) VW_TRY(vw_stage_learn(s, stopped));
+  if (which.evaluate && !*stopped) VW_TRY(vw_stage_evaluate(s, stopped));
+  if (which.collect && !*stopped) VW_TRY(vw_stage_collect(s));
+  return print_end(s);
+}
+
+static stage_set of_study(const vw_session *s, stage_set which, bool all) {
+  if (!all) return which;
+  return (stage_set){.learn = vw_study_has_stage(s->config, "learn"),
+                     .evaluate = vw_study_has_stage(s->config, "evaluate"),
+                     .collect = vw_study_has_stage(s->config, "collect")};
+}
+
+/* All ranks come here; rank 0 speaks. */
+static int finish(vw_session *s, vw_status st, bool stopped) {
+  const bool speaks = s->ranks.rank == 0;
+  const int code = st == VW_OK ? (stopped ? VW_EXIT_REQUEUE : VW_EXIT_OK) : st > 0 ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
+  if (st != VW_OK && speaks) (void)vw_report(st);
+  if (st == VW_OK && stopped && speaks)
+    (void)fprintf(stderr, "stopped on request; all is saved in %s, the same command goes on\n", s->out);
+  vw_session_close(s);
+  vw_ranks_close(&s->ranks);
+  return code;
+}
+
+static int run_stages(const vw_command_line *text, int argc, char **argv, stage_set which, bool all) {
+  vw_session_options o = {.checkpoint_seconds = 60};
+  const char *log_level = "info", *positional[1];
+  const vw_option options[] = {
+      {"out", 'o', VW_OPT_STRING, &o.out, "DIR", "output directory (made if missing)"},
+      {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda; default: the study's"},
+      {"threads", 't', VW_OPT_INT, &o.threads, "N",
+       "threads of a rank; default: the node's cores shared among its ranks"},
+      {"cache", 0, VW_OPT_STRING, &o.cache, "DIR", "image features; default: the study's, else ~/.cache/viswords"},
+      {"checkpoint-seconds", 0, VW_OPT_DOUBLE, &o.checkpoint_seconds, "S",
+       "time between checkpoints of a block (default 60)"},
+      {"allow-other-kernels", 0, VW_OPT_FLAG, &o.allow_other_kernels, NULL,
+       "go on with a plan made on another machine kind"},
+      {"quiet", 'q', VW_OPT_FLAG, &o.quiet, NULL, "no progress, no table at the end"},
+      {"json", 0, VW_OPT_FLAG, &o.json, NULL, "results on standard output as JSON"},
+      {"log", 0, VW_OPT_STRING, &log_level, "LEVEL", "error, warn, info or debug"},
+      {0}};
+  static const char *const names[] = {"STUDY.yaml"};
+  const vw_command_line c = {text->command, "STUDY.yaml -o DIR [options]", text->summary, options, names, 1, 1};
+  int code = 0;
+  if (!vw_begin(&c, argc, argv, positional, &code)) return code;
+  if (!o.out) {
+    (void)fprintf(stderr, "viswords %s: -o DIR is missing: where shall the results go?\n", c.command);
+    return VW_EXIT_REFUSED;
+  }
+  vw_log_set_level(!strcmp(log_level, "debug")   ? VW_LOG_DEBUG
+                   : !strcmp(log_level, "warn")  ? VW_LOG_WARN
+                   : !strcmp(log_level, "error") ? VW_LOG_ERROR
+                                                 : VW_LOG_INFO);
+  o.study = positional[0];
+  vw_session s = {0};
+  bool stopped = false;
+  vw_stop_signals_install(); /* first: a signal during MPI's start would end the process */
+  vw_status st = vw_ranks_open(&s.ranks, NULL, NULL);
+  if (st != VW_OK) return vw_report(st);
+  vw_log_set_rank(s.ranks.rank);
+  st = vw_session_open(&s, &o, true);
+  if (st == VW_OK) st = stages(&s, of_study(&s, which, all), &stopped);
+  return finish(&s, st, stopped);
+}
+
+int vw_job_run(int argc, char **argv) {
+  const vw_command_line c = {.command = "run",
+                             .summary =
+                                 "Runs all stages of a study. What is done already is kept: the same command resumes."};
+  return run_stages(&c, argc, argv, (stage_set){0}, true);
+}
+
+int vw_job_learn(int argc, char **argv) {
+  const vw_command_line c = {.command = "learn", .summary = "Learns the words of a study (resumes)."};
+  return run_stages(&c, argc, argv, (stage_set){.learn = true}, false);
+}
+
+int vw_job_evaluate(int argc, char **argv) {
+  const vw_command_line c = {.command = "evaluate",
+                             .summary = "Judges the learned words and the baselines on held-out pictures."};
+  return run_stages(&c, argc, argv, (stage_set){.evaluate = true}, false);
+}
+
+int vw_job_collect(int argc, char **argv) {
+  const vw_command_line c = {.command = "collect", .summary = "Gathers the block files into DIR/study.h5."};
+  return run_stages(&c, argc, argv, (stage_set){.collect = true}, false);
+}

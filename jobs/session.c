@@ -1,0 +1,209 @@
+#include "jobs/session.h"
+
+#include "core/log.h"
+#include "io/block_file.h"
+#include "io/durable.h"
+#include "learn/block_io.h"
+#include "learn/features.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_flag;
+static void on_stop(int signal_number) {
+  (void)signal_number;
+  stop_flag = 1;
+}
+
+void vw_stop_signals_install(void) {
+  struct sigaction a = {.sa_handler = on_stop};
+  (void)sigemptyset(&a.sa_mask);
+  (void)sigaction(SIGTERM, &a, NULL);
+  (void)sigaction(SIGINT, &a, NULL);
+  (void)sigaction(SIGUSR1, &a, NULL);
+}
+
+bool vw_stop_requested(void) {
+  return stop_flag != 0;
+}
+
+static vw_status choose_backend(const vw_session *s, vw_backend *b) {
+  const char *name = s->options.backend;
+  static const char *const names[] = {"auto", "ref", "cpu", "cuda"};
+  int choice = s->config->backend;
+  if (name) {
+    for (choice = 0; choice < 4 && strcmp(names[choice], name) != 0; choice++) {}
+    VW_CHECK(choice < 4, VW_ERR_ARG, "--backend '%s': choose auto, ref, cpu or cuda", name);
+  }
+  /* auto stays on the CPU until every op of a study has its CUDA kernel */
+  *b = choice == VW_BACKEND_REF ? VW_REF : choice == VW_BACKEND_CUDA ? VW_CUDA : VW_CPU;
+  return VW_OK;
+}
+
+static int choose_threads(const vw_session *s) {
+  int64_t threads = s->options.threads > 0 ? s->options.threads : s->config->threads;
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  if (threads <= 0) threads = cores / s->ranks.local_size;
+  return threads < 1 ? 1 : (int)threads;
+}
+
+/* DIR and the cache below it, the study's or the user's. */
+static vw_status choose_folders(vw_session *s) {
+  const char *cache = s->options.cache ? s->options.cache : s->config->cache, *home = getenv("HOME"),
+             *xdg = getenv("XDG_CACHE_HOME");
+  VW_TRY(vw_path_format(s->out, "%s", s->options.out ? s->options.out : ""));
+  if (cache) return vw_path_format(s->cache, "%s", cache);
+  if (xdg && *xdg) return vw_path_format(s->cache, "%s/viswords", xdg);
+  if (home && *home) return vw_path_format(s->cache, "%s/.cache/viswords", home);
+  return vw_path_format(s->cache, "%s/cache", s->out);
+}
+
+static vw_status open_inputs(vw_session *s) {
+  const vw_study_config *c = s->config;
+  s->pictures = calloc((size_t)c->n_data, sizeof *s->pictures),
+  s->networks = calloc((size_t)c->n_models, sizeof *s->networks);
+  s->words = calloc((size_t)c->n_models, sizeof *s->words),
+  s->weights = calloc((size_t)c->n_models, sizeof *s->weights);
+  s->tasks = calloc((size_t)(c->n_models * c->n_data), sizeof *s->tasks);
+  VW_CHECK(s->pictures && s->networks && s->words && s->weights && s->tasks, VW_ERR_MEMORY, "out of memory");
+  for (int64_t i = 0; i < c->n_models; i++) {
+    VW_TRY(vw_clip_network_open(&s->networks[i], c->models[i].weights, &s->ctx));
+    VW_TRY(vw_word_table_open(&s->words[i], s->networks[i], c->vocabulary));
+    VW_TRY(vw_word_table_hash(&s->words[i], &s->weights[i]));
+    for (int64_t a = 0; a < c->anchors.n; a++) {
+      int32_t id = 0;
+      VW_TRY(vw_tokenizer_word(s->networks[i]->tokenizer, c->anchors.name[a], &id));
+    }
+  }
+  for (int64_t i = 0; i < c->n_data; i++) VW_TRY(vw_picture_set_open(&s->pictures[i], &c->data[i], c->seed));
+  return VW_OK;
+}
+
+/* Hashes of the pictures each concept's trials depend on; null concepts come last. The caller frees hashes and *rows.
+ */
+static vw_status picture_hashes(const vw_session *s, vw_hash **hashes, const vw_hash *const **rows) {
+  const vw_study_config *c = s->config;
+  size_t total = 0, at = 0;
+  for (int64_t i = 0; i < c->n_data; i++) total += (size_t)(c->data[i].concepts.n + c->null_concepts);
+  *hashes = calloc(total + 1, sizeof **hashes);
+  const vw_hash **row = calloc((size_t)c->n_data, sizeof *row);
+  *rows = row;
+  VW_CHECK(*hashes && row, VW_ERR_MEMORY, "out of memory");
+  for (int64_t i = 0; i < c->n_data; i++) {
+    row[i] = *hashes + at;
+    for (int64_t k = 0; k < c->data[i].concepts.n + c->null_concepts; k++) {
+      const bool is_null = k >= c->data[i].concepts.n;
+      VW_TRY(
+          vw_picture_set_hash(s->pictures[i], is_null ? NULL : c->data[i].concepts.name[k], is_null, &(*hashes)[at++]));
+    }
+  }
+  return VW_OK;
+}
+
+static vw_status open_plan(vw_session *s, bool save) {
+  vw_hash *hashes = NULL;
+  const vw_hash *const *rows = NULL;
+  char kernels[128], path[VW_PATH_BYTES];
+  vw_status st = VW_OK;
+  vw_kernel_set(&s->ctx, kernels);
+  const vw_plan_kernels here = {.backend = vw_backend_name(s->ctx.backend),
+                                .precision = s->ctx.backend == VW_REF ? "fp64" : "fp32",
+                                .kernels = kernels};
+  VW_GOTO(picture_hashes(s, &hashes, &rows));
+  const vw_study_inputs inputs = {.weights = s->weights, .pictures = rows};
+  VW_GOTO(vw_path_format(path, "%s/plan.yaml", s->out));
+  if (save) {
+    VW_GOTO(vw_plan_open(path, s->config, &inputs, &here, s->options.allow_other_kernels, &s->plan));
+  } else {
+    if (s->out[0] && vw_file_exists(path))
+      VW_GOTO(vw_plan_load(path, &s->plan));
+    else
+      VW_GOTO(vw_plan_create(&s->plan));
+    VW_GOTO(vw_plan_update(s->plan, s->config, &inputs, &here, s->options.allow_other_kernels));
+  }
+cleanup:
+  free(hashes), free((void *)(uintptr_t)rows);
+  return st;
+}
+
+static vw_status open_local(vw_session *s) {
+  vw_backend backend = VW_CPU;
+  VW_TRY(vw_study_config_read(s->options.study, &s->config));
+  VW_TRY(choose_backend(s, &backend));
+  VW_TRY(choose_folders(s));
+  VW_TRY(vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank));
+  return open_inputs(s);
+}
+
+/* Rank 0 owns the directory: lock, folders, plan.yaml; then all read what it wrote. */
+static vw_status take_directory(vw_session *s) {
+  VW_TRY(vw_folder_make(s->out));
+  VW_TRY(vw_lock_take(&s->lock, s->out));
+  VW_TRY(vw_block_folder_open(s->out));
+  return open_plan(s, true);
+}
+
+/* DIR/log/rank-<n>.jsonl, appended to: every message of this rank, whatever is shown on the terminal. */
+static vw_status open_log(vw_session *s) {
+  char path[VW_PATH_BYTES];
+  VW_TRY(vw_path_format(path, "%s/log", s->out));
+  VW_TRY(vw_folder_make(path));
+  VW_TRY(vw_path_format(path, "%s/log/rank-%d.jsonl", s->out, s->ranks.rank));
+  const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  VW_CHECK(fd >= 0, VW_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+  s->log_file = fd + 1;
+  vw_log_set_file(fd);
+  return VW_OK;
+}
+
+vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock) {
+  s->options = *o, s->started = vw_seconds();
+  VW_TRY(vw_agree_message(&s->ranks, open_local(s)));
+  vw_sections_add(&s->sections, "start", "read inputs", vw_seconds() - s->started);
+  if (!with_lock) return open_plan(s, false);
+  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? take_directory(s) : VW_OK));
+  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? VW_OK : open_plan(s, true)));
+  return vw_agree_message(&s->ranks, open_log(s));
+}
+
+void vw_session_close(vw_session *s) {
+  const int64_t n_models = s->config ? s->config->n_models : 0, n_data = s->config ? s->config->n_data : 0;
+  for (int64_t i = 0; s->tasks && i < n_models * n_data; i++) vw_clip_task_close(s->tasks[i]);
+  for (int64_t i = 0; s->words && i < n_models; i++) vw_word_table_close(&s->words[i]);
+  for (int64_t i = 0; s->networks && i < n_models; i++) vw_clip_network_close(s->networks[i]);
+  for (int64_t i = 0; s->pictures && i < n_data; i++) vw_picture_set_close(s->pictures[i]);
+  free((void *)s->tasks), free(s->words), free((void *)s->networks), free((void *)s->pictures), free(s->weights);
+  vw_plan_destroy(s->plan);
+  vw_study_config_destroy(s->config);
+  if (s->ctx.threads) vw_context_close(&s->ctx);
+  if (s->log_file) {
+    vw_log_set_file(-1);
+    (void)close(s->log_file - 1);
+  }
+  vw_lock_release(&s->lock);
+}
+
+vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_task **task) {
+  vw_clip_task **t = &s->tasks[model * s->config->n_data + data];
+  const double start = vw_seconds();
+  *task = *t;
+  if (*t) return VW_OK;
+  VW_TRY(vw_clip_task_open(t, s->networks[model], &s->config->models[model].learn, s->pictures[data], s->config->seed,
+                           s->weights[model], s->cache));
+  vw_sections_add(&s->sections, "learn", "texts and tables", vw_seconds() - start);
+  *task = *t;
+  return VW_OK;
+}
+
+vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,
+                                 char id[VW_BLOCK_ID]) {
+  vw_hash protocol, pictures;
+  const char *name = s->config->data[data].concepts.name[concept];
+  VW_TRY(vw_protocol_hash(s->config, model, data, &protocol));
+  VW_TRY(vw_picture_set_hash(s->pictures[data], name, false, &pictures));
+  return vw_baseline_file_id(s->config, s->weights[model], protocol, pictures, s->config->data[data].name, name, id);
+}

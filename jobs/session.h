@@ -1,0 +1,64 @@
+/* An opened study: what all stages of a run share. */
+#ifndef VW_JOBS_SESSION_H
+#define VW_JOBS_SESSION_H
+
+#include "cluster/progress.h"
+#include "cluster/ranks.h"
+#include "cluster/sections.h"
+#include "io/lock.h"
+#include "io/study_config.h"
+#include "jobs/jobs.h"
+#include "learn/block_io.h"
+#include "learn/pictures.h"
+#include "learn/task.h"
+#include "learn/words.h"
+#include "study/plan.h"
+
+typedef struct vw_session_options {
+  const char *study, *out, *cache, *backend; /* backend NULL: the study's */
+  int64_t threads;                           /* 0: the study's, else all cores shared among this node's ranks */
+  double checkpoint_seconds;                 /* between checkpoints of a block */
+  bool allow_other_kernels, json, quiet;
+} vw_session_options;
+
+typedef struct vw_session {
+  vw_session_options options;
+  vw_ranks ranks;
+  vw_study_config *config;
+  vw_context ctx;
+  char out[VW_PATH_BYTES], cache[VW_PATH_BYTES];
+  vw_lock lock;               /* rank 0 */
+  int log_file;               /* descriptor + 1 of DIR/log/rank-N.jsonl; 0: none */
+  vw_picture_set **pictures;  /* [n_data] */
+  vw_clip_network **networks; /* [n_models] */
+  vw_word_table *words;       /* [n_models] */
+  vw_hash *weights;           /* [n_models] */
+  vw_clip_task **tasks;       /* [n_models * n_data]; opened when a stage needs them */
+  vw_plan *plan;
+  vw_sections sections;
+  double started;
+} vw_session;
+
+/* Collective (ranks are open). Reads the study, opens networks and pictures, takes the lock of the output directory,
+ * brings the plan up to date. with_lock false: only looks (viswords plan): writes nothing, plan.yaml is not saved. The
+ * caller closes the session, after a failure too; that does not close the ranks. */
+vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock);
+void vw_session_close(vw_session *s);
+
+/* The task of a block's model and data set; opened at first use. */
+vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_task **task);
+
+/* The stem of the file with a concept's baselines (learn/block_io.h). */
+vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,
+                                 char id[VW_BLOCK_ID]);
+
+/* The stages; collective; each resumes. *stopped: asked to stop, all saved. */
+vw_status vw_stage_learn(vw_session *s, bool *stopped);
+vw_status vw_stage_evaluate(vw_session *s, bool *stopped);
+vw_status vw_stage_collect(vw_session *s);
+
+/* SIGTERM, SIGINT, SIGUSR1 ask the running stage to stop at the next step, save and leave with VW_EXIT_REQUEUE. */
+void vw_stop_signals_install(void);
+bool vw_stop_requested(void);
+
+#endif

@@ -1,0 +1,190 @@
+/* `status`: how far an output directory is. Only looks: never calls MPI_Init, takes no lock, works beside a running
+ * study. */
+#include "jobs/jobs.h"
+
+#include "io/block_file.h"
+#include "io/lock.h"
+#include "io/manifest.h"
+#include "learn/block_io.h"
+
+#include <dirent.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of one model and data set, or of all. */
+typedef struct progress {
+  const char *model, *data;
+  int64_t blocks, trials, learned_blocks, learned, judged, started, started_trials;
+} progress;
+
+typedef struct look {
+  const char *dir;
+  vw_plan *plan;
+  progress *part, all; /* part[n_parts] */
+  int64_t n_parts, baselines;
+  json_t *running; /* blocks with a checkpoint */
+  const char *study_file;
+  char owner[VW_LOCK_OWNER_BYTES];
+  bool locked;
+} look;
+
+static bool is_same(const char *a, const char *b) {
+  return a && b && !strcmp(a, b);
+}
+
+static progress *part_of(look *l, const vw_block *b) {
+  for (int64_t i = 0; i < l->n_parts; i++)
+    if (is_same(l->part[i].model, b->model) && is_same(l->part[i].data, b->data)) return &l->part[i];
+  l->part[l->n_parts] = (progress){.model = b->model, .data = b->data};
+  return &l->part[l->n_parts++];
+}
+
+static void add(progress *to, const progress *p) {
+  to->blocks += p->blocks, to->trials += p->trials, to->learned_blocks += p->learned_blocks, to->learned += p->learned;
+  to->judged += p->judged, to->started += p->started, to->started_trials += p->started_trials;
+}
+
+/* A block that has a checkpoint and no results. A checkpoint may vanish while it is looked at: then it has none. */
+static void look_at_checkpoint(look *l, const vw_block *b, const char *id, progress *p) {
+  vw_safetensors *f = NULL;
+  int64_t step = 0;
+  if (vw_checkpoint_open(l->dir, id, &f, &step) != VW_OK) vw_error_clear();
+  if (!f) return;
+  vw_safetensors_close(f);
+  p->started = 1, p->started_trials = b->n;
+  json_array_append_new(l->running, json_pack("{s:s, s:s, s:s, s:I, s:I}", "block", id, "model", b->model, "data",
+                                              b->data, "trials", (json_int_t)b->n, "step", (json_int_t)step));
+}
+
+static void look_at_block(look *l, const vw_block *b) {
+  progress p = {.blocks = 1, .trials = b->n};
+  char id[VW_BLOCK_ID];
+  vw_block_file_id(b, "", id);
+  if (vw_block_file_exists(l->dir, id))
+    p.learned_blocks = 1, p.learned = b->n;
+  else
+    look_at_checkpoint(l, b, id, &p);
+  vw_block_file_id(b, "-evaluation", id);
+  if (vw_block_file_exists(l->dir, id)) p.judged = b->n;
+  add(part_of(l, b), &p);
+  add(&l->all, &p);
+}
+
+static int64_t count_baselines(const char *dir) {
+  static const char *const end = "-baselines.safetensors";
+  char path[VW_PATH_BYTES];
+  int64_t n = 0;
+  DIR *folder = vw_path_format(path, "%s/blocks", dir) == VW_OK ? opendir(path) : NULL;
+  for (const struct dirent *e; folder && (e = readdir(folder));) {
+    const size_t length = strlen(e->d_name);
+    n += length > strlen(end) && !strcmp(e->d_name + length - strlen(end), end);
+  }
+  if (folder) (void)closedir(folder);
+  return n;
+}
+
+static const char *look_at_study_file(const char *dir) {
+  char path[VW_PATH_BYTES];
+  if (vw_path_format(path, "%s/study.h5", dir) != VW_OK || !vw_file_exists(path)) return "none";
+  if (vw_manifest_verify(path) == VW_OK) return "whole";
+  vw_error_clear();
+  return "damaged";
+}
+
+static vw_status look_at(look *l) {
+  char path[VW_PATH_BYTES];
+  VW_TRY(vw_path_format(path, "%s/plan.yaml", l->dir));
+  VW_CHECK(vw_file_exists(path), VW_ERR_INPUT, "%s: no plan.yaml in it: not an output directory of 'viswords run'",
+           l->dir);
+  VW_TRY(vw_plan_load(path, &l->plan));
+  l->part = calloc((size_t)l->plan->n_blocks + 1, sizeof *l->part);
+  l->running = json_array();
+  VW_CHECK(l->part && l->running, VW_ERR_MEMORY, "%s: out of memory", l->dir);
+  for (int64_t i = 0; i < l->plan->n_blocks; i++) look_at_block(l, &l->plan->blocks[i]);
+  l->baselines = count_baselines(l->dir);
+  l->study_file = look_at_study_file(l->dir);
+  l->locked = vw_lock_owner(l->dir, l->owner);
+  return VW_OK;
+}
+
+/* ---- saying it --------------------------------------------------------------------------------------------------- */
+
+static double percent(int64_t n, int64_t of) {
+  return of ? 100.0 * (double)n / (double)of : 100;
+}
+
+static void print_text(const look *l) {
+  const progress *a = &l->all;
+  const char *study = l->study_file;
+  (void)printf("%s: study %s, backend %s (%s)\n", l->dir, l->plan->study, l->plan->with.backend, l->plan->with.kernels);
+  for (int64_t i = 0; i < l->n_parts; i++) {
+    const progress *p = &l->part[i];
+    (void)printf("  %s, %s: %lld of %lld trials learned (%.0f %%), %lld judged\n", p->model, p->data,
+                 (long long)p->learned, (long long)p->trials, percent(p->learned, p->trials), (long long)p->judged);
+  }
+  (void)printf("  all: %lld of %lld blocks, %lld of %lld trials learned (%.0f %%), %lld judged; baselines of %lld "
+               "concepts\n",
+               (long long)a->learned_blocks, (long long)a->blocks, (long long)a->learned, (long long)a->trials,
+               percent(a->learned, a->trials), (long long)a->judged, (long long)l->baselines);
+  for (size_t i = 0; i < json_array_size(l->running); i++) {
+    const json_t *r = json_array_get(l->running, i);
+    (void)printf("  block %s has a checkpoint at step %lld (%lld trials)\n",
+                 json_string_value(json_object_get(r, "block")),
+                 (long long)json_integer_value(json_object_get(r, "step")),
+                 (long long)json_integer_value(json_object_get(r, "trials")));
+  }
+  (void)printf("  study.h5: %s\n", !strcmp(study, "none")    ? "not there yet"
+                                   : !strcmp(study, "whole") ? "whole (checksum compared)"
+                                                             : "DAMAGED: run 'viswords collect' again");
+  (void)printf("  %s%s\n", l->locked ? "held by " : "nobody is working here", l->locked ? l->owner : "");
+}
+
+static json_t *json_of(const progress *p) {
+  return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "blocks", (json_int_t)p->blocks, "trials",
+                   (json_int_t)p->trials, "learned_blocks", (json_int_t)p->learned_blocks, "learned_trials",
+                   (json_int_t)p->learned, "judged_trials", (json_int_t)p->judged, "checkpointed_blocks",
+                   (json_int_t)p->started, "checkpointed_trials", (json_int_t)p->started_trials);
+}
+
+static void print_json(const look *l) {
+  json_t *parts = json_array();
+  for (int64_t i = 0; i < l->n_parts; i++) {
+    json_t *p = json_of(&l->part[i]);
+    json_object_set_new(p, "model", json_string(l->part[i].model));
+    json_object_set_new(p, "data", json_string(l->part[i].data));
+    json_array_append_new(parts, p);
+  }
+  json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:O, s:I, s:s, s:s?}", "dir", l->dir, "study", l->plan->study,
+                          "backend", l->plan->with.backend, "kernels", l->plan->with.kernels, "all", json_of(&l->all),
+                          "parts", parts, "checkpoints", l->running, "baselines", (json_int_t)l->baselines,
+                          "study_file", l->study_file, "held_by", l->locked ? l->owner : NULL);
+  (void)json_dumpf(all, stdout, JSON_INDENT(1));
+  (void)printf("\n");
+  json_decref(all);
+}
+
+int vw_job_status(int argc, char **argv) {
+  const char *positional[1];
+  bool json = false;
+  const vw_option options[] = {{"json", 0, VW_OPT_FLAG, &json, NULL, "as JSON"}, {0}};
+  static const char *const names[] = {"DIR"};
+  const vw_command_line c = {"status",
+                             "DIR [--json]",
+                             "How far an output directory is: trials learned and judged, checkpoints, study.h5. Only "
+                             "looks; works beside a running study.",
+                             options,
+                             names,
+                             1,
+                             1};
+  int code = 0;
+  if (!vw_begin(&c, argc, argv, positional, &code)) return code;
+  look l = {.dir = positional[0]};
+  const vw_status st = look_at(&l);
+  if (st == VW_OK && json) print_json(&l);
+  if (st == VW_OK && !json) print_text(&l);
+  vw_plan_destroy(l.plan);
+  free(l.part);
+  json_decref(l.running);
+  return vw_report(st);
+}

@@ -1,0 +1,23 @@
+/* What kernels/context.c asks of the folders of backends: opening, closing, naming themselves. */
+#ifndef VW_KERNELS_BACKEND_H
+#define VW_KERNELS_BACKEND_H
+#include "kernels/memory.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* kernels/cpu/context.c: ctx->threads for OpenMP and OpenBLAS alike. */
+vw_status vw_cpu_open(vw_context *ctx);
+void vw_cpu_kernel_set(char text[128]);
+
+/* kernels/cuda/device.cu; only in builds with CUDA. Nothing touches the driver before vw_cuda_open. */
+vw_status vw_cuda_open(vw_context *ctx, int local_rank);
+void vw_cuda_close(vw_context *ctx);
+void vw_cuda_kernel_set(const vw_context *ctx, char text[128]);
+extern const vw_memory vw_cuda_memory;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,139 @@
+#include "kernels/cpu/gemm.h"
+
+#include "core/arena.h"
+#include "kernels/cpu/activation.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  FEW_FLOPS = 1 << 19, /* below, waking threads costs more than they save */
+  ROWS = 192           /* rows at a time: KC of their packed a stay in the second-level cache; a multiple of every MR */
+};
+
+static int64_t pieces(int64_t n, int64_t size) {
+  return (n + size - 1) / size;
+}
+
+int64_t vw_packed_a(const vw_tile *t, int64_t N, int64_t K) {
+  return pieces(N, t->MR) * t->MR * K;
+}
+
+int64_t vw_packed_b(const vw_tile *t, int64_t M, int64_t K) {
+  return pieces(M, t->NR) * t->NR * K;
+}
+
+/* ---- packing */
+
+/* Columns at.. of b, `columns` of them, to [K][NR] with zeros behind. */
+static void pack_panel(bool transposed, int64_t M, int64_t K, const float *w, int64_t at, int64_t columns, int NR,
+                       float *out) {
+  enum { BLOCK = 16 }; /* a cache line of k: rows of w are read whole */
+  for (int64_t k0 = 0; k0 < K; k0 += BLOCK) {
+    const int64_t end = k0 + BLOCK < K ? k0 + BLOCK : K;
+    if (transposed) {
+      for (int64_t j = 0; j < columns; j++)
+        for (int64_t k = k0; k < end; k++) out[k * NR + j] = w[(at + j) * K + k];
+    } else {
+      for (int64_t k = k0; k < end; k++) memcpy(out + k * NR, w + k * M + at, (size_t)columns * sizeof *out);
+    }
+    for (int64_t k = k0; k < end; k++)
+      for (int64_t j = columns; j < NR; j++) out[k * NR + j] = 0;
+  }
+}
+
+void vw_pack_b(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, const float *w,
+               float *out) {
+  const int64_t panels = pieces(M, t->NR), NR = t->NR;
+#pragma omp parallel for num_threads(ctx->threads) schedule(static) if (M * K > FEW_FLOPS)
+  for (int64_t p = 0; p < panels; p++)
+    pack_panel(transposed, M, K, w, p * NR, M - p * NR < NR ? M - p * NR : NR, t->NR, out + p * NR * K);
+}
+
+enum { BLOCK = 64 };
+
+/* Rows of a, at most MR, to [K][MR] with zeros behind; times act'(z) where z is given. */
+VW_SIMD static void pack_tile(const vw_product *p, int64_t first, int rows, int MR, float *restrict out) {
+  static const float zeros[BLOCK];
+  float line[VW_MOST_ROWS][BLOCK];
+  const float *row[VW_MOST_ROWS];
+  for (int64_t k0 = 0; k0 < p->K; k0 += BLOCK) {
+    const int64_t n = p->K - k0 < BLOCK ? p->K - k0 : BLOCK;
+    for (int i = 0; i < VW_MOST_ROWS; i++) row[i] = i < rows ? p->a + (first + i) * p->K + k0 : zeros;
+    for (int i = 0; i < rows && p->a_z; i++) {
+      vw_act_grad(p->act, p->a_z + (first + i) * p->K + k0, row[i], line[i], n);
+      row[i] = line[i];
+    }
+    vw_interleave(row, n, MR, out + k0 * MR);
+  }
+}
+
+/* ---- the product */
+
+/* A panel's bias, activation and residual: `columns` of them from column `at` on, rows from..to. */
+VW_SIMD static void finish_panel(const vw_product *p, int64_t from, int64_t to, int64_t at, int64_t columns) {
+  for (int64_t n = from; n < to; n++) {
+    float *c = p->c + n * p->M + at;
+    if (p->bias) {
+      const float *bias = p->bias + at;
+#pragma omp simd
+      for (int64_t j = 0; j < columns; j++) c[j] += bias[j];
+    }
+    if (p->z) {
+      memcpy(p->z + n * p->M + at, c, (size_t)columns * sizeof *c);
+      vw_act(p->act, p->z + n * p->M + at, c, columns);
+    }
+    if (p->residual) {
+      const float *residual = p->residual + n * p->M + at;
+#pragma omp simd
+      for (int64_t j = 0; j < columns; j++) c[j] += residual[j];
+    }
+  }
+}
+
+/* Asks for a part of the next block of b: `lines` of 64 bytes. */
+static void prefetch(const float *b, int64_t lines) {
+  enum { LINE = 16 };
+  for (int64_t i = 0; i < lines; i++) __builtin_prefetch(b + i * LINE, 0, 2);
+}
+
+/* One panel for the rows of one block. A narrow last panel is made beside (`edge`, MR x NR), its columns copied. */
+static void run_panel(const vw_tile *t, const vw_product *p, const float *a, int64_t from, int64_t panel) {
+  enum { MOST = 8 * 48 };
+  float edge[MOST] __attribute__((aligned(VW_ALIGN)));
+  const int64_t NR = t->NR, MR = t->MR, at = panel * NR, columns = p->M - at < NR ? p->M - at : NR;
+  const int64_t to = p->N - from < ROWS ? p->N : from + ROWS, tiles = pieces(to - from, MR);
+  const float *b = p->b + panel * NR * p->K;
+  const int64_t even = pieces(t->KC * NR / 16, tiles), lines = even < 32 ? even : 32; /* of the next block, a tile */
+  for (int64_t k0 = 0; k0 < p->K; k0 += t->KC) {
+    const int64_t k = p->K - k0 < t->KC ? p->K - k0 : t->KC;
+    for (int64_t i = 0; i < tiles; i++) {
+      const int64_t row = from + i * MR;
+      const int rows = (int)(to - row < MR ? to - row : MR);
+      const float *tile_a = a + row * p->K + k0 * MR;
+      float *c = p->c + row * p->M + at;
+      if (i * lines * 16 < t->KC * NR) prefetch(b + (k0 + k) * NR + i * lines * 16, lines);
+      if (columns == NR) {
+        t->run(rows, k, tile_a, b + k0 * NR, c, p->M, k0 == 0);
+        continue;
+      }
+      for (int r = 0; r < rows; r++) memcpy(edge + r * NR, c + r * p->M, (size_t)columns * sizeof *c);
+      t->run(rows, k, tile_a, b + k0 * NR, edge, NR, k0 == 0);
+      for (int r = 0; r < rows; r++) memcpy(c + r * p->M, edge + r * NR, (size_t)columns * sizeof *c);
+    }
+  }
+  finish_panel(p, from, to, at, columns);
+}
+
+void vw_product_run(const vw_context *ctx, const vw_tile *t, const vw_product *p, float *scratch) {
+  const int64_t tiles = pieces(p->N, t->MR), panels = pieces(p->M, t->NR), MR = t->MR;
+  if (p->K == 0) memset(p->c, 0, (size_t)(p->N * p->M) * sizeof *p->c);
+#pragma omp parallel num_threads(ctx->threads) if (p->N * p->M * p->K > FEW_FLOPS)
+  {
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < tiles; i++)
+      pack_tile(p, i * MR, (int)(p->N - i * MR < MR ? p->N - i * MR : MR), t->MR, scratch + i * MR * p->K);
+#pragma omp for schedule(static) collapse(2)
+    for (int64_t from = 0; from < p->N; from += ROWS)
+      for (int64_t panel = 0; panel < panels; panel++) run_panel(t, p, scratch, from, panel);
+  }
+}

@@ -1,0 +1,54 @@
+/* The matrix product behind linear and patch_embed: c [N, M] = act(a [N, K] b + bias) + residual, row-major fp32.
+ *
+ *   panels    b is packed once into panels of NR columns, [K][NR] each, padded with zeros (frozen weights: in prepare,
+ *             shared by all plans of the process; others: at every run, into scratch)
+ *   a         is packed at every run into tiles of MR rows, [K][MR] each; where a_z is given, times act'(a_z)
+ *   threads   each makes its own panels with all rows and all of k, KC at a time; then the panel's bias, activation
+ *             and residual while it is in the cache
+ *
+ * Bits: an element is one chain of fused multiply-adds over k, from its row of a and its column of b: the same for any
+ * number of threads, any number of rows, and for AVX2 and AVX-512. */
+#ifndef VW_KERNELS_CPU_GEMM_H
+#define VW_KERNELS_CPU_GEMM_H
+#include "kernels/op.h"
+
+typedef struct vw_tile {
+  const char *name; /* "avx512", "avx2", "portable" */
+  int MR, NR;       /* rows and columns of a register tile */
+  int KC;           /* k at a time */
+  void (*run)(int rows, int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool first);
+} vw_tile;
+
+const vw_tile *vw_tile_best(void);              /* the fastest that this processor runs */
+const vw_tile *vw_tile_named(const char *name); /* NULL: this processor does not run it */
+
+typedef struct vw_product {
+  int64_t N, M, K;
+  const float *a;        /* [N, K] */
+  const float *a_z;      /* [N, K] or NULL: a is multiplied by act'(a_z) */
+  const float *b;        /* packed: vw_pack_b */
+  float *c;              /* [N, M] */
+  float *z;              /* [N, M]: where act is not none, the sum before it; else NULL */
+  const float *bias;     /* [M] or NULL */
+  const float *residual; /* [N, M] or NULL */
+  vw_activation act;     /* of the result, or (with a_z) of the operand */
+} vw_product;
+
+/* Floats of packed operands. */
+int64_t vw_packed_a(const vw_tile *t, int64_t N, int64_t K);
+int64_t vw_packed_b(const vw_tile *t, int64_t M, int64_t K);
+
+/* transposed: b = w' with w [M, K]; else b = w [K, M]. `out` is aligned to VW_ALIGN. */
+void vw_pack_b(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, const float *w,
+               float *out);
+
+/* `scratch`: vw_packed_a floats, aligned to VW_ALIGN. */
+void vw_product_run(const vw_context *ctx, const vw_tile *t, const vw_product *p, float *scratch);
+
+/* Packed weights shared in the process, counted by reference; keyed by the weight's address and shape. */
+typedef struct vw_packed vw_packed;
+vw_status vw_packed_get(const vw_context *ctx, bool transposed, int64_t M, int64_t K, const float *w, vw_packed **out);
+void vw_packed_put(vw_packed *p); /* NULL allowed */
+const float *vw_packed_data(const vw_packed *p);
+int64_t vw_packed_bytes(void); /* of all weights packed now */
+#endif

@@ -1,0 +1,106 @@
+/* linear and its gradient on the CPU: products of gemm.h with everything fused into their panels.
+ *
+ *   forward   z = x W' + b;  y = act(z) + residual
+ *   gradient  dx = (dy act'(z)) W: the activation's derivative is applied as dy is packed
+ *
+ * Frozen weights are packed once, in prepare (two copies: W' for the forward product, W for the gradient), others at
+ * every run. */
+#include "kernels/linear.h"
+
+#include "kernels/cpu/gemm.h"
+
+static size_t aligned_floats(int64_t n) {
+  return ((size_t)n + 15) / 16 * 16;
+}
+
+/* Packed a, then packed b where the weight is not frozen. */
+static void set_scratch(vw_call *c, int weight, int64_t N, int64_t M, int64_t K) {
+  const vw_tile *t = vw_tile_best();
+  const int64_t b = c->frozen >> weight & 1 ? 0 : vw_packed_b(t, M, K);
+  c->scratch_bytes = (aligned_floats(vw_packed_a(t, N, K)) + aligned_floats(b)) * sizeof(float);
+}
+
+static vw_status set_state(vw_context *ctx, vw_call *c, int weight, bool transposed, int64_t M, int64_t K) {
+  vw_packed *packed = NULL;
+  if (!(c->frozen >> weight & 1)) return VW_OK;
+  VW_TRY(vw_packed_get(ctx, transposed, M, K, vw_f32(&c->in[weight]), &packed));
+  c->state = packed;
+  return VW_OK;
+}
+
+static void release(vw_context *ctx, vw_call *c) {
+  (void)ctx;
+  vw_packed_put(c->state);
+  c->state = NULL;
+}
+
+static void run_product(vw_context *ctx, const vw_call *c, vw_product *p, const float *w, bool transposed) {
+  const vw_tile *t = vw_tile_best();
+  if (c->state) {
+    p->b = vw_packed_data(c->state);
+  } else {
+    float *b = (float *)c->scratch + aligned_floats(vw_packed_a(t, p->N, p->K));
+    vw_pack_b(ctx, t, transposed, p->M, p->K, w, b);
+    p->b = b;
+  }
+  vw_product_run(ctx, t, p, c->scratch);
+}
+
+/* ---- forward: N rows, K inputs, M outputs */
+
+static vw_status measure(vw_context *ctx, vw_call *c) {
+  (void)ctx;
+  const vw_tensor *x = &c->in[LINEAR_X];
+  set_scratch(c, LINEAR_WEIGHT, vw_rows(x), c->in[LINEAR_WEIGHT].dim[0], vw_last_dim(x));
+  return VW_OK;
+}
+
+static vw_status prepare(vw_context *ctx, vw_call *c) {
+  return set_state(ctx, c, LINEAR_WEIGHT, true, c->in[LINEAR_WEIGHT].dim[0], c->in[LINEAR_WEIGHT].dim[1]);
+}
+
+static vw_status run(vw_context *ctx, const vw_call *c) {
+  const vw_tensor *x = &c->in[LINEAR_X];
+  vw_product p = {.N = vw_rows(x),
+                  .M = c->in[LINEAR_WEIGHT].dim[0],
+                  .K = vw_last_dim(x),
+                  .a = vw_f32(x),
+                  .c = vw_f32(&c->out[LINEAR_Y]),
+                  .bias = vw_f32(&c->in[LINEAR_BIAS]),
+                  .residual = vw_f32(&c->in[LINEAR_RESIDUAL]),
+                  .act = ((const vw_linear_attr *)c->attr)->act};
+  if (p.act != VW_ACT_NONE) p.z = vw_f32(&c->out[LINEAR_Z]);
+  run_product(ctx, c, &p, vw_f32(&c->in[LINEAR_WEIGHT]), true);
+  return VW_OK;
+}
+
+/* ---- gradient: the product's sums run over the outputs */
+
+static vw_status measure_grad(vw_context *ctx, vw_call *c) {
+  (void)ctx;
+  const vw_tensor *dy = &c->in[LINEAR_GRAD_DY];
+  set_scratch(c, LINEAR_GRAD_WEIGHT, vw_rows(dy), c->in[LINEAR_GRAD_WEIGHT].dim[1], vw_last_dim(dy));
+  return VW_OK;
+}
+
+static vw_status prepare_grad(vw_context *ctx, vw_call *c) {
+  const vw_tensor *w = &c->in[LINEAR_GRAD_WEIGHT];
+  return set_state(ctx, c, LINEAR_GRAD_WEIGHT, false, w->dim[1], w->dim[0]);
+}
+
+static vw_status run_grad(vw_context *ctx, const vw_call *c) {
+  const vw_tensor *dy = &c->in[LINEAR_GRAD_DY];
+  vw_product p = {.N = vw_rows(dy),
+                  .M = c->in[LINEAR_GRAD_WEIGHT].dim[1],
+                  .K = vw_last_dim(dy),
+                  .a = vw_f32(dy),
+                  .c = vw_f32(&c->out[0]),
+                  .act = ((const vw_linear_attr *)c->attr)->act};
+  if (p.act != VW_ACT_NONE) p.a_z = vw_f32(&c->in[LINEAR_GRAD_Z]);
+  run_product(ctx, c, &p, vw_f32(&c->in[LINEAR_GRAD_WEIGHT]), false);
+  return VW_OK;
+}
+
+const vw_kernel linear_cpu = {.run = run, .measure = measure, .prepare = prepare, .release = release};
+const vw_kernel linear_grad_cpu = {
+    .run = run_grad, .measure = measure_grad, .prepare = prepare_grad, .release = release};

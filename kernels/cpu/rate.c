@@ -1,0 +1,30 @@
+/* The yardstick of `viswords bench`: what this machine's BLAS reaches on a large square product. */
+#include "kernels/rate.h"
+
+#include <cblas.h>
+#include <stdlib.h>
+#include <time.h>
+
+static double now(void) {
+  struct timespec t;
+  (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+vw_status vw_sgemm_rate(int64_t n, double seconds, double *flops_per_second) {
+  const size_t count = (size_t)(n * n);
+  float *x = malloc(3 * count * sizeof *x);
+  VW_CHECK(x, VW_ERR_MEMORY, "bench: out of memory for a product of order %lld", (long long)n);
+  for (size_t i = 0; i < 3 * count; i++) x[i] = (float)(i % 31) / 31.0f - 0.5f;
+  double best = 1e30;
+  const double start = now();
+  for (int run = 0; run < 3 || now() - start < seconds; run++) {
+    const double begun = now();
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)n, (int)n, 1, x, (int)n, x + count, (int)n, 0,
+                x + 2 * count, (int)n);
+    if (now() - begun < best) best = now() - begun;
+  }
+  *flops_per_second = 2.0 * (double)n * (double)n * (double)n / best;
+  free(x);
+  return VW_OK;
+}

@@ -1,0 +1,29 @@
+/* layernorm: y = gamma * (x - mean) * rstd + beta, statistics over the last axis.
+ *   in   x [N.., C]   gamma, beta [C]
+ *   out  y like x (VW_ACT)     mean, rstd [N..] (VW_STAT), kept for the gradient
+ * Source: Ba et al. 2016, arXiv 1607.06450, eq. 4. gamma, beta are frozen: only dx is ever asked for. */
+#ifndef VW_KERNELS_LAYERNORM_H
+#define VW_KERNELS_LAYERNORM_H
+#include "kernels/op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { LN_X, LN_GAMMA, LN_BETA };
+enum { LN_Y, LN_MEAN, LN_RSTD };
+enum { LNG_DY, LNG_X, LNG_GAMMA, LNG_MEAN, LNG_RSTD }; /* out: dx, like x */
+typedef struct vw_layernorm_attr {
+  double eps;
+} vw_layernorm_attr;
+typedef struct vw_norm_weights {
+  vw_value gamma, beta;
+} vw_norm_weights;
+
+vw_value vw_layernorm(vw_graph *g, vw_value x, vw_norm_weights w, double eps);
+extern const vw_op vw_layernorm_op, vw_layernorm_grad_op;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

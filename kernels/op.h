@@ -1,0 +1,117 @@
+/* What an op is: its contract, its kernels, and the few graph calls that a contract needs.
+ *
+ * A contract (kernels/<op>.h, <op>.c) knows shapes, checks, gradient rule and FLOPs; kernels (ref/, cpu/, cuda/<op>)
+ * know one backend. One line in ops.def enters an op; all tables are generated from it. Nothing here knows of words. */
+#ifndef VW_KERNELS_OP_H
+#define VW_KERNELS_OP_H
+
+#include "core/status.h"
+#include "core/tensor.h"
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum vw_backend { VW_REF, VW_CPU, VW_CUDA, VW_BACKENDS } vw_backend;
+const char *vw_backend_name(vw_backend b); /* "ref", "cpu", "cuda" */
+
+/* Ids of ops, in the order of ops.def. */
+typedef enum vw_op_id {
+#define VW_OP(name, ref, cpu, cuda) VW_OP_##name,
+#include "kernels/ops.def"
+#undef VW_OP
+  VW_OPS
+} vw_op_id;
+
+enum { VW_MAX_IN = 10, VW_MAX_OUT = 6 };
+
+/* ---- what a contract sees of a graph (implemented in src/graph) ------------------------------------------------ */
+
+typedef struct vw_graph vw_graph;
+typedef int32_t vw_value; /* index of a value in its graph */
+enum { VW_NONE = -1 };    /* no value: an absent optional input, a gradient that nothing asks for */
+
+typedef struct vw_op vw_op;
+
+typedef struct vw_node {
+  const vw_op *op;
+  const void *attr;       /* the op's typed struct, owned by the graph */
+  vw_value in[VW_MAX_IN]; /* VW_NONE where optional and absent */
+  vw_value out[VW_MAX_OUT];
+} vw_node;
+
+/* Appends a node. `attr` (op->attr_size bytes) is copied. Writes op->n_out values. The first failure is kept in the
+ * graph: later calls return it and write VW_NONE, so that a description needs no checks between its lines. */
+vw_status vw_emit(vw_graph *g, const vw_op *op, const void *attr, const vw_value *in, vw_value *out);
+
+/* Shape and role (or storage type) of a value; data is NULL. VW_NONE gives a zero tensor (ndim 0). */
+vw_tensor vw_value_tensor(const vw_graph *g, vw_value v);
+
+/* During reverse mode: is the gradient of n->in[i] asked for? */
+bool vw_wanted(const vw_graph *g, const vw_node *n, int i);
+
+struct vw_op {
+  const char *name;
+  vw_op_id id;
+  int n_in, n_out;
+  uint32_t
+      optional; /* bit i: input i may be VW_NONE (its tensor then has dtype 0, ndim 0 and data NULL: use vw_present) */
+  size_t attr_size; /* 0: none */
+  /* 1 + index of the input whose storage output i takes over (an update in place of a state leaf); 0: own storage. */
+  int8_t in_place[VW_MAX_OUT];
+  /* All checks, once, when the node is built. Writes shapes and roles (VW_ACT, VW_HEAD, ...) of out. */
+  vw_status (*infer)(const vw_tensor *in, const void *attr, vw_tensor *out);
+  /* Emits nodes. dy[i] is VW_NONE where no gradient arrives. Writes dx[i] for wanted inputs only; dx starts as VW_NONE.
+   * dx[i] may be a dy[i] itself (a pass-through). NULL: no gradient flows (integer inputs, draws, updates). */
+  vw_status (*gradient)(vw_graph *g, const vw_node *n, const vw_value *dy, vw_value *dx);
+  /* Floating-point operations of one run; NULL: counted as none. */
+  double (*flops)(const vw_tensor *in, const void *attr, const vw_tensor *out);
+};
+
+static inline bool vw_present(const vw_tensor *t) {
+  return t->ndim > 0;
+}
+
+/* ---- what a kernel sees --------------------------------------------------------------------------------------------
+ */
+
+typedef struct vw_context {
+  vw_backend backend;
+  int threads;  /* OpenMP threads of this rank, >= 1 */
+  void *device; /* cuda: struct vw_cuda (stream, handles), else NULL */
+} vw_context;
+
+typedef struct vw_call {
+  const vw_tensor *in, *out; /* bound; indexed by the op's enums */
+  const void *attr;          /* the op's typed struct */
+  void *scratch;             /* from the plan, VW_ALIGN-aligned, shared between calls: holds nothing between runs */
+  size_t scratch_bytes;
+  void *state;     /* from prepare; freed by release */
+  uint32_t frozen; /* bit i: input i is a weight: its data stay as they are from prepare to release */
+} vw_call;
+
+typedef struct vw_kernel {
+  /* Enqueues; no allocation, no synchronisation. Every output element is written (arenas hold garbage). Repeatable bit
+   * for bit, for any number of threads: parallel over outputs, sums in fixed order, no atomics. */
+  vw_status (*run)(vw_context *ctx, const vw_call *c);
+  /* Optional: says how much scratch it wants (c->scratch_bytes), before memory is planned; shapes are set, data is not.
+   */
+  vw_status (*measure)(vw_context *ctx, vw_call *c);
+  /* Optional: after leaves are bound; chooses, may repack weights, sets c->state. */
+  vw_status (*prepare)(vw_context *ctx, vw_call *c);
+  void (*release)(vw_context *ctx, vw_call *c);
+} vw_kernel;
+
+/* NULL where the backend lacks the op. */
+const vw_kernel *vw_kernel_of(vw_backend backend, vw_op_id id);
+
+/* ---- shared by contracts -------------------------------------------------------------------------------------------
+ */
+
+typedef enum vw_activation { VW_ACT_NONE, VW_ACT_QUICK_GELU, VW_ACT_GELU } vw_activation;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,104 @@
+/* A network is described once: build -> reverse -> plan (dtypes, lifetimes, binding) -> an array of calls.
+ *
+ *   vw_graph_create; descriptions call op builders and vw_weight/vw_input/...; vw_reverse emits the gradient nodes;
+ *   vw_program_create resolves roles to storage types, measures scratch and lays out one arena; leaves are bound;
+ * vw_program_prepare; vw_program_run as often as wanted. The graph may be destroyed after the plan. The graph calls
+ * that op contracts use (vw_emit, vw_value_tensor, vw_wanted) stand in kernels/op.h. */
+#ifndef VW_GRAPH_GRAPH_H
+#define VW_GRAPH_GRAPH_H
+
+#include "kernels/memory.h"
+#include "kernels/op.h"
+
+typedef enum vw_leaf_kind {
+  VW_LEAF_WEIGHT, /* frozen, bound by name, shared by plans */
+  VW_LEAF_INPUT,  /* data of this plan: bound (borrowed) or written */
+  VW_LEAF_STATE,  /* owned by the plan, survives runs; in-place ops update it */
+  VW_LEAF_FILL    /* constant of the plan */
+} vw_leaf_kind;
+
+enum { VW_NAME_BYTES = 128 };
+
+vw_status vw_graph_create(vw_graph **g);
+void vw_graph_destroy(vw_graph *g); /* NULL allowed */
+
+/* The first failure of any builder since creation, with its trail; VW_OK when all is well. */
+vw_status vw_graph_status(const vw_graph *g);
+
+/* Leaves. Names are unique within a graph and printf-formatted; a weight's name is its name in the hub's file, where
+ * "a.{q,k,v}_proj.weight" means those tensors stacked along the first axis. */
+vw_value vw_weight(vw_graph *g, vw_tensor shape, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+vw_value vw_input(vw_graph *g, vw_tensor shape, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+vw_value vw_state(vw_graph *g, vw_tensor shape, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+vw_value vw_fill(vw_graph *g, vw_tensor shape, double value);
+
+/* Keeps a value readable after a run. */
+void vw_output(vw_graph *g, vw_value v, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* VW_NONE when there is no leaf or output of that name. */
+vw_value vw_find(const vw_graph *g, const char *name);
+
+/* Reverse mode in two sweeps: nodes that depend on a wanted leaf, nodes that reach the loss; gradients are emitted only
+ * where both hold. The loss may have any shape: its sum is differentiated. grads[i]: gradient of leaves[i], VW_NONE
+ * where the loss does not depend on it. */
+vw_status vw_reverse(vw_graph *g, vw_value loss, const vw_value *leaves, int n, vw_value *grads);
+
+/* The same from a given gradient of `y` (a value of its shape): vector-Jacobian products. */
+vw_status vw_reverse_from(vw_graph *g, vw_value y, vw_value dy, const vw_value *leaves, int n, vw_value *grads);
+
+/* Counted floating-point operations of one run of all nodes. */
+double vw_graph_flops(const vw_graph *g);
+
+typedef struct vw_leaf {
+  vw_value value;
+  vw_leaf_kind kind;
+  const char *name; /* owned by the graph or plan it was asked of */
+  vw_tensor tensor; /* of a plan: storage type resolved, data where bound */
+} vw_leaf;
+int64_t vw_graph_leaf_count(const vw_graph *g);
+vw_leaf vw_graph_leaf(const vw_graph *g, int64_t i);
+
+/* ---- plan
+ * ------------------------------------------------------------------------------------------------------------ */
+
+/* Storage type of each role. */
+typedef struct vw_policy {
+  vw_dtype param, act, residual, head, stat;
+} vw_policy;
+vw_policy vw_default_policy(vw_backend b); /* ref: f64; cpu: f32; cuda: f32 until measured otherwise */
+vw_dtype vw_resolve(const vw_policy *p, vw_dtype role);
+
+typedef struct vw_program vw_program;
+
+/* Plans for the backend of ctx, which must outlive the plan. Errors: VW_ERR_UNSUPPORTED naming an op the backend lacks;
+ * VW_ERR_MEMORY. */
+vw_status vw_program_create(vw_program **p, const vw_graph *g, vw_context *ctx, const vw_policy *policy);
+void vw_program_destroy(vw_program *p); /* NULL allowed */
+
+int64_t vw_program_leaf_count(const vw_program *p);
+vw_leaf vw_program_leaf(const vw_program *p, int64_t i);
+
+/* Binds a leaf to memory of the backend that outlives the plan (weights shared by plans; for ref and cpu any host
+ * memory). Shape and resolved storage type must match. */
+vw_status vw_program_bind(vw_program *p, vw_value leaf, const void *data);
+
+/* Host to a leaf that the plan owns (inputs that are not bound, states): converts between float types. Shape must
+ * match. */
+vw_status vw_program_write(vw_program *p, vw_value leaf, const vw_tensor *host);
+/* A leaf or an output to the host; converts to host->dtype. */
+vw_status vw_program_read(vw_program *p, vw_value v, const vw_tensor *host);
+
+/* After binding: every leaf has data; kernels choose and repack. Once. */
+vw_status vw_program_prepare(vw_program *p);
+vw_status vw_program_run(vw_program *p);
+
+/* Runs once with a clock around every call; seconds[op id] and calls[op id] are added to (VW_OPS entries each). */
+vw_status vw_program_profile(vw_program *p, double *seconds, int64_t *calls);
+
+/* Bytes the plan owns: arena (values by lifetime + scratch) and leaves; and what they would be without reuse. */
+typedef struct vw_program_memory {
+  int64_t arena, scratch, leaves, without_reuse;
+} vw_program_memory;
+vw_program_memory vw_program_memory_of(const vw_program *p);
+
+#endif

@@ -1,0 +1,42 @@
+/* Shared by the files of src/graph; nobody else includes it. */
+#ifndef VW_GRAPH_INTERNAL_H
+#define VW_GRAPH_INTERNAL_H
+
+#include "graph/graph.h"
+
+typedef struct value_record {
+  vw_tensor tensor; /* shape; role or storage type; no data */
+  int64_t node;     /* the node that makes it; -1: a leaf */
+  int64_t leaf;     /* index into leaves; -1: made by a node */
+} value_record;
+
+typedef struct leaf_record {
+  vw_value value;
+  vw_leaf_kind kind;
+  double fill;
+  char name[VW_NAME_BYTES];
+} leaf_record;
+
+typedef struct output_record {
+  vw_value value;
+  char name[VW_NAME_BYTES];
+} output_record;
+
+struct vw_graph {
+  value_record *values;
+  vw_node *nodes;
+  leaf_record *leaves;
+  output_record *outputs;
+  int64_t n_values, n_nodes, n_leaves, n_outputs;
+  int64_t cap_values, cap_nodes, cap_leaves, cap_outputs;
+  void **attrs; /* copies of attributes, owned */
+  int64_t n_attrs, cap_attrs;
+  const uint8_t *wanted; /* during vw_reverse: values whose gradient is asked for */
+  vw_status status;      /* first failure of any builder */
+  char message[1024];
+};
+
+/* Makes room for one more element of `size` bytes. */
+vw_status vw_grow(void **array, int64_t n, int64_t *cap, size_t size);
+
+#endif

@@ -1,0 +1,43 @@
+/* Shared by plan.c and run.c. */
+#ifndef VW_GRAPH_PROGRAM_INTERNAL_H
+#define VW_GRAPH_PROGRAM_INTERNAL_H
+
+#include "core/arena.h"
+#include "graph/internal.h"
+
+typedef struct plan_value {
+  vw_tensor tensor;    /* storage type resolved; data from prepare on (leaves: from binding on) */
+  int64_t leaf;        /* -1: made by a call */
+  int64_t first, last; /* calls between which the value lives; -1: never touched */
+  int64_t overwritten; /* 1 + the call that updates it in place; 0: none */
+  vw_value storage;    /* itself, or the value whose memory it takes over */
+  size_t offset;       /* in the arena */
+  bool owned;          /* data was allocated by this plan */
+} plan_value;
+
+typedef struct plan_call {
+  const vw_op *op;
+  const vw_kernel *kernel;
+  void *attr;
+  vw_value in_value[VW_MAX_IN], out_value[VW_MAX_OUT];
+  vw_tensor in[VW_MAX_IN], out[VW_MAX_OUT];
+  vw_call call;
+} plan_call;
+
+struct vw_program {
+  vw_context *ctx;
+  const vw_memory *memory_ops;
+  plan_value *values;
+  plan_call *calls;
+  leaf_record *leaves;
+  int64_t n_values, n_calls, n_leaves;
+  size_t arena_bytes, scratch_bytes;
+  void *arena;
+  vw_program_memory memory;
+  bool prepared;
+};
+
+/* Gives a leaf zeroed memory of its own, if it has none. */
+vw_status vw_program_own(vw_program *p, plan_value *v);
+
+#endif

@@ -1,0 +1,65 @@
+/* Reverse mode in two sweeps (Griewank & Walther 2008, ch. 3): upwards, which values depend on a wanted leaf; downwards
+ * from the loss, emitting gradient nodes where both hold. Frozen weights and all that precedes the word cost nothing.
+ */
+#include "graph/internal.h"
+#include "kernels/add.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void mark_dependents(const vw_graph *g, const vw_value *leaves, int n, uint8_t *depends) {
+  for (int i = 0; i < n; i++) depends[leaves[i]] = 1;
+  for (int64_t i = 0; i < g->n_nodes; i++) {
+    const vw_node *node = &g->nodes[i];
+    bool any = false;
+    if (!node->op->gradient) continue; /* draws, indices: constants to the derivative */
+    for (int j = 0; j < node->op->n_in; j++) any |= node->in[j] != VW_NONE && depends[node->in[j]];
+    if (any)
+      for (int j = 0; j < node->op->n_out; j++) depends[node->out[j]] = 1;
+  }
+}
+
+static void accumulate(vw_graph *g, vw_value *slot, vw_value d) {
+  *slot = *slot == VW_NONE ? d : vw_add(g, *slot, d);
+}
+
+/* Gradients of one node's inputs, from those of its outputs. grad has one entry a value that existed before reverse. */
+static vw_status backpropagate(vw_graph *g, int64_t i, vw_value *grad) {
+  const vw_node node = g->nodes[i]; /* a copy: emitting moves the table */
+  vw_value dy[VW_MAX_OUT], dx[VW_MAX_IN];
+  bool reached = false, asked = false;
+  for (int j = 0; j < node.op->n_out; j++) reached |= (dy[j] = grad[node.out[j]]) != VW_NONE;
+  for (int j = 0; j < node.op->n_in; j++) dx[j] = VW_NONE, asked |= vw_wanted(g, &node, j);
+  if (!reached || !asked || !node.op->gradient) return VW_OK;
+  VW_TRY(node.op->gradient(g, &node, dy, dx));
+  for (int j = 0; j < node.op->n_in; j++)
+    if (dx[j] != VW_NONE && vw_wanted(g, &node, j)) accumulate(g, &grad[node.in[j]], dx[j]);
+  return vw_graph_status(g);
+}
+
+vw_status vw_reverse_from(vw_graph *g, vw_value y, vw_value dy, const vw_value *leaves, int n, vw_value *grads) {
+  VW_TRY(vw_graph_status(g));
+  const int64_t n_values = g->n_values, n_nodes = g->n_nodes;
+  vw_status st = VW_OK;
+  uint8_t *depends = calloc((size_t)n_values + 1, 1);
+  vw_value *grad = malloc((size_t)(n_values + 1) * sizeof *grad);
+  if (!depends || !grad) {
+    st = VW_RAISE(VW_ERR_MEMORY, "reverse: out of memory");
+    goto cleanup;
+  }
+  for (int64_t i = 0; i < n_values; i++) grad[i] = VW_NONE;
+  mark_dependents(g, leaves, n, depends);
+  g->wanted = depends;
+  if (depends[y]) grad[y] = dy;
+  for (int64_t i = n_nodes - 1; i >= 0; i--) VW_GOTO(backpropagate(g, i, grad));
+  for (int i = 0; i < n; i++) grads[i] = grad[leaves[i]];
+cleanup:
+  g->wanted = NULL;
+  free(depends), free(grad);
+  return st;
+}
+
+vw_status vw_reverse(vw_graph *g, vw_value loss, const vw_value *leaves, int n, vw_value *grads) {
+  VW_TRY(vw_graph_status(g));
+  return vw_reverse_from(g, loss, vw_fill(g, vw_value_tensor(g, loss), 1.0), leaves, n, grads);
+}

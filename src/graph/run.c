@@ -1,0 +1,116 @@
+/* Data in and out of a plan, and the executor: a loop over calls. */
+#include "graph/program_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+vw_status vw_program_own(vw_program *p, plan_value *v) {
+  if (v->tensor.data) return VW_OK;
+  void *data = NULL;
+  const size_t bytes = vw_bytes(&v->tensor);
+  VW_TRY(p->memory_ops->allocate(p->ctx, bytes ? bytes : 1, &data));
+  v->tensor.data = data, v->owned = true;
+  p->memory.leaves += (int64_t)bytes;
+  return VW_OK;
+}
+
+int64_t vw_program_leaf_count(const vw_program *p) {
+  return p->n_leaves;
+}
+
+vw_leaf vw_program_leaf(const vw_program *p, int64_t i) {
+  const leaf_record *l = &p->leaves[i];
+  return (vw_leaf){.value = l->value, .kind = l->kind, .name = l->name, .tensor = p->values[l->value].tensor};
+}
+
+static vw_status leaf_value(vw_program *p, vw_value leaf, const char *what, plan_value **out) {
+  VW_CHECK(leaf >= 0 && leaf < p->n_values && p->values[leaf].leaf >= 0, VW_ERR_ARG,
+           "program: cannot %s value %d: it is no leaf", what, leaf);
+  *out = &p->values[leaf];
+  return VW_OK;
+}
+
+vw_status vw_program_bind(vw_program *p, vw_value leaf, const void *data) {
+  plan_value *v = NULL;
+  VW_TRY(leaf_value(p, leaf, "bind", &v));
+  const leaf_record *l = &p->leaves[v->leaf];
+  VW_CHECK(!p->prepared && !v->owned, VW_ERR_ARG, "program: leaf '%s' is bound too late or twice", l->name);
+  VW_CHECK(l->kind == VW_LEAF_WEIGHT || l->kind == VW_LEAF_INPUT, VW_ERR_ARG, "program: leaf '%s' belongs to the plan",
+           l->name);
+  v->tensor.data = (void *)(uintptr_t)data; /* kernels never write a weight or an input */
+  return VW_OK;
+}
+
+static bool convertible(vw_dtype a, vw_dtype b) {
+  const bool float_a = a == VW_F32 || a == VW_F64 || a == VW_F16 || a == VW_BF16;
+  const bool float_b = b == VW_F32 || b == VW_F64 || b == VW_F16 || b == VW_BF16;
+  return a == b || (float_a && float_b);
+}
+
+static vw_status check_host(const plan_value *v, const vw_tensor *host) {
+  VW_CHECK(vw_same_shape(&v->tensor, host) && convertible(v->tensor.dtype, host->dtype), VW_ERR_ARG,
+           "program: a host tensor %s %s for a value %s %s", vw_dtype_name(host->dtype), vw_shape_text(host),
+           vw_dtype_name(v->tensor.dtype), vw_shape_text(&v->tensor));
+  return VW_OK;
+}
+
+vw_status vw_program_write(vw_program *p, vw_value leaf, const vw_tensor *host) {
+  plan_value *v = NULL;
+  VW_TRY(leaf_value(p, leaf, "write", &v));
+  VW_TRY(check_host(v, host));
+  VW_TRY(vw_program_own(p, v));
+  VW_CHECK(v->owned, VW_ERR_ARG, "program: leaf '%s' is borrowed: it cannot be written", p->leaves[v->leaf].name);
+  const size_t bytes = vw_bytes(&v->tensor);
+  if (!bytes) return VW_OK;
+  if (host->dtype == v->tensor.dtype) return p->memory_ops->upload(p->ctx, v->tensor.data, host->data, bytes);
+  void *staged = malloc(bytes);
+  VW_CHECK(staged, VW_ERR_MEMORY, "program: out of memory");
+  vw_status st = vw_convert(staged, v->tensor.dtype, host->data, host->dtype, vw_count(host));
+  if (st == VW_OK) st = p->memory_ops->upload(p->ctx, v->tensor.data, staged, bytes);
+  free(staged);
+  return st;
+}
+
+vw_status vw_program_read(vw_program *p, vw_value value, const vw_tensor *host) {
+  VW_CHECK(value >= 0 && value < p->n_values && p->values[value].tensor.data, VW_ERR_ARG,
+           "program: value %d has no data", value);
+  const plan_value *v = &p->values[value];
+  VW_TRY(check_host(v, host));
+  const size_t bytes = vw_bytes(&v->tensor);
+  if (!bytes) return VW_OK;
+  if (host->dtype == v->tensor.dtype) return p->memory_ops->download(p->ctx, host->data, v->tensor.data, bytes);
+  void *staged = malloc(bytes);
+  VW_CHECK(staged, VW_ERR_MEMORY, "program: out of memory");
+  vw_status st = p->memory_ops->download(p->ctx, staged, v->tensor.data, bytes);
+  if (st == VW_OK) st = vw_convert(host->data, host->dtype, staged, v->tensor.dtype, vw_count(host));
+  free(staged);
+  return st;
+}
+
+vw_status vw_program_run(vw_program *p) {
+  VW_CHECK(p->prepared, VW_ERR_ARG, "program: run before prepare");
+  for (int64_t i = 0; i < p->n_calls; i++) VW_TRY(p->calls[i].kernel->run(p->ctx, &p->calls[i].call));
+  return VW_OK;
+}
+
+static double now(void) {
+  struct timespec t;
+  (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+vw_status vw_program_profile(vw_program *p, double *seconds, int64_t *calls) {
+  VW_CHECK(p->prepared, VW_ERR_ARG, "program: run before prepare");
+  for (int64_t i = 0; i < p->n_calls; i++) {
+    const double start = now();
+    VW_TRY(p->calls[i].kernel->run(p->ctx, &p->calls[i].call));
+    VW_TRY(p->memory_ops->synchronise(p->ctx));
+    seconds[p->calls[i].op->id] += now() - start, calls[p->calls[i].op->id]++;
+  }
+  return VW_OK;
+}
+
+vw_program_memory vw_program_memory_of(const vw_program *p) {
+  return p->memory;
+}

@@ -1,0 +1,54 @@
+/* Learns the words of one block: a fixed group of trials of one network and data set, one row each. */
+#ifndef VW_LEARN_BLOCK_H
+#define VW_LEARN_BLOCK_H
+
+#include "learn/block_graph.h"
+#include "learn/task.h"
+#include "study/trial.h"
+
+/* One block's numbers; all arrays are double, rows in the block's order. What a checkpoint keeps stands first. */
+typedef struct vw_block_state {
+  int64_t K, C, points, every;
+  int64_t step;                  /* steps done */
+  double *words;                 /* [K, C] */
+  double *moments[2];            /* [K, C] each; adamw only, else NULL */
+  double *history;               /* [points, K] training loss at steps 0, every, ...; NaN where not reached */
+  double *loss_start, *loss_end; /* [K] on the fixed set */
+  double seconds;                /* of training so far */
+  /* known when the block is finished */
+  double *gradient;        /* [K, C] of the fixed set's loss at the end */
+  double *grad_norm, *kkt; /* [K] */
+  /* what the trials start from */
+  double *anchors; /* [K, C] */
+  double *radius;  /* [K]; INFINITY: free */
+} vw_block_state;
+
+vw_status vw_block_state_create(vw_block_state *s, const vw_learn_config *learn, int64_t K, int64_t C);
+void vw_block_state_free(vw_block_state *s);
+
+/* What the caller wants to be asked or told between steps. Any may be NULL. */
+typedef struct vw_block_hooks {
+  void *user;
+  bool (*stop)(void *user);                                     /* asked every step: cheap */
+  vw_status (*checkpoint)(void *user, const vw_block_state *s); /* at most every `checkpoint_seconds`, and on stop */
+  void (*advanced)(void *user, int64_t step, int64_t steps);    /* after every step */
+  double checkpoint_seconds;
+} vw_block_hooks;
+
+/* Goes on from s->step (0: from the anchors in s->words) to the end or until `stop` says so. trials[K] share model and
+ * data set. *finished: all steps are done and the results are in s. Same trials and kernels, same bits: for any number
+ * of threads and any number of interruptions. */
+vw_status vw_block_learn(vw_block_state *s, const vw_clip_task *t, const vw_study_config *config,
+                         const vw_trial *trials, const vw_block_hooks *hooks, bool *finished);
+
+/* The draws of one stream, for `viswords draws` and the tests: steps first .. first + n of the training set (watch
+ * false) or of the fixed set. template [n], positive [n, positives], negative [n, negatives] picture indices. */
+typedef struct vw_draw_list {
+  int32_t *template, *positive, *negative;
+} vw_draw_list;
+void vw_block_draws(const vw_clip_task *t, const vw_slot *slot, uint64_t key, bool watch, int64_t first, int64_t n,
+                    const vw_draw_list *out);
+
+enum { VW_WATCH_DRAWS = 32 }; /* size of the fixed set (docs/protocol.md) */
+
+#endif

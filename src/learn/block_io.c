@@ -1,0 +1,287 @@
+#include "learn/block_io.h"
+
+#include "io/block_file.h"
+#include "study/metrics.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void vw_block_file_id(const vw_block *b, const char *suffix, char id[VW_BLOCK_ID]) {
+  char text[VW_HASH_TEXT];
+  vw_hash_text(b->id, text);
+  (void)snprintf(id, VW_BLOCK_ID, "%s%s", text, suffix);
+}
+
+vw_status vw_baseline_file_id(const vw_study_config *config, vw_hash weights, vw_hash protocol, vw_hash pictures,
+                              const char *data, const char *concept, char id[VW_BLOCK_ID]) {
+  char text[VW_HASH_TEXT];
+  vw_hasher *h = vw_hasher_create();
+  VW_CHECK(h, VW_ERR_MEMORY, "out of memory");
+  vw_hasher_field(h, "viswords-baselines-1");
+  vw_hasher_add(h, &weights, sizeof weights), vw_hasher_add(h, &protocol, sizeof protocol);
+  vw_hasher_add(h, &pictures, sizeof pictures);
+  vw_hasher_field(h, data), vw_hasher_field(h, concept);
+  vw_hasher_int(h, config->seed);
+  for (int64_t i = 0; i < config->anchors.n; i++) vw_hasher_field(h, config->anchors.name[i]);
+  for (int64_t i = 0; i < config->deltas.n; i++) vw_hasher_double(h, config->deltas.v[i]);
+  vw_hash_text(vw_hasher_done(h), text);
+  vw_hasher_destroy(h);
+  (void)snprintf(id, VW_BLOCK_ID, "%s-baselines", text);
+  return VW_OK;
+}
+
+/* An entry over borrowed memory. */
+static vw_safetensors_entry entry(const char *name, vw_tensor shape, const void *data) {
+  shape.data = (void *)(uintptr_t)data;
+  return (vw_safetensors_entry){.name = name, .tensor = shape};
+}
+
+/* ---- checkpoints ------------------------------------------------------------------------------------------------- */
+
+vw_status vw_block_checkpoint_save(const char *dir, const char *id, const vw_block_state *s) {
+  const vw_tensor matrix = vw_shape(VW_F64, s->K, s->C), row = vw_shape(VW_F64, s->K), one = vw_shape(VW_F64, 1);
+  vw_safetensors_entry e[8] = {entry("words", matrix, s->words), entry("loss_start", row, s->loss_start),
+                               entry("history", vw_shape(VW_F64, s->points, s->K), s->history),
+                               entry("seconds", one, &s->seconds)};
+  int64_t n = 4;
+  if (s->moments[0]) e[n++] = entry("adam_m", matrix, s->moments[0]), e[n++] = entry("adam_v", matrix, s->moments[1]);
+  return vw_checkpoint_write(dir, id, s->step, e, n, NULL, 0);
+}
+
+static vw_status load_array(const vw_safetensors *f, const char *name, double *out, int64_t n) {
+  vw_tensor t;
+  VW_TRY(vw_safetensors_find(f, name, &t));
+  VW_CHECK(vw_count(&t) == n, VW_ERR_INPUT,
+           "%s: tensor '%s' is %s, expected %" PRId64 " numbers; delete the file and run again", vw_safetensors_path(f),
+           name, vw_shape_text(&t), n);
+  return vw_convert(out, VW_F64, t.data, t.dtype, n);
+}
+
+static vw_status load_state(const vw_safetensors *f, vw_block_state *s) {
+  const int64_t matrix = s->K * s->C;
+  VW_TRY(load_array(f, "words", s->words, matrix));
+  VW_TRY(load_array(f, "loss_start", s->loss_start, s->K));
+  VW_TRY(load_array(f, "history", s->history, s->points * s->K));
+  VW_TRY(load_array(f, "seconds", &s->seconds, 1));
+  if (!s->moments[0]) return VW_OK;
+  VW_TRY(load_array(f, "adam_m", s->moments[0], matrix));
+  return load_array(f, "adam_v", s->moments[1], matrix);
+}
+
+vw_status vw_block_checkpoint_load(const char *dir, const char *id, vw_block_state *s, bool *found) {
+  vw_safetensors *f = NULL;
+  int64_t sequence = 0;
+  *found = false;
+  VW_TRY(vw_checkpoint_open(dir, id, &f, &sequence));
+  if (!f) return VW_OK;
+  const vw_status st = load_state(f, s);
+  vw_safetensors_close(f);
+  VW_TRY(st);
+  s->step = sequence;
+  *found = true;
+  return VW_OK;
+}
+
+/* ---- results ----------------------------------------------------------------------------------------------------- */
+
+/* The metadata value of a JSON tree; the tree is released. NULL: out of memory. The caller frees it. */
+static char *dump(json_t *tree) {
+  char *text = tree ? json_dumps(tree, JSON_COMPACT) : NULL;
+  json_decref(tree);
+  return text;
+}
+
+static json_t *trial_list(const vw_trial *trials, int64_t n, const char *const *nearest) {
+  json_t *list = json_array();
+  for (int64_t k = 0; k < n; k++) {
+    char id[VW_HASH_TEXT], delta[VW_DELTA_TEXT];
+    vw_hash_text(trials[k].id, id);
+    vw_delta_text(trials[k].delta, delta);
+    json_t *t =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:b}", "id", id, "concept", trials[k].concept, "anchor", trials[k].anchor,
+                  "delta", delta, "replica", (json_int_t)trials[k].replica, "null", trials[k].null_concept);
+    if (nearest) json_object_set_new(t, "nearest", json_string(nearest[k]));
+    json_array_append_new(list, t);
+  }
+  return list;
+}
+
+static json_t *column_names(void) {
+  json_t *list = json_array();
+  for (int i = 0; i < VW_METRICS; i++) json_array_append_new(list, json_string(vw_metric_names[i]));
+  return list;
+}
+
+/* "fox</w>" as a user writes it. */
+static void plain_word(const vw_tokenizer *t, int64_t id, char *out, size_t bytes) {
+  const char *text = vw_tokenizer_text(t, (int32_t)id);
+  const size_t n = text ? strlen(text) : 0;
+  const size_t end = n > 4 && !strcmp(text + n - 4, "</w>") ? n - 4 : n;
+  (void)snprintf(out, bytes, "%.*s", (int)end, text ? text : "");
+}
+
+enum { WORD_BYTES = 64 };
+
+/* What the results file holds beside the state. */
+typedef struct result_columns {
+  vw_word_place *place;
+  double *distance;
+  int64_t *anchor_id, *nearest, *rank_words, *rank_all, *history_step;
+  bool *on_sphere;
+  uint8_t *failed;
+  void *words, *anchors; /* of the backend's type */
+  char (*nearest_word)[WORD_BYTES];
+  const char **nearest_text;
+} result_columns;
+
+static void columns_free(result_columns *c) {
+  free(c->place), free(c->distance), free(c->anchor_id), free(c->nearest), free(c->rank_words), free(c->rank_all);
+  free(c->history_step), free(c->on_sphere), free(c->failed), free(c->words), free(c->anchors);
+  free(c->nearest_word), free((void *)c->nearest_text);
+}
+
+static vw_status columns_allocate(result_columns *c, const vw_block_state *s) {
+  const size_t K = (size_t)s->K, matrix = (size_t)(s->K * s->C) * sizeof(double);
+  *c = (result_columns){.place = calloc(K, sizeof *c->place),
+                        .distance = calloc(K, sizeof(double)),
+                        .anchor_id = calloc(K, sizeof(int64_t)),
+                        .nearest = calloc(K, sizeof(int64_t)),
+                        .rank_words = calloc(K, sizeof(int64_t)),
+                        .rank_all = calloc(K, sizeof(int64_t)),
+                        .history_step = calloc((size_t)s->points, sizeof(int64_t)),
+                        .on_sphere = calloc(K, sizeof(bool)),
+                        .failed = calloc(K, 1),
+                        .words = malloc(matrix),
+                        .anchors = malloc(matrix),
+                        .nearest_word = calloc(K, WORD_BYTES),
+                        .nearest_text = calloc(K, sizeof(char *))};
+  VW_CHECK(c->place && c->distance && c->anchor_id && c->nearest && c->rank_words && c->rank_all && c->history_step &&
+               c->on_sphere && c->failed && c->words && c->anchors && c->nearest_word && c->nearest_text,
+           VW_ERR_MEMORY, "results of a block: out of memory");
+  return VW_OK;
+}
+
+/* A word that is not finite is a failed trial: its numbers stay, nobody counts them. */
+static bool is_failed(const vw_block_state *s, int64_t k) {
+  bool ok = isfinite(s->loss_end[k]);
+  for (int64_t c = 0; c < s->C; c++) ok = ok && isfinite(s->words[k * s->C + c]);
+  return !ok;
+}
+
+static vw_status columns_fill(result_columns *c, const vw_block_state *s, const vw_trial *trials,
+                              const vw_word_table *w) {
+  const vw_dtype type = vw_clip_feature_type(w->network);
+  for (int64_t k = 0; k < s->K; k++) {
+    int32_t id = 0;
+    VW_TRY(vw_tokenizer_word(w->network->tokenizer, trials[k].anchor, &id));
+    c->anchor_id[k] = id, c->failed[k] = is_failed(s, k);
+    (void)vw_kkt_residual(s->gradient + k * s->C, s->words + k * s->C, s->anchors + k * s->C, s->C, s->radius[k],
+                          &c->on_sphere[k]);
+  }
+  VW_TRY(vw_place_words(&w->e, s->words, c->anchor_id, s->K, c->place));
+  for (int64_t k = 0; k < s->K; k++) {
+    c->distance[k] = c->place[k].from_anchor, c->nearest[k] = c->place[k].nearest;
+    c->rank_words[k] = c->place[k].rank_words, c->rank_all[k] = c->place[k].rank_all;
+    plain_word(w->network->tokenizer, c->nearest[k], c->nearest_word[k], WORD_BYTES);
+    c->nearest_text[k] = c->nearest_word[k];
+  }
+  for (int64_t i = 0; i < s->points; i++) c->history_step[i] = i * s->every;
+  VW_TRY(vw_convert(c->words, type, s->words, VW_F64, s->K * s->C));
+  return vw_convert(c->anchors, type, s->anchors, VW_F64, s->K * s->C);
+}
+
+static vw_status write_columns(const char *dir, const vw_block *b, const vw_trial *trials, const vw_block_state *s,
+                               const result_columns *c, vw_dtype type) {
+  char id[VW_BLOCK_ID], steps[32], seconds[32];
+  const vw_tensor matrix = vw_shape(type, s->K, s->C), f = vw_shape(VW_F64, s->K), i = vw_shape(VW_I64, s->K),
+                  u = vw_shape(VW_U8, s->K);
+  const vw_safetensors_entry e[] = {entry("words", matrix, c->words),
+                                    entry("anchors", matrix, c->anchors),
+                                    entry("history", vw_shape(VW_F64, s->points, s->K), s->history),
+                                    entry("history_step", vw_shape(VW_I64, s->points), c->history_step),
+                                    entry("loss_start", f, s->loss_start),
+                                    entry("loss_end", f, s->loss_end),
+                                    entry("grad_norm", f, s->grad_norm),
+                                    entry("kkt", f, s->kkt),
+                                    entry("radius", f, s->radius),
+                                    entry("distance", f, c->distance),
+                                    entry("on_sphere", u, c->on_sphere),
+                                    entry("failed", u, c->failed),
+                                    entry("anchor_id", i, c->anchor_id),
+                                    entry("nearest", i, c->nearest),
+                                    entry("rank_words", i, c->rank_words),
+                                    entry("rank_all", i, c->rank_all)};
+  char *list = dump(trial_list(trials, s->K, c->nearest_text));
+  VW_CHECK(list, VW_ERR_MEMORY, "results of a block: out of memory");
+  (void)snprintf(steps, sizeof steps, "%" PRId64, s->step);
+  (void)snprintf(seconds, sizeof seconds, "%.6f", s->seconds);
+  const vw_keyvalue metadata[] = {
+      {"model", b->model}, {"data", b->data}, {"steps", steps}, {"seconds", seconds}, {"trials", list}};
+  vw_block_file_id(b, "", id);
+  const vw_status st = vw_block_file_write(dir, id, e, sizeof e / sizeof *e, metadata, 5);
+  free(list);
+  return st;
+}
+
+vw_status vw_block_results_write(const char *dir, const vw_block *b, const vw_trial *trials, const vw_block_state *s,
+                                 const vw_word_table *w) {
+  result_columns c;
+  vw_status st = columns_allocate(&c, s);
+  if (st == VW_OK) st = columns_fill(&c, s, trials, w);
+  if (st == VW_OK) st = write_columns(dir, b, trials, s, &c, vw_clip_feature_type(w->network));
+  columns_free(&c);
+  return st;
+}
+
+vw_status vw_block_words_read(const char *dir, const vw_block *b, int64_t C, double **words) {
+  char id[VW_BLOCK_ID];
+  vw_safetensors *f = NULL;
+  vw_block_file_id(b, "", id);
+  *words = NULL;
+  VW_TRY(vw_block_file_open(dir, id, &f));
+  double *x = malloc((size_t)(b->n * C) * sizeof *x + 1);
+  vw_status st = x ? load_array(f, "words", x, b->n * C) : VW_RAISE(VW_ERR_MEMORY, "words of a block: out of memory");
+  vw_safetensors_close(f);
+  if (st == VW_OK)
+    *words = x;
+  else
+    free(x);
+  return st;
+}
+
+/* ---- evaluation -------------------------------------------------------------------------------------------------- */
+
+vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials, const double *metrics) {
+  char id[VW_BLOCK_ID], *list = dump(trial_list(trials, b->n, NULL)), *columns = dump(column_names());
+  const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, b->n, VW_METRICS), metrics)};
+  vw_status st = VW_OK;
+  vw_block_file_id(b, "-evaluation", id);
+  if (!list || !columns) st = VW_RAISE(VW_ERR_MEMORY, "evaluation: out of memory");
+  const vw_keyvalue metadata[] = {{"model", b->model}, {"data", b->data}, {"columns", columns}, {"trials", list}};
+  if (st == VW_OK) st = vw_block_file_write(dir, id, e, 1, metadata, 4);
+  free(list), free(columns);
+  return st;
+}
+
+vw_status vw_baselines_write(const char *dir, const char *id, const char *model, const char *data, const char *concept,
+                             const vw_baseline_row *rows, int64_t n) {
+  double *metrics = malloc((size_t)(n * VW_METRICS) * sizeof *metrics + 1);
+  json_t *list = json_array();
+  vw_status st = VW_OK;
+  for (int64_t i = 0; metrics && i < n; i++) {
+    memcpy(metrics + i * VW_METRICS, rows[i].metrics, sizeof rows[i].metrics);
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", rows[i].kind, "concept", concept,
+                                          "anchor", rows[i].anchor, "delta", rows[i].delta, "word", rows[i].word));
+  }
+  char *text = dump(list), *columns = dump(column_names());
+  if (!metrics || !text || !columns) st = VW_RAISE(VW_ERR_MEMORY, "baselines: out of memory");
+  const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, n, VW_METRICS), metrics)};
+  const vw_keyvalue metadata[] = {
+      {"model", model}, {"data", data}, {"concept", concept}, {"columns", columns}, {"rows", text}};
+  if (st == VW_OK) st = vw_block_file_write(dir, id, e, 1, metadata, 5);
+  free(metrics), free(text), free(columns);
+  return st;
+}

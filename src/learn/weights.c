@@ -1,0 +1,153 @@
+#include "learn/weights.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_PARTS = 8 };
+
+typedef struct entry {
+  char name[VW_NAME_BYTES];
+  vw_tensor tensor; /* on the backend */
+  bool owned;       /* false: lies in the mapped file */
+} entry;
+
+struct vw_weights {
+  vw_context *ctx;
+  const vw_memory *memory;
+  vw_weight_source source;
+  void *user;
+  char where[256];
+  entry *entries;
+  int64_t n, cap, bytes;
+};
+
+vw_status vw_weights_create(vw_weights **out, vw_context *ctx, vw_weight_source source, void *user, const char *where) {
+  vw_weights *w = calloc(1, sizeof *w);
+  *out = w;
+  VW_CHECK(w, VW_ERR_MEMORY, "weights: out of memory");
+  w->ctx = ctx, w->memory = vw_memory_of(ctx->backend), w->source = source, w->user = user;
+  (void)snprintf(w->where, sizeof w->where, "%s", where);
+  return VW_OK;
+}
+
+void vw_weights_destroy(vw_weights *w) {
+  if (!w) return;
+  for (int64_t i = 0; i < w->n; i++)
+    if (w->entries[i].owned) w->memory->release(w->ctx, w->entries[i].tensor.data);
+  free(w->entries);
+  free(w);
+}
+
+int64_t vw_weights_bytes(const vw_weights *w) {
+  return w->bytes;
+}
+
+/* "x.{q,k,v}_proj" to "x.q_proj", "x.k_proj", "x.v_proj"; a plain name to itself. Returns the number of parts. */
+static int split_name(const char *name, char part[MAX_PARTS][VW_NAME_BYTES]) {
+  const char *open = strchr(name, '{'), *close = open ? strchr(open, '}') : NULL;
+  int n = 0;
+  if (!close) {
+    (void)snprintf(part[0], VW_NAME_BYTES, "%s", name);
+    return 1;
+  }
+  const char *p = open + 1;
+  do {
+    const size_t length = strcspn(p, ",}");
+    (void)snprintf(part[n++], VW_NAME_BYTES, "%.*s%.*s%s", (int)(open - name), name, (int)length, p, close + 1);
+    p += length + 1;
+  } while (p <= close && n < MAX_PARTS);
+  return n;
+}
+
+vw_status vw_weights_find(const vw_weights *w, const char *name, const vw_tensor *expected, vw_tensor *out) {
+  VW_TRY(w->source(w->user, name, out));
+  VW_CHECK(vw_same_shape(out, expected), VW_ERR_INPUT,
+           "%s: tensor '%s' has shape %s, config.json asks for %s: the files do not belong together", w->where, name,
+           vw_shape_text(out), vw_shape_text(expected));
+  return VW_OK;
+}
+
+/* Converts `n` parts, stacked along the first axis, into memory of the backend. */
+static vw_status load_copy(vw_weights *w, entry *e, const vw_tensor *part, int n) {
+  const size_t bytes = vw_bytes(&e->tensor), one = bytes / (size_t)n;
+  void *data = NULL, *staged = NULL;
+  vw_status st = VW_OK;
+  VW_GOTO(w->memory->allocate(w->ctx, bytes, &data));
+  if (!w->memory->host) {
+    staged = malloc(bytes);
+    if (!staged)
+      st = VW_RAISE(VW_ERR_MEMORY, "%s: cannot allocate %zu bytes to convert '%s'", w->where, bytes, e->name);
+    if (st != VW_OK) goto cleanup;
+  }
+  char *target = staged ? staged : data;
+  for (int i = 0; i < n; i++)
+    VW_GOTO(vw_convert(target + (size_t)i * one, e->tensor.dtype, part[i].data, part[i].dtype, vw_count(&part[i])));
+  if (staged) VW_GOTO(w->memory->upload(w->ctx, data, staged, bytes));
+  e->tensor.data = data, e->owned = true;
+  w->bytes += (int64_t)bytes;
+  data = NULL;
+cleanup:
+  if (data) w->memory->release(w->ctx, data);
+  free(staged);
+  return st;
+}
+
+/* The tensors that a leaf is made of; *n of them. */
+static vw_status find_parts(const vw_weights *w, const vw_leaf *leaf, vw_tensor part[MAX_PARTS], int *n) {
+  char name[MAX_PARTS][VW_NAME_BYTES];
+  vw_tensor expected = leaf->tensor;
+  *n = split_name(leaf->name, name);
+  expected.dim[0] /= *n;
+  for (int i = 0; i < *n; i++) VW_TRY(vw_weights_find(w, name[i], &expected, &part[i]));
+  return VW_OK;
+}
+
+vw_status vw_weights_check(const vw_weights *w, const vw_graph *g) {
+  vw_tensor part[MAX_PARTS];
+  int n = 0;
+  VW_TRY(vw_graph_status(g));
+  for (int64_t i = 0; i < vw_graph_leaf_count(g); i++) {
+    const vw_leaf leaf = vw_graph_leaf(g, i);
+    if (leaf.kind == VW_LEAF_WEIGHT) VW_TRY(find_parts(w, &leaf, part, &n));
+  }
+  return VW_OK;
+}
+
+static vw_status load(vw_weights *w, const vw_leaf *leaf, entry *e) {
+  vw_tensor part[MAX_PARTS];
+  int n = 0;
+  *e = (entry){.tensor = leaf->tensor};
+  (void)snprintf(e->name, sizeof e->name, "%s", leaf->name);
+  VW_TRY(find_parts(w, leaf, part, &n));
+  if (n == 1 && w->memory->host && part[0].dtype == leaf->tensor.dtype) {
+    e->tensor.data = part[0].data;
+    return VW_OK;
+  }
+  return load_copy(w, e, part, n);
+}
+
+static vw_status add(vw_weights *w, const vw_leaf *leaf, entry **out) {
+  if (w->n == w->cap) {
+    const int64_t cap = w->cap ? 2 * w->cap : 256;
+    entry *more = realloc(w->entries, (size_t)cap * sizeof *more);
+    VW_CHECK(more, VW_ERR_MEMORY, "%s: out of memory", w->where);
+    w->entries = more, w->cap = cap;
+  }
+  VW_TRY(load(w, leaf, &w->entries[w->n]));
+  *out = &w->entries[w->n++];
+  return VW_OK;
+}
+
+vw_status vw_weights_bind(vw_weights *w, vw_program *p) {
+  for (int64_t i = 0; i < vw_program_leaf_count(p); i++) {
+    const vw_leaf leaf = vw_program_leaf(p, i);
+    entry *e = NULL;
+    if (leaf.kind != VW_LEAF_WEIGHT) continue;
+    for (int64_t j = 0; j < w->n && !e; j++)
+      if (!strcmp(w->entries[j].name, leaf.name)) e = &w->entries[j];
+    if (!e) VW_TRY(add(w, &leaf, &e));
+    VW_TRY(vw_program_bind(p, leaf.value, e->tensor.data));
+  }
+  return VW_OK;
+}

@@ -1,0 +1,52 @@
+/* CLIP's two towers as descriptions: ViT-B/32 ... ViT-H/14, any size of the family (Radford et al. 2021, arXiv
+ * 2103.00020).
+ *
+ * Weights are leaves named as in the hub's files. Token and position embeddings are not among them: a description
+ * starts at embedded positions, so that a step never touches the vocabulary's table. */
+#ifndef VW_MODELS_CLIP_H
+#define VW_MODELS_CLIP_H
+
+#include "graph/graph.h"
+#include "kernels/attention.h"
+
+typedef struct vw_transformer_config {
+  int64_t width, mlp, layers, heads;
+  vw_activation act;
+  double eps;
+} vw_transformer_config;
+
+typedef struct vw_clip_text_config {
+  vw_transformer_config t;
+  int64_t vocab, positions;
+  int64_t projection; /* width of the shared space */
+  const char *prefix; /* of the weights' names: "" or "owlv2." */
+} vw_clip_text_config;
+
+typedef struct vw_clip_vision_config {
+  vw_transformer_config t;
+  int64_t image_size, patch, projection;
+  const char *prefix;
+} vw_clip_vision_config;
+
+/* Which rows attend to what (kernels/attention.h). prefix: one value a layer, or NULL. */
+typedef struct vw_clip_text_rows {
+  const vw_value *prefix;                  /* [layers] values [M, P, 2C] */
+  vw_value row_prefix, prefix_len, length; /* [B], [M], [B]; VW_NONE where absent */
+} vw_clip_text_rows;
+
+/* All layers without the final norm. x [B, T, C] embedded positions. Where qkv is not NULL, qkv[i] is layer i's packed
+ * queries, keys and values [B, T, 3C] (what a cached prefix is made of). Returns the residual stream [B, T, C]. */
+vw_value vw_clip_text_layers(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
+                             vw_value *qkv);
+
+/* The pooled, projected, unit-length text feature [B, projection] of embedded positions x [B, T, C]; pooled [B]:
+ * position of the end-of-text token. After the last layer's attention only the pooled position is computed: nothing
+ * else is used. */
+vw_value vw_clip_text_feature(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
+                              vw_value pooled);
+
+/* Unit-length image features [B, projection] of pixels [B, S, S, 3] (normalised, channels last). class_row [B]: zeros.
+ */
+vw_value vw_clip_image_feature(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pixels, vw_value class_row);
+
+#endif

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Whole studies against PyTorch float64 (tests/reference/golden.py): golden.yaml on ref to 1e-8 and on cpu to rounding, the
+# shipped smoke study on cpu, and on ref where VISWORDS_LONG is set (a minute).   test_golden.sh SOURCE BUILD
+set -euo pipefail
+source=$1
+build=$2
+fixtures=$source/tests/reference/fixtures
+[ -x "$build/viswords" ] || { echo "skipped: no $build/viswords"; exit 77; }
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+export OMP_NUM_THREADS=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 XDG_CACHE_HOME=$out/cache HOME=$out
+
+compare() { # STUDY.yaml BACKEND exact|rounded
+  local name
+  name=$(basename "$1" .yaml)
+  for stage in learn evaluate; do
+    "$build/viswords" $stage "$1" -o "$out/$name-$2" --backend "$2" --threads 1 > "$out/log" 2>&1 ||
+      { cat "$out/log"; echo "viswords $stage $1 --backend $2 failed"; exit 1; }
+  done
+  echo "$name on $2:"
+  "$build/tests/golden_check_study" "$fixtures/golden_$name.safetensors" "$out/$name-$2" "$3" ||
+    { echo "$name on $2 differs from PyTorch"; exit 1; }
+}
+
+study=$source/tests/golden/golden.yaml
+compare "$study" ref exact
+compare "$study" cpu rounded
+# under the sanitizers 700 pictures take minutes, and golden.yaml has gone the same ways
+grep -q '^VISWORDS_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" || compare "$source/jobs/studies/smoke.yaml" cpu rounded
+[ -z "${VISWORDS_LONG:-}" ] || compare "$source/jobs/studies/smoke.yaml" ref exact
+"$build/viswords" draws "$study" -o "$out/draws.safetensors" --backend cpu > "$out/log" 2>&1 || { cat "$out/log"; exit 1; }
+cmp "$out/draws.safetensors" "$fixtures/golden_draws.safetensors" ||
+  { echo "viswords draws: not the draws that PyTorch was given (tests/reference/draws_check.py says which)"; exit 1; }

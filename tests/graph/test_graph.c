@@ -1,0 +1,184 @@
+/* The graph as such: reverse mode against finite differences through shared values, dead nodes, memory reuse, in-place
+ * states, and what a wrong description or binding is told. */
+#include "tests/support/test.h"
+
+#include "graph/graph.h"
+#include "kernels/add.h"
+#include "kernels/l2norm.h"
+#include "kernels/picture_logits.h"
+#include "kernels/record.h"
+#include "kernels/softmax_xent.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { B = 3, C = 5, P = 7, S = 4 };
+
+/* loss = xent(logits(l2norm(w + w) + l2norm(w))): w is used three times, so gradients must be summed. */
+static vw_value build(vw_graph *g, vw_value *words, vw_value *grad) {
+  *words = vw_state(g, vw_shape(VW_HEAD, B, C), "words");
+  const vw_value features = vw_input(g, vw_shape(VW_HEAD, P, C), "features");
+  const vw_value picture = vw_input(g, vw_shape(VW_I32, B, S), "picture");
+  const vw_value label = vw_input(g, vw_shape(VW_I32, B), "label");
+  const vw_value q = vw_add(g, vw_l2norm(g, vw_add(g, *words, *words)), vw_l2norm(g, *words));
+  (void)vw_add(g, q, q); /* nobody asks for it */
+  const vw_value loss = vw_softmax_xent(g, vw_picture_logits(g, q, features, picture, 3.0), label);
+  if (grad) assert_ok(vw_reverse(g, loss, words, 1, grad));
+  vw_output(g, loss, "loss");
+  return loss;
+}
+
+static double features[P * C];
+static int32_t pictures[B * S] = {0, 1, 2, 3, 3, 4, 5, 6, 6, 0, 2, 4}, labels[B] = {1, 0, 3};
+
+static void bind(vw_program *p, const vw_graph *g) {
+  vw_tensor f = vw_shape(VW_F64, P, C), i = vw_shape(VW_I32, B, S), l = vw_shape(VW_I32, B);
+  vw_test_fill(features, (int64_t)P * C, 5);
+  f.data = features, i.data = pictures, l.data = labels;
+  assert_ok(vw_program_write(p, vw_find(g, "features"), &f));
+  assert_ok(vw_program_write(p, vw_find(g, "picture"), &i));
+  assert_ok(vw_program_write(p, vw_find(g, "label"), &l));
+  assert_ok(vw_program_prepare(p));
+}
+
+static double total_loss(vw_program *p, vw_value words, vw_value loss, double *w) {
+  double out[B], sum = 0;
+  vw_tensor t = vw_shape(VW_F64, B, C), l = vw_shape(VW_F64, B);
+  t.data = w, l.data = out;
+  assert_ok(vw_program_write(p, words, &t));
+  assert_ok(vw_program_run(p));
+  assert_ok(vw_program_read(p, loss, &l));
+  for (int i = 0; i < B; i++) sum += out[i];
+  return sum;
+}
+
+static void reverse_follows_finite_differences(void **state) {
+  (void)state;
+  vw_context ctx;
+  vw_graph *g = NULL;
+  vw_program *p = NULL;
+  vw_value words, grad = VW_NONE;
+  double w[B * C], dw[B * C];
+  assert_ok(vw_context_open(&ctx, VW_REF, 1, 0));
+  assert_ok(vw_graph_create(&g));
+  const vw_value loss = build(g, &words, &grad);
+  vw_output(g, grad, "gradient");
+  assert_ok(vw_program_create(&p, g, &ctx, NULL));
+  bind(p, g);
+  vw_test_fill(w, (int64_t)B * C, 6);
+  (void)total_loss(p, words, loss, w);
+  vw_tensor t = vw_shape(VW_F64, B, C);
+  t.data = dw;
+  assert_ok(vw_program_read(p, grad, &t));
+  const double h =
+      1e-5; /* error of the central difference: h^2 of the third derivative, and eps / h: both near 1e-10 */
+  for (int i = 0; i < B * C; i++) {
+    const double kept = w[i];
+    w[i] = kept + h;
+    const double up = total_loss(p, words, loss, w);
+    w[i] = kept - h;
+    const double down = total_loss(p, words, loss, w);
+    w[i] = kept;
+    assert_true(fabs((up - down) / (2 * h) - dw[i]) < 1e-7);
+  }
+  vw_program_destroy(p), vw_graph_destroy(g), vw_context_close(&ctx);
+}
+
+static void unused_nodes_cost_nothing_and_memory_is_reused(void **state) {
+  (void)state;
+  vw_context ctx;
+  vw_graph *g = NULL;
+  vw_program *p = NULL;
+  vw_value words;
+  double seconds[VW_OPS] = {0}, w[B * C];
+  int64_t calls[VW_OPS] = {0};
+  assert_ok(vw_context_open(&ctx, VW_REF, 1, 0));
+  assert_ok(vw_graph_create(&g));
+  const vw_value loss = build(g, &words, NULL);
+  assert_ok(vw_program_create(&p, g, &ctx, NULL));
+  bind(p, g);
+  vw_test_fill(w, (int64_t)B * C, 6);
+  (void)total_loss(p, words, loss, w);
+  assert_ok(vw_program_profile(p, seconds, calls));
+  assert_int_equal(calls[VW_OP_add], 2); /* the third has no reader */
+  const vw_program_memory m = vw_program_memory_of(p);
+  assert_true(m.arena - m.scratch < m.without_reuse);
+  vw_program_destroy(p), vw_graph_destroy(g), vw_context_close(&ctx);
+}
+
+static void states_are_updated_in_place(void **state) {
+  (void)state;
+  vw_context ctx;
+  vw_graph *g = NULL;
+  vw_program *p = NULL;
+  int64_t count = 40;
+  vw_tensor t = vw_shape(VW_I64, 1);
+  assert_ok(vw_context_open(&ctx, VW_CPU, 1, 0));
+  assert_ok(vw_graph_create(&g));
+  const vw_value step = vw_state(g, t, "step");
+  (void)vw_advance(g, step);
+  assert_ok(vw_program_create(&p, g, &ctx, NULL));
+  t.data = &count;
+  assert_ok(vw_program_write(p, step, &t));
+  assert_ok(vw_program_prepare(p));
+  for (int i = 0; i < 2; i++) assert_ok(vw_program_run(p));
+  assert_ok(vw_program_read(p, step, &t));
+  assert_int_equal(count, 42);
+  vw_program_destroy(p), vw_graph_destroy(g), vw_context_close(&ctx);
+}
+
+static void reading_a_state_after_its_update_is_refused(void **state) {
+  (void)state;
+  vw_context ctx;
+  vw_graph *g = NULL;
+  vw_program *p = NULL;
+  assert_ok(vw_context_open(&ctx, VW_CPU, 1, 0));
+  assert_ok(vw_graph_create(&g));
+  const vw_value step = vw_state(g, vw_shape(VW_I64, 1), "step");
+  (void)vw_advance(g, step);
+  (void)vw_advance(g, step);
+  assert_int_equal(vw_program_create(&p, g, &ctx, NULL), VW_ERR_ARG);
+  assert_non_null(strstr(vw_error_message(), "updated in place"));
+  vw_graph_destroy(g), vw_context_close(&ctx);
+}
+
+static void the_first_mistake_is_kept(void **state) {
+  (void)state;
+  vw_graph *g = NULL;
+  assert_ok(vw_graph_create(&g));
+  const vw_value a = vw_input(g, vw_shape(VW_ACT, 2, 3), "a"), b = vw_input(g, vw_shape(VW_ACT, 3, 2), "b");
+  const vw_value sum = vw_add(g, a, b);
+  assert_int_equal(sum, VW_NONE);
+  (void)vw_l2norm(g, sum);
+  (void)vw_input(g, vw_shape(VW_ACT, 1), "a");
+  assert_int_equal(vw_graph_status(g), VW_ERR_ARG);
+  assert_non_null(strstr(vw_error_message(), "add"));
+  vw_graph_destroy(g);
+}
+
+static void an_unbound_leaf_is_named(void **state) {
+  (void)state;
+  vw_context ctx;
+  vw_graph *g = NULL;
+  vw_program *p = NULL;
+  vw_value words;
+  assert_ok(vw_context_open(&ctx, VW_CPU, 1, 0));
+  assert_ok(vw_graph_create(&g));
+  (void)build(g, &words, NULL);
+  assert_ok(vw_program_create(&p, g, &ctx, NULL));
+  assert_int_equal(vw_program_prepare(p), VW_ERR_ARG);
+  assert_non_null(strstr(vw_error_message(), "'features' [7, 5]"));
+  vw_program_destroy(p), vw_graph_destroy(g), vw_context_close(&ctx);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(reverse_follows_finite_differences),
+      cmocka_unit_test(unused_nodes_cost_nothing_and_memory_is_reused),
+      cmocka_unit_test(states_are_updated_in_place),
+      cmocka_unit_test(reading_a_state_after_its_update_is_refused),
+      cmocka_unit_test(the_first_mistake_is_kept),
+      cmocka_unit_test(an_unbound_leaf_is_named),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

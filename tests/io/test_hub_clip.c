@@ -1,0 +1,272 @@
+/* CLIP model directories: sparse configurations, shards, preprocessing, identity, and what is refused. */
+#include "tests/support/test.h"
+
+#include "io/durable.h"
+#include "io/hub_clip.h"
+#include "io/tokenizer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/vw-hub-XXXXXX";
+
+static const char *in_folder(const char *name) {
+  static char path[VW_PATH_BYTES];
+  assert_ok(vw_path_format(path, "%s/%s", folder, name));
+  return path;
+}
+
+static void put(const char *name, const char *text) {
+  assert_ok(vw_file_write(in_folder(name), text, (int64_t)strlen(text)));
+}
+
+static int make_folder(void **state) {
+  (void)state;
+  return !mkdtemp(folder);
+}
+
+static int remove_folder(void **state) {
+  (void)state;
+  static const char *const files[] = {
+      "config.json",   "preprocessor_config.json",     "model.safetensors", "a.safetensors",
+      "b.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "merges.txt"};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) (void)unlink(in_folder(files[i]));
+  return rmdir(folder);
+}
+
+static int fresh(void **state) {
+  return remove_folder(state) != 0 || mkdir(folder, 0700) != 0;
+}
+
+/* A model of width 6, text MLP 10, vision MLP 12, 2 text layers, 1 vision layer, 8 px in patches of 4, projection 5. */
+static const char tiny[] =
+    "{\"model_type\": \"clip\", \"projection_dim\": 5,"
+    " \"text_config\": {\"hidden_size\": 6, \"intermediate_size\": 10, \"num_hidden_layers\": 2, \"projection_dim\": "
+    "99,"
+    "   \"num_attention_heads\": 3, \"vocab_size\": 20, \"max_position_embeddings\": 7, \"eos_token_id\": 19},"
+    " \"vision_config\": {\"hidden_size\": 6, \"intermediate_size\": 12, \"num_hidden_layers\": 1, \"hidden_act\": "
+    "\"gelu\","
+    "   \"num_attention_heads\": 2, \"image_size\": 8, \"patch_size\": 4, \"layer_norm_eps\": 1e-6}}";
+static const char tiny_pre[] = "{\"size\": {\"shortest_edge\": 9}, \"crop_size\": {\"height\": 8, \"width\": 8},"
+                               " \"image_mean\": [0.5, 0.5, 0.25], \"resample\": 3}";
+
+static float numbers[400];
+static const float scale[1] = {4.605f};
+
+enum { TENSORS = 10 };
+
+static void tiny_weights(vw_safetensors_entry e[TENSORS]) {
+  const vw_safetensors_entry all[TENSORS] = {
+      {"text_model.embeddings.token_embedding.weight", {.ndim = 2, .dim = {20, 6}}},
+      {"text_model.embeddings.position_embedding.weight", {.ndim = 2, .dim = {7, 6}}},
+      {"text_model.encoder.layers.0.mlp.fc1.weight", {.ndim = 2, .dim = {10, 6}}},
+      {"text_model.encoder.layers.1.mlp.fc1.weight", {.ndim = 2, .dim = {10, 6}}},
+      {"text_projection.weight", {.ndim = 2, .dim = {5, 6}}},
+      {"vision_model.embeddings.patch_embedding.weight", {.ndim = 4, .dim = {6, 3, 4, 4}}},
+      {"vision_model.embeddings.position_embedding.weight", {.ndim = 2, .dim = {5, 6}}},
+      {"vision_model.encoder.layers.0.mlp.fc1.weight", {.ndim = 2, .dim = {12, 6}}},
+      {"visual_projection.weight", {.ndim = 2, .dim = {5, 6}}},
+      {"logit_scale", {.ndim = 0}},
+  };
+  memcpy(e, all, sizeof all);
+  for (int i = 0; i < TENSORS; i++) e[i].tensor.data = numbers;
+  e[TENSORS - 1].tensor.data = (void *)(uintptr_t)scale;
+}
+
+static void write_weights(const char *name, const vw_safetensors_entry *e, int64_t n) {
+  assert_ok(vw_safetensors_write(in_folder(name), e, n, NULL, 0));
+}
+
+static void put_tiny(void) {
+  vw_safetensors_entry e[TENSORS];
+  tiny_weights(e);
+  write_weights("model.safetensors", e, TENSORS);
+  put("config.json", tiny);
+  put("preprocessor_config.json", tiny_pre);
+}
+
+static void expect_refused(vw_status code, const char *part) {
+  vw_hub_clip h;
+  assert_int_equal(vw_hub_clip_open(&h, folder), code);
+  assert_null(h.folder);
+  if (!strstr(vw_error_message(), part)) fail_msg("expected \"%s\" in: %s", part, vw_error_message());
+}
+
+static void opens(void **state) {
+  (void)state;
+  vw_hub_clip h;
+  vw_tensor t;
+  put_tiny();
+  assert_ok(vw_hub_clip_open(&h, folder));
+  assert_int_equal(h.text.width, 6);
+  assert_int_equal(h.text.mlp, 10);
+  assert_int_equal(h.text.heads, 3);
+  assert_int_equal(h.text.eos_token_id, 19);
+  assert_string_equal(h.text.activation, "quick_gelu");
+  assert_true(h.text.eps == 1e-5 && h.vision.eps == 1e-6);
+  assert_int_equal(h.vision.mlp, 12);
+  assert_int_equal(h.vision.patch, 4);
+  assert_string_equal(h.vision.activation, "gelu");
+  assert_int_equal(h.projection_dim, 5);
+  assert_true(fabs(h.logit_scale - 4.605) < 1e-6);
+  assert_int_equal(h.preprocess.size, 9);
+  assert_int_equal(h.preprocess.crop, 8);
+  assert_true(h.preprocess.mean[2] == 0.25 && h.preprocess.std[0] == 0.26862954);
+  assert_ok(vw_hub_clip_tensor(&h, "visual_projection.weight", &t));
+  assert_int_equal(t.dim[1], 6);
+  assert_int_equal(vw_hub_clip_tensor(&h, "visual_projection.bias", &t), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "visual_projection.bias"));
+  assert_non_null(strstr(vw_error_message(), "model.safetensors"));
+  vw_hub_clip_close(&h);
+}
+
+/* Old files: <tower>_dict with the defaults replaces the tower; keys that are not there have the class's defaults. */
+static void sparse(void **state) {
+  (void)state;
+  put("config.json", "{}");
+  expect_refused(VW_ERR_INPUT, "has no model.safetensors"); /* all defaults: 224 px, projection 512 ... */
+  put_tiny();
+  put("config.json", "{}");
+  put("preprocessor_config.json", "{}");
+  expect_refused(VW_ERR_INPUT, "token_embedding.weight is [20, 6], by config.json it would be [49408, 512]");
+  put("config.json", "{\"text_config\": {\"hidden_size\": 6}, \"text_config_dict\": {\"vocab_size\": 21}}");
+  expect_refused(VW_ERR_INPUT, "by config.json it would be [21, 512]");
+  put("config.json", "{\"text_config\": {\"hidden_size\": 16}, \"text_config_dict\": null}");
+  expect_refused(VW_ERR_INPUT, "by config.json it would be [49408, 16]");
+}
+
+static void shards(void **state) {
+  (void)state;
+  vw_safetensors_entry e[TENSORS];
+  vw_hub_clip h;
+  put("config.json", tiny);
+  put("preprocessor_config.json", tiny_pre);
+  tiny_weights(e);
+  write_weights("a.safetensors", e, 4);
+  write_weights("b.safetensors", e + 4, TENSORS - 4);
+  put("model.safetensors.index.json",
+      "{\"weight_map\": {\"logit_scale\": \"b.safetensors\", \"text_projection.weight\": \"b.safetensors\","
+      " \"text_model.embeddings.token_embedding.weight\": \"a.safetensors\"}}");
+  assert_ok(vw_hub_clip_open(&h, folder));
+  assert_int_equal(h.n_files, 2);
+  vw_hub_clip_close(&h);
+  put("model.safetensors.index.json", "{\"weight_map\": {\"x\": \"c.safetensors\"}}");
+  expect_refused(VW_ERR_IO, "c.safetensors: cannot open");
+  put("model.safetensors.index.json", "{\"weight_map\": {\"x\": \"../c.safetensors\"}}");
+  expect_refused(VW_ERR_INPUT, "weight_map.x");
+}
+
+static void identity(void **state) {
+  (void)state;
+  vw_hub_clip h;
+  vw_hash a, b;
+  put_tiny();
+  assert_ok(vw_hub_clip_open(&h, folder));
+  assert_ok(vw_hub_clip_hash(&h, &a));
+  assert_ok(vw_hub_clip_hash(&h, &b));
+  assert_true(a.lo == b.lo && a.hi == b.hi);
+  put("merges.txt", "#version: 0.2\n");
+  assert_ok(vw_hub_clip_hash(&h, &b));
+  assert_true(a.lo != b.lo);
+  vw_hub_clip_close(&h);
+  assert_int_equal(unlink(in_folder("merges.txt")), 0);
+  numbers[3] = 1;
+  put_tiny();
+  numbers[3] = 0;
+  assert_ok(vw_hub_clip_open(&h, folder));
+  assert_ok(vw_hub_clip_hash(&h, &b));
+  assert_true(a.lo != b.lo);
+  vw_hub_clip_close(&h);
+}
+
+static void wrong_weights(void **state) {
+  (void)state;
+  vw_safetensors_entry e[TENSORS];
+  char *data;
+  int64_t bytes;
+  put_tiny();
+  tiny_weights(e);
+  e[4].tensor.dim[0] = 4;
+  write_weights("model.safetensors", e, TENSORS);
+  expect_refused(VW_ERR_INPUT, "text_projection.weight is [4, 6], by config.json it would be [5, 6]");
+  tiny_weights(e);
+  e[4].tensor.dtype = VW_I32;
+  write_weights("model.safetensors", e, TENSORS);
+  expect_refused(VW_ERR_UNSUPPORTED, "text_projection.weight is of type i32");
+  tiny_weights(e);
+  e[1].name = "text_model.encoder.layers.2.mlp.fc1.weight";
+  e[1].tensor.dim[0] = 10;
+  write_weights("model.safetensors", e, TENSORS);
+  expect_refused(VW_ERR_INPUT, "has no tensor text_model.embeddings.position_embedding.weight");
+  tiny_weights(e);
+  e[4].name = "vision_model.encoder.layers.1.mlp.fc1.weight";
+  write_weights("model.safetensors", e, TENSORS);
+  expect_refused(VW_ERR_INPUT, "has no tensor text_projection.weight");
+  put_tiny();
+  assert_ok(vw_file_read(in_folder("model.safetensors"), &data, &bytes));
+  assert_ok(vw_file_write(in_folder("model.safetensors"), data, bytes - 100));
+  free(data);
+  expect_refused(VW_ERR_INPUT, "truncated");
+  assert_int_equal(unlink(in_folder("model.safetensors")), 0);
+  put("pytorch_model.bin", "PK");
+  expect_refused(VW_ERR_UNSUPPORTED, "convert it once: python -c");
+}
+
+static void wrong_config(void **state) {
+  (void)state;
+  vw_hub_clip h;
+  expect_refused(VW_ERR_IO, "config.json: cannot open");
+  put_tiny();
+  put("config.json", "{\"model_type\": \"owlv2\"}");
+  expect_refused(VW_ERR_UNSUPPORTED, "config.json: model_type is 'owlv2'");
+  put("config.json", "{\"text_config\": {\"hidden_size\": \"six\"}}");
+  expect_refused(VW_ERR_INPUT, "config.json: text_config.hidden_size: expected a whole number");
+  put("config.json", "{\"text_config\": {\"num_attention_heads\": 7}}");
+  expect_refused(VW_ERR_INPUT, "text_config.hidden_size 512 is not a multiple of the 7 heads");
+  put("config.json", "{\"vision_config\": {\"hidden_act\": \"silu\"}}");
+  expect_refused(VW_ERR_UNSUPPORTED, "vision_config.hidden_act is 'silu'");
+  put("config.json", "{\"vision_config\": {\"num_hidden_layers\": 0}}");
+  expect_refused(VW_ERR_INPUT, "vision_config.num_hidden_layers is 0, expected 1 to 1000");
+  put("config.json", tiny);
+  put("preprocessor_config.json", "{\"size\": 8, \"crop_size\": 8, \"resample\": 2}");
+  expect_refused(VW_ERR_UNSUPPORTED, "preprocessor_config.json: resample is 2");
+  put("preprocessor_config.json", "{\"size\": 9, \"crop_size\": 9}");
+  expect_refused(VW_ERR_INPUT, "crop_size is 9, but vision_config.image_size");
+  put("preprocessor_config.json", "{\"size\": 8, \"crop_size\": 8, \"do_center_crop\": false}");
+  expect_refused(VW_ERR_UNSUPPORTED, "do_center_crop is off");
+  put("preprocessor_config.json", "{\"size\": 8, \"crop_size\": 8, \"image_std\": [1, 0, 1]}");
+  expect_refused(VW_ERR_INPUT, "image_std[1]: expected a positive number");
+  assert_int_equal(vw_hub_clip_open(&h, "/nonexistent/model"), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "/nonexistent/model: no such model directory"));
+}
+
+/* The network that ships with viswords, and its tokenizer, belong together. */
+static void shipped(void **state) {
+  (void)state;
+  vw_hub_clip h;
+  vw_tokenizer *t;
+  int32_t id;
+  assert_ok(vw_hub_clip_open(&h, VW_SOURCE_DIR "/data/clip-tiny"));
+  assert_ok(vw_tokenizer_open(&t, h.folder));
+  assert_int_equal(vw_tokenizer_size(t), h.text.vocab);
+  assert_int_equal(vw_tokenizer_end(t), h.text.eos_token_id);
+  assert_ok(vw_tokenizer_word(t, "strawberry", &id));
+  vw_tokenizer_close(t);
+  vw_hub_clip_close(&h);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup(opens, fresh),
+      cmocka_unit_test_setup(sparse, fresh),
+      cmocka_unit_test_setup(shards, fresh),
+      cmocka_unit_test_setup(identity, fresh),
+      cmocka_unit_test_setup(wrong_weights, fresh),
+      cmocka_unit_test_setup(wrong_config, fresh),
+      cmocka_unit_test(shipped),
+  };
+  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

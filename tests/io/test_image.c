@@ -1,0 +1,177 @@
+/* Pictures against Pillow, preprocessing against transformers (tests/reference/pictures.py): equal to the byte. */
+#include "tests/support/test.h"
+
+#include "io/durable.h"
+#include "io/image.h"
+#include "io/preprocess.h"
+#include "io/safetensors.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static vw_safetensors *expected;
+static char path[] = "/tmp/vw-image-XXXXXX";
+
+static int open_expected(void **state) {
+  (void)state;
+  const int fd = mkstemp(path);
+  return fd < 0 || close(fd) != 0 ||
+         vw_safetensors_open(&expected, vw_test_path("reference/fixtures/pictures/expected.safetensors")) != VW_OK;
+}
+
+static int close_expected(void **state) {
+  (void)state;
+  vw_safetensors_close(expected);
+  return unlink(path);
+}
+
+static const char *fixture(const char *name) {
+  char relative[200];
+  (void)snprintf(relative, sizeof relative, "reference/fixtures/pictures/%s", name);
+  return vw_test_path(relative);
+}
+
+/* The largest difference of two byte arrays. */
+static int worst(const uint8_t *a, const uint8_t *b, int64_t n) {
+  int most = 0;
+  for (int64_t i = 0; i < n; i++) most = abs(a[i] - b[i]) > most ? abs(a[i] - b[i]) : most;
+  return most;
+}
+
+static void decode(void **state) {
+  (void)state;
+  static const char *const names[] = {"rgb.png",    "grey.png",       "palette.png", "bilevel.png",
+                                      "rgba.png",   "grey_alpha.png", "sixteen.png", "palette_transparent.png",
+                                      "colour.jpg", "grey.jpg",       "full.jpg",    "progressive.jpg",
+                                      "cmyk.jpg"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    char key[100];
+    vw_image image;
+    vw_tensor t;
+    assert_ok(vw_image_read(fixture(names[i]), &image));
+    (void)snprintf(key, sizeof key, "%s.rgb", names[i]);
+    assert_ok(vw_safetensors_find(expected, key, &t));
+    assert_int_equal(image.height, t.dim[0]);
+    assert_int_equal(image.width, t.dim[1]);
+    const int most = worst(image.rgb, t.data, vw_count(&t));
+    if (most) fail_msg("%s: a value differs by %d", names[i], most);
+    vw_image_free(&image);
+  }
+}
+
+static void check_preprocessing(const char *name, int64_t size, int64_t crop) {
+  char key[100];
+  vw_image image;
+  vw_tensor t, norm;
+  vw_preprocess p = vw_preprocess_clip(size);
+  const int64_t n = crop * crop;
+  p.crop = crop;
+  uint8_t *pixels = malloc((size_t)(3 * n));
+  float *single = malloc((size_t)(3 * n) * sizeof *single);
+  double *both = malloc((size_t)(6 * n) * sizeof *both); /* ours, then theirs */
+  assert_ok(vw_image_read(fixture(name), &image));
+  (void)snprintf(key, sizeof key, "%s.%d.%d", name, (int)size, (int)crop);
+  assert_ok(vw_safetensors_find(expected, key, &t));
+  (void)snprintf(key, sizeof key, "%s.%d.%d.norm", name, (int)size, (int)crop);
+  assert_ok(vw_safetensors_find(expected, key, &norm));
+  assert_ok(vw_preprocess_pixels(&p, &image, pixels));
+  assert_int_equal(vw_count(&t), 3 * n);
+  const int most = worst(pixels, t.data, 3 * n);
+  if (most) fail_msg("%s: a value differs by %d", name, most);
+  vw_preprocess_normalise(&p, pixels, n, single);
+  vw_preprocess_normalise_f64(&p, pixels, n, both);
+  for (int64_t i = 0; i < 3 * n; i++) both[3 * n + i] = vw_f32(&norm)[i];
+  vw_assert_near(name, both, both + 3 * n, 3 * n, 4 * 1.2e-7); /* theirs: 4 roundings to fp32 */
+  for (int64_t i = 0; i < 3 * n; i++) assert_true(single[i] == (float)both[i]);
+  free(pixels);
+  free(single);
+  free(both);
+  vw_image_free(&image);
+}
+
+static void preprocess(void **state) {
+  (void)state;
+  check_preprocessing("wide.png", 32, 32);
+  check_preprocessing("tall.png", 32, 32);
+  check_preprocessing("small.png", 32, 32); /* enlarged */
+  check_preprocessing("odd.png", 31, 24);
+  check_preprocessing("even.png", 32, 28);
+  check_preprocessing("same.png", 32, 32);
+  check_preprocessing("row.png", 16, 16); /* one axis keeps its size */
+  check_preprocessing("line.png", 24, 24);
+  check_preprocessing("dot.png", 8, 8);
+  check_preprocessing("large.png", 14, 14); /* shrunk 14 times */
+}
+
+static void write_png(void **state) {
+  (void)state;
+  vw_image image, back;
+  assert_ok(vw_image_read(fixture("odd.png"), &image));
+  assert_ok(vw_png_write(path, image.height, image.width, image.rgb));
+  assert_ok(vw_image_read(path, &back));
+  assert_int_equal(back.height, image.height);
+  assert_int_equal(back.width, image.width);
+  assert_memory_equal(back.rgb, image.rgb, (size_t)(3 * image.height * image.width));
+  assert_int_equal(vw_png_write("/nonexistent/x.png", image.height, image.width, image.rgb), VW_ERR_IO);
+  assert_int_equal(vw_png_write(path, 0, 3, image.rgb), VW_ERR_ARG);
+  vw_image_free(&image);
+  vw_image_free(&back);
+}
+
+static void expect_refused(vw_status code, const char *part) {
+  vw_image image;
+  assert_int_equal(vw_image_read(path, &image), code);
+  assert_null(image.rgb);
+  if (!strstr(vw_error_message(), part) || !strstr(vw_error_message(), path))
+    fail_msg("expected \"%s\" and the path in: %s", part, vw_error_message());
+}
+
+/* A picture that is cut off at any byte but within what follows the pixels is refused. */
+static void refused(void **state) {
+  (void)state;
+  static const char *const names[] = {"colour.jpg", "progressive.jpg", "cmyk.jpg", "odd.png", "palette.png"};
+  char *data;
+  int64_t bytes;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    assert_ok(vw_file_read(fixture(names[i]), &data, &bytes));
+    for (int64_t cut = 4; cut < bytes - 20; cut += 97) {
+      assert_ok(vw_file_write(path, data, cut));
+      expect_refused(VW_ERR_INPUT, cut < 8 ? "" : "unreadable");
+    }
+    free(data);
+  }
+  assert_ok(vw_file_read(fixture("rgb.png"), &data, &bytes));
+  data[18] = 127; /* the width's second byte: 8 million pixels; the checksum of the header is wrong as well */
+  assert_ok(vw_file_write(path, data, bytes));
+  expect_refused(VW_ERR_INPUT, "unreadable PNG");
+  free(data);
+  assert_ok(vw_file_write(path, "GIF89a", 6));
+  expect_refused(VW_ERR_INPUT, "neither a JPEG nor a PNG");
+  assert_ok(vw_file_write(path, "", 0));
+  expect_refused(VW_ERR_INPUT, "neither a JPEG nor a PNG");
+  /* a JPEG header that claims 65,500 x 65,500 pixels */
+  assert_ok(vw_file_read(fixture("grey.jpg"), &data, &bytes));
+  for (int64_t i = 2; i + 9 < bytes; i++)
+    if ((uint8_t)data[i] == 0xff && (uint8_t)data[i + 1] == 0xc0) {
+      data[i + 5] = data[i + 7] = (char)0xff, data[i + 6] = data[i + 8] = (char)0xdc;
+      break;
+    }
+  assert_ok(vw_file_write(path, data, bytes));
+  expect_refused(VW_ERR_INPUT, "65500 x 65500 pixels, at most 100000000");
+  free(data);
+  vw_image image = {.height = 1, .width = 1 << 20, .rgb = (uint8_t *)path};
+  const vw_preprocess p = vw_preprocess_clip(224);
+  assert_int_equal(vw_preprocess_pixels(&p, &image, NULL), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "too long"));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(decode),
+      cmocka_unit_test(preprocess),
+      cmocka_unit_test(write_png),
+      cmocka_unit_test(refused),
+  };
+  return cmocka_run_group_tests(tests, open_expected, close_expected);
+}

@@ -1,0 +1,285 @@
+/* Study files: a right one in full, defaults, and a table of wrong ones with the exact place and message of each. */
+#include "tests/support/test.h"
+
+#include "io/study_config.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char full[] = "study: demo\n"
+                           "seed: 2406\n"
+                           "data:\n"
+                           "  objects:\n"
+                           "    kind: folders\n"
+                           "    root: ../data/objects\n"
+                           "    concepts: [orange cat, no, 'teapot']\n"
+                           "    classes: [fox, owl]\n"
+                           "    pictures: {train: 12}\n"
+                           "models:\n"
+                           "  clip: {weights: /hub/clip, learn: {optimiser: adamw, lr: 2e-3, steps: 50}}\n"
+                           "  other: {kind: clip, weights: clip-b32}\n"
+                           "trials: {anchors: [the, red, 7], deltas: [0.5, free], replicas: 2}\n"
+                           "learn:\n"
+                           "  steps: {clip: 400, other: 300}\n"
+                           "  batch: {negatives: 24}\n"
+                           "  templates: ['a {}', 'the {} there']\n"
+                           "plan: {ranks: 4, memory: 2 GiB, backend: ref}\n"
+                           "stages: [learn, evaluate]\n";
+
+static vw_study_config *parse(const char *text) {
+  vw_study_config *c = NULL;
+  assert_ok(vw_study_config_parse("studies/demo.yaml", text, strlen(text), &c));
+  return c;
+}
+
+static void test_full(void **state) {
+  (void)state;
+  vw_study_config *c = parse(full);
+  assert_string_equal(c->study, "demo");
+  assert_int_equal(c->seed, 2406);
+  assert_string_equal(c->text, full);
+  assert_int_equal(c->n_data, 1);
+  const vw_data_config *d = &c->data[0];
+  assert_string_equal(d->name, "objects");
+  assert_string_equal(d->root, "studies/../data/objects");
+  assert_int_equal(d->concepts.n, 3);
+  assert_string_equal(d->concepts.name[0], "orange cat");
+  assert_string_equal(d->concepts.name[1], "no"); /* a word, whatever YAML 1.1 makes of it */
+  assert_int_equal(d->classes.n, 2);
+  assert_int_equal(d->train, 12);
+  assert_int_equal(d->test, 16);
+  assert_int_equal(c->n_models, 2);
+  assert_string_equal(c->models[0].weights, "/hub/clip");
+  assert_string_equal(c->models[1].weights, "studies/clip-b32");
+  assert_int_equal(c->models[0].learn.optimiser, VW_ADAMW);
+  assert_int_equal(c->models[1].learn.optimiser, VW_PGD);
+  assert_int_equal(c->models[0].learn.steps, 50); /* its own key before the map */
+  assert_int_equal(c->models[1].learn.steps, 300);
+  assert_true(c->models[0].learn.lr == 2e-3 && c->models[1].learn.lr == 1e-3);
+  assert_int_equal(c->models[0].learn.positives, 8);
+  assert_int_equal(c->models[1].learn.negatives, 24);
+  assert_int_equal(c->models[1].learn.templates.n, 2);
+  assert_string_equal(c->models[1].learn.judge_template, "a {}");
+  assert_string_equal(c->anchors.name[2], "7");
+  assert_true(c->deltas.n == 2 && c->deltas.v[0] == 0.5 && isinf(c->deltas.v[1]));
+  assert_int_equal(c->replicas, 2);
+  assert_int_equal(c->memory, INT64_C(2) << 30);
+  assert_int_equal(c->backend, VW_BACKEND_REF);
+  assert_true(vw_study_has_stage(c, "evaluate") && !vw_study_has_stage(c, "collect"));
+  vw_study_config_destroy(c);
+}
+
+#define SMALL "data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n"
+
+static void test_defaults(void **state) {
+  (void)state;
+  vw_study_config *c = parse(SMALL);
+  const vw_learn_config *l = &c->models[0].learn;
+  assert_string_equal(c->study, "study");
+  assert_true(c->seed == 0 && c->ranks == 8 && c->threads == 0 && c->block == 0 && c->memory == 0 && !c->cache);
+  assert_true(c->deltas.n == 4 && c->deltas.v[0] == 0.1 && c->deltas.v[3] == 1.0);
+  assert_true(c->replicas == 1 && c->null_concepts == 1 && c->stages.n == 3);
+  assert_string_equal(c->vocabulary, "default");
+  assert_true(l->optimiser == VW_PGD && l->steps == 1000 && l->eta == 0.1 && l->weight_decay == 0.01);
+  assert_true(l->positives == 8 && l->negatives == 8 && l->loss_points == 100);
+  assert_string_equal(l->judge_template, l->templates.name[0]);
+  assert_int_equal(c->data[0].classes.n, 0);
+  vw_study_config_destroy(c);
+}
+
+/* Only keys that a result depends on are part of the protocol, and only those of the optimiser that runs. */
+static void test_protocol_text(void **state) {
+  (void)state;
+  static const char *const same[] = {"plan: {ranks: 2}\n", "stages: [learn]\n", "study: other\n",
+                                     "learn: {eta: 0.1, batch: {positives: 8}}\n"};
+  static const char *const other[] = {"seed: 1\n", "learn: {eta: 0.2}\n", "learn: {steps: {clip: 10}}\n",
+                                      "learn: {templates: ['a {}']}\n", "learn: {optimiser: adamw}\n"};
+  vw_study_config *c = parse(SMALL);
+  char *base = NULL, *text = NULL;
+  assert_ok(vw_study_protocol_text(c, 0, 0, &base));
+  vw_study_config_destroy(c);
+  assert_non_null(strstr(base, "learn.eta: 0.1"));
+  assert_null(strstr(base, "learn.lr"));
+  for (size_t i = 0; i < 4 + 5; i++) {
+    char study[512];
+    (void)snprintf(study, sizeof study, "%s%s", SMALL, i < 4 ? same[i] : other[i - 4]);
+    c = parse(study);
+    assert_ok(vw_study_protocol_text(c, 0, 0, &text));
+    if ((strcmp(base, text) == 0) != (i < 4)) fail_msg("%s: protocol\n%s", study, text);
+    free(text);
+    vw_study_config_destroy(c);
+  }
+  free(base);
+}
+
+/* "@": where SMALL goes, so that a case shows only what is wrong with it. */
+static const struct {
+  const char *text, *message;
+  vw_status status;
+} wrong[] = {
+    {"", "s.yaml: the file is empty; docs/study-file.md shows a study", VW_ERR_INPUT},
+    {"[a]", "s.yaml:1:1: study file: expected a mapping of keys, got a list", VW_ERR_INPUT},
+    {"a: [b\nc: d", "s.yaml:2:2: not YAML: did not find expected ',' or ']', while parsing a flow sequence",
+     VW_ERR_INPUT},
+    {"@---\na: b\n", "s.yaml:5:1: a second document begins here; a study file holds one", VW_ERR_INPUT},
+    {"@sead: 3\n", "s.yaml:4:1: sead: unknown key; did you mean seed?", VW_ERR_INPUT},
+    {"@learn: {stepz: 3}\n", "s.yaml:4:9: learn.stepz: unknown key; did you mean steps?", VW_ERR_INPUT},
+    {"@learn: {batch: {size: 3}}\n", "s.yaml:4:17: learn.batch.size: unknown key; known here: positives negatives",
+     VW_ERR_INPUT},
+    {"@seed: 1\nseed: 2\n", "s.yaml:5:1: seed: given twice, first on line 4; keep one", VW_ERR_INPUT},
+    {"@learn: {steps: 3, steps: 4}\n", "s.yaml:4:19: learn.steps: given twice, first on line 4; keep one",
+     VW_ERR_INPUT},
+    {"@seed: many\n", "s.yaml:4:7: seed: expected an integer of 0 or more, got 'many'", VW_ERR_INPUT},
+    {"@seed: '3'\n", "s.yaml:4:7: seed: expected an integer of 0 or more, got '3'", VW_ERR_INPUT},
+    {"@seed: -1\n", "s.yaml:4:7: seed: expected an integer of 0 or more, got '-1'", VW_ERR_INPUT},
+    {"@seed: 99999999999999999999\n", "s.yaml:4:7: seed: expected an integer of 0 or more, got '99999999999999999999'",
+     VW_ERR_INPUT},
+    {"@learn: {eta: 0}\n", "s.yaml:4:14: learn.eta: expected a number above 0, got '0'", VW_ERR_INPUT},
+    {"@learn: {eta: nan}\n", "s.yaml:4:14: learn.eta: expected a number above 0, got 'nan'", VW_ERR_INPUT},
+    {"@learn: {eta: 0x1p3}\n", "s.yaml:4:14: learn.eta: expected a number above 0, got '0x1p3'", VW_ERR_INPUT},
+    {"@learn: {batch: {positives: 0}}\n",
+     "s.yaml:4:28: learn.batch.positives: expected an integer from 1 to 65536, got '0'", VW_ERR_INPUT},
+    {"@learn: {steps: {owl: 3}}\n", "s.yaml:4:17: learn.steps: 'owl' is no model of this study", VW_ERR_INPUT},
+    {"@learn: {steps: {clip: 0}}\n",
+     "s.yaml:4:23: learn.steps.clip: expected an integer of 1 or more, or a map of them by model name, got '0'",
+     VW_ERR_INPUT},
+    {"@learn: {optimiser: adam}\n",
+     "s.yaml:4:20: learn.optimiser: expected pgd or adamw, got 'adam'; did you mean adamw?", VW_ERR_INPUT},
+    {"@learn: {lr: 0.1}\n",
+     "s.yaml:4:13: learn.lr: nothing uses it; only optimiser adamw does: remove it or change learn.optimiser",
+     VW_ERR_INPUT},
+    {"@learn: {templates: []}\n", "s.yaml:4:20: learn.templates: the list is empty; give at least one", VW_ERR_INPUT},
+    {"@learn: {templates: ['a cat']}\n",
+     "s.yaml:4:21: learn.templates: 'a cat' needs {} exactly once, where the word goes", VW_ERR_INPUT},
+    {"@learn: {judge_template: '{} {}'}\n",
+     "s.yaml:4:25: learn.judge_template: '{} {}' needs {} exactly once, where the word goes", VW_ERR_INPUT},
+    {"@learn:\n", "s.yaml:4:7: learn: expected a mapping of keys, got nothing", VW_ERR_INPUT},
+    {"@learn: {template_per: picture}\n",
+     "s.yaml:4:23: learn.template_per: picture is part of the design, but this version of viswords cannot do it yet",
+     VW_ERR_UNSUPPORTED},
+    {"@stages: [learn, report]\n",
+     "s.yaml:4:17: stages: report is part of the design, but this version of viswords cannot do it yet",
+     VW_ERR_UNSUPPORTED},
+    {"@stages: [lern]\n",
+     "s.yaml:4:10: stages: expected a list of learn, evaluate or collect, got 'lern'; did you mean learn?",
+     VW_ERR_INPUT},
+    {"@plan: {memory: 3 GB}\n", "s.yaml:4:16: plan.memory: expected auto or an amount such as 4 GiB, got '3 GB'",
+     VW_ERR_INPUT},
+    {"@plan: {block: none}\n", "s.yaml:4:15: plan.block: expected auto or an integer from 1 to 65536, got 'none'",
+     VW_ERR_INPUT},
+    {"@? [a]\n: b\n", "s.yaml:4:3: study file: a key must be a word", VW_ERR_INPUT},
+    {"data: {o: {root: r}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
+     "s.yaml:1:11: data.o.concepts: missing; give what words are learned for, named as the data set names them",
+     VW_ERR_INPUT},
+    {"data: {o: {kind: coco}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
+     "s.yaml:1:18: data.o.kind: coco is part of the design, but this version of viswords cannot do it yet",
+     VW_ERR_UNSUPPORTED},
+    {"data: {o: {root: r, concepts: [cat, cat]}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
+     "s.yaml:1:37: data.o.concepts: 'cat' is listed twice; keep one", VW_ERR_INPUT},
+    {"data: {o: {root: r, concepts: [null-0]}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
+     "s.yaml:1:32: data.o.concepts: 'null-0' is the name of a null concept; choose another", VW_ERR_INPUT},
+    {"data: {o: {root: r, concepts: [cat], classes: none.txt}}\nmodels: {clip: {weights: w}}\n"
+     "trials: {anchors: [the]}\n",
+     "s.yaml:1:47: data.o.classes: no file none.txt (a name a line), nor a list", VW_ERR_INPUT},
+    {"data: {o/p: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
+     "s.yaml:1:8: data: 'o/p' cannot name a part of a study; use at most 64 letters, digits, - and _", VW_ERR_INPUT},
+    {"data: {}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
+     "s.yaml:1:7: data: expected data sets by name, got an empty mapping", VW_ERR_INPUT},
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {owl: {kind: owlv2, weights: w}}\ntrials: {anchors: [the]}\n",
+     "s.yaml:2:22: models.owl.kind: owlv2 is part of the design, but this version of viswords cannot do it yet",
+     VW_ERR_UNSUPPORTED},
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {kind: clip}}\ntrials: {anchors: [the]}\n",
+     "s.yaml:2:16: models.clip.weights: missing; give a model directory as on the Hugging Face hub", VW_ERR_INPUT},
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w, learn: {eta: 0.1, lr: 1}}}\n"
+     "trials: {anchors: [the]}\n",
+     "s.yaml:2:51: models.clip.learn.lr: nothing uses it; only optimiser adamw does: remove it or change "
+     "learn.optimiser",
+     VW_ERR_INPUT},
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\n",
+     "s.yaml:1:1: trials.anchors: missing; give the words that learning starts from, one token each", VW_ERR_INPUT},
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [red, the, red]}\n",
+     "s.yaml:3:30: trials.anchors: 'red' is listed twice; keep one", VW_ERR_INPUT},
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: red}\n",
+     "s.yaml:3:19: trials.anchors: expected a list of names, got 'red'", VW_ERR_INPUT},
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\n"
+     "trials: {anchors: [red], deltas: [0.1, none]}\n",
+     "s.yaml:3:40: trials.deltas: expected a list of numbers above 0, or free, got 'none'", VW_ERR_INPUT},
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\n"
+     "trials: {anchors: [red], deltas: [0.5, 0.50]}\n",
+     "s.yaml:3:40: trials.deltas: '0.50' is listed twice; keep one", VW_ERR_INPUT},
+};
+
+static void test_wrong(void **state) {
+  (void)state;
+  int failures = 0;
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    char text[1024];
+    const bool at = wrong[i].text[0] == '@';
+    (void)snprintf(text, sizeof text, "%s%s", at ? SMALL : "", wrong[i].text + at);
+    vw_study_config *c = NULL;
+    const vw_status st = vw_study_config_parse("s.yaml", text, strlen(text), &c);
+    if (st == wrong[i].status && !c && strcmp(vw_error_message(), wrong[i].message) == 0) continue;
+    print_error("%s-> %s: %s\nexpected %s\n", text, vw_status_name(st), st ? vw_error_message() : "", wrong[i].message);
+    vw_study_config_destroy(c);
+    failures++;
+  }
+  assert_int_equal(failures, 0);
+}
+
+static void test_missing_file(void **state) {
+  (void)state;
+  vw_study_config *c = NULL;
+  assert_int_equal(vw_study_config_read("no/such/study.yaml", &c), VW_ERR_IO);
+  assert_non_null(strstr(vw_error_message(), "no/such/study.yaml"));
+}
+
+static void test_template_fill(void **state) {
+  (void)state;
+  char text[32];
+  assert_ok(vw_template_fill("a {} there", "cat", text, sizeof text));
+  assert_string_equal(text, "a cat there");
+  assert_int_equal(vw_template_fill("a {} there", "cat", text, 11), VW_ERR_ARG);
+}
+
+/* The studies that are shipped, and the class list they point to. */
+static void test_shipped(void **state) {
+  (void)state;
+  vw_study_config *c = NULL;
+  assert_ok(vw_study_config_read(VW_SOURCE_DIR "/jobs/studies/demo.yaml", &c));
+  assert_true(c->data[0].concepts.n >= 10 && c->anchors.n >= 4 && c->deltas.n == 4);
+  assert_true(c->data[0].classes.n > 100);
+  assert_string_equal(c->models[0].learn.judge_template, "a photo of a {}");
+  vw_study_config_destroy(c);
+  assert_ok(vw_study_config_read(VW_SOURCE_DIR "/jobs/studies/smoke.yaml", &c));
+  assert_true(c->data[0].concepts.n == 2 && c->anchors.n == 2 && c->deltas.n == 2);
+  vw_study_config_destroy(c);
+}
+
+/* docs/study-file.md holds the table of keys as the program prints it. */
+static void test_reference_is_current(void **state) {
+  (void)state;
+  char *printed = NULL;
+  size_t bytes = 0;
+  FILE *out = open_memstream(&printed, &bytes);
+  assert_non_null(out);
+  vw_study_print_keys(out, true);
+  assert_int_equal(fclose(out), 0);
+  FILE *f = fopen(VW_SOURCE_DIR "/docs/study-file.md", "r");
+  assert_non_null(f);
+  char page[65536];
+  page[fread(page, 1, sizeof page - 1, f)] = 0;
+  assert_int_equal(fclose(f), 0);
+  if (!strstr(page, printed)) fail_msg("docs/study-file.md has another table of keys than the program:\n%s", printed);
+  free(printed);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_full),          cmocka_unit_test(test_defaults),
+      cmocka_unit_test(test_protocol_text), cmocka_unit_test(test_wrong),
+      cmocka_unit_test(test_missing_file),  cmocka_unit_test(test_template_fill),
+      cmocka_unit_test(test_shipped),       cmocka_unit_test(test_reference_is_current),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,114 @@
+/* The product of kernels/cpu: every tile that this processor runs against sums in double, over sizes around the tiles'
+ * edges; equal bits for any number of threads, of rows, and for all tiles with fused multiply-adds; packed weights are
+ * shared and freed. */
+#include "tests/support/test.h"
+
+#include "core/arena.h"
+#include "kernels/cpu/gemm.h"
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static float *floats(int64_t n) {
+  float *p = aligned_alloc(VW_ALIGN, ((size_t)n * sizeof *p + VW_ALIGN) / VW_ALIGN * VW_ALIGN);
+  assert_non_null(p);
+  return p;
+}
+
+static float *random_floats(int64_t n, uint64_t seed) {
+  double *d = malloc((size_t)n * sizeof *d + 8);
+  float *p = floats(n);
+  assert_non_null(d);
+  vw_test_fill(d, n, seed);
+  for (int64_t i = 0; i < n; i++) p[i] = (float)d[i];
+  free(d);
+  return p;
+}
+
+static float *product(const vw_tile *t, int threads, bool transposed, int64_t N, int64_t M, int64_t K, const float *a,
+                      const float *w) {
+  const vw_context ctx = {.backend = VW_CPU, .threads = threads};
+  float *b = floats(vw_packed_b(t, M, K)), *scratch = floats(vw_packed_a(t, N, K)), *c = floats(N * M);
+  memset(c, 0xFF, (size_t)(N * M) * sizeof *c);
+  vw_pack_b(&ctx, t, transposed, M, K, w, b);
+  vw_product_run(&ctx, t, &(vw_product){.N = N, .M = M, .K = K, .a = a, .b = b, .c = c}, scratch);
+  free(b), free(scratch);
+  return c;
+}
+
+static const char *const names[] = {"portable", "avx2", "avx512"};
+
+static void tiles_follow_double(void **state) {
+  (void)state;
+  static const int64_t sizes[][3] = {{1, 1, 1},     {2, 23, 7},    {3, 24, 16},  {4, 25, 17},    {5, 47, 127},
+                                     {7, 48, 128},  {8, 49, 255},  {9, 97, 257}, {13, 100, 300}, {16, 144, 64},
+                                     {17, 30, 513}, {33, 240, 20}, {6, 1, 1000}, {130, 72, 96}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    const int64_t N = sizes[i][0], M = sizes[i][1], K = sizes[i][2];
+    float *a = random_floats(N * K, 1), *w = random_floats(M * K, 2);
+    double *expected = malloc((size_t)(N * M) * sizeof(double)), *got = malloc((size_t)(N * M) * sizeof(double));
+    assert_true(expected && got);
+    for (int transposed = 0; transposed < 2; transposed++) {
+      for (int64_t n = 0; n < N; n++)
+        for (int64_t m = 0; m < M; m++) {
+          double sum = 0;
+          for (int64_t k = 0; k < K; k++) sum += (double)a[n * K + k] * (transposed ? w[m * K + k] : w[k * M + m]);
+          expected[n * M + m] = sum;
+        }
+      for (size_t j = 0; j < sizeof names / sizeof *names; j++) {
+        const vw_tile *t = vw_tile_named(names[j]);
+        if (!t) continue;
+        float *c = product(t, 1, transposed, N, M, K, a, w), *two = product(t, 2, transposed, N, M, K, a, w);
+        assert_memory_equal(c, two, (size_t)(N * M) * sizeof *c);
+        for (int64_t k = 0; k < N * M; k++) got[k] = c[k];
+        vw_assert_near(names[j], got, expected, N * M, 4 * FLT_EPSILON * sqrt((double)K));
+        free(c), free(two);
+      }
+    }
+    free(a), free(w), free(expected), free(got);
+  }
+}
+
+/* A row's bits do not depend on the rows beside it, nor on the tile. */
+static void bits_depend_on_operands_alone(void **state) {
+  (void)state;
+  enum { N = 11, M = 61, K = 333 };
+  float *a = random_floats((int64_t)N * K, 3), *w = random_floats((int64_t)M * K, 4);
+  const vw_tile *t = vw_tile_best(), *avx2 = vw_tile_named("avx2");
+  float *all = product(t, 1, true, N, M, K, a, w);
+  for (int n = 0; n < N; n++) {
+    float *one = product(t, 1, true, 1, M, K, a + n * K, w);
+    assert_memory_equal(one, all + n * M, M * sizeof *one);
+    free(one);
+  }
+  if (avx2) {
+    float *same = product(avx2, 1, true, N, M, K, a, w);
+    assert_memory_equal(same, all, (size_t)N * M * sizeof *same);
+    free(same);
+  }
+  free(a), free(w), free(all);
+}
+
+static void packed_weights_are_shared(void **state) {
+  (void)state;
+  const vw_context ctx = {.backend = VW_CPU, .threads = 1};
+  float *w = random_floats(30 * 20, 5);
+  vw_packed *a = NULL, *b = NULL, *other = NULL;
+  assert_ok(vw_packed_get(&ctx, true, 30, 20, w, &a));
+  assert_ok(vw_packed_get(&ctx, true, 30, 20, w, &b));
+  assert_ok(vw_packed_get(&ctx, false, 20, 30, w, &other));
+  assert_ptr_equal(a, b);
+  assert_ptr_not_equal(a, other);
+  assert_true(vw_packed_bytes() > 2 * 30 * 20 * 4);
+  vw_packed_put(a), vw_packed_put(other), vw_packed_put(b), vw_packed_put(NULL);
+  assert_int_equal(vw_packed_bytes(), 0);
+  free(w);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(tiles_follow_double),
+                                     cmocka_unit_test(bits_depend_on_operands_alone),
+                                     cmocka_unit_test(packed_weights_are_shared)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

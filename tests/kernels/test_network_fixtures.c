@@ -1,0 +1,114 @@
+/* `ref` of the networks' ops against PyTorch in float64: outputs and gradients. Fixtures: tests/reference/ops.py. Both
+ * sides round in double: 1e-10 leaves six digits for sums in another order. */
+#include "tests/support/op_test.h"
+
+#include "io/safetensors.h"
+#include "kernels/attention.h"
+#include "kernels/l2norm.h"
+#include "kernels/layernorm.h"
+#include "kernels/linear.h"
+#include "kernels/patch_embed.h"
+#include "kernels/select_row.h"
+#include "kernels/splice.h"
+#include "kernels/take.h"
+
+static const double tol = 1e-10;
+
+static const vw_linear_attr plain = {VW_ACT_NONE, VW_ACT}, quick = {VW_ACT_QUICK_GELU, VW_ACT},
+                            gelu = {VW_ACT_GELU, VW_ACT};
+static const vw_layernorm_attr eps5 = {1e-5};
+static const vw_attention_attr causal2 = {2, true}, full2 = {2, false}, full3 = {3, false};
+static const vw_splice_grad_attr five_words = {5};
+static const vw_select_row_grad_attr select7 = {7, VW_ACT};
+
+/* from: where each input of the gradient comes from: "d" dy, "i2" input 2, "o1" output 1 of the forward op; what the
+ * forward op lacks is absent in the gradient too. */
+typedef struct fixture_case {
+  const char *name;
+  const vw_op *op;
+  const void *attr;
+  const vw_op *grad;
+  const void *grad_attr;
+  const char *from;
+} fixture_case;
+
+static const char linear_from[] = "d i1 o1", layernorm_from[] = "d i0 i1 o1 o2",
+                  attention_from[] = "d i0 i1 i2 i3 i4 o0 o1";
+
+static const fixture_case cases[] = {
+    {"linear_one", &vw_linear_op, &plain, &vw_linear_grad_op, &plain, linear_from},
+    {"linear_odd", &vw_linear_op, &plain, &vw_linear_grad_op, &plain, linear_from},
+    {"linear_quick", &vw_linear_op, &quick, &vw_linear_grad_op, &quick, linear_from},
+    {"linear_gelu", &vw_linear_op, &gelu, &vw_linear_grad_op, &gelu, linear_from},
+    {"layernorm_one_row_8", &vw_layernorm_op, &eps5, &vw_layernorm_grad_op, &eps5, layernorm_from},
+    {"layernorm_odd_77", &vw_layernorm_op, &eps5, &vw_layernorm_grad_op, &eps5, layernorm_from},
+    {"layernorm_768", &vw_layernorm_op, &eps5, &vw_layernorm_grad_op, &eps5, layernorm_from},
+    {"splice", &vw_splice_op, NULL, &vw_splice_grad_op, &five_words, "d i2 i3 i4"},
+    {"attention_causal", &vw_attention_op, &causal2, &vw_attention_grad_op, &causal2, attention_from},
+    {"attention_full", &vw_attention_op, &full3, &vw_attention_grad_op, &full3, attention_from},
+    {"attention_padded", &vw_attention_op, &full2, &vw_attention_grad_op, &full2, attention_from},
+    {"attention_suffix", &vw_attention_op, &causal2, &vw_attention_grad_op, &causal2, attention_from},
+    {"select_row", &vw_select_row_op, NULL, &vw_select_row_grad_op, &select7, "d i1"},
+    {"l2norm", &vw_l2norm_op, NULL, &vw_l2norm_grad_op, NULL, "d o0 o1"},
+    {"take", &vw_take_op, NULL, NULL, NULL, NULL},
+    {"patch_embed", &vw_patch_embed_op, NULL, NULL, NULL, NULL},
+};
+
+/* The tensor <case>.<part><i>, or an absent one. */
+static vw_tensor find(const vw_safetensors *file, const char *name, const char *part, int i) {
+  char key[128];
+  vw_tensor t = {0};
+  (void)snprintf(key, sizeof key, i < 0 ? "%s.%s" : "%s.%s%d", name, part, i);
+  if (vw_safetensors_has(file, key)) assert_ok(vw_safetensors_find(file, key, &t));
+  return t;
+}
+
+static void near_fixture(const fixture_case *c, const char *part, const vw_tensor *got, const vw_tensor *expected) {
+  char what[128];
+  (void)snprintf(what, sizeof what, "%s: %s", c->name, part);
+  if (!vw_same_shape(got, expected))
+    fail_msg("%s is %s, the fixture %s", what, vw_shape_text(got), vw_shape_text(expected));
+  vw_assert_near(what, vw_f64(got), vw_f64(expected), vw_count(got), tol);
+}
+
+static void check_gradient(const fixture_case *c, const vw_safetensors *file, const vw_tensor *in,
+                           const vw_tensor *out) {
+  vw_tensor grad_in[VW_MAX_IN] = {0}, dx;
+  int n = 0;
+  for (const char *p = c->from; *p; p++) {
+    if (*p == 'd') grad_in[n++] = find(file, c->name, "dy", -1);
+    if (*p == 'i') grad_in[n++] = in[p[1] - '0'];
+    if (*p == 'o') grad_in[n] = out[p[1] - '0'], n += 1;
+  }
+  if (c->op == &vw_linear_op && vw_count(&out[LINEAR_Z]) == 0) grad_in[LINEAR_GRAD_Z] = (vw_tensor){0};
+  assert_int_equal(n, c->grad->n_in);
+  vw_op_run(VW_REF, 1, c->grad, c->grad_attr, grad_in, &dx);
+  const vw_tensor expected = find(file, c->name, "grad", -1);
+  near_fixture(c, "gradient", &dx, &expected);
+  vw_op_free(&dx, 1);
+}
+
+static void ref_follows_pytorch(void **state) {
+  (void)state;
+  vw_safetensors *file = NULL;
+  assert_ok(vw_safetensors_open(&file, vw_test_path("reference/fixtures/ops.safetensors")));
+  for (size_t j = 0; j < sizeof cases / sizeof *cases; j++) {
+    const fixture_case *c = &cases[j];
+    vw_tensor in[VW_MAX_IN] = {0}, out[VW_MAX_OUT] = {0};
+    for (int i = 0; i < c->op->n_in; i++) in[i] = find(file, c->name, "in", i);
+    assert_true(vw_present(&in[0]));
+    vw_op_run(VW_REF, 1, c->op, c->attr, in, out);
+    for (int i = 0; i < c->op->n_out; i++) {
+      const vw_tensor expected = find(file, c->name, "out", i);
+      if (vw_count(&out[i])) near_fixture(c, "output", &out[i], &expected);
+    }
+    if (c->grad) check_gradient(c, file, in, out);
+    vw_op_free(out, c->op->n_out);
+  }
+  vw_safetensors_close(file);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(ref_follows_pytorch)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,288 @@
+/* Ops of the networks: cpu (and cuda) against ref on odd and full sizes, gradients against central differences,
+ * adjoint identities of the linear ones.
+ *
+ * Tolerances of fp32 against ref, relative to the largest element of an output. A product of K terms of size up to 1,
+ * summed in fp32, errs by at most about K eps / 2 and typically by sqrt(K) eps; results have size sqrt(K) / 3, and at
+ * least 1 in the scale of the check: SUM(K) = 4 eps sqrt(K) is that with a fixed headroom. Ops that add a handful of
+ * roundings an element get 16 eps. */
+#include "tests/support/op_test.h"
+
+#include "kernels/add.h"
+#include "kernels/attention.h"
+#include "kernels/l2norm.h"
+#include "kernels/layernorm.h"
+#include "kernels/linear.h"
+#include "kernels/patch_embed.h"
+#include "kernels/select_row.h"
+#include "kernels/splice.h"
+#include "kernels/take.h"
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define EPS                FLT_EPSILON
+#define SUM(k)             (4 * EPS * sqrt((double)(k)))
+#define LENGTH(a)          ((int)(sizeof(a) / sizeof *(a)))
+#define X(...)             VW_INPUT(VW_ACT, -1, 1, __VA_ARGS__)
+#define W(...)             VW_INPUT(VW_PARAM, -1, 1, __VA_ARGS__)
+#define STAT(lo, hi, ...)  VW_INPUT(VW_STAT, lo, hi, __VA_ARGS__)
+#define INDEX(lo, hi, ...) VW_INPUT(VW_I32, lo, hi, __VA_ARGS__)
+#define NO                                                                                                             \
+  { .lo = 0 } /* absent */
+
+static const vw_linear_attr plain = {VW_ACT_NONE, VW_ACT}, quick = {VW_ACT_QUICK_GELU, VW_ACT},
+                            gelu = {VW_ACT_GELU, VW_ACT};
+static const vw_layernorm_attr eps5 = {1e-5};
+static const vw_attention_attr causal1 = {1, true}, causal3 = {3, true}, causal12 = {12, true}, full2 = {2, false},
+                               full4 = {4, false};
+static const vw_splice_grad_attr five_words = {5};
+static const vw_select_row_grad_attr select7 = {7, VW_ACT};
+
+static void linear_agrees(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"one_by_one", &vw_linear_op, &plain, {X(1, 1), W(1, 1), NO, NO}, SUM(1), 3 & 1},
+      {"odd_5_7_3", &vw_linear_op, &quick, {X(5, 7), W(3, 7), W(3), X(5, 3)}, SUM(7), 1 | 8},
+      {"gelu_2_17_33", &vw_linear_op, &gelu, {X(2, 17), W(33, 17), W(33), X(2, 33)}, SUM(17), 1 | 8},
+      {"no_bias_3d", &vw_linear_op, &gelu, {X(2, 3, 9), W(31, 9), NO, NO}, SUM(9), 1},
+      {"rows_61_residual", &vw_linear_op, &plain, {X(61, 100), W(77, 100), NO, X(61, 77)}, SUM(100), 1 | 8},
+      {"no_rows", &vw_linear_op, &gelu, {X(0, 9), W(31, 9), NO, NO}, SUM(9), 0},
+      {"fc1_128", &vw_linear_op, &quick, {X(64, 2, 768), W(3072, 768), W(3072), NO}, SUM(768), 0},
+      {"fc2_13", &vw_linear_op, &plain, {X(13, 3072), W(768, 3072), W(768), X(13, 768)}, SUM(3072), 0},
+      {"grad_plain_3", &vw_linear_grad_op, &plain, {X(3, 5), W(5, 9), NO}, SUM(5), 0},
+      {"grad_quick_odd", &vw_linear_grad_op, &quick, {X(7, 33), W(33, 19), VW_INPUT(VW_ACT, -6, 6, 7, 33)}, SUM(33), 0},
+      {"grad_gelu_odd", &vw_linear_grad_op, &gelu, {X(2, 65), W(65, 17), VW_INPUT(VW_ACT, -6, 6, 2, 65)}, SUM(65), 0},
+      {"grad_fc1_128", &vw_linear_grad_op, &quick, {X(128, 3072), W(3072, 768), X(128, 3072)}, SUM(3072), 0},
+  };
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_gradient(cases, LENGTH(cases));
+}
+
+static void layernorm_agrees(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"vector_8", &vw_layernorm_op, &eps5, {X(8), W(8), W(8)}, SUM(8), 1},
+      {"odd_77", &vw_layernorm_op, &eps5, {X(3, 2, 77), W(77), W(77)}, SUM(77), 1},
+      {"one_channel", &vw_layernorm_op, &eps5, {X(5, 1), W(1), W(1)}, SUM(1), 0},
+      {"clip_768", &vw_layernorm_op, &eps5, {X(64, 2, 768), W(768), W(768)}, SUM(768), 0},
+      {"grad_odd_77",
+       &vw_layernorm_grad_op,
+       &eps5,
+       {X(3, 2, 77), X(3, 2, 77), W(77), STAT(-1, 1, 3, 2), STAT(.5, 2, 3, 2)},
+       SUM(77),
+       0},
+      {"grad_1024",
+       &vw_layernorm_grad_op,
+       &eps5,
+       {X(33, 1024), X(33, 1024), W(1024), STAT(-1, 1, 33), STAT(.5, 2, 33)},
+       SUM(1024),
+       0},
+  };
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_gradient(cases, LENGTH(cases));
+}
+
+static void splice_agrees(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"five_words",
+       &vw_splice_op,
+       NULL,
+       {X(5, 9), W(3, 4, 9), INDEX(0, 4, 11), INDEX(0, 2, 11), INDEX(0, 3, 3)},
+       EPS,
+       1},
+      {"one_row", &vw_splice_op, NULL, {X(1, 1), W(1, 1, 1), INDEX(0, 0, 1), INDEX(0, 0, 1), INDEX(0, 0, 1)}, EPS, 1},
+      /* eleven rows are summed at most */
+      {"grad",
+       &vw_splice_grad_op,
+       &five_words,
+       {X(11, 4, 9), INDEX(0, 4, 11), INDEX(0, 2, 11), INDEX(0, 3, 3)},
+       SUM(11),
+       0},
+  };
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_gradient(cases, LENGTH(cases));
+}
+
+/* Scores are sums of D products of size below 1, scaled by D^-1/2: of order 1, as are the probabilities' exponents; a
+ * query's output is a convex mean of values below 1. So D + J roundings, J the number of keys; the gradient adds over
+ * T queries as well. */
+static void attention_agrees(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"one_token", &vw_attention_op, &causal1, {X(1, 1, 3), NO, NO, NO, NO}, SUM(2), 1},
+      {"causal_odd", &vw_attention_op, &causal3, {X(2, 5, 63), NO, NO, NO, NO}, SUM(12), 1},
+      {"full", &vw_attention_op, &full2, {X(3, 7, 30), NO, NO, NO, NO}, SUM(12), 1},
+      {"full_padded", &vw_attention_op, &full2, {X(5, 7, 30), NO, NO, NO, INDEX(1, 7, 5)}, SUM(12), 1},
+      {"prefix",
+       &vw_attention_op,
+       &causal3,
+       {X(4, 3, 63), W(2, 6, 42), INDEX(0, 1, 4), INDEX(1, 6, 2), INDEX(1, 3, 4)},
+       SUM(16),
+       1},
+      {"clip_suffix",
+       &vw_attention_op,
+       &causal12,
+       {X(64, 2, 2304), W(3, 7, 1536), INDEX(0, 2, 64), INDEX(1, 7, 3), INDEX(1, 2, 64)},
+       SUM(73),
+       0},
+      {"clip_77", &vw_attention_op, &causal12, {X(1, 77, 2304), NO, NO, NO, NO}, SUM(141), 0},
+      {"vision_257", &vw_attention_op, &full4, {X(1, 257, 768), NO, NO, NO, NO}, SUM(321), 0},
+      {"vision_50_two", &vw_attention_op, &full2, {X(2, 50, 72), NO, NO, NO, NO}, SUM(64), 0},
+      {"grad_full_padded",
+       &vw_attention_grad_op,
+       &full2,
+       {X(3, 7, 10), X(3, 7, 30), NO, NO, NO, INDEX(1, 7, 3), X(3, 7, 10), STAT(2, 4, 3, 2, 7)},
+       SUM(17),
+       0},
+      {"grad_prefix",
+       &vw_attention_grad_op,
+       &causal3,
+       {X(4, 3, 21), X(4, 3, 63), W(2, 6, 42), INDEX(0, 1, 4), INDEX(1, 6, 2), INDEX(1, 3, 4), X(4, 3, 21),
+        STAT(2, 4, 4, 3, 3)},
+       SUM(19),
+       0},
+      {"grad_suffix",
+       &vw_attention_grad_op,
+       &causal12,
+       {X(9, 2, 768), X(9, 2, 2304), W(3, 7, 1536), INDEX(0, 2, 9), INDEX(1, 7, 3), INDEX(1, 2, 9), X(9, 2, 768),
+        STAT(2, 4, 9, 12, 2)},
+       SUM(75),
+       0},
+      {"grad_77",
+       &vw_attention_grad_op,
+       &full4,
+       {X(1, 77, 256), X(1, 77, 768), NO, NO, NO, NO, X(1, 77, 256), STAT(4, 6, 1, 4, 77)},
+       SUM(218),
+       0},
+  };
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_gradient(cases, LENGTH(cases));
+}
+
+static void rows_agree(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"select", &vw_select_row_op, NULL, {X(4, 7, 5), INDEX(0, 6, 4)}, 0, 1},
+      {"select_grad", &vw_select_row_grad_op, &select7, {X(4, 5), INDEX(0, 6, 4)}, 0, 0},
+      {"l2norm", &vw_l2norm_op, NULL, {X(3, 17)}, SUM(17), 1},
+      {"l2norm_768", &vw_l2norm_op, NULL, {X(16, 768)}, SUM(768), 0},
+      {"l2norm_grad", &vw_l2norm_grad_op, NULL, {X(3, 17), X(3, 17), STAT(.1, 1, 3)}, SUM(17), 0},
+      {"add", &vw_add_op, NULL, {X(3, 17, 2), X(3, 17, 2)}, EPS, 3},
+      {"take_floats", &vw_take_op, NULL, {X(5, 3, 2), INDEX(0, 4, 9)}, 0, 0},
+      {"take_indices", &vw_take_op, NULL, {INDEX(0, 99, 6), INDEX(0, 5, 9)}, 0, 0},
+      {"take_u32", &vw_take_op, NULL, {VW_INPUT(VW_U32, 0, 1e9, 6, 2), INDEX(0, 5, 2)}, 0, 0},
+      {"patches_odd", &vw_patch_embed_op, NULL, {X(2, 6, 9, 3), W(5, 3, 3, 3), W(5), W(7, 5)}, SUM(27), 0},
+      {"patches_b32", &vw_patch_embed_op, NULL, {X(1, 96, 64, 3), W(96, 3, 32, 32), W(96), W(7, 96)}, SUM(3072), 0},
+  };
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_gradient(cases, LENGTH(cases));
+}
+
+/* A zero row stays zero and has no gradient; an infinity is never made. */
+static void l2norm_of_zero_is_zero(void **state) {
+  (void)state;
+  double x[6] = {0, 0, 0, 3, 0, 4}, dy[6] = {1, 2, 3, 1, 2, 3};
+  vw_tensor in = vw_shape(VW_F64, 2, 3), out[2];
+  in.data = x;
+  for (vw_backend b = VW_REF; b <= VW_CPU; b++) {
+    vw_op_run(b, 1, &vw_l2norm_op, NULL, &in, out);
+    vw_tensor grad_in[3] = {in, out[L2_Y], out[L2_RNORM]}, dx;
+    grad_in[0].data = dy;
+    vw_op_run(b, 1, &vw_l2norm_grad_op, NULL, grad_in, &dx);
+    for (int i = 0; i < 3; i++) assert_true(vw_f64(&out[L2_Y])[i] == 0 && vw_f64(&dx)[i] == 0);
+    assert_true(fabs(vw_f64(&out[L2_Y])[3] - .6) < 1e-6 && fabs(vw_f64(&out[L2_RNORM])[1] - .2) < 1e-6);
+    vw_op_free(out, 2), vw_op_free(&dx, 1);
+  }
+}
+
+/* Positions at and after a row's length: outputs and gradients are 0, and what stands there is never read. */
+static void padding_is_never_read(void **state) {
+  (void)state;
+  const vw_op_case c = {"padded", &vw_attention_op, &causal3, {X(2, 4, 63), NO, NO, NO, INDEX(2, 2, 2)}, 0, 0};
+  for (vw_backend b = VW_REF; b <= VW_CPU; b++) {
+    vw_tensor in[VW_MAX_IN] = {0}, out[2], dx;
+    vw_op_case_inputs(&c, 5, in);
+    for (int64_t r = 0; r < 2; r++)
+      for (int64_t i = 2 * 63; i < 4 * 63; i++) vw_f64(&in[ATTN_QKV])[r * 4 * 63 + i] = NAN;
+    vw_op_run(b, 1, &vw_attention_op, &causal3, in, out);
+    const vw_tensor grad_in[] = {out[0], in[0], in[1], in[2], in[3], in[4], out[0], out[1]};
+    vw_op_run(b, 1, &vw_attention_grad_op, &causal3, grad_in, &dx);
+    for (int64_t i = 0; i < 2 * 4 * 63; i++) {
+      const bool pad = i / 63 % 4 >= 2;
+      assert_true(pad ? vw_f64(&dx)[i] == 0 : isfinite(vw_f64(&dx)[i]));
+      if (i % 63 < 21) assert_true(isfinite(vw_f64(&out[ATTN_Y])[i / 63 * 21 + i % 63]));
+    }
+    vw_op_free(in, 5), vw_op_free(out, 2), vw_op_free(&dx, 1);
+  }
+}
+
+static double inner(const vw_tensor *a, const vw_tensor *b) {
+  double sum = 0;
+  for (int64_t i = 0; i < vw_count(a); i++) sum += vw_f64(a)[i] * vw_f64(b)[i];
+  return sum;
+}
+
+/* <A v, w> = <v, A' w>; both sides are sums of n m terms: 1e-12 in double, SUM(n m) in fp32. */
+static void check_adjoint(const char *name, double left, double right, double terms, vw_backend b) {
+  const double tol = b == VW_REF ? 1e-12 * sqrt(terms) : SUM(terms);
+  if (!(fabs(left - right) <= tol * fmax(1, fabs(left))))
+    fail_msg("%s: <Av, w> = %.17g, <v, A'w> = %.17g", name, left, right);
+}
+
+static void adjoints_agree(void **state) {
+  (void)state;
+  const vw_op_case c = {"linear", &vw_linear_op, &plain, {X(6, 19), W(23, 19), NO, NO}, 0, 0};
+  const vw_op_case w = {"rows", &vw_linear_grad_op, &plain, {X(6, 23), W(23, 19), NO}, 0, 0};
+  const vw_op_case s = {
+      "splice", &vw_splice_op,
+      NULL,     {X(5, 9), VW_INPUT(VW_PARAM, 0, 0, 3, 4, 9), INDEX(0, 4, 8), INDEX(0, 2, 8), INDEX(0, 3, 3)},
+      0,        0};
+  for (vw_backend b = VW_REF; b <= VW_CPU; b++) {
+    vw_tensor in[VW_MAX_IN] = {0}, back[VW_MAX_IN] = {0}, out[2], dx;
+    vw_op_case_inputs(&c, 1, in), vw_op_case_inputs(&w, 2, back);
+    vw_op_run(b, 1, &vw_linear_op, &plain, in, out);
+    const vw_tensor grad_in[] = {back[0], in[LINEAR_WEIGHT], {0}};
+    vw_op_run(b, 1, &vw_linear_grad_op, &plain, grad_in, &dx);
+    check_adjoint("linear", inner(&out[0], &back[0]), inner(&in[0], &dx), 6 * 19 * 23, b);
+    vw_op_free(in, 4), vw_op_free(back, 3), vw_op_free(out, 2), vw_op_free(&dx, 1);
+
+    vw_op_case_inputs(&s, 3, in);
+    vw_op_run(b, 1, &vw_splice_op, NULL, in, out);
+    vw_tensor any = out[0];
+    any.data = malloc(vw_bytes(&any));
+    assert_non_null(any.data);
+    vw_test_fill(any.data, vw_count(&any), 4);
+    const vw_tensor splice_in[] = {any, in[SPLICE_ROW_WORD], in[SPLICE_ROW_TEMPLATE], in[SPLICE_WORD_POS]};
+    vw_op_run(b, 1, &vw_splice_grad_op, &five_words, splice_in, &dx);
+    check_adjoint("splice", inner(&out[0], &any), inner(&in[0], &dx), 8 * 9, b);
+    free(any.data);
+    vw_op_free(in, 5), vw_op_free(out, 1), vw_op_free(&dx, 1);
+  }
+}
+
+static void contracts_refuse(void **state) {
+  (void)state;
+  vw_op_refused(&vw_linear_op, &plain, (vw_tensor[4]){vw_shape(VW_ACT, 2, 5), vw_shape(VW_PARAM, 3, 6)}, "wants K=6");
+  vw_op_refused(&vw_linear_op, &plain,
+                (vw_tensor[4]){vw_shape(VW_ACT, 2, 6), vw_shape(VW_PARAM, 3, 6), vw_shape(VW_PARAM, 4)}, "bias is [4]");
+  vw_op_refused(&vw_layernorm_op, &eps5,
+                (vw_tensor[3]){vw_shape(VW_ACT, 2, 5), vw_shape(VW_PARAM, 6), vw_shape(VW_PARAM, 5)}, "gamma is [6]");
+  vw_op_refused(&vw_attention_op, &full4, (vw_tensor[5]){vw_shape(VW_ACT, 2, 5, 9)}, "multiple of 4 heads");
+  vw_op_refused(&vw_attention_op, &full2, (vw_tensor[5]){vw_shape(VW_ACT, 2, 5, 12), vw_shape(VW_PARAM, 1, 3, 8)},
+                "row_prefix");
+  vw_op_refused(&vw_select_row_op, NULL, (vw_tensor[2]){vw_shape(VW_ACT, 2, 5, 9), vw_shape(VW_I64, 2)},
+                "expected i32");
+  vw_op_refused(&vw_patch_embed_op, NULL, (vw_tensor[4]){vw_shape(VW_ACT, 1, 7, 6, 3), vw_shape(VW_PARAM, 4, 3, 3, 3)},
+                "not divisible by patches of 3");
+  vw_op_refused(&vw_take_op, NULL, (vw_tensor[2]){vw_shape(VW_U8, 3, 2), vw_shape(VW_I32, 2)}, "have 1 bytes");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(linear_agrees),   cmocka_unit_test(layernorm_agrees),
+                                     cmocka_unit_test(splice_agrees),   cmocka_unit_test(attention_agrees),
+                                     cmocka_unit_test(rows_agree),      cmocka_unit_test(l2norm_of_zero_is_zero),
+                                     cmocka_unit_test(adjoints_agree),  cmocka_unit_test(padding_is_never_read),
+                                     cmocka_unit_test(contracts_refuse)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

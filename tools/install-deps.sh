@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# Installs the system packages that viswords needs (Debian 12; Ubuntu 24.04 as far as its package names go).
+#   tools/install-deps.sh [--check] [build|check]...     default: build check
+#     build    to compile, run and test viswords
+#     check    in addition, what `make check` needs (clang-format, clang-tidy)
+#     --check  only name what is missing: exit 0 when nothing is, 1 otherwise
+# Asks nothing, skips what is there, says what it installs. Not root and no password-free sudo: names what is missing
+# and exits 1. VISWORDS_DEPS=skip: do nothing (dependencies come from environment modules or Spack, docs/install.md).
+# A second run is answered from a stamp that is newer than this script and than dpkg's own list.
+set -euo pipefail
+
+# One line a package; "a|b": either will do, the first that the distribution has is installed.
+# shellcheck disable=SC2034 # both lists are read through their names
+readonly PACKAGES_build='
+cmake ninja-build make pkg-config gcc libc6-dev
+libopenmpi-dev openmpi-bin
+libhdf5-openmpi-dev hdf5-tools
+libopenblas-openmp-dev
+libyaml-dev libjansson-dev libxxhash-dev libutf8proc-dev
+libjpeg62-turbo-dev|libjpeg-turbo8-dev libpng-dev
+libcmocka-dev'
+# shellcheck disable=SC2034
+readonly PACKAGES_check='
+clang-format-14|clang-format
+clang-tidy-14|clang-tidy
+libclang-rt-14-dev|libclang-rt-dev
+git'
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+only_check=0
+groups=()
+for arg in "$@"; do
+  case $arg in
+    --check) only_check=1 ;;
+    build | check) groups+=("$arg") ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "install-deps.sh: unknown argument '$arg' (expected --check, build or check)" >&2; exit 2 ;;
+  esac
+done
+[ ${#groups[@]} -gt 0 ] || groups=(build check)
+
+if [ "${VISWORDS_DEPS:-}" = skip ]; then
+  exit 0
+fi
+if ! command -v dpkg-query >/dev/null; then
+  echo "install-deps.sh: no dpkg on this system; CMake will say what is missing, docs/install.md how to bring it" >&2
+  exit 0
+fi
+
+fresh=1
+for group in "${groups[@]}"; do
+  stamp=$root/build/.deps-$group
+  [ "$stamp" -nt /var/lib/dpkg/status ] && [ "$stamp" -nt "$root/tools/install-deps.sh" ] || fresh=0
+done
+[ $fresh = 0 ] || exit 0
+
+wanted=()
+for group in "${groups[@]}"; do
+  list=PACKAGES_$group
+  read -r -d '' -a more <<<"${!list}" || true
+  wanted+=("${more[@]}")
+done
+# nvcc compiles the host side of .cu files with g++.
+if command -v nvcc >/dev/null && ! command -v g++ >/dev/null; then wanted+=(g++); fi
+
+installed=" $(dpkg-query -W -f '${db:Status-Status}=${Package} ' 2>/dev/null || true)"
+missing=()
+for entry in "${wanted[@]}"; do
+  found=0
+  for name in ${entry//|/ }; do
+    case $installed in *" installed=$name "*) found=1 ;; esac
+  done
+  [ $found = 1 ] || missing+=("$entry")
+done
+
+stamp_all() {
+  mkdir -p "$root/build" 2>/dev/null || return 0
+  for group in "${groups[@]}"; do touch "$root/build/.deps-$group" 2>/dev/null || true; done
+}
+
+if [ ${#missing[@]} = 0 ]; then
+  stamp_all
+  if [ $only_check = 1 ]; then echo "install-deps.sh: nothing is missing (${groups[*]})"; fi
+  exit 0
+fi
+if [ $only_check = 1 ]; then
+  echo "missing packages (${groups[*]}): ${missing[*]}"
+  exit 1
+fi
+
+if [ "$(id -u)" = 0 ]; then
+  as_root=(env)
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+  as_root=(sudo -n env)
+else
+  {
+    echo "install-deps.sh: these packages are missing: ${missing[*]}"
+    echo "  and this user may not install them (not root, no password-free sudo). Either ask an administrator for"
+    echo "    apt-get install ${missing[*]%%|*}"
+    echo "  or bring them as a user (environment modules, Spack: docs/install.md) and set VISWORDS_DEPS=skip."
+  } >&2
+  exit 1
+fi
+
+apt() { "${as_root[@]}" DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" </dev/null; }
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+run_apt() { # its output is shown only when it fails
+  if ! apt "$@" >"$log" 2>&1; then
+    cat "$log" >&2
+    echo "install-deps.sh: apt-get $1 failed; see above, or docs/install.md for building without packages" >&2
+    exit 1
+  fi
+}
+
+has_candidate() { # apt-cache says "(none)" for a name that it knows but cannot install
+  local policy
+  policy=$(LC_ALL=C apt-cache policy "$1" 2>/dev/null)
+  [[ $policy == *Candidate:* && $policy != *"Candidate: (none)"* ]]
+}
+# Fails when the lists know no candidate for a missing package (empty lists, for example).
+choose() {
+  chosen=()
+  local entry name one
+  for entry in "${missing[@]}"; do
+    one=
+    for name in ${entry//|/ }; do
+      if has_candidate "$name"; then one=$name; break; fi
+    done
+    [ -n "$one" ] || { unknown=$entry; return 1; }
+    chosen+=("$one")
+  done
+}
+
+if ! compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null || ! choose; then
+  echo "install-deps.sh: fetching the package lists"
+  run_apt update
+  if ! choose; then
+    echo "install-deps.sh: this distribution has no package $unknown; docs/install.md says how to bring it yourself" >&2
+    exit 1
+  fi
+fi
+echo "install-deps.sh: installing ${chosen[*]}"
+if ! apt install -y --no-install-recommends "${chosen[@]}" >"$log" 2>&1; then
+  # Old lists name versions that the mirror no longer has.
+  echo "install-deps.sh: once more with fresh package lists"
+  run_apt update
+  run_apt install -y --no-install-recommends "${chosen[@]}"
+fi
+stamp_all
+echo "install-deps.sh: ${#chosen[@]} packages installed"

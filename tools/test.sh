@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Runs the tests of a built preset and ends with one plain line: tools/test.sh PRESET [JOBS] [CTEST ARGUMENTS...]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+preset=$1
+jobs=${2:-2}
+shift $(($# < 2 ? $# : 2))
+dir=build/$preset
+# Ranks and threads of several tests share the cores: who waits must sleep. MPI as root and in containers needs a word.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
+export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$PWD/tests/support/lsan.supp:print_suppressions=0}
+# Sanitizers and coverage slow programs down several times: tests measure there but do not judge times.
+case $preset in *asan* | coverage | *debug) export VISWORDS_UNTIMED=1 ;; esac
+log=$dir/tests.log
+set +e # the exit code that counts is ctest's, not grep's
+ctest --test-dir "$dir" --parallel "$jobs" --output-on-failure --no-tests=error --timeout 600 "$@" 2>&1 | tee "$log" |
+  grep -vE '^ *Start |^Internal ctest|^Test project'
+status=${PIPESTATUS[0]}
+set -e
+failed=$(sed -n 's/^\t *[0-9]* - \(.*\) (\(.*\))$/\1 (\2)/p' "$log" | grep -v '(Skipped)' || true)
+if [ "$status" = 0 ]; then
+  echo "tests ($preset): all passed, $(grep -cE 'Test +#.*Passed' "$log") programs; log in $log"
+else
+  echo "tests ($preset): FAILED: $(echo $failed); the output of each is above and in $log"
+fi
+exit "$status"
