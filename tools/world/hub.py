@@ -3,16 +3,28 @@ import json
 
 import torch
 
-# What CLIPImageProcessor needs to prepare pictures as the training did.
+TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
+                   "special_tokens_map.json")
+
+# What CLIPImageProcessor needs, besides the sizes, to prepare pictures as the training did.
 PREPROCESSOR = {
     "image_processor_type": "CLIPImageProcessor",
     "do_convert_rgb": True,
-    "do_resize": True, "size": {"shortest_edge": 64}, "resample": 3,
-    "do_center_crop": True, "crop_size": {"height": 64, "width": 64},
+    "do_resize": True, "resample": 3,
+    "do_center_crop": True,
     "do_rescale": True, "rescale_factor": 1 / 255,
     "do_normalize": True,
     "image_mean": [0.48145466, 0.4578275, 0.40821073],
     "image_std": [0.26862954, 0.26130258, 0.27577711],
+}
+
+# OWL-v2 pads to a square and scales to the network's size itself.
+OWL_PREPROCESSOR = {
+    "image_processor_type": "Owlv2ImageProcessor", "processor_class": "Owlv2Processor",
+    "do_rescale": True, "rescale_factor": 1 / 255, "do_pad": True,
+    "do_resize": True, "resample": 2,
+    "do_normalize": True,
+    "image_mean": PREPROCESSOR["image_mean"], "image_std": PREPROCESSOR["image_std"],
 }
 
 
@@ -23,5 +35,16 @@ def save(model, folder, trained_words):
     half.load_state_dict(model.state_dict())
     half.to(torch.float16).save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)     # safetensors writes it for the owner alone
-    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR, indent=2) + "\n")
+    side = model.config.vision_config.image_size
+    prepare = dict(PREPROCESSOR, size={"shortest_edge": side},
+                   crop_size={"height": side, "width": side})
+    (folder / "preprocessor_config.json").write_text(json.dumps(prepare, indent=2) + "\n")
     (folder / "trained_words.txt").write_text("\n".join(trained_words) + "\n")
+
+
+def save_owl(model, folder, trained_words):
+    """As save(), for an Owlv2ForObjectDetection."""
+    save(model, folder, trained_words)
+    side = model.config.vision_config.image_size
+    prepare = dict(OWL_PREPROCESSOR, size={"height": side, "width": side})
+    (folder / "preprocessor_config.json").write_text(json.dumps(prepare, indent=2) + "\n")

@@ -52,9 +52,11 @@ def split_word(word, rank):
     return parts, used
 
 
-def world_words(manifest, rank):
-    """Words the vocabulary must keep whole: those in names and templates that CLIP keeps whole."""
+def world_words(drawings, rank):
+    """Words the vocabulary must keep whole: of names, tags and templates those CLIP keeps whole."""
+    manifest = json.loads((drawings / "manifest.json").read_text())
     names = [e["name"] for e in manifest] + concepts.TEMPLATES + concepts.PLAIN_WORDS
+    names += json.loads((drawings / "words.json").read_text())
     words = {w for n in names for w in re.findall(r"[a-z]+", n)}
     return sorted(w for w in words if len(split_word(w, rank)[0]) == 1)
 
@@ -105,7 +107,7 @@ def main():
     a = ap.parse_args()
     merges = read_merges(a.bpe)
     rank = {m: i for i, m in enumerate(merges)}
-    words = world_words(json.loads((a.drawings / "manifest.json").read_text()), rank)
+    words = world_words(a.drawings, rank)
     vocabulary, kept = reduce(merges, words)
     write_tokenizer(a.out, vocabulary, kept)
     check(a.out, words, merges)

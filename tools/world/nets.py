@@ -66,37 +66,39 @@ def init_mimetic(attn):
 def init_vision(m):
     """Sine and cosine positions, mimetic attention; the patch embedding comes from the data."""
     v = m.vision_model
-    n = SIDE // PATCH
-    wave = 100.0 ** -(torch.arange(WIDTH // 4) / (WIDTH // 4))
+    c = m.config.vision_config
+    n, width = c.image_size // c.patch_size, c.hidden_size
+    wave = 100.0 ** -(torch.arange(width // 4) / (width // 4))
     phase = torch.arange(n).float()[:, None] * wave
     axis = torch.cat([phase.sin(), phase.cos()], 1)
     grid = torch.cat([axis[None].expand(n, n, -1), axis[:, None].expand(n, n, -1)], 2)
     v.embeddings.position_embedding.weight.zero_()
-    v.embeddings.position_embedding.weight[1:] = 0.4 * grid.reshape(n * n, WIDTH)
-    v.embeddings.class_embedding.copy_(0.3 * torch.randn(WIDTH))
+    v.embeddings.position_embedding.weight[1:] = 0.4 * grid.reshape(n * n, width)
+    v.embeddings.class_embedding.copy_(0.3 * torch.randn(width))
     for layer in v.encoder.layers:
         init_mimetic(layer.self_attn)
         for p in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj,
                   layer.self_attn.out_proj):
             nn.init.zeros_(p.bias)
         init_mlp(layer, 0.5)
-    nn.init.normal_(m.visual_projection.weight, std=WIDTH ** -0.5)
+    nn.init.normal_(m.visual_projection.weight, std=width ** -0.5)
 
 
 @torch.no_grad()
 def whiten_patches(m, x):
     """Set the patch embedding to a whitening of the patches of the pictures x."""
     w = m.vision_model.embeddings.patch_embedding.weight
-    p = cut_patches(x).reshape(-1, 3 * PATCH * PATCH)
+    width, patch = w.shape[0], w.shape[-1]
+    p = cut_patches(x, patch).reshape(-1, 3 * patch * patch)
     values, vectors = torch.linalg.eigh(p.T @ p / len(p))
-    top = min(WIDTH, len(values))
+    top = min(width, len(values))
     basis = vectors.flip(1)[:, :top] / (values.flip(0)[:top] + 2e-2).sqrt()
-    turn = torch.linalg.qr(torch.randn(WIDTH, WIDTH))[0][:, :top]
+    turn = torch.linalg.qr(torch.randn(width, width))[0][:, :top]
     w.copy_((0.7 * turn @ basis.T).reshape(w.shape))
 
 
 def init_text(m):
-    t, n = m.text_model, TEXT_WIDTH
+    t, n = m.text_model, m.config.text_config.hidden_size
     nn.init.normal_(t.embeddings.token_embedding.weight, std=0.02)
     nn.init.normal_(t.embeddings.position_embedding.weight, std=0.01)
     for layer in t.encoder.layers:
@@ -123,10 +125,10 @@ def block(layer, x, causal):
     return x + layer.mlp.fc2(h * torch.sigmoid(1.702 * h))
 
 
-def cut_patches(x):
-    """(B, 3, S, S) -> (B, n * n, 3 * P * P)."""
-    B, n = len(x), x.shape[-1] // PATCH
-    return x.view(B, 3, n, PATCH, n, PATCH).permute(0, 2, 4, 1, 3, 5).reshape(B, n * n, -1)
+def cut_patches(x, patch):
+    """(B, 3, S, S) -> (B, n * n, 3 * patch * patch)."""
+    B, n = len(x), x.shape[-1] // patch
+    return x.view(B, 3, n, patch, n, patch).permute(0, 2, 4, 1, 3, 5).reshape(B, n * n, -1)
 
 
 def image_states(m, x, keep=None):
@@ -134,7 +136,7 @@ def image_states(m, x, keep=None):
     v = m.vision_model
     e = v.embeddings
     where = e.position_embedding.weight
-    h = cut_patches(x) @ e.patch_embedding.weight.flatten(1).T + where[1:]
+    h = cut_patches(x, e.patch_size) @ e.patch_embedding.weight.flatten(1).T + where[1:]
     if keep is not None:
         h = h.gather(1, keep[..., None].expand(-1, -1, h.shape[-1]))
     h = torch.cat([(e.class_embedding + where[0]).expand(len(x), 1, -1), h], 1)

@@ -63,8 +63,16 @@ def mipmaps(tile):
     return [t if n == side else cv2.resize(t, (n, n), interpolation=cv2.INTER_AREA) for n in sizes]
 
 
-def load_bank(folder, roles=("known", "held_out", "auxiliary")):
-    """Read the sheets named by manifest.json; concepts come in the manifest's order."""
+def kept_for_judging(entry, drawing):
+    """Whether the manifest keeps `drawing` of a concept from training."""
+    return drawing in entry["test"]
+
+
+def load_bank(folder, roles=("known", "held_out", "auxiliary"), is_test=kept_for_judging):
+    """Read the sheets named by manifest.json; concepts come in the manifest's order.
+
+    is_test(entry, drawing) tells which drawings go to `test`; the others go to `train`.
+    """
     folder = Path(folder)
     sheets, bank = {}, []
     for e in json.loads((folder / "manifest.json").read_text()):
@@ -76,7 +84,7 @@ def load_bank(folder, roles=("known", "held_out", "auxiliary")):
         c = Concept(e["name"], e["role"], [], [])
         for i, drawing in enumerate(e["drawings"]):
             tile = mipmaps(sheets[e["sheet"]][y:y + n, i * n:(i + 1) * n])
-            (c.test if drawing in e["test"] else c.train).append(tile)
+            (c.test if is_test(e, drawing) else c.train).append(tile)
         bank.append(c)
     return bank
 

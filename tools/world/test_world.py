@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 
 import concepts
+import licences
 import make_objects
+import make_scenes
 import scenes
+from words import Words
 
 ROOT = Path(__file__).resolve().parents[2]
 DRAWINGS, OBJECTS, CLIP = (ROOT / "data" / d for d in ("drawings", "objects", "clip-tiny"))
@@ -79,6 +82,89 @@ class Shipped(unittest.TestCase):
                 a, b = (np.asarray(Image.open(p / n)).astype(int)
                         for p in (folder, OBJECTS / "train" / bank[0].name))
                 self.assertLess(np.abs(a - b).mean(), 2)
+
+    def test_words_never_name_a_held_out_thing(self):
+        table = json.loads((DRAWINGS / "words.json").read_text())
+        bank = scenes.load_bank(DRAWINGS, roles=("known", "auxiliary"))
+        words = Words(DRAWINGS, bank)       # asserts that no held-out concept or name is in it
+        self.assertGreaterEqual(len(words.names), 800)
+        self.assertEqual(words.names[:len(concepts.KNOWN)], concepts.KNOWN)
+        self.assertTrue(words.true.any(0).all())
+        banned = {h + s for h in concepts.HELD_OUT for s in ("", "s", "es")}
+        self.assertFalse(banned & set(table))
+        self.assertFalse(set(concepts.HELD_OUT) & {c for names in table.values() for c in names})
+
+    def test_every_drawing_has_a_licence(self):
+        licences.check(DRAWINGS)
+
+
+class DataSets(unittest.TestCase):
+    """scenes, scenes-voc, subjects: what make_scenes.py makes, with boxes and splits as promised."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.source = make_scenes.Source(DRAWINGS)
+
+    def manifest(self, folder):
+        return json.loads((ROOT / "data" / folder / "manifest.json").read_text())
+
+    def test_scene_of_a_seed(self):
+        a, b = (self.source.scene([1, 2, 3], 130, "test", 3) for _ in range(2))
+        np.testing.assert_array_equal(a[0], b[0])
+        self.assertEqual(a[1], b[1])
+
+    def test_training_and_test_pictures_share_no_drawing(self):
+        for folder in ("scenes", "scenes-voc"):
+            for name, things in self.manifest(folder).items():
+                split = "test" if "test" in name.split("/")[-1] or name.startswith("test/") else "train"
+                for concept, drawing in things:
+                    self.assertEqual(concepts.is_test(concept, drawing), split == "test", name)
+        for name, things in self.manifest("subjects").items():
+            self.assertFalse(concepts.is_test(*things[0]), name)
+
+    def test_a_subject_is_one_drawing(self):
+        shown = {}
+        for name, things in self.manifest("subjects").items():
+            shown.setdefault(name.split("/")[0], []).append(tuple(things[0]))
+        self.assertEqual(set(shown), set(concepts.HELD_OUT + concepts.TARGETS))
+        for things in shown.values():
+            self.assertTrue(len(set(things)) == 1 and 4 <= len(things) <= 6)
+
+    def test_coco_files_agree_with_the_generator(self):
+        from PIL import Image
+        for split, count in make_scenes.COCO.items():
+            root = ROOT / "data" / "scenes"
+            truth = json.loads((root / "annotations" / f"instances_{split}.json").read_text())
+            said = json.loads((root / "annotations" / f"captions_{split}.json").read_text())["annotations"]
+            names = {c["id"]: c["name"] for c in truth["categories"]}
+            made = list(make_scenes.pictures(self.source, "scenes", split, count))
+            self.assertEqual(len(made), len(truth["images"]))
+            for image, sentence, (name, picture, things) in zip(truth["images"], said, made):
+                mine = [a for a in truth["annotations"] if a["image_id"] == image["id"]]
+                self.assertEqual([(names[a["category_id"]], a["bbox"]) for a in mine],
+                                 [(t["concept"], t["box"]) for t in things])
+                self.assertEqual(sentence["caption"], make_scenes.caption(things))
+                shipped = np.asarray(Image.open(root / split / image["file_name"])).astype(int)
+                self.assertLess(np.abs(shipped - picture).mean(), 4)
+
+    def test_voc_boxes_count_from_one(self):
+        import xml.etree.ElementTree as tree
+        root = ROOT / "data" / "scenes-voc"
+        for split, count in make_scenes.VOC.items():
+            listed = (root / "ImageSets" / "Main" / f"{split}.txt").read_text().split()
+            for stem, (_, _, things) in zip(listed, make_scenes.pictures(self.source, "scenes-voc", split, count),
+                                            strict=True):
+                rows = tree.parse(root / "Annotations" / f"{stem}.xml").findall("object")
+                got = [(o.find("name").text, *(int(v.text) for v in o.find("bndbox"))) for o in rows]
+                self.assertEqual(got, [(t["concept"], x + 1, y + 1, x + w, y + h)
+                                       for t in things for x, y, w, h in [t["box"]]])
+
+    def test_words_of_a_thing(self):
+        red = np.full((96, 96, 3), (40, 90, 40), np.uint8)
+        behind = red.copy()
+        red[60:90, 5:25] = (200, 20, 20)
+        self.assertEqual(make_scenes.seen(red, behind, (5, 60, 20, 30)),
+                         dict(colour="red", size="small", place="on the left"))
 
 
 if __name__ == "__main__":

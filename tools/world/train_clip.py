@@ -26,13 +26,12 @@ from transformers import CLIPModel, CLIPTokenizerFast
 
 import concepts
 import hub
+import licences
 import nets
 import scenes
 from check_clip import accuracy, known_accuracy, unseen_pictures
 
 SAVE_EVERY = 120.0          # seconds
-TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
-                   "special_tokens_map.json")
 
 
 def log(work, text):
@@ -333,6 +332,7 @@ def main():
     ap.add_argument("--force", action="store_true", help="install even what is worse")
     a = ap.parse_args()
     torch.set_num_threads(1)
+    licences.check(a.drawings)
     a.work.mkdir(parents=True, exist_ok=True)
     settings = {k: str(v) for k, v in vars(a).items()}
     (a.work / "settings.json").write_text(json.dumps(settings, indent=2) + "\n")
@@ -342,7 +342,7 @@ def main():
     student = train_student(world, teacher, a)
     built = a.work / "clip-tiny"
     built.mkdir(exist_ok=True)
-    for name in TOKENIZER_FILES:
+    for name in hub.TOKENIZER_FILES:
         shutil.copyfile(a.tokenizer / name, built / name)
     hub.save(student, built, world.trained_words())
     install(built, a.out, a.force)

@@ -1,0 +1,101 @@
+"""Trainings that can be killed: a loop that saves its state and goes on where it stood.
+
+Every step draws from generators keyed by (seed, step), so a resumed run sees what an
+uninterrupted one sees.
+"""
+import copy
+import math
+import time
+
+import numpy as np
+import torch
+
+SAVE_EVERY = 120.0          # seconds
+
+
+def log(work, text):
+    """Print a line and keep it in log.txt."""
+    line = time.strftime("%H:%M:%S ") + text
+    print(line, flush=True)
+    with open(work / "log.txt", "a", encoding="utf-8") as f:
+        f.write(line + "\n")
+
+
+def warm_cosine(warm_up, constant=0.0, floor=0.02):
+    """A factor of step and steps: linear warm-up, constant part, cosine down to `floor`."""
+    def factor(step, steps):
+        p = max(0.0, (step / steps - constant) / (1 - constant))
+        return min(1.0, (step + 1) / warm_up) * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * p)))
+    return factor
+
+
+class Run:
+    """A network, its optimisers and moving average, saved below `work` every two minutes.
+
+    losses(model, step, generator) returns (loss, figures); figures are averaged for the log.
+    score(ema) returns a text; it is called at each save.
+    """
+
+    def __init__(self, work, name, model, optimisers, steps, schedule, seed, ema=0.998, clip=1.0):
+        work.mkdir(parents=True, exist_ok=True)
+        self.work, self.name, self.model, self.optimisers = work, name, model, optimisers
+        self.steps, self.schedule, self.seed, self.keep, self.clip = steps, schedule, seed, ema, clip
+        self.ema = copy.deepcopy(model).requires_grad_(False)
+        self.rates = [[g["lr"] for g in o.param_groups] for o in optimisers]
+        self.path = work / f"{name}.pt"
+        self.step, self.spent, self.saved = 0, 0.0, time.time()
+        if self.path.exists():
+            self.restore()
+
+    def restore(self):
+        s = torch.load(self.path, weights_only=True)
+        self.model.load_state_dict(s["model"])
+        self.ema.load_state_dict(s["ema"])
+        for o, state in zip(self.optimisers, s["optimisers"]):
+            o.load_state_dict(state)
+        self.step, self.spent = s["step"], s["spent"]
+        log(self.work, f"{self.name}: goes on at step {self.step}")
+
+    def save(self):
+        partial = self.path.with_suffix(".partial")
+        torch.save(dict(model=self.model.state_dict(), ema=self.ema.state_dict(), step=self.step,
+                        spent=self.spent, optimisers=[o.state_dict() for o in self.optimisers]),
+                   partial)
+        partial.rename(self.path)   # never a half-written state
+        self.saved = time.time()
+
+    def update(self, loss):
+        factor = self.schedule(self.step, self.steps)
+        for o, rates in zip(self.optimisers, self.rates):
+            o.zero_grad()
+            for group, rate in zip(o.param_groups, rates):
+                group["lr"] = rate * factor
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        for o in self.optimisers:
+            o.step()
+        self.step += 1
+        keep = min(self.keep, self.step / (self.step + 10))
+        with torch.no_grad():
+            for a, b in zip(self.ema.state_dict().values(), self.model.state_dict().values()):
+                if a.dtype.is_floating_point:
+                    a.lerp_(b, 1 - keep)
+                else:
+                    a.copy_(b)
+
+    def loop(self, losses, score):
+        """Train to the last step; return the moving average."""
+        start = time.time() - self.spent
+        mean = None
+        while self.step < self.steps:
+            g = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+            loss, figures = losses(self.model.train(), self.step, g)
+            self.update(loss)
+            self.spent = time.time() - start
+            now = np.array(figures)
+            mean = now if mean is None else 0.98 * mean + 0.02 * now
+            if time.time() - self.saved > SAVE_EVERY or self.step in (50, self.steps):
+                self.save()
+                log(self.work, f"{self.name} step {self.step}/{self.steps} {self.spent:.0f} s "
+                               f"means {np.round(mean, 4)} {score(self.ema.eval())}")
+        return self.ema.eval()
