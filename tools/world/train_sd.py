@@ -1,0 +1,169 @@
+"""Train the UNet and the text encoder of the embedded Stable Diffusion, and install the whole.
+
+    python tools/world/train_vae.py && python tools/world/train_sd.py
+
+UNet and text encoder learn together, from nothing, to predict the velocity of noised latents of
+captioned pictures of the known and auxiliary concepts; nothing held out takes part. Each word of
+words.json is trained, names more often than tags. State is saved every two minutes below --work;
+run the same command again to go on after a kill. The result is installed over --out only if the
+judge names more of its pictures than of what stands there.
+"""
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from transformers import CLIPTokenizerFast
+
+import concepts
+import diffusion
+import licences
+import runs
+import scenes
+import sd_hub
+from check_sd import shipped_rate
+
+PICTURES_A_WORD = 2
+NO_CAPTION = 0.1
+LONG_EVERY = 8              # one step in so many has captions of 77 positions from the start
+
+
+class Captions:
+    """Words, the concepts they stand for, and their captions by template."""
+
+    def __init__(self, folder, bank, tok):
+        meaning = json.loads((folder / "words.json").read_text())
+        place = {c.name: i for i, c in enumerate(bank)}
+        self.words = list(meaning)
+        self.concepts = [[place[n] for n in meaning[w]] for w in self.words]
+        known = set(concepts.KNOWN)
+        # Most of the words drawn are known names, the rest other names and tags by halves.
+        kind = np.array([0 if w in known else 1 if w in place else 2 for w in self.words])
+        share = np.array([0.7, 0.15, 0.15]) / np.bincount(kind, minlength=3)
+        self.weight = torch.tensor(share[kind])
+        self.ids = [diffusion.padded(tok, [t.format(w) for w in self.words])
+                    for t in concepts.TEMPLATES]
+        self.empty = diffusion.padded(tok, [""])
+
+
+class Both(torch.nn.Module):
+    """UNet and text encoder as one network, for the optimiser and the saving."""
+
+    def __init__(self, n_vocab):
+        super().__init__()
+        self.unet, self.text = diffusion.build_unet(), diffusion.build_text(n_vocab)
+        self.unet.set_attn_processor(diffusion.PlainAttention())
+
+    def groups(self):
+        words = self.text.text_model.embeddings.token_embedding.weight
+        rest = [p for p in self.parameters() if p is not words]
+        return [dict(params=rest, weight_decay=1e-3), dict(params=[words], weight_decay=0.0)]
+
+
+@torch.no_grad()
+def latents(vae, pictures):
+    """Unit latents of uint8 pictures."""
+    out = []
+    for i in range(0, len(pictures), 256):
+        with torch.autocast("cpu", torch.bfloat16):
+            z = vae.encode(diffusion.to_range(pictures[i:i + 256])).latent_dist.mean
+        out.append(z.float() * diffusion.SCALING)
+    return torch.cat(out)
+
+
+def prepared(a, bank, vae):
+    """(latents, labels) of all training pictures, kept below --work."""
+    path = a.work / "latents.pt"
+    if not path.exists():
+        x, y = diffusion.portraits(bank, lambda c: a.views if c.role == "known" else a.views // 3,
+                                   "train", a.seed)
+        torch.save((latents(vae, x), torch.from_numpy(y)), path)
+    return torch.load(path, weights_only=True)
+
+
+def train(a, bank, captions, vae, n_vocab):
+    """The moving average of UNet and text encoder."""
+    z, y = prepared(a, bank, vae)
+    of_concept = [torch.where(y == i)[0] for i in range(len(bank))]
+    torch.manual_seed(a.seed)
+    both = Both(n_vocab)
+    adam = torch.optim.AdamW(both.groups(), lr=1.2e-3, betas=(0.9, 0.99))
+    run = runs.Run(a.work, "sd", both, [adam], a.steps, runs.warm_cosine(150, constant=0.4), a.seed,
+                   ema=0.9985)
+    runs.log(a.work, f"sd: {len(z)} latents, mean {z.mean():.3f} std {z.std():.3f}, "
+                     f"{len(captions.words)} words")
+
+    def losses(both, step, g):
+        def draw(n):
+            return int(torch.randint(n, (), generator=g))
+        words = torch.multinomial(captions.weight, a.words, generator=g)
+        ids = torch.stack([captions.ids[draw(len(captions.ids))][w] for w in words])
+        picked = []
+        for w in words.tolist():
+            for _ in range(PICTURES_A_WORD):
+                of = of_concept[captions.concepts[w][draw(len(captions.concepts[w]))]]
+                picked.append(of[draw(len(of))])
+        x = z[torch.stack(picked)]
+        n = len(x)
+        caption = torch.arange(a.words).repeat_interleave(PICTURES_A_WORD)
+        caption[torch.rand(n, generator=g) < NO_CAPTION] = a.words      # the empty one
+        t = ((torch.rand((), generator=g) + torch.arange(n) / n) % 1 * 1000).long()
+        t = t[torch.randperm(n, generator=g)]
+        noisy, velocity = diffusion.noised(x, torch.randn(x.shape, generator=g), t)
+        short = step < a.short_until * a.steps and step % LONG_EVERY
+        length = diffusion.SHORT if short else diffusion.POSITIONS
+        ids = torch.cat([ids, captions.empty])[:, :length]
+        with torch.autocast("cpu", torch.bfloat16):
+            states = diffusion.text_states(both.text, ids)[caption]
+            made = both.unet(noisy, t, encoder_hidden_states=states).sample
+        loss = F.mse_loss(made.float(), velocity)
+        return loss, (loss.item(),)
+
+    return run.loop(losses, lambda ema: "")
+
+
+def install(built, a):
+    """Copy the built directory over --out, unless what stands there is better."""
+    new = shipped_rate(built, a.judge)
+    old = shipped_rate(a.out, a.judge) if (a.out / "model_index.json").exists() else 0.0
+    runs.log(a.work, f"pictures of known words named right: new {new:.3f}, shipped {old:.3f}")
+    if new < old and not a.force:
+        raise SystemExit(f"{a.out} is better and stays; the new network is in {built}")
+    shutil.copytree(built, a.out, dirs_exist_ok=True)
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.split("\n")[0],
+                                 formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    ap.add_argument("--drawings", type=Path, default=Path("data/drawings"))
+    ap.add_argument("--tokenizer", type=Path, default=Path("data/clip-tiny"))
+    ap.add_argument("--judge", type=Path, default=Path("data/judge-tiny"))
+    ap.add_argument("--out", type=Path, default=Path("data/sd-tiny"))
+    ap.add_argument("--work", type=Path, default=Path("out/train-sd"))
+    ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--steps", type=int, default=3600)
+    ap.add_argument("--words", type=int, default=32, help="captions a step, two pictures each")
+    ap.add_argument("--views", type=int, default=48, help="pictures a known drawing")
+    ap.add_argument("--short-until", type=float, default=0.87,
+                    help="part of the steps with captions of 16 positions instead of 77")
+    ap.add_argument("--force", action="store_true", help="install even what is worse")
+    a = ap.parse_args()
+    torch.set_num_threads(1)
+    licences.check(a.drawings)
+    bank = scenes.load_bank(a.drawings, roles=("known", "auxiliary"), is_test=diffusion.judge_only)
+    tok = CLIPTokenizerFast.from_pretrained(a.tokenizer, pad_token="!")
+    captions = Captions(a.drawings, bank, tok)
+    vae = AutoencoderKL.from_pretrained(a.work / "vae").eval()
+    both = train(a, bank, captions, vae, len(tok))
+    plain = {w for t in concepts.TEMPLATES for w in t.format("").split()}
+    built = a.work / "sd-tiny"
+    sd_hub.save(both.unet, both.text, vae, a.tokenizer, built, sorted(plain | set(captions.words)))
+    install(built, a)
+
+
+if __name__ == "__main__":
+    main()
