@@ -1,5 +1,10 @@
 /* Safetensors: named tensors in one file. 8 bytes little endian header length, a JSON header, the data.
  * Format: https://huggingface.co/docs/safetensors. Types F64 F32 F16 BF16 I64 I32 U32 U8 BOOL.
+ * A tensor of another of the format's types (I8, F8_E4M3, ...) or of more than VW_MAX_DIMS dimensions does not refuse
+ * the file: only finding it does. Files are judged as the reference implementation does (tests/reference/
+ * safetensors_files.py), but for: names given twice and a 0 character in a name or in metadata, refused here though the
+ * reference takes the last and the character; dimensions and offsets beyond int64; a tensor or type written as a list
+ * or object instead of an object and text; "-0", taken here as 0.
  *
  * Reading maps the file read-only: opening costs the header alone, tensors are borrowed views that live until close.
  * All checks are made by open: afterwards every view is in bounds. (A file that somebody shortens while it is mapped
@@ -23,15 +28,17 @@ typedef struct vw_safetensors_entry {
 
 /* Opens and checks a file; *file is NULL on failure. The caller closes it.
  * Errors: VW_ERR_IO (no such file ...), VW_ERR_INPUT (truncated, not safetensors; names file and tensor),
- * VW_ERR_UNSUPPORTED (a type or number of dimensions that we do not have). */
+ * VW_ERR_MEMORY. */
 vw_status vw_safetensors_open(vw_safetensors **file, const char *path);
 void vw_safetensors_close(vw_safetensors *file); /* NULL: nothing */
 
-/* The tensor of this name, a view into the mapping, never to be written. Errors: VW_ERR_INPUT with file and name. */
+/* The tensor of this name, a view into the mapping, never to be written. Errors, with file and name: VW_ERR_INPUT (no
+ * such tensor), VW_ERR_UNSUPPORTED (a type or number of dimensions that we do not have). */
 vw_status vw_safetensors_find(const vw_safetensors *file, const char *name, vw_tensor *out);
 bool vw_safetensors_has(const vw_safetensors *file, const char *name);
 
-/* All tensors in the header's order; 0 <= i < count. Borrowed until close. */
+/* All tensors in the header's order; 0 <= i < count. Borrowed until close. One that we do not have the type for is
+ * listed as its bytes. */
 int64_t vw_safetensors_count(const vw_safetensors *file);
 const char *vw_safetensors_name(const vw_safetensors *file, int64_t i);
 vw_tensor vw_safetensors_tensor(const vw_safetensors *file, int64_t i);
