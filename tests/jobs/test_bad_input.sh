@@ -52,6 +52,9 @@ ours && run 2 "weights: has no model.safetensors; download" bad.yaml
 head -c 3000000 "$weights" > weights/model.safetensors && run 2 "truncated: tensor .*download it again" bad.yaml
 sed 's/\(final_layer_norm.weight":{"dtype":"F16","shape":\[\)192\]/\12,96]/' "$weights" > weights/model.safetensors
 cmp -s "$weights" weights/model.safetensors && fail "the shape was not changed"
+length=$(($(od -An -tu8 -N8 "$weights") + 1)) # the header grew by a byte
+printf "$(printf '\\x%02x' $((length & 255)) $((length >> 8 & 255)))" |
+  dd of=weights/model.safetensors conv=notrunc bs=1 status=none
 run 2 "tensor '.*final_layer_norm.weight' has shape \[2, 96\], config.json asks for \[192\]" bad.yaml
 
 # pictures: a class that only one rank reads

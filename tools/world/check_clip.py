@@ -156,18 +156,24 @@ class Study:
             out.append(parts[0] + parts[1])
         return torch.cat(out)
 
-    def learn(self, steps):
-        """Normalised projected gradient: v <- P(v - eta R g / |g|), eta .1 -> 0 by a cosine."""
+    def learn(self, steps, optimiser="pgd"):
+        """pgd: v <- P(v - eta R g / |g|), eta .1 -> 0 by a cosine; adamw: AdamW 1e-3, projected."""
         v = self.anchor.clone()
         r = self.radius[:, None]
         templates = concepts.TEMPLATES[1:]
+        adam = torch.optim.AdamW([v], lr=1e-3, weight_decay=0.0)
         for step in range(steps):
             v.requires_grad_(True)
             g, = torch.autograd.grad(self.losses(v, templates[step % len(templates)]).sum(), v)
-            rate = 0.05 * (1 + np.cos(np.pi * step / steps))
-            v = v.detach() - rate * r * g / (g.norm(dim=1, keepdim=True) + 1e-12)
+            v.requires_grad_(False)
+            if optimiser == "pgd":
+                rate = 0.05 * (1 + np.cos(np.pi * step / steps))
+                v -= rate * r * g / (g.norm(dim=1, keepdim=True) + 1e-12)
+            else:
+                v.grad = g
+                adam.step()
             away = v - self.anchor
-            v = self.anchor + away * (r / (away.norm(dim=1, keepdim=True) + 1e-12)).clamp(max=1)
+            v.copy_(self.anchor + away * (r / (away.norm(dim=1, keepdim=True) + 1e-12)).clamp(max=1))
         return v
 
     def random(self):
