@@ -19,56 +19,12 @@ static void put(sink *to, int32_t id) {
   to->n++;
 }
 
-/* ---- normalisation and the pattern ---- */
+/* ---- the pattern ---- */
 
-typedef enum kind { SPACE, LETTER, NUMBER, OTHER } kind;
-
-static kind kind_of(utf8proc_int32_t c) {
-  switch (utf8proc_category(c)) {
-  case UTF8PROC_CATEGORY_LU:
-  case UTF8PROC_CATEGORY_LL:
-  case UTF8PROC_CATEGORY_LT:
-  case UTF8PROC_CATEGORY_LM:
-  case UTF8PROC_CATEGORY_LO:
-    return LETTER;
-  case UTF8PROC_CATEGORY_ND:
-  case UTF8PROC_CATEGORY_NL:
-  case UTF8PROC_CATEGORY_NO:
-    return NUMBER;
-  case UTF8PROC_CATEGORY_ZS:
-  case UTF8PROC_CATEGORY_ZL:
-  case UTF8PROC_CATEGORY_ZP:
-    return SPACE;
-  default: /* of the controls only these are white space: not U+001C..1F */
-    return (c >= 9 && c <= 13) || c == 0x85 ? SPACE : OTHER;
-  }
-}
-
-/* NFC, then each code point lower-cased, in malloc'ed memory. (One code point has a lower case of two: U+0130.) */
-static vw_status normalise(const char *text, char **out) {
-  utf8proc_uint8_t *nfc = NULL;
-  const utf8proc_ssize_t bytes =
-      utf8proc_map((const utf8proc_uint8_t *)text, 0, &nfc, UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-  *out = NULL;
-  VW_CHECK(bytes >= 0, bytes == UTF8PROC_ERROR_NOMEM ? VW_ERR_MEMORY : VW_ERR_INPUT, "text '%.40s' is not UTF-8: %s",
-           text, utf8proc_errmsg(bytes));
-  char *to = *out = malloc(4 * (size_t)bytes + 1);
-  for (utf8proc_ssize_t at = 0; to && at < bytes;) {
-    utf8proc_int32_t c;
-    at += utf8proc_iterate(nfc + at, bytes - at, &c);
-    to += utf8proc_encode_char(utf8proc_tolower(c), (utf8proc_uint8_t *)to);
-    if (c == 0x130) to += utf8proc_encode_char(0x307, (utf8proc_uint8_t *)to);
-  }
-  free(nfc);
-  VW_CHECK(to, VW_ERR_MEMORY, "out of memory for a text of %" PRId64 " bytes", (int64_t)bytes);
-  *to = 0;
-  return VW_OK;
-}
-
-static kind next(const char *at, int64_t *bytes) {
+static vw_text_kind next(const char *at, int64_t *bytes) {
   utf8proc_int32_t c = 0;
   *bytes = utf8proc_iterate((const utf8proc_uint8_t *)at, -1, &c);
-  return kind_of(c);
+  return vw_text_kind_of(c);
 }
 
 /* The first match of 's|'t|'re|'ve|'m|'ll|'d|letters+|number|others+ in NUL-terminated text, white space before it
@@ -76,13 +32,13 @@ static kind next(const char *at, int64_t *bytes) {
 static int64_t next_piece(const char *text, const char **begin) {
   static const char *const contractions[] = {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"};
   int64_t step = 0, length = 0;
-  kind first = SPACE;
-  for (; *text && (first = next(text, &step)) == SPACE; text += step) {}
+  vw_text_kind first = VW_SPACE;
+  for (; *text && (first = next(text, &step)) == VW_SPACE; text += step) {}
   *begin = text;
   if (!*text) return 0;
   for (size_t i = 0; i < sizeof contractions / sizeof *contractions; i++)
     if (strncmp(text, contractions[i], strlen(contractions[i])) == 0) return (int64_t)strlen(contractions[i]);
-  for (length = step; first != NUMBER && text[length] && next(text + length, &step) == first; length += step) {}
+  for (length = step; first != VW_NUMBER && text[length] && next(text + length, &step) == first; length += step) {}
   return length;
 }
 
@@ -135,12 +91,29 @@ static vw_status encode_words(const vw_tokenizer *t, const char *text, sink *to)
 
 /* ---- special tokens ---- */
 
+/* No letter, digit or mark adjoins text[begin..begin + bytes). */
+static bool stands_alone(const char *text, const char *begin, size_t bytes) {
+  utf8proc_int32_t before = ' ', after = ' ';
+  const char *at = begin;
+  while (at > text && ((unsigned char)*--at & 0xC0) == 0x80) {}
+  if (begin > text) (void)utf8proc_iterate((const utf8proc_uint8_t *)at, begin - at, &before);
+  if (begin[bytes]) (void)utf8proc_iterate((const utf8proc_uint8_t *)begin + bytes, -1, &after);
+  return !vw_text_in_word(before) && !vw_text_in_word(after);
+}
+
+static const char *find_special(const vw_special *s, const char *text) {
+  const size_t bytes = strlen(s->text);
+  const char *found = strstr(text, s->text);
+  while (found && s->whole_word && !stands_alone(text, found, bytes)) found = strstr(found + 1, s->text);
+  return found;
+}
+
 /* The leftmost special token, the longest of those that begin there; NULL: none. */
 static const vw_special *next_special(const vw_tokenizer *t, const char *text, bool normalised, const char **at) {
   const vw_special *best = NULL;
   for (int i = 0; i < t->n_special; i++) {
     const vw_special *s = &t->special[i];
-    const char *found = s->normalised == normalised ? strstr(text, s->text) : NULL;
+    const char *found = s->normalised == normalised ? find_special(s, text) : NULL;
     if (!found) continue;
     if (!best || found < *at || (found == *at && strlen(s->text) > strlen(best->text))) best = s, *at = found;
   }
@@ -158,7 +131,7 @@ static vw_status encode_text(const vw_tokenizer *t, char *text, bool normalised,
     if (normalised) {
       VW_TRY(encode_words(t, text, to));
     } else {
-      VW_TRY(normalise(text, &lower));
+      VW_TRY(vw_text_normalise(text, &lower));
       const vw_status st = encode_text(t, lower, true, to);
       free(lower);
       if (st != VW_OK) return st;

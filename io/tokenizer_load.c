@@ -164,25 +164,52 @@ cleanup:
 
 /* ---- special tokens ---- */
 
-static vw_status add_special(vw_tokenizer *t, const char *path, const char *text, bool normalised) {
-  const int32_t id = vw_tokenizer_id(t, text);
-  VW_CHECK(id >= 0 && *text, VW_ERR_INPUT, "%s: special token '%s' is not in the vocabulary", path, text);
+/* A token beyond the vocabulary takes the id that the file gives it (a word learned by textual inversion, say). */
+static vw_status append_token(vw_tokenizer *t, const char *path, const char *text, int64_t id) {
+  VW_CHECK(id >= t->size && id < MAX_IDS, VW_ERR_INPUT,
+           "%s: token '%s' is not in the vocabulary and its id %" PRId64 " is not beyond it", path, text, id);
+  char **more = realloc(t->text, ((size_t)id + 2) * sizeof *more);
+  VW_CHECK(more, VW_ERR_MEMORY, "%s: out of memory", path);
+  memset(more + t->size, 0, ((size_t)(id - t->size) + 2) * sizeof *more);
+  t->text = more;
+  t->size = id + 1;
+  t->text[id] = strdup(text);
+  VW_CHECK(t->text[id], VW_ERR_MEMORY, "%s: out of memory", path);
+  return VW_OK;
+}
+
+/* `s` without text; s.id: the id to give the token where the vocabulary lacks it, -1: refuse it then. */
+static vw_status add_special(vw_tokenizer *t, const char *path, const char *text, vw_special s) {
+  int64_t id = vw_tokenizer_id(t, text);
+  VW_CHECK((id >= 0 || s.id >= 0) && *text, VW_ERR_INPUT, "%s: special token '%s' is not in the vocabulary", path,
+           text);
   for (int i = 0; i < t->n_special; i++)
-    if (t->special[i].id == id) return VW_OK;
+    if (t->special[i].id == id || strcmp(t->special[i].text, text) == 0) return VW_OK;
   VW_CHECK(t->n_special < VW_MAX_SPECIAL, VW_ERR_UNSUPPORTED, "%s: more than %d special tokens", path, VW_MAX_SPECIAL);
-  vw_special *s = &t->special[t->n_special];
-  *s = (vw_special){.text = strdup(text), .id = id, .normalised = normalised};
-  VW_CHECK(s->text, VW_ERR_MEMORY, "%s: out of memory", path);
-  t->n_special++;
+  if (id < 0) {
+    VW_TRY(append_token(t, path, text, s.id));
+    id = s.id;
+  }
+  s.id = (int32_t)id;
+  s.text = strdup(text);
+  VW_CHECK(s.text, VW_ERR_MEMORY, "%s: out of memory", path);
+  t->special[t->n_special++] = s;
   return VW_OK;
 }
 
 /* A token of a configuration: text, or {"content": text, "normalized": flag}; the fallback when absent. */
-static const char *token_text(const json_t *value, const char *fallback, bool *normalised) {
+static const char *token_text(const json_t *value, const char *fallback, vw_special *s) {
   const char *text = json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
   const json_t *flag = json_object_get(value, "normalized");
-  if (flag) *normalised = json_is_true(flag);
+  if (flag) s->normalised = json_is_true(flag);
+  s->whole_word = json_is_true(json_object_get(value, "single_word"));
   return text ? text : fallback;
+}
+
+static int32_t special_id(const vw_tokenizer *t, const char *text) {
+  for (int i = 0; i < t->n_special; i++)
+    if (strcmp(t->special[i].text, text) == 0) return t->special[i].id;
+  return vw_tokenizer_id(t, text);
 }
 
 /* The four roles. Named as plain text, start, end and unknown are found in any case, the pad is not (as transformers
@@ -197,12 +224,12 @@ static vw_status read_roles(vw_tokenizer *t, const char *path, const json_t *con
                {"unk_token", "<|endoftext|>", &t->unknown, true},
                {"pad_token", "<|endoftext|>", &t->pad, false}};
   for (int i = 0; i < 4; i++) {
-    bool normalised = roles[i].normalised;
+    vw_special s = {.normalised = roles[i].normalised, .id = -1};
     const json_t *value = json_object_get(over, roles[i].key);
     if (!value) value = json_object_get(config, roles[i].key);
-    const char *text = token_text(value, roles[i].fallback, &normalised);
-    VW_TRY(add_special(t, path, text, normalised));
-    *roles[i].id = vw_tokenizer_id(t, text);
+    const char *text = token_text(value, roles[i].fallback, &s);
+    VW_TRY(add_special(t, path, text, s));
+    *roles[i].id = special_id(t, text);
   }
   return VW_OK;
 }
@@ -219,9 +246,12 @@ static vw_status read_special(vw_tokenizer *t, const char *folder) {
   json_t *added = json_object_get(config, "added_tokens_decoder");
   if (!added) VW_GOTO(vw_json_read_optional(map_path, &map));
   json_object_foreach(added, key, value) {
-    bool normalised = false;
-    const char *text = token_text(value, "", &normalised);
-    VW_GOTO(add_special(t, path, text, normalised));
+    vw_special s = {.id = -1};
+    char *rest;
+    const char *text = token_text(value, "", &s);
+    const long long id = strtoll(key, &rest, 10);
+    if (*key && !*rest && id >= 0 && id < MAX_IDS) s.id = (int32_t)id;
+    VW_GOTO(add_special(t, path, text, s));
   }
   VW_GOTO(read_roles(t, map ? map_path : path, config, map));
 cleanup:

@@ -163,6 +163,37 @@ static void words(void **state) {
   vw_tokenizer_close(t);
 }
 
+static void expect_ids(const vw_tokenizer *t, const char *text, int64_t n, const int32_t *expected) {
+  int32_t ids[16];
+  int64_t found;
+  assert_ok(vw_tokenizer_encode_part(t, text, ids, 16, &found));
+  assert_int_equal(found, n);
+  for (int64_t i = 0; i < n; i++) assert_int_equal(ids[i], expected[i]);
+}
+
+/* Tokens added to a vocabulary, as textual inversion does; expected ids as transformers 4.57.6 gives them. */
+static void added(void **state) {
+  (void)state;
+  vw_tokenizer *t;
+  int32_t fox;
+  link_fixture("vocab.json");
+  link_fixture("merges.txt");
+  put("tokenizer_config.json", "{\"added_tokens_decoder\": {\"1598\": {\"content\": \"<toy>\", \"normalized\": false},"
+                               " \"1599\": {\"content\": \"cat\", \"normalized\": true, \"single_word\": true}}}");
+  assert_ok(vw_tokenizer_open(&t, folder));
+  assert_int_equal(vw_tokenizer_size(t), 1600);
+  assert_string_equal(vw_tokenizer_text(t, 1598), "<toy>");
+  assert_ok(vw_tokenizer_word(t, "fox", &fox));
+  expect_ids(t, "fox<toy>fox", 3, (int32_t[]){fox, 1598, fox});
+  expect_ids(t, "fox CAT", 2, (int32_t[]){fox, 1599});
+  expect_ids(t, "cat-cat", 3, (int32_t[]){1599, 268, 1599});
+  expect_ids(t, "fox <toy>", 2, (int32_t[]){fox, 1598});
+  vw_tokenizer_close(t);
+  put("tokenizer_config.json", "{\"added_tokens_decoder\": {\"7\": {\"content\": \"<toy>\"}}}");
+  assert_int_equal(vw_tokenizer_open(&t, folder), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "token '<toy>' is not in the vocabulary and its id 7 is not beyond it"));
+}
+
 static void refused(void **state) {
   (void)state;
   vw_tokenizer *t;
@@ -201,6 +232,7 @@ int main(void) {
       cmocka_unit_test_setup(other_pad, fresh),
       cmocka_unit_test_setup(one_file, fresh),
       cmocka_unit_test_setup(words, fresh),
+      cmocka_unit_test_setup(added, fresh),
       cmocka_unit_test_setup(refused, fresh),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
