@@ -14,6 +14,7 @@ import nets
 SIDE, PATCH = 96, 12
 GRID = SIDE // PATCH
 TEXT_LAYERS, TEXT_MLP = 4, 192
+CORE = 0.27         # half axes of the ellipse whose patches answer for a thing, in parts of its box
 
 
 def build(n_vocab):
@@ -97,7 +98,8 @@ def assign(boxes, labels):
     boxes: a list of (n, 4) x, y, w, h in pixels; labels: a list of (n,). Returns label (B, P)
     (-1: background), box (B, P, 4) as cxcywh in parts of the side, centre (B, P) bool: the patch
     that holds a thing's centre, and thing (B, P), the running number of the thing. A patch
-    belongs to a thing when its centre lies in the inner 70 % of the box; the smaller box wins.
+    belongs to a thing when its centre lies in the core of the box; the smaller box wins. A larger
+    core (the inner 70 %) left more than one box a thing.
     """
     B, P = len(boxes), GRID * GRID
     label, thing = torch.full((B, P), -1), torch.full((B, P), -1)
@@ -112,7 +114,7 @@ def assign(boxes, labels):
                 x, y, w, h = bx[i].tolist()
                 cx, cy = x + w / 2, y + h / 2
                 mid = min(int(cy // PATCH), GRID - 1) * GRID + min(int(cx // PATCH), GRID - 1)
-                inside = ((g[:, None] - cy).abs() < 0.35 * h) & ((g[None] - cx).abs() < 0.35 * w)
+                inside = ((g[:, None] - cy) / (CORE * h)) ** 2 + ((g[None] - cx) / (CORE * w)) ** 2 < 1
                 at = torch.tensor([mid]) if last else inside.flatten().nonzero()[:, 0]
                 label[b, at], thing[b, at] = int(labels[b][i]), start + i
                 box[b, at] = torch.tensor([cx, cy, w, h]) / SIDE

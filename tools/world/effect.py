@@ -43,7 +43,7 @@ def curve(study, steps, what):
     words = {o: study.learn(steps, o) for o in ("pgd", "adamw")}
     rows = {o: study.judge(v) for o, v in words.items()}
     base = study.judge(study.anchor).mean(0)
-    print(f"| {what} word | loss pgd / adamw | score pgd / adamw |\n|---|---|---|")
+    print(f"| {what[0]} word | loss pgd / adamw | {what[1]} pgd / adamw |\n|---|---|---|")
     print(f"| anchor untouched | {base[0]:.2f} | {100 * base[1]:.1f} % |")
     for d in DELTAS:
         at = np.array([x == d for _, _, x in study.runs])
@@ -84,13 +84,13 @@ def transfer(studies, learned):
 
 
 def truncation(studies, learned):
-    """Known names and learned words by the text layers kept."""
+    """Known names and learned words by the text layers kept (with none the pooled token sees no word)."""
     clip, owl = studies["CLIP"], studies["OWL-v2"]
     pictures, boxes, labels = check_owl.judging_scenes("test", 200)
     seen = owl.net.look(pictures)
     label, _, centre, _ = check_owl.detector.assign(boxes, labels)
     print("| text layers kept | CLIP known top-1 | CLIP words (delta 1), 10-way | OWL-v2 known, name at the centre | OWL-v2 words (delta 1), AP50 |\n|---|---|---|---|---|")
-    for count in range(len(clip.net.model.text_model.encoder.layers) + 1):
+    for count in range(1, len(clip.net.model.text_model.encoder.layers) + 1):
         row = []
         for name, study, tower in (("CLIP", clip, clip.net.model.text_model),
                                    ("OWL-v2", owl, owl.net.model.owlv2.text_model)):
@@ -125,7 +125,7 @@ def main():
     for study, folder in ((studies["CLIP"], a.clip), (studies["OWL-v2"], a.owl)):
         study.net.words = (folder / "trained_words.txt").read_text().split()
     print(f"{len(concepts.HELD_OUT)} held-out concepts x {len(a.anchors)} anchors ({', '.join(a.anchors)}), {a.steps} steps\n")
-    learned = {name: curve(study, a.steps, f"{name}: {score}") for (name, study), score in
+    learned = {name: curve(study, a.steps, (name, score)) for (name, study), score in
                zip(studies.items(), ("10-way recall", "AP50"))}
     transfer(studies, learned)
     truncation(studies, learned)

@@ -48,3 +48,16 @@ def save_owl(model, folder, trained_words):
     side = model.config.vision_config.image_size
     prepare = dict(OWL_PREPROCESSOR, size={"height": side, "width": side})
     (folder / "preprocessor_config.json").write_text(json.dumps(prepare, indent=2) + "\n")
+    pad_with_first(folder, model.config.text_config.max_position_embeddings)
+
+
+def pad_with_first(folder, length):
+    """Let the tokenizer of a folder pad with "!" (id 0) to `length`, as OWL-v2's does."""
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        settings = json.loads((folder / name).read_text())
+        settings["pad_token"] = "!"
+        if "model_max_length" in settings:
+            settings["model_max_length"] = length
+            plain = dict(content="!", lstrip=False, normalized=False, rstrip=False, single_word=False, special=True)
+            settings["added_tokens_decoder"] = {"0": plain, **settings["added_tokens_decoder"]}
+        (folder / name).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n")

@@ -218,7 +218,7 @@ class Losses:
         b, t = boxes[mine], box[mine]
         place_box = (5 * (b - t).abs().sum(1) + 2 * (1 - detector.giou(b, t))).mean()
         found = detector.focal(thingness, centre, torch.where(mine, 0.3, 1.0)) / centre.sum()
-        loss = 3 * copy + 0.5 * answer + 2 * place + 0.5 * match + score + 0.7 * place_box + 0.3 * found
+        loss = 3 * copy + 0.5 * answer + 2 * place + 0.5 * match + score + 2.0 * place_box + 0.3 * found
         return loss, [v.item() for v in (copy, answer, place, match, score, place_box)]
 
 
