@@ -136,7 +136,8 @@ static vw_status read_three(const char *path, const json_t *config, const char *
 static vw_status read_preprocess(const char *path, const json_t *config, int64_t image_size, vw_preprocess *p) {
   static const char *const steps[] = {"do_resize", "do_center_crop", "do_rescale", "do_normalize"};
   int64_t resample;
-  *p = vw_preprocess_clip(224);
+  *p = vw_preprocess_clip(config ? 224 : image_size); /* without a file: what the network takes */
+  if (!config) return VW_OK;
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) VW_TRY(expect_true(path, config, steps[i]));
   VW_TRY(read_size(path, config, "size", "shortest_edge", &p->size));
   VW_TRY(read_size(path, config, "crop_size", "height", &p->crop));
@@ -196,23 +197,31 @@ cleanup:
   return st;
 }
 
+/* The names that the hub's libraries give to weights, the full precision first. */
 static vw_status open_weights(vw_hub_clip *h) {
+  static const struct {
+    const char *name;
+    vw_status (*open)(vw_hub_clip *h, const char *path);
+  } names[] = {{"model.safetensors", add_file},
+               {"model.safetensors.index.json", open_shards},
+               {"model.fp16.safetensors", add_file},
+               {"model.safetensors.index.fp16.json", open_shards}};
+  static const char *const pickles[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model.fp16.bin"};
   char path[VW_PATH_BYTES];
-  VW_TRY(vw_path_format(path, "%s/model.safetensors", h->folder));
-  if (vw_file_exists(path)) {
-    VW_TRY(add_file(h, path));
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    VW_TRY(vw_path_format(path, "%s/%s", h->folder, names[i].name));
+    if (!vw_file_exists(path)) continue;
+    VW_TRY(names[i].open(h, path));
     return VW_OK;
   }
-  VW_TRY(vw_path_format(path, "%s/model.safetensors.index.json", h->folder));
-  if (vw_file_exists(path)) {
-    VW_TRY(open_shards(h, path));
-    return VW_OK;
+  for (size_t i = 0; i < sizeof pickles / sizeof *pickles; i++) {
+    VW_TRY(vw_path_format(path, "%s/%s", h->folder, pickles[i]));
+    VW_CHECK(
+        !vw_file_exists(path), VW_ERR_UNSUPPORTED,
+        "%s: a Python pickle can run code, so it is not read; convert it once: python -c \"from transformers import "
+        "CLIPModel; CLIPModel.from_pretrained('%s').save_pretrained('%s')\"",
+        path, h->folder, h->folder);
   }
-  VW_TRY(vw_path_format(path, "%s/pytorch_model.bin", h->folder));
-  VW_CHECK(!vw_file_exists(path), VW_ERR_UNSUPPORTED,
-           "%s: a Python pickle can run code, so it is not read; convert it once: python -c \"from transformers import "
-           "CLIPModel; CLIPModel.from_pretrained('%s').save_pretrained('%s')\"",
-           path, h->folder, h->folder);
   return VW_RAISE(VW_ERR_INPUT, "%s: has no model.safetensors; download it from the hub beside config.json", h->folder);
 }
 
@@ -274,7 +283,7 @@ static vw_status check_weights(vw_hub_clip *h) {
   return VW_OK;
 }
 
-vw_status vw_hub_clip_open(vw_hub_clip *h, const char *folder) {
+vw_status vw_hub_clip_read_config(vw_hub_clip *h, const char *folder) {
   vw_status st = VW_OK;
   *h = (vw_hub_clip){.folder = strdup(folder)};
   VW_CHECK(h->folder, VW_ERR_MEMORY, "%s: out of memory", folder);
@@ -283,6 +292,14 @@ vw_status vw_hub_clip_open(vw_hub_clip *h, const char *folder) {
         VW_RAISE(VW_ERR_INPUT, "%s: no such model directory; the README says where to put files from the hub", folder));
   VW_GOTO(read_config(h));
   VW_GOTO(read_preprocessor(h));
+cleanup:
+  if (st != VW_OK) vw_hub_clip_close(h);
+  return st;
+}
+
+vw_status vw_hub_clip_open(vw_hub_clip *h, const char *folder) {
+  vw_status st = VW_OK;
+  VW_TRY(vw_hub_clip_read_config(h, folder));
   VW_GOTO(open_weights(h));
   VW_GOTO(check_weights(h));
 cleanup:

@@ -1,5 +1,6 @@
-/* A CLIP model directory as the Hugging Face hub has it: config.json, model.safetensors (or its shards with
- * model.safetensors.index.json), preprocessor_config.json; the tokenizer's files are read by io/tokenizer.h.
+/* A CLIP model directory as the Hugging Face hub has it: config.json, model.safetensors (or model.fp16.safetensors,
+ * or shards with model.safetensors.index.json), preprocessor_config.json; the tokenizer's files are read by
+ * io/tokenizer.h.
  *
  * Configurations are sparse: a key that is not there has the default of transformers' CLIPConfig classes. */
 #ifndef VW_IO_HUB_CLIP_H
@@ -34,6 +35,9 @@ typedef struct vw_hub_clip {
   int64_t n_files;                           /* of the weights: 1, or the number of shards */
   vw_safetensors *files[VW_HUB_CLIP_SHARDS]; /* owned */
 } vw_hub_clip;
+
+/* Reads config.json and preprocessor_config.json alone; no weights are opened. Otherwise as vw_hub_clip_open. */
+vw_status vw_hub_clip_read_config(vw_hub_clip *h, const char *folder);
 
 /* Opens a directory and checks the configuration against the weights (the shapes of the embeddings, projections and
  * first and last layers). On success the caller closes it; on failure nothing is owned.

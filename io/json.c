@@ -8,6 +8,34 @@
 
 #include "io/durable.h"
 
+/* A copy with null in place of Python's NaN, Infinity and -Infinity outside strings; NULL: there is none, or no memory.
+ * The caller frees. */
+static char *without_python_numbers(const char *text, int64_t bytes, int64_t *n) {
+  static const char *const words[] = {"-Infinity", "Infinity", "NaN"};
+  bool quoted = false, found = false;
+  char *copy = malloc((size_t)(bytes + bytes / 3) + 1), *to = copy;
+  for (int64_t i = 0; copy && i < bytes; i++) {
+    size_t w = 0, length = 0;
+    if (text[i] == '"') quoted = !quoted;
+    for (; !quoted && w < sizeof words / sizeof *words; w++) {
+      length = strlen(words[w]);
+      if ((int64_t)length <= bytes - i && memcmp(text + i, words[w], length) == 0) break;
+    }
+    if (!quoted && w < sizeof words / sizeof *words) {
+      to = (char *)memcpy(to, "null", 4) + 4;
+      i += (int64_t)length - 1;
+      found = true;
+      continue;
+    }
+    *to++ = text[i];
+    if (quoted && text[i] == '\\' && i + 1 < bytes) *to++ = text[++i];
+  }
+  *n = to - copy;
+  if (found) return copy;
+  free(copy);
+  return NULL;
+}
+
 vw_status vw_json_read(const char *path, json_t **object) {
   char *text;
   int64_t bytes;
@@ -15,6 +43,9 @@ vw_status vw_json_read(const char *path, json_t **object) {
   *object = NULL;
   VW_TRY(vw_file_read(path, &text, &bytes));
   json_t *top = json_loadb(text, (size_t)bytes, 0, &error);
+  char *plain = top ? NULL : without_python_numbers(text, bytes, &bytes);
+  if (plain) top = json_loadb(plain, (size_t)bytes, 0, &error);
+  free(plain);
   free(text);
   VW_CHECK(top, VW_ERR_INPUT, "%s:%d: not valid JSON: %s", path, error.line, error.text);
   if (!json_is_object(top)) {

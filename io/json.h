@@ -7,7 +7,9 @@
 
 #include "core/status.h"
 
-/* A file whose top is an object; the caller calls json_decref. Errors: VW_ERR_IO, VW_ERR_INPUT (with the line). */
+/* A file whose top is an object; the caller calls json_decref. Python also writes NaN, Infinity and -Infinity, which
+ * JSON does not have: such a value reads as null, that is as if the key were absent. Errors: VW_ERR_IO, VW_ERR_INPUT
+ * (with the line). */
 vw_status vw_json_read(const char *path, json_t **object);
 
 /* As vw_json_read, but *object is NULL when there is no such file. */

@@ -3,6 +3,7 @@
 
 #include "io/durable.h"
 #include "io/hub_clip.h"
+#include "io/json.h"
 #include "io/tokenizer.h"
 
 #include <math.h>
@@ -31,8 +32,9 @@ static int make_folder(void **state) {
 static int remove_folder(void **state) {
   (void)state;
   static const char *const files[] = {
-      "config.json",   "preprocessor_config.json",     "model.safetensors", "a.safetensors",
-      "b.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "merges.txt"};
+      "config.json",           "preprocessor_config.json",     "model.safetensors", "a.safetensors",
+      "b.safetensors",         "model.safetensors.index.json", "pytorch_model.bin", "merges.txt",
+      "model.fp16.safetensors"};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) (void)unlink(in_folder(files[i]));
   return rmdir(folder);
 }
@@ -136,6 +138,76 @@ static void sparse(void **state) {
   expect_refused(VW_ERR_INPUT, "by config.json it would be [21, 512]");
   put("config.json", "{\"text_config\": {\"hidden_size\": 16}, \"text_config_dict\": null}");
   expect_refused(VW_ERR_INPUT, "by config.json it would be [49408, 16]");
+}
+
+/* Every configuration as transformers' CLIPConfig resolves it (tests/reference/hub_configs.py). */
+static void check_config(const json_t *row) {
+  const json_t *want = json_object_get(row, "resolved"), *text = json_object_get(want, "text");
+  const json_t *vision = json_object_get(want, "vision");
+  vw_hub_clip h;
+  char *config = json_dumps(json_object_get(row, "config"), JSON_COMPACT);
+  put("config.json", config);
+  assert_ok(vw_hub_clip_read_config(&h, folder));
+  const int64_t found[] = {h.text.vocab,     h.text.width,        h.text.mlp,     h.text.layers, h.text.heads,
+                           h.text.positions, h.text.eos_token_id, h.vision.width, h.vision.mlp,  h.vision.layers,
+                           h.vision.heads,   h.vision.image_size, h.vision.patch};
+  for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+    const int64_t expected = json_integer_value(i < 7 ? json_array_get(text, i) : json_array_get(vision, i - 7));
+    if (found[i] != expected) fail_msg("%s: number %zu is %lld", config, i, (long long)found[i]);
+  }
+  assert_int_equal(h.projection_dim, json_integer_value(json_object_get(want, "projection_dim")));
+  assert_true(h.text.eps == json_real_value(json_array_get(text, 7)));
+  assert_true(h.vision.eps == json_real_value(json_array_get(vision, 6)));
+  assert_string_equal(h.text.activation, json_string_value(json_array_get(text, 8)));
+  assert_string_equal(h.vision.activation, json_string_value(json_array_get(vision, 7)));
+  assert_int_equal(h.preprocess.crop, h.vision.image_size); /* no preprocessor_config.json: what the network takes */
+  vw_hub_clip_close(&h);
+  free(config);
+}
+
+static void configs(void **state) {
+  (void)state;
+  json_t *top, *row;
+  size_t i;
+  assert_ok(vw_json_read(vw_test_path("reference/fixtures/hub_configs.json"), &top));
+  assert_true(json_array_size(json_object_get(top, "cases")) >= 16);
+  json_array_foreach(json_object_get(top, "cases"), i, row) check_config(row);
+  json_decref(top);
+}
+
+/* Python writes numbers that JSON does not have; in text they stay. */
+static void python_numbers(void **state) {
+  (void)state;
+  vw_hub_clip h;
+  put("config.json", "{\"a\": Infinity, \"b\": [-Infinity, NaN, \"NaN \\\" Infinity\"], \"projection_dim\": 77,"
+                     " \"text_config\": {\"layer_norm_eps\": NaN}}");
+  assert_ok(vw_hub_clip_read_config(&h, folder));
+  assert_int_equal(h.projection_dim, 77);
+  assert_true(h.text.eps == 1e-5);
+  vw_hub_clip_close(&h);
+  put("config.json", "{\"a\": Infinit}");
+  expect_refused(VW_ERR_INPUT, "config.json:1: not valid JSON");
+}
+
+/* The same weights in half precision under the hub's name for it; the full precision is preferred. */
+static void half(void **state) {
+  (void)state;
+  static uint16_t bits[400];
+  vw_safetensors_entry e[TENSORS];
+  vw_hub_clip h;
+  const uint16_t half_scale = 0x449B; /* 4.605 in half precision: 4.60547 */
+  put("config.json", tiny);
+  tiny_weights(e);
+  for (int i = 0; i < TENSORS; i++) e[i].tensor.dtype = VW_F16, e[i].tensor.data = bits;
+  e[TENSORS - 1].tensor.data = (void *)(uintptr_t)&half_scale;
+  write_weights("model.fp16.safetensors", e, TENSORS);
+  assert_ok(vw_hub_clip_open(&h, folder));
+  assert_true(fabs(h.logit_scale - 4.605) < 1e-3);
+  vw_hub_clip_close(&h);
+  put_tiny();
+  assert_ok(vw_hub_clip_open(&h, folder));
+  assert_true(fabs(h.logit_scale - 4.605) < 1e-6);
+  vw_hub_clip_close(&h);
 }
 
 static void shards(void **state) {
@@ -260,13 +332,11 @@ static void shipped(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(opens, fresh),
-      cmocka_unit_test_setup(sparse, fresh),
-      cmocka_unit_test_setup(shards, fresh),
-      cmocka_unit_test_setup(identity, fresh),
-      cmocka_unit_test_setup(wrong_weights, fresh),
-      cmocka_unit_test_setup(wrong_config, fresh),
-      cmocka_unit_test(shipped),
+      cmocka_unit_test_setup(opens, fresh),        cmocka_unit_test_setup(sparse, fresh),
+      cmocka_unit_test_setup(configs, fresh),      cmocka_unit_test_setup(python_numbers, fresh),
+      cmocka_unit_test_setup(half, fresh),         cmocka_unit_test_setup(shards, fresh),
+      cmocka_unit_test_setup(identity, fresh),     cmocka_unit_test_setup(wrong_weights, fresh),
+      cmocka_unit_test_setup(wrong_config, fresh), cmocka_unit_test(shipped),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
