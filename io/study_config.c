@@ -5,12 +5,20 @@
 #include "io/study_keys.h"
 #include "io/study_values.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <yaml.h>
 
-enum { MOST_BYTES = 16 << 20 }; /* a study file is written by hand */
+enum {
+  MOST_BYTES = 1 << 20, /* a study file is written by hand */
+  MOST_PAIRS = 4096,    /* of a mapping: twins are looked for pair by pair */
+  MOST_NESTED = 500,
+  SHOWN = 64 /* bytes of a key in a message */
+};
 
 /* --- walking --------------------------------------------------------------------------------------------------- */
 
@@ -53,10 +61,12 @@ static vw_status mapping_key(vw_reader *r, yaml_node_t *map, int64_t i, const ch
   *key = (const char *)k->data.scalar.value;
   if (!(*key)[0] || strlen(*key) != k->data.scalar.length)
     return VW_AT(r, k, "%s: an empty key", path[0] ? path : "study file");
+  if (strcmp(*key, "<<") == 0)
+    return VW_AT(r, k, "%s: merge keys (<<) are not read; write the keys out", path[0] ? path : "study file");
   for (int64_t j = 0; j < i; j++) {
     yaml_node_t *other = vw_reader_node(r, pair[j].key);
-    if (strcmp((const char *)other->data.scalar.value, *key) == 0)
-      return VW_AT(r, k, "%s: given twice, first on line %zu; keep one", vw_reader_path(r, path, *key),
+    if (other->type == YAML_SCALAR_NODE && strcmp((const char *)other->data.scalar.value, *key) == 0)
+      return VW_AT(r, k, "%s%s%.*s: given twice, first on line %zu; keep one", path, path[0] ? "." : "", SHOWN, *key,
                    other->start_mark.line + 1);
   }
   return VW_OK;
@@ -66,48 +76,71 @@ static int64_t mapping_count(const yaml_node_t *map) {
   return map->data.mapping.pairs.top - map->data.mapping.pairs.start;
 }
 
-/* Reads the keys of one mapping into the struct at `base`. `path` is what a user calls the mapping ("models.clip"),
- * `rel` the same below its section with a final dot ("batch."). seen[option]: the node that set it. */
-static vw_status walk(vw_reader *r, vw_section section, void *base, yaml_node_t *map, const char *path, const char *rel,
-                      yaml_node_t **seen) {
+/* Where the keys of a mapping go: `path` is what a user calls the mapping ("models.clip"), `rel` the same below its
+ * section with a final dot ("batch."). seen[option]: the node that set it. */
+typedef struct target {
+  vw_section section;
+  void *base;
+  const char *path, *rel;
+  yaml_node_t **seen;
+} target;
+
+static vw_status walk(vw_reader *r, const target *t, yaml_node_t *map);
+
+static vw_status unknown_key(vw_reader *r, const target *t, const yaml_node_t *node, const char *key) {
+  char known[512];
+  const char *dot = t->path[0] ? "." : "";
+  known_keys(t->section, t->rel, known, sizeof known);
+  const char *hint = vw_word_hint(known, key);
+  if (hint[0]) return VW_AT(r, node, "%s%s%.*s: unknown key%s", t->path, dot, SHOWN, key, hint);
+  return VW_AT(r, node, "%s%s%.*s: unknown key; known here: %s", t->path, dot, SHOWN, key, known);
+}
+
+static vw_status walk_pair(vw_reader *r, const target *t, yaml_node_t *map, int64_t i) {
+  const char *key = NULL;
+  VW_TRY(mapping_key(r, map, i, t->path, &key));
+  yaml_node_t *k = vw_reader_node(r, map->data.mapping.pairs.start[i].key);
+  yaml_node_t *v = vw_reader_node(r, map->data.mapping.pairs.start[i].value);
+  bool deeper = false;
+  const vw_key *o = find_key(t->section, t->rel, key, &deeper);
+  if (!o && !deeper) return unknown_key(r, t, k, key);
+  const char *full = vw_reader_path(r, t->path, key);
+  VW_CHECK(full, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  if (o) {
+    t->seen[o - vw_study_keys] = v;
+    return o->type == VW_KEY_SECTION ? VW_OK : vw_reader_assign(r, o, t->base, v, full);
+  }
+  char dotted[64];
+  (void)snprintf(dotted, sizeof dotted, "%s%s.", t->rel, key);
+  const target below = {t->section, t->base, full, dotted, t->seen};
+  return walk(r, &below, v);
+}
+
+/* Reads the keys of one mapping; each that is wrong is kept as a problem. */
+static vw_status walk(vw_reader *r, const target *t, yaml_node_t *map) {
+  const char *name = t->path[0] ? t->path : "study file";
   if (map->type != YAML_MAPPING_NODE)
-    return VW_AT(r, map, "%s: expected a mapping of keys, got %s", path[0] ? path : "study file", vw_reader_got(map));
-  for (int64_t i = 0; i < mapping_count(map); i++) {
-    const char *key = NULL;
-    VW_TRY(mapping_key(r, map, i, path, &key));
-    yaml_node_t *k = vw_reader_node(r, map->data.mapping.pairs.start[i].key);
-    yaml_node_t *v = vw_reader_node(r, map->data.mapping.pairs.start[i].value);
-    const char *full = vw_reader_path(r, path, key);
-    bool deeper = false;
-    const vw_key *o = find_key(section, rel, key, &deeper);
-    if (!full) return VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", r->path);
-    if (o) {
-      seen[o - vw_study_keys] = v;
-      if (o->type != VW_KEY_SECTION) VW_TRY(vw_reader_assign(r, o, base, v, full));
-    } else if (deeper) {
-      const char *below = vw_reader_path(r, rel, key);
-      char dotted[64];
-      (void)snprintf(dotted, sizeof dotted, "%s%s.", rel, key);
-      if (!below) return VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", r->path);
-      VW_TRY(walk(r, section, base, v, full, dotted, seen));
-    } else {
-      char known[512];
-      known_keys(section, rel, known, sizeof known);
-      const char *hint = vw_word_hint(known, key);
-      if (hint[0]) return VW_AT(r, k, "%s: unknown key%s", full, hint);
-      return VW_AT(r, k, "%s: unknown key; known here: %s", full, known);
-    }
+    return VW_AT(r, map, "%s: expected a mapping of keys, got %s", name, vw_reader_got(map));
+  if (mapping_count(map) > MOST_PAIRS)
+    return VW_AT(r, map, "%s: %" PRId64 " keys in one mapping; at most %d", name, mapping_count(map), MOST_PAIRS);
+  for (int64_t i = 0; i < mapping_count(map); i++) VW_TRY(vw_reader_keep(r, walk_pair(r, t, map, i)));
+  return VW_OK;
+}
+
+static vw_status require(vw_reader *r, const target *t, yaml_node_t *map) {
+  for (int i = 0; i < vw_study_n_keys; i++) {
+    const vw_key *o = &vw_study_keys[i];
+    if (o->section != t->section || o->text || t->seen[i]) continue;
+    const char *key = vw_key_name(o), *dot = t->path[0] ? "." : "";
+    VW_TRY(vw_reader_keep(r, VW_AT(r, map, "%s%s%s: missing; give %s", t->path, dot, key, o->help)));
   }
   return VW_OK;
 }
 
-static vw_status require(vw_reader *r, vw_section section, yaml_node_t *map, const char *path, yaml_node_t **seen) {
-  for (int i = 0; i < vw_study_n_keys; i++) {
-    const vw_key *o = &vw_study_keys[i];
-    if (o->section == section && !o->text && !seen[i])
-      return VW_AT(r, map, "%s: missing; give %s", vw_reader_path(r, path, vw_key_name(o)), o->help);
-  }
-  return VW_OK;
+/* A section of its own: all its keys, then those that are not there. */
+static vw_status read_section(vw_reader *r, const target *t, yaml_node_t *map) {
+  VW_TRY(walk(r, t, map));
+  return require(r, t, map);
 }
 
 /* --- defaults --------------------------------------------------------------------------------------------------- */
@@ -120,7 +153,7 @@ static vw_status set_defaults(vw_reader *r, vw_section section, void *base) {
     vw_reader d = *r;
     yaml_document_t document;
     d.document = &document;
-    d.path = "default";
+    d.path = "default", d.problems = NULL;
     VW_TRY(vw_reader_load(&d, o->text, strlen(o->text)));
     vw_status st = vw_reader_assign(&d, o, base, yaml_document_get_root_node(&document), o->key);
     yaml_document_delete(&document);
@@ -135,104 +168,155 @@ static vw_status set_defaults(vw_reader *r, vw_section section, void *base) {
 static vw_status check_name(vw_reader *r, yaml_node_t *node, const char *section, const char *name) {
   const size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
   if (name[n] || n > 64)
-    return VW_AT(r, node, "%s: '%s' cannot name a part of a study; use at most 64 letters, digits, - and _", section,
-                 name);
+    return VW_AT(r, node, "%s: '%.*s' cannot name a part of a study; use at most 64 letters, digits, - and _", section,
+                 SHOWN, name);
   return VW_OK;
+}
+
+/* study.h5 has /words/<model> beside its scales /words/<model>_trial: one model's name must not be another's scale. */
+static vw_status check_model_name(vw_reader *r, yaml_node_t *node, const char *name) {
+  static const char *const ends[] = {"_trial", "_step", "_channel"};
+  VW_TRY(check_name(r, node, "models", name));
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    const size_t n = strlen(name), e = strlen(ends[i]);
+    if (n >= e && strcmp(name + n - e, ends[i]) == 0)
+      return VW_AT(r, node, "models: '%s' ends in %s, which study.h5 keeps for its scales; choose another name", name,
+                   ends[i]);
+  }
+  return VW_OK;
+}
+
+/* The name of the i-th part of a section; "" where it has none, which is kept as a problem. */
+static vw_status part_name(vw_reader *r, yaml_node_t *map, int64_t i, const char *section, const char **name) {
+  const char *key = "";
+  VW_TRY(vw_reader_keep(r, mapping_key(r, map, i, section, &key)));
+  *name = vw_pool_text(&r->config->pool, key, -1);
+  VW_CHECK(*name, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  return VW_OK;
+}
+
+static vw_status expect_parts(vw_reader *r, yaml_node_t *map, const char *section, const char *what, int64_t *n) {
+  *n = 0;
+  if (map->type != YAML_MAPPING_NODE || !mapping_count(map))
+    return VW_AT(r, map, "%s: expected %s by name, got %s", section, what, vw_reader_got(map));
+  if (mapping_count(map) > MOST_PAIRS)
+    return VW_AT(r, map, "%s: %" PRId64 " %s; at most %d", section, mapping_count(map), what, MOST_PAIRS);
+  *n = mapping_count(map);
+  return VW_OK;
+}
+
+static vw_status read_data_set(vw_reader *r, yaml_node_t *map, int64_t i) {
+  vw_data_config *d = &r->config->data[i];
+  yaml_node_t *seen[VW_MOST_KEYS] = {0};
+  yaml_node_t *key = vw_reader_node(r, map->data.mapping.pairs.start[i].key);
+  yaml_node_t *value = vw_reader_node(r, map->data.mapping.pairs.start[i].value);
+  VW_TRY(part_name(r, map, i, "data", &d->name));
+  VW_TRY(vw_reader_keep(r, check_name(r, key, "data", d->name)));
+  const char *path = vw_reader_path(r, "data", d->name);
+  VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  VW_TRY(set_defaults(r, VW_SEC_DATA, d));
+  const target t = {VW_SEC_DATA, d, path, "", seen};
+  return read_section(r, &t, value);
 }
 
 static vw_status read_data(vw_reader *r, yaml_node_t *map) {
   vw_study_config *c = r->config;
-  if (map->type != YAML_MAPPING_NODE || !mapping_count(map))
-    return VW_AT(r, map, "data: expected data sets by name, got %s", vw_reader_got(map));
-  c->n_data = mapping_count(map);
-  c->data = vw_pool_take(&c->pool, (size_t)c->n_data * sizeof *c->data);
+  int64_t n = 0;
+  VW_TRY(expect_parts(r, map, "data", "data sets", &n));
+  c->data = vw_pool_take(&c->pool, (size_t)n * sizeof *c->data);
   VW_CHECK(c->data, VW_ERR_MEMORY, "%s: out of memory", r->path);
-  for (int64_t i = 0; i < c->n_data; i++) {
-    yaml_node_t *seen[VW_MOST_KEYS] = {0};
-    vw_data_config *d = &c->data[i];
-    yaml_node_t *key = vw_reader_node(r, map->data.mapping.pairs.start[i].key);
-    yaml_node_t *value = vw_reader_node(r, map->data.mapping.pairs.start[i].value);
-    VW_TRY(mapping_key(r, map, i, "data", &d->name));
-    VW_TRY(check_name(r, key, "data", d->name));
-    d->name = vw_pool_text(&c->pool, d->name, -1);
-    const char *path = d->name ? vw_reader_path(r, "data", d->name) : NULL;
-    VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
-    VW_TRY(set_defaults(r, VW_SEC_DATA, d));
-    VW_TRY(walk(r, VW_SEC_DATA, d, value, path, "", seen));
-    VW_TRY(require(r, VW_SEC_DATA, value, path, seen));
-  }
+  c->n_data = n;
+  for (int64_t i = 0; i < n; i++) VW_TRY(vw_reader_keep(r, read_data_set(r, map, i)));
   return VW_OK;
 }
 
-static vw_status read_models(vw_reader *r, yaml_node_t *map, yaml_node_t **learn) {
-  vw_study_config *c = r->config;
-  for (int64_t i = 0; i < c->n_models; i++) {
-    yaml_node_t *seen[VW_MOST_KEYS] = {0};
-    vw_model_config *m = &c->models[i];
-    yaml_node_t *key = vw_reader_node(r, map->data.mapping.pairs.start[i].key);
-    yaml_node_t *value = vw_reader_node(r, map->data.mapping.pairs.start[i].value);
-    VW_TRY(check_name(r, key, "models", m->name));
-    const char *path = vw_reader_path(r, "models", m->name);
-    VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
-    VW_TRY(set_defaults(r, VW_SEC_MODEL, m));
-    VW_TRY(walk(r, VW_SEC_MODEL, m, value, path, "", seen));
-    VW_TRY(require(r, VW_SEC_MODEL, value, path, seen));
-    for (int o = 0; o < vw_study_n_keys; o++)
-      if (vw_study_keys[o].section == VW_SEC_MODEL && vw_study_keys[o].type == VW_KEY_SECTION) learn[i] = seen[o];
-  }
+static vw_status read_model(vw_reader *r, yaml_node_t *map, int64_t i, yaml_node_t **learn) {
+  vw_model_config *m = &r->config->models[i];
+  yaml_node_t *seen[VW_MOST_KEYS] = {0};
+  yaml_node_t *key = vw_reader_node(r, map->data.mapping.pairs.start[i].key);
+  yaml_node_t *value = vw_reader_node(r, map->data.mapping.pairs.start[i].value);
+  VW_TRY(vw_reader_keep(r, check_model_name(r, key, m->name)));
+  const char *path = vw_reader_path(r, "models", m->name);
+  VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  VW_TRY(set_defaults(r, VW_SEC_MODEL, m));
+  const target t = {VW_SEC_MODEL, m, path, "", seen};
+  VW_TRY(read_section(r, &t, value));
+  for (int o = 0; o < vw_study_n_keys; o++)
+    if (vw_study_keys[o].section == VW_SEC_MODEL && vw_study_keys[o].type == VW_KEY_SECTION) *learn = seen[o];
   return VW_OK;
 }
 
 /* All names first: a map of steps by model name may stand before the models are read. */
 static vw_status name_models(vw_reader *r, yaml_node_t *map) {
   vw_study_config *c = r->config;
-  if (map->type != YAML_MAPPING_NODE || !mapping_count(map))
-    return VW_AT(r, map, "models: expected models by name, got %s", vw_reader_got(map));
-  c->n_models = mapping_count(map);
-  c->models = vw_pool_take(&c->pool, (size_t)c->n_models * sizeof *c->models);
+  int64_t n = 0;
+  VW_TRY(expect_parts(r, map, "models", "models", &n));
+  c->models = vw_pool_take(&c->pool, (size_t)n * sizeof *c->models);
   VW_CHECK(c->models, VW_ERR_MEMORY, "%s: out of memory", r->path);
-  for (int64_t i = 0; i < c->n_models; i++) {
-    VW_TRY(mapping_key(r, map, i, "models", &c->models[i].name));
-    c->models[i].name = vw_pool_text(&c->pool, c->models[i].name, -1);
-    VW_CHECK(c->models[i].name, VW_ERR_MEMORY, "%s: out of memory", r->path);
-  }
+  c->n_models = n;
+  for (int64_t i = 0; i < n; i++) VW_TRY(part_name(r, map, i, "models", &c->models[i].name));
   return VW_OK;
 }
 
-/* A key that nothing reads is a mistake: learn.lr with pgd changes no result. */
-static vw_status check_used(vw_reader *r, yaml_node_t **seen, const char *prefix, int64_t first, int64_t last) {
+static bool any_free(const vw_study_config *c) {
+  for (int64_t i = 0; i < c->deltas.n; i++)
+    if (isinf(c->deltas.v[i])) return true;
+  return false;
+}
+
+/* A key that nothing reads is a mistake: learn.lr with pgd changes no result. first .. last: the models that read it;
+ * own[option]: how many of them have a key of their own instead (NULL: not asked). */
+static vw_status check_used(vw_reader *r, yaml_node_t **seen, const char *prefix, int64_t first, int64_t last,
+                            const int64_t *own) {
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
-    if (!seen[i] || !o->needs) continue;
-    bool used = false;
+    bool used = !o->needs;
+    if (!seen[i] || o->type == VW_KEY_SECTION) continue;
     for (int64_t m = first; m < last; m++) used |= r->config->models[m].learn.optimiser + 1 == o->needs;
     if (!used)
-      return VW_AT(r, seen[i], "%s%s: nothing uses it; only optimiser %s does: remove it or change learn.optimiser",
-                   prefix, o->key, o->needs == 1 + VW_PGD ? "pgd" : "adamw");
+      VW_TRY(vw_reader_keep(
+          r, VW_AT(r, seen[i], "%s%s: nothing uses it; only optimiser %s does: remove it or change learn.optimiser",
+                   prefix, o->key, o->needs == 1 + VW_PGD ? "pgd" : "adamw")));
+    else if (own && own[i] == last - first)
+      VW_TRY(vw_reader_keep(r, VW_AT(r, seen[i], "%s: nothing uses it; every model has its own: remove it", o->key)));
+    else if (o->type == VW_KEY_REAL && strcmp(o->key, "learn.weight_decay") == 0 && !any_free(r->config))
+      VW_TRY(vw_reader_keep(r, VW_AT(r, seen[i],
+                                     "%s%s: nothing uses it; only free words decay: remove it or add "
+                                     "free to trials.deltas",
+                                     prefix, o->key)));
   }
   return VW_OK;
 }
 
-/* Defaults, then learn, then models.<name>.learn, for each model. */
-static vw_status read_learn(vw_reader *r, yaml_node_t *common, yaml_node_t **own) {
+/* Defaults, then learn, then models.<name>.learn, for one model. */
+static vw_status read_learn_of(vw_reader *r, yaml_node_t *common, yaml_node_t *own, int64_t i, yaml_node_t **seen,
+                               int64_t *n_own) {
+  yaml_node_t *seen_own[VW_MOST_KEYS] = {0};
+  vw_learn_config *l = &r->config->models[i].learn;
+  char before[96];
+  r->model = r->config->models[i].name;
+  (void)snprintf(before, sizeof before, "models.%s.", r->model);
+  const char *path = vw_reader_path(r, vw_reader_path(r, "models", r->model), "learn");
+  VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  VW_TRY(set_defaults(r, VW_SEC_LEARN, l));
+  const target all = {VW_SEC_LEARN, l, "learn", "", seen}, mine = {VW_SEC_LEARN, l, path, "", seen_own};
+  if (common) VW_TRY(vw_reader_keep(r, walk(r, &all, common)));
+  if (own) VW_TRY(vw_reader_keep(r, walk(r, &mine, own)));
+  if (!l->judge_template) l->judge_template = l->templates.name[0];
+  for (int k = 0; k < vw_study_n_keys; k++) n_own[k] += seen_own[k] != NULL;
+  return check_used(r, seen_own, before, i, i + 1, NULL);
+}
+
+static vw_status read_models(vw_reader *r, yaml_node_t *map, yaml_node_t *common) {
   vw_study_config *c = r->config;
   yaml_node_t *seen[VW_MOST_KEYS] = {0};
+  int64_t n_own[VW_MOST_KEYS] = {0};
   for (int64_t i = 0; i < c->n_models; i++) {
-    yaml_node_t *seen_own[VW_MOST_KEYS] = {0};
-    vw_learn_config *l = &c->models[i].learn;
-    r->model = c->models[i].name;
-    const char *path = vw_reader_path(r, vw_reader_path(r, "models", r->model), "learn");
-    VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
-    VW_TRY(set_defaults(r, VW_SEC_LEARN, l));
-    if (common) VW_TRY(walk(r, VW_SEC_LEARN, l, common, "learn", "", seen));
-    if (own[i]) VW_TRY(walk(r, VW_SEC_LEARN, l, own[i], path, "", seen_own));
-    if (!l->judge_template) l->judge_template = l->templates.name[0];
-    const size_t prefix = strlen(path) - strlen("learn");
-    char before[96];
-    (void)snprintf(before, sizeof before, "%.*s", (int)prefix, path);
-    VW_TRY(check_used(r, seen_own, before, i, i + 1));
+    yaml_node_t *own = NULL;
+    VW_TRY(vw_reader_keep(r, read_model(r, map, i, &own)));
+    VW_TRY(read_learn_of(r, common, own, i, seen, n_own));
   }
-  return check_used(r, seen, "", 0, c->n_models);
+  return check_used(r, seen, "", 0, c->n_models, n_own);
 }
 
 static vw_status read_document(vw_reader *r) {
@@ -242,66 +326,119 @@ static vw_status read_document(vw_reader *r) {
   yaml_node_t *root = yaml_document_get_root_node(r->document);
   VW_CHECK(root, VW_ERR_INPUT, "%s: the file is empty; docs/study-file.md shows a study", r->path);
   VW_TRY(set_defaults(r, VW_SEC_STUDY, c));
-  VW_TRY(walk(r, VW_SEC_STUDY, c, root, "", "", seen));
-  VW_TRY(require(r, VW_SEC_STUDY, root, "", seen));
+  const target all = {VW_SEC_STUDY, c, "", "", seen};
+  VW_TRY(read_section(r, &all, root));
   for (int i = 0; i < vw_study_n_keys; i++)
     for (int k = 0; k < 3; k++)
       if (strcmp(vw_study_keys[i].key, sections[k]) == 0) at[k] = seen[i];
-  VW_CHECK(at[0] && at[1], VW_ERR_INPUT, "%s: data and models must be there", r->path);
-  VW_TRY(name_models(r, at[1]));
-  yaml_node_t **own = vw_pool_take(&r->scratch, (size_t)c->n_models * sizeof(yaml_node_t *));
-  VW_CHECK(own, VW_ERR_MEMORY, "%s: out of memory", r->path);
-  VW_TRY(read_data(r, at[0]));
-  VW_TRY(read_models(r, at[1], own));
-  return read_learn(r, at[2], own);
+  if (at[1]) VW_TRY(vw_reader_keep(r, name_models(r, at[1])));
+  if (at[0]) VW_TRY(vw_reader_keep(r, read_data(r, at[0])));
+  return c->n_models ? read_models(r, at[1], at[2]) : VW_OK;
 }
 
 /* --- public ----------------------------------------------------------------------------------------------------- */
 
-vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, vw_study_config **config) {
+/* libyaml takes time in the square of how deep brackets are nested, so a file of a few KB could keep it busy for an
+ * hour. Brackets in texts count too: no study has hundreds more that open than close. */
+static vw_status check_nesting(vw_reader *r, const char *text, size_t bytes) {
+  int64_t depth = 0, line = 1, column = 0;
+  for (size_t i = 0; i < bytes && depth <= MOST_NESTED; i++) {
+    column++;
+    if (text[i] == '\n') line++, column = 0;
+    if (text[i] == '[' || text[i] == '{') depth++;
+    if ((text[i] == ']' || text[i] == '}') && depth) depth--;
+  }
+  r->line = line, r->column = column;
+  VW_CHECK(depth <= MOST_NESTED, VW_ERR_INPUT, "%s:%" PRId64 ":%" PRId64 ": more than %d brackets are open; close them",
+           r->path, line, column, MOST_NESTED);
+  r->line = r->column = 0;
+  return VW_OK;
+}
+
+static vw_status read_text(vw_reader *r, const char *text, size_t bytes) {
+  vw_study_config *c = r->config;
+  c->path = vw_pool_text(&c->pool, r->path, -1);
+  c->text = vw_pool_text(&c->pool, text, (ptrdiff_t)bytes);
+  VW_CHECK(c->path && c->text, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  if (bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) text += 3, bytes -= 3; /* what some editors put first */
+  VW_TRY(check_nesting(r, text, bytes));
+  VW_TRY(vw_reader_load(r, text, bytes));
+  const vw_status st = read_document(r);
+  yaml_document_delete(r->document);
+  return st;
+}
+
+vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, vw_problems *problems,
+                                vw_study_config **config) {
   yaml_document_t document;
+  vw_problems own = {0};
   *config = NULL;
   vw_study_config *c = calloc(1, sizeof *c);
   VW_CHECK(c, VW_ERR_MEMORY, "%s: out of memory", path);
-  vw_reader r = {.path = path, .document = &document, .config = c};
-  vw_status st = VW_OK;
-  bool loaded = false;
-  c->path = vw_pool_text(&c->pool, path, -1);
-  c->text = vw_pool_text(&c->pool, text, (ptrdiff_t)bytes);
-  if (!c->path || !c->text) {
-    st = VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path);
-    goto cleanup;
-  }
-  VW_GOTO(vw_reader_load(&r, text, bytes));
-  loaded = true;
-  VW_GOTO(read_document(&r));
-cleanup:
-  if (loaded) yaml_document_delete(&document);
+  vw_reader r = {.path = path, .document = &document, .config = c, .problems = problems ? problems : &own};
+  const int64_t before = r.problems->n_errors;
+  vw_status st = read_text(&r, text, bytes);
+  const bool whole = st == VW_OK;
+  st = vw_reader_keep(&r, st);
+  vw_problems_sort(r.problems);
+  if (st == VW_OK && !problems) st = vw_problems_first(&own);
+  vw_problems_fini(&own);
   vw_pool_fini(&r.scratch);
-  if (st == VW_OK)
+  if (st == VW_OK && whole && (problems || r.problems->n_errors == before))
     *config = c;
   else
     vw_study_config_destroy(c);
   return st;
 }
 
-vw_status vw_study_config_read(const char *path, vw_study_config **config) {
+/* The bytes of a study file: whatever keeps them from being read is a mistake of who named the file. */
+static vw_status read_file(const char *path, char **text, int64_t *bytes) {
+  struct stat info;
+  *text = NULL;
+  VW_CHECK(stat(path, &info) == 0, VW_ERR_INPUT, "%s: cannot open the study file: %s", path, strerror(errno));
+  VW_CHECK(S_ISREG(info.st_mode), VW_ERR_INPUT, "%s: %s; expected a study file", path,
+           S_ISDIR(info.st_mode) ? "a directory" : "not a file");
+  VW_CHECK(info.st_size <= MOST_BYTES, VW_ERR_INPUT, "%s: %lld bytes are too many for a study file; at most %d", path,
+           (long long)info.st_size, MOST_BYTES);
+  const vw_status st = vw_file_read(path, text, bytes);
+  return st == VW_ERR_IO ? VW_RAISE(VW_ERR_INPUT, "%s", vw_error_message()) : st;
+}
+
+vw_status vw_study_config_read(const char *path, vw_problems *problems, vw_study_config **config) {
   char *text = NULL;
   int64_t bytes = 0;
   *config = NULL;
-  VW_TRY(vw_file_read(path, &text, &bytes));
-  vw_status st = VW_OK;
-  if (bytes > MOST_BYTES)
-    st = VW_RAISE(VW_ERR_INPUT, "%s: %" PRId64 " bytes is too long for a study file", path, bytes);
-  else
-    st = vw_study_config_parse(path, text, (size_t)bytes, config);
+  vw_status st = read_file(path, &text, &bytes);
+  st = st == VW_OK ? vw_study_config_parse(path, text, (size_t)bytes, problems, config)
+                   : vw_problems_keep(problems, st, 0, 0);
   free(text);
   return st;
+}
+
+const vw_study_place *vw_study_find_place(const vw_study_config *c, const char *key, int64_t item) {
+  const vw_study_place *whole = NULL;
+  for (int64_t i = 0; i < c->n_places; i++) {
+    if (strcmp(c->places[i].key, key) != 0) continue;
+    if (c->places[i].item == item) return &c->places[i];
+    if (c->places[i].item < 0 && !whole) whole = &c->places[i];
+  }
+  return whole;
+}
+
+vw_status vw_study_keep(const vw_study_config *c, vw_problems *problems, const char *key, int64_t item, bool warning,
+                        vw_status st) {
+  const vw_study_place *at = st == VW_OK ? NULL : vw_study_find_place(c, key, item);
+  if (at)
+    st = VW_RAISE(st, "%s:%" PRId64 ":%" PRId64 ": %s: %s", c->path, at->line, at->column, key, vw_error_message());
+  else if (st != VW_OK)
+    st = VW_RAISE(st, "%s: %s: %s", c->path, key, vw_error_message());
+  return (warning ? vw_problems_warn : vw_problems_keep)(problems, st, at ? at->line : 0, at ? at->column : 0);
 }
 
 void vw_study_config_destroy(vw_study_config *config) {
   if (!config) return;
   vw_pool_fini(&config->pool);
+  free(config->places);
   free(config);
 }
 

@@ -6,6 +6,7 @@
 #define VW_IO_STUDY_CONFIG_H
 
 #include "core/pool.h"
+#include "core/problems.h"
 #include "core/status.h"
 
 #include <stdint.h>
@@ -59,6 +60,13 @@ typedef struct vw_data_config {
   int64_t train, test; /* at most so many pictures of a concept */
 } vw_data_config;
 
+/* Where a value stands in the file, from 1. */
+typedef struct vw_study_place {
+  const char *key; /* "trials.anchors" */
+  int64_t item;    /* of a list; -1: the value itself */
+  int64_t line, column;
+} vw_study_place;
+
 typedef struct vw_study_config {
   const char *study;
   int64_t seed;
@@ -79,18 +87,33 @@ typedef struct vw_study_config {
   vw_names stages;
   const char *cache; /* NULL: the user's cache directory */
 
-  const char *path; /* of the study file, as given */
-  const char *text; /* the file, for /config in study.h5 */
-  vw_pool pool;     /* owns all of the above */
+  const char *path;       /* of the study file, as given */
+  const char *text;       /* the file, for /config in study.h5 */
+  vw_pool pool;           /* owns all of the above */
+  vw_study_place *places; /* owned */
+  int64_t n_places, places_room;
 } vw_study_config;
 
 /* Reads and checks a study file. On success the caller owns *config: vw_study_config_destroy.
- * Errors: VW_ERR_INPUT with file:line:column, the key and the way out; VW_ERR_UNSUPPORTED for what the format knows and
- * this version cannot do; VW_ERR_IO; VW_ERR_MEMORY. */
-vw_status vw_study_config_read(const char *path, vw_study_config **config);
+ * Errors: VW_ERR_INPUT with file:line:column, the key and the way out, or for a file that cannot be read;
+ * VW_ERR_UNSUPPORTED for what the format knows and this version cannot do; VW_ERR_MEMORY.
+ *
+ * With a list of problems all of them are kept in it, in the file's order, and VW_OK comes back: ask
+ * problems->n_errors. *config is then what could be read (a wrong value has its default, or zero; a wrong item of a
+ * list is left out), or NULL. Without a list (NULL) the first problem is raised and *config is NULL. */
+vw_status vw_study_config_read(const char *path, vw_problems *problems, vw_study_config **config);
 
 /* The same from memory; `path` is used in messages and for relative paths only. */
-vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, vw_study_config **config);
+vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, vw_problems *problems,
+                                vw_study_config **config);
+
+/* Where the value of a key stands ("models.clip.weights"), or the item-th of its list; NULL: not in the file. */
+const vw_study_place *vw_study_find_place(const vw_study_config *config, const char *key, int64_t item);
+
+/* Keeps a failure of somebody who used the key's value, with "file:line:column: key: " before its message; as
+ * vw_problems_keep (or as a warning) does. */
+vw_status vw_study_keep(const vw_study_config *config, vw_problems *problems, const char *key, int64_t item,
+                        bool warning, vw_status st);
 
 void vw_study_config_destroy(vw_study_config *config); /* NULL allowed */
 

@@ -1,5 +1,6 @@
 /* Values of a study file: conversion, ranges, lists; every refusal names file, line, column and key. */
 #include "io/study_values.h"
+#include "core/options.h"
 #include "io/durable.h"
 
 #include <errno.h>
@@ -11,14 +12,60 @@
 
 /* --- nodes and messages ----------------------------------------------------------------------------------------- */
 
-vw_status vw_reader_raise(const vw_reader *r, vw_status st, const yaml_node_t *node, int line, const char *fmt, ...) {
-  char message[1024];
+/* One line, whatever the file holds: control characters and the tail of a giant stay out. */
+static void tidy(char *message) {
+  for (unsigned char *p = (unsigned char *)message; *p; p++)
+    if (*p < ' ' || *p == 127) *p = '?';
+}
+
+vw_status vw_reader_raise(vw_reader *r, vw_status st, const yaml_node_t *node, int line, const char *fmt, ...) {
+  char message[512];
   va_list args;
   va_start(args, fmt);
   (void)vsnprintf(message, sizeof message, fmt, args);
   va_end(args);
+  tidy(message);
+  r->line = (int64_t)node->start_mark.line + 1, r->column = (int64_t)node->start_mark.column + 1;
   return vw_raise(st, __FILE__, line, "%s:%zu:%zu: %s", r->path, node->start_mark.line + 1, node->start_mark.column + 1,
                   message);
+}
+
+vw_status vw_reader_keep(vw_reader *r, vw_status st) {
+  return vw_problems_keep(r->problems, st, r->line, r->column);
+}
+
+vw_status vw_reader_place(vw_reader *r, int64_t item, const yaml_node_t *node) {
+  vw_study_config *c = r->config;
+  if (!r->problems) return VW_OK;
+  if (c->n_places == c->places_room) {
+    const int64_t room = c->places_room ? 2 * c->places_room : 64;
+    vw_study_place *more = realloc(c->places, (size_t)room * sizeof *more);
+    VW_CHECK(more, VW_ERR_MEMORY, "%s: out of memory", r->path);
+    c->places = more, c->places_room = room;
+  }
+  c->places[c->n_places++] =
+      (vw_study_place){r->key, item, (int64_t)node->start_mark.line + 1, (int64_t)node->start_mark.column + 1};
+  return VW_OK;
+}
+
+/* libyaml's own words, and where: of bytes that are no text it knows the offset only. */
+static vw_status not_yaml(vw_reader *r, const yaml_parser_t *p, const char *text, size_t bytes) {
+  yaml_mark_t at = p->problem_mark;
+  if (p->error == YAML_MEMORY_ERROR) return VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", r->path);
+  if (p->error == YAML_READER_ERROR) {
+    at = (yaml_mark_t){0};
+    for (size_t i = 0; i < p->problem_offset && i < bytes; i++) {
+      if (((unsigned char)text[i] & 0xC0) != 0x80) at.column++;
+      if (text[i] == '\n') at.line++, at.column = 0;
+    }
+  }
+  r->line = (int64_t)at.line + 1, r->column = (int64_t)at.column + 1;
+  const bool tab = p->error == YAML_SCANNER_ERROR && at.index < bytes && text[at.index] == '\t';
+  return VW_RAISE(VW_ERR_INPUT, "%s:%zu:%zu: not YAML: %s%s%s%s", r->path, at.line + 1, at.column + 1,
+                  p->problem ? p->problem : "unreadable", p->context ? ", " : "", p->context ? p->context : "",
+                  tab                             ? "; a tab stands there: indent with blanks"
+                  : p->error == YAML_READER_ERROR ? "; save the file as UTF-8 text"
+                                                  : "");
 }
 
 vw_status vw_reader_load(vw_reader *r, const char *text, size_t bytes) {
@@ -26,20 +73,17 @@ vw_status vw_reader_load(vw_reader *r, const char *text, size_t bytes) {
   yaml_document_t second;
   vw_status st = VW_OK;
   VW_CHECK(yaml_parser_initialize(&parser), VW_ERR_MEMORY, "%s: out of memory", r->path);
+  yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
   yaml_parser_set_input_string(&parser, (const unsigned char *)text, bytes);
   if (!yaml_parser_load(&parser, r->document)) {
-    const yaml_mark_t at = parser.problem_mark;
-    st = VW_RAISE(parser.error == YAML_MEMORY_ERROR ? VW_ERR_MEMORY : VW_ERR_INPUT, "%s:%zu:%zu: not YAML: %s%s%s",
-                  r->path, at.line + 1, at.column + 1, parser.problem ? parser.problem : "out of memory",
-                  parser.context ? ", " : "", parser.context ? parser.context : "");
+    st = not_yaml(r, &parser, text, bytes);
     yaml_parser_delete(&parser);
     return st;
   }
   /* The end of the stream is an empty document. */
   if (yaml_document_get_root_node(r->document)) {
     if (!yaml_parser_load(&parser, &second)) {
-      st = VW_RAISE(VW_ERR_INPUT, "%s:%zu:%zu: not YAML: %s", r->path, parser.problem_mark.line + 1,
-                    parser.problem_mark.column + 1, parser.problem ? parser.problem : "out of memory");
+      st = not_yaml(r, &parser, text, bytes);
     } else {
       const yaml_node_t *root = yaml_document_get_root_node(&second);
       if (root) st = VW_AT(r, root, "a second document begins here; a study file holds one");
@@ -102,6 +146,8 @@ static bool in_range(const vw_key *o, double v) {
 static bool integer_of(const yaml_node_t *node, int64_t *v) {
   const char *s = scalar(node);
   if (!s || node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || !strchr("+-0123456789", s[0])) return false;
+  const char *digits = s + strspn(s, "+-");
+  if (digits[0] == '0' && digits[1]) return false; /* 010 is eight to some readers and ten to others */
   char *end = NULL;
   errno = 0;
   *v = strtoll(s, &end, 10);
@@ -121,7 +167,7 @@ static bool real_of(const yaml_node_t *node, double *v) {
 static bool memory_of(const yaml_node_t *node, int64_t *v) {
   static const char *const unit[] = {"", "KiB", "MiB", "GiB", "TiB"};
   const char *s = scalar(node);
-  if (!s || !strchr("0123456789.", s[0])) return false;
+  if (!s || !strspn(s, "0123456789.") || s[strspn(s, "0123456789. KMGTiBe")]) return false;
   char *end = NULL;
   const double n = strtod(s, &end);
   end += strspn(end, " ");
@@ -148,26 +194,39 @@ static vw_status assign_int(vw_reader *r, const vw_key *o, int64_t *member, yaml
   return VW_OK;
 }
 
+static vw_status assign_steps_of(vw_reader *r, const vw_key *o, int64_t *member, const yaml_node_t *map, int64_t i,
+                                 const char *path) {
+  const yaml_node_pair_t *pair = map->data.mapping.pairs.start;
+  yaml_node_t *key = vw_reader_node(r, pair[i].key), *value = vw_reader_node(r, pair[i].value);
+  const char *name = scalar(key), *names[64];
+  int64_t v = 0, n = 0;
+  bool known = false;
+  for (int64_t m = 0; name && m < r->config->n_models; m++) {
+    if (n < 64) names[n++] = r->config->models[m].name;
+    known |= strcmp(name, r->config->models[m].name) == 0;
+  }
+  const char *near = name && !known ? vw_near_miss(name, names, n) : NULL;
+  if (!known)
+    return VW_AT(r, key, "%s: %s is no model of this study%s%s%s", path, vw_reader_got(key),
+                 near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+  for (int64_t q = 0; q < i; q++) {
+    const char *other = scalar(vw_reader_node(r, pair[q].key));
+    if (other && strcmp(other, name) == 0) return VW_AT(r, key, "%s.%s: given twice; keep one", path, name);
+  }
+  const char *full = vw_reader_path(r, path, name);
+  if (!full) return out_of_memory(r);
+  if (!integer_of(value, &v) || !in_range(o, (double)v)) return refuse(r, o, value, full);
+  if (r->model && strcmp(name, r->model) == 0) *member = v;
+  return VW_OK;
+}
+
 /* A number, or {clip: 400, owl: 300}: each name must be a model of the study; the others keep what they had. */
 static vw_status assign_steps(vw_reader *r, const vw_key *o, int64_t *member, yaml_node_t *node, const char *path) {
   if (node->type != YAML_MAPPING_NODE) return assign_int(r, o, member, node, path);
-  const yaml_node_pair_t *end = node->data.mapping.pairs.top;
-  if (node->data.mapping.pairs.start == end) return refuse(r, o, node, path);
-  for (const yaml_node_pair_t *p = node->data.mapping.pairs.start; p < end; p++) {
-    yaml_node_t *key = vw_reader_node(r, p->key), *value = vw_reader_node(r, p->value);
-    const char *name = scalar(key);
-    bool known = false;
-    for (int64_t i = 0; name && i < r->config->n_models; i++) known |= strcmp(name, r->config->models[i].name) == 0;
-    if (!known) return VW_AT(r, key, "%s: %s is no model of this study", path, vw_reader_got(key));
-    for (const yaml_node_pair_t *q = node->data.mapping.pairs.start; q < p; q++)
-      if (strcmp(scalar(vw_reader_node(r, q->key)), name) == 0)
-        return VW_AT(r, key, "%s.%s: given twice; keep one", path, name);
-    int64_t v = 0;
-    const char *full = vw_reader_path(r, path, name);
-    if (!full) return out_of_memory(r);
-    if (!integer_of(value, &v) || !in_range(o, (double)v)) return refuse(r, o, value, full);
-    if (r->model && strcmp(name, r->model) == 0) *member = v;
-  }
+  const int64_t n = node->data.mapping.pairs.top - node->data.mapping.pairs.start;
+  if (!n) return refuse(r, o, node, path);
+  if (n > VW_MOST_NAMES) return VW_AT(r, node, "%s: a mapping of %" PRId64 " keys is too long", path, n);
+  for (int64_t i = 0; i < n; i++) VW_TRY(vw_reader_keep(r, assign_steps_of(r, o, member, node, i, path)));
   return VW_OK;
 }
 
@@ -238,6 +297,7 @@ static vw_status list_items(vw_reader *r, const vw_key *o, yaml_node_t *node, co
   if (node->type != YAML_SEQUENCE_NODE) return refuse(r, o, node, path);
   *n = node->data.sequence.items.top - node->data.sequence.items.start;
   if (!*n) return VW_AT(r, node, "%s: the list is empty; give at least one", path);
+  if (*n > VW_MOST_NAMES) return VW_AT(r, node, "%s: a list of %" PRId64 "; at most %d", path, *n, VW_MOST_NAMES);
   return VW_OK;
 }
 
@@ -257,39 +317,52 @@ static vw_status check_item(vw_reader *r, const vw_key *o, yaml_node_t *item, co
   return VW_OK;
 }
 
+static vw_status assign_item(vw_reader *r, const vw_key *o, vw_names *names, yaml_node_t *item, const char *path) {
+  VW_TRY(check_item(r, o, item, path));
+  const char *s = scalar(item);
+  for (int64_t j = 0; j < names->n; j++)
+    if (strcmp(names->name[j], s) == 0) return VW_AT(r, item, "%s: '%s' is listed twice; keep one", path, s);
+  names->name[names->n] = vw_pool_text(&r->config->pool, s, -1);
+  if (!names->name[names->n]) return out_of_memory(r);
+  return vw_reader_place(r, names->n++, item);
+}
+
 static vw_status assign_names(vw_reader *r, const vw_key *o, vw_names *member, yaml_node_t *node, const char *path) {
   int64_t n = 0;
   VW_TRY(list_items(r, o, node, path, &n));
-  const char **name = vw_pool_take(&r->config->pool, (size_t)n * sizeof *name);
-  if (!name) return out_of_memory(r);
+  vw_names names = {0, vw_pool_take(&r->config->pool, (size_t)n * sizeof *names.name)};
+  if (!names.name) return out_of_memory(r);
   for (int64_t i = 0; i < n; i++) {
     yaml_node_t *item = vw_reader_node(r, node->data.sequence.items.start[i]);
-    VW_TRY(check_item(r, o, item, path));
-    name[i] = vw_pool_text(&r->config->pool, scalar(item), -1);
-    if (!name[i]) return out_of_memory(r);
-    for (int64_t j = 0; j < i; j++)
-      if (strcmp(name[j], name[i]) == 0) return VW_AT(r, item, "%s: '%s' is listed twice; keep one", path, name[i]);
+    VW_TRY(vw_reader_keep(r, assign_item(r, o, &names, item, path)));
   }
-  *member = (vw_names){n, name};
+  if (names.n) *member = names;
+  return VW_OK;
+}
+
+static vw_status assign_delta(vw_reader *r, const vw_key *o, vw_numbers *v, yaml_node_t *item, const char *path) {
+  const char *s = scalar(item);
+  double *delta = &v->v[v->n];
+  if (s && strcmp(s, "free") == 0)
+    *delta = INFINITY;
+  else if (!real_of(item, delta) || !in_range(o, *delta))
+    return refuse(r, o, item, path);
+  for (int64_t j = 0; j < v->n; j++)
+    if (v->v[j] == *delta) return VW_AT(r, item, "%s: '%s' is listed twice; keep one", path, s);
+  v->n++;
   return VW_OK;
 }
 
 static vw_status assign_deltas(vw_reader *r, const vw_key *o, vw_numbers *member, yaml_node_t *node, const char *path) {
   int64_t n = 0;
   VW_TRY(list_items(r, o, node, path, &n));
-  double *v = vw_pool_take(&r->config->pool, (size_t)n * sizeof *v);
-  if (!v) return out_of_memory(r);
+  vw_numbers v = {0, vw_pool_take(&r->config->pool, (size_t)n * sizeof *v.v)};
+  if (!v.v) return out_of_memory(r);
   for (int64_t i = 0; i < n; i++) {
     yaml_node_t *item = vw_reader_node(r, node->data.sequence.items.start[i]);
-    const char *s = scalar(item);
-    if (s && strcmp(s, "free") == 0)
-      v[i] = INFINITY;
-    else if (!real_of(item, &v[i]) || !in_range(o, v[i]))
-      return refuse(r, o, item, path);
-    for (int64_t j = 0; j < i; j++)
-      if (v[j] == v[i]) return VW_AT(r, item, "%s: '%s' is listed twice; keep one", path, s);
+    VW_TRY(vw_reader_keep(r, assign_delta(r, o, &v, item, path)));
   }
-  *member = (vw_numbers){n, v};
+  if (v.n) *member = v;
   return VW_OK;
 }
 
@@ -297,6 +370,7 @@ static vw_status assign_deltas(vw_reader *r, const vw_key *o, vw_numbers *member
 static vw_status names_of_text(vw_reader *r, const char *file, char *text, vw_names *member) {
   int64_t lines = 1, n = 0, at = 0;
   for (const char *p = text; *p; p++) lines += *p == '\n';
+  VW_CHECK(lines <= VW_MOST_NAMES, VW_ERR_INPUT, "%s: %" PRId64 " lines; at most %d names", file, lines, VW_MOST_NAMES);
   const char **name = vw_pool_take(&r->config->pool, (size_t)lines * sizeof *name);
   if (!name) return out_of_memory(r);
   for (char *line = text, *next = NULL; line; line = next) {
@@ -327,7 +401,7 @@ static vw_status assign_classes(vw_reader *r, const vw_key *o, vw_names *member,
   const char *file = absolute(r, s);
   if (!file) return out_of_memory(r);
   if (!vw_file_exists(file)) return VW_AT(r, node, "%s: no file %s (a name a line), nor a list", path, file);
-  VW_TRY(vw_file_read(file, &text, NULL));
+  if (vw_file_read(file, &text, NULL) != VW_OK) return VW_AT(r, node, "%s: cannot read %s", path, file);
   const vw_status st = names_of_text(r, file, text, member);
   free(text);
   return st;
@@ -337,6 +411,9 @@ static vw_status assign_classes(vw_reader *r, const vw_key *o, vw_names *member,
 
 vw_status vw_reader_assign(vw_reader *r, const vw_key *o, void *base, yaml_node_t *node, const char *path) {
   void *member = (char *)base + o->offset;
+  if (r->problems && !(r->key = vw_pool_text(&r->config->pool, path, -1))) return out_of_memory(r);
+  r->line = (int64_t)node->start_mark.line + 1, r->column = (int64_t)node->start_mark.column + 1;
+  VW_TRY(vw_reader_place(r, -1, node));
   switch (o->type) {
   case VW_KEY_TEXT:
   case VW_KEY_PATH:

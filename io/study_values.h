@@ -6,20 +6,29 @@
 
 #include <yaml.h>
 
-enum { VW_MOST_KEYS = 64 };
+enum { VW_MOST_KEYS = 64, VW_MOST_NAMES = 32768 }; /* names: twins are looked for pair by pair */
 
 typedef struct vw_reader {
   const char *path; /* in messages, and what relative paths start from */
   yaml_document_t *document;
   vw_study_config *config;
-  const char *model; /* whose learn section is read: picks from a map of steps */
-  vw_pool scratch;   /* until the file is read */
+  const char *model;     /* whose learn section is read: picks from a map of steps */
+  vw_pool scratch;       /* until the file is read */
+  vw_problems *problems; /* NULL while a default is read: it must be right */
+  const char *key;       /* of the value that is read, in the config's pool */
+  int64_t line, column;  /* of the last refusal */
 } vw_reader;
 
 /* Raises VW_ERR_INPUT with "file:line:column: " before the message. */
 #define VW_AT(r, node, ...) ((void)vw_reader_raise((r), VW_ERR_INPUT, (node), __LINE__, __VA_ARGS__), VW_ERR_INPUT)
-vw_status vw_reader_raise(const vw_reader *r, vw_status st, const yaml_node_t *node, int line, const char *fmt, ...)
+vw_status vw_reader_raise(vw_reader *r, vw_status st, const yaml_node_t *node, int line, const char *fmt, ...)
     __attribute__((format(printf, 5, 6), cold));
+
+/* Keeps a refusal in the list of problems, so that reading goes on (VW_OK); other failures come back. */
+vw_status vw_reader_keep(vw_reader *r, vw_status st);
+
+/* Remembers where r->key, or an item of its list, stands. Errors: VW_ERR_MEMORY. */
+vw_status vw_reader_place(vw_reader *r, int64_t item, const yaml_node_t *node);
 
 /* Parses one YAML document into r->document; the caller deletes it after success. */
 vw_status vw_reader_load(vw_reader *r, const char *text, size_t bytes);

@@ -171,7 +171,7 @@ int vw_job_draws(int argc, char **argv) {
       st = vw_features_ensure(s.pictures[d], s.networks[m], s.weights[m], &s.ranks, s.cache, NULL, &computed, &stopped);
     }
   if (st == VW_OK) st = write_draws(&s, path);
-  code = vw_report(st);
+  code = vw_session_report(&s, st);
   vw_session_close(&s);
   return code;
 }

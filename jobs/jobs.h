@@ -21,6 +21,7 @@ int vw_report(vw_status st);
 bool vw_begin(const vw_command_line *c, int argc, char **argv, const char **positional, int *code);
 
 int vw_job_run(int argc, char **argv);
+int vw_job_check(int argc, char **argv);
 int vw_job_plan(int argc, char **argv);
 int vw_job_learn(int argc, char **argv);
 int vw_job_evaluate(int argc, char **argv);

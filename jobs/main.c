@@ -11,6 +11,7 @@ static const struct {
   const char *summary;
 } jobs[] = {
     {"run", vw_job_run, "all stages of a study: plan, learn, evaluate, collect (resumes)"},
+    {"check", vw_job_check, "every problem of a study, its weights and pictures, before it runs"},
     {"plan", vw_job_plan, "list the trials and blocks of a study"},
     {"learn", vw_job_learn, "learn the words"},
     {"evaluate", vw_job_evaluate, "judge the words and the baselines"},

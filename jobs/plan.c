@@ -55,7 +55,7 @@ int vw_job_plan(int argc, char **argv) {
   const vw_status st = vw_session_open(&s, &o, false);
   if (st == VW_OK && o.json) print_json(&s);
   if (st == VW_OK && !o.json) vw_plan_print(s.plan, s.config->ranks, stdout);
-  code = vw_report(st);
+  code = vw_session_report(&s, st);
   vw_session_close(&s);
   return code;
 }

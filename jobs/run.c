@@ -49,8 +49,9 @@ static stage_set of_study(const vw_session *s, stage_set which, bool all) {
 /* All ranks come here; rank 0 speaks. */
 static int finish(vw_session *s, vw_status st, bool stopped) {
   const bool speaks = s->ranks.rank == 0;
-  const int code = st == VW_OK ? (stopped ? VW_EXIT_REQUEUE : VW_EXIT_OK) : st > 0 ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
-  if (st != VW_OK && speaks) (void)vw_report(st);
+  const bool refused = st > 0 || s->problems.n_errors > 0;
+  const int code = st == VW_OK ? (stopped ? VW_EXIT_REQUEUE : VW_EXIT_OK) : refused ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
+  if (st != VW_OK && speaks) (void)vw_session_report(s, st);
   if (st == VW_OK && stopped && speaks)
     (void)fprintf(stderr, "stopped on request; all is saved in %s, the same command goes on\n", s->out);
   vw_session_close(s);

@@ -62,27 +62,6 @@ static vw_status choose_folders(vw_session *s) {
   return vw_path_format(s->cache, "%s/cache", s->out);
 }
 
-static vw_status open_inputs(vw_session *s) {
-  const vw_study_config *c = s->config;
-  s->pictures = calloc((size_t)c->n_data, sizeof *s->pictures),
-  s->networks = calloc((size_t)c->n_models, sizeof *s->networks);
-  s->words = calloc((size_t)c->n_models, sizeof *s->words),
-  s->weights = calloc((size_t)c->n_models, sizeof *s->weights);
-  s->tasks = calloc((size_t)(c->n_models * c->n_data), sizeof *s->tasks);
-  VW_CHECK(s->pictures && s->networks && s->words && s->weights && s->tasks, VW_ERR_MEMORY, "out of memory");
-  for (int64_t i = 0; i < c->n_models; i++) {
-    VW_TRY(vw_clip_network_open(&s->networks[i], c->models[i].weights, &s->ctx));
-    VW_TRY(vw_word_table_open(&s->words[i], s->networks[i], c->vocabulary));
-    VW_TRY(vw_word_table_hash(&s->words[i], &s->weights[i]));
-    for (int64_t a = 0; a < c->anchors.n; a++) {
-      int32_t id = 0;
-      VW_TRY(vw_tokenizer_word(s->networks[i]->tokenizer, c->anchors.name[a], &id));
-    }
-  }
-  for (int64_t i = 0; i < c->n_data; i++) VW_TRY(vw_picture_set_open(&s->pictures[i], &c->data[i], c->seed));
-  return VW_OK;
-}
-
 /* Hashes of the pictures each concept's trials depend on; null concepts come last. The caller frees hashes and *rows.
  */
 static vw_status picture_hashes(const vw_session *s, vw_hash **hashes, const vw_hash *const **rows) {
@@ -132,11 +111,14 @@ cleanup:
 
 static vw_status open_local(vw_session *s) {
   vw_backend backend = VW_CPU;
-  VW_TRY(vw_study_config_read(s->options.study, &s->config));
+  VW_TRY(vw_study_config_read(s->options.study, &s->problems, &s->config));
+  if (!s->config || (s->problems.n_errors && !s->options.all_problems)) return vw_problems_first(&s->problems);
   VW_TRY(choose_backend(s, &backend));
   VW_TRY(choose_folders(s));
-  VW_TRY(vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank));
-  return open_inputs(s);
+  const vw_status opened = vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank);
+  VW_TRY(vw_study_keep(s->config, &s->problems, "plan.backend", -1, false, opened));
+  if (opened != VW_OK) return vw_problems_first(&s->problems);
+  return vw_session_open_inputs(s);
 }
 
 /* Rank 0 owns the directory: lock, folders, plan.yaml; then all read what it wrote. */
@@ -170,6 +152,12 @@ vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_
   return vw_agree_message(&s->ranks, open_log(s));
 }
 
+int vw_session_report(const vw_session *s, vw_status st) {
+  if (st == VW_OK || !s->problems.n_errors) return vw_report(st);
+  vw_problems_print(&s->problems, "viswords: ", false, stderr);
+  return VW_EXIT_REFUSED;
+}
+
 void vw_session_close(vw_session *s) {
   const int64_t n_models = s->config ? s->config->n_models : 0, n_data = s->config ? s->config->n_data : 0;
   for (int64_t i = 0; s->tasks && i < n_models * n_data; i++) vw_clip_task_close(s->tasks[i]);
@@ -178,6 +166,7 @@ void vw_session_close(vw_session *s) {
   for (int64_t i = 0; s->pictures && i < n_data; i++) vw_picture_set_close(s->pictures[i]);
   free((void *)s->tasks), free(s->words), free((void *)s->networks), free((void *)s->pictures), free(s->weights);
   vw_plan_destroy(s->plan);
+  vw_problems_fini(&s->problems);
   vw_study_config_destroy(s->config);
   if (s->ctx.threads) vw_context_close(&s->ctx);
   if (s->log_file) {

@@ -19,11 +19,13 @@ typedef struct vw_session_options {
   int64_t threads;                           /* 0: the study's, else all cores shared among this node's ranks */
   double checkpoint_seconds;                 /* between checkpoints of a block */
   bool allow_other_kernels, json, quiet;
+  bool all_problems; /* look at weights and pictures also where the study file itself is wrong (viswords check) */
 } vw_session_options;
 
 typedef struct vw_session {
   vw_session_options options;
   vw_ranks ranks;
+  vw_problems problems; /* of the study file and of what it names, in the file's order */
   vw_study_config *config;
   vw_context ctx;
   char out[VW_PATH_BYTES], cache[VW_PATH_BYTES];
@@ -44,6 +46,12 @@ typedef struct vw_session {
  * caller closes the session, after a failure too; that does not close the ranks. */
 vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock);
 void vw_session_close(vw_session *s);
+
+/* Opens what s->config names, part of vw_session_open. Errors: the first problem; all are in s->problems. */
+vw_status vw_session_open_inputs(vw_session *s);
+
+/* Tells all problems of the study, else the one message of `st`; returns the exit code. */
+int vw_session_report(const vw_session *s, vw_status st);
 
 /* The task of a block's model and data set; opened at first use. */
 vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_task **task);

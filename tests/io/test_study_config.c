@@ -29,7 +29,7 @@ static const char full[] = "study: demo\n"
 
 static vw_study_config *parse(const char *text) {
   vw_study_config *c = NULL;
-  assert_ok(vw_study_config_parse("studies/demo.yaml", text, strlen(text), &c));
+  assert_ok(vw_study_config_parse("studies/demo.yaml", text, strlen(text), NULL, &c));
   return c;
 }
 
@@ -173,8 +173,40 @@ static const struct {
      "s.yaml:1:11: data.o.concepts: missing; give what words are learned for, named as the data set names them",
      VW_ERR_INPUT},
     {"data: {o: {kind: coco}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
+     "s.yaml:1:11: data.o.root: missing; give where the data set lies\n"
+     "s.yaml:1:11: data.o.concepts: missing; give what words are learned for, named as the data set names them\n"
      "s.yaml:1:18: data.o.kind: coco is part of the design, but this version of viswords cannot do it yet",
-     VW_ERR_UNSUPPORTED},
+     VW_ERR_INPUT},
+    {"sead: 1\ndata: {o: {root: [r], concepts: [cat, [x], cat]}}\nmodels: {b_step: {wieghts: w}}\n"
+     "trials: {anchors: [the, '', the], deltas: [0, 0.5, inf, 0.5]}\nlearn: {steps: 010, steps: 3, lr: 1}\n",
+     "s.yaml:1:1: sead: unknown key; did you mean seed?\n"
+     "s.yaml:2:18: data.o.root: expected a path, got a list\n"
+     "s.yaml:2:39: data.o.concepts: expected a text in the list, got a list\n"
+     "s.yaml:2:44: data.o.concepts: 'cat' is listed twice; keep one\n"
+     "s.yaml:3:10: models: 'b_step' ends in _step, which study.h5 keeps for its scales; choose another name\n"
+     "s.yaml:3:18: models.b_step.weights: missing; give a model directory as on the Hugging Face hub\n"
+     "s.yaml:3:19: models.b_step.wieghts: unknown key; did you mean weights?\n"
+     "s.yaml:4:25: trials.anchors: expected a text in the list, got an empty text\n"
+     "s.yaml:4:29: trials.anchors: 'the' is listed twice; keep one\n"
+     "s.yaml:4:44: trials.deltas: expected a list of numbers above 0, or free, got '0'\n"
+     "s.yaml:4:52: trials.deltas: expected a list of numbers above 0, or free, got 'inf'\n"
+     "s.yaml:4:57: trials.deltas: '0.5' is listed twice; keep one\n"
+     "s.yaml:5:16: learn.steps: expected an integer of 1 or more, or a map of them by model name, got '010'\n"
+     "s.yaml:5:21: learn.steps: given twice, first on line 5; keep one\n"
+     "s.yaml:5:35: learn.lr: nothing uses it; only optimiser adamw does: remove it or change learn.optimiser",
+     VW_ERR_INPUT},
+    {"@learn: {optimiser: adamw, weight_decay: 0.1}\n",
+     "s.yaml:4:41: learn.weight_decay: nothing uses it; only free words decay: remove it or add free to trials.deltas",
+     VW_ERR_INPUT},
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w, learn: {steps: 3}}}\n"
+     "trials: {anchors: [the]}\nlearn: {steps: 4}\n",
+     "s.yaml:4:16: learn.steps: nothing uses it; every model has its own: remove it", VW_ERR_INPUT},
+    {"@learn: {steps: {clpi: 3, clip: 2}}\n",
+     "s.yaml:4:17: learn.steps: 'clpi' is no model of this study; did you mean clip?", VW_ERR_INPUT},
+    {"@learn: {<<: {steps: 3}}\n", "s.yaml:4:9: learn: merge keys (<<) are not read; write the keys out", VW_ERR_INPUT},
+    {"a: \"\xff\"\n", "s.yaml:1:5: not YAML: invalid leading UTF-8 octet; save the file as UTF-8 text", VW_ERR_INPUT},
+    {"@plan: {memory: 0x10 GiB}\n",
+     "s.yaml:4:16: plan.memory: expected auto or an amount such as 4 GiB, got '0x10 GiB'", VW_ERR_INPUT},
     {"data: {o: {root: r, concepts: [cat, cat]}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
      "s.yaml:1:37: data.o.concepts: 'cat' is listed twice; keep one", VW_ERR_INPUT},
     {"data: {o: {root: r, concepts: [null-0]}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
@@ -210,6 +242,31 @@ static const struct {
      "s.yaml:3:40: trials.deltas: '0.50' is listed twice; keep one", VW_ERR_INPUT},
 };
 
+/* All messages, a line each, as the list has them. */
+static void all_messages(const vw_problems *p, char *out, size_t bytes) {
+  size_t at = 0;
+  out[0] = 0;
+  for (int64_t i = 0; i < p->n && at < bytes; i++)
+    at += (size_t)snprintf(out + at, bytes - at, "%s%s", i ? "\n" : "", p->item[i].text);
+}
+
+/* Without a list: the first message alone, and its status. With one: all of them, in the file's order. */
+static bool is_refused(const char *text, const char *messages, vw_status status) {
+  vw_study_config *c = NULL;
+  vw_problems p = {0};
+  char told[4096];
+  const vw_status st = vw_study_config_parse("s.yaml", text, strlen(text), NULL, &c);
+  const size_t first = strcspn(messages, "\n");
+  bool ok = st == status && !c && strlen(vw_error_message()) == first && !strncmp(vw_error_message(), messages, first);
+  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), &p, &c));
+  all_messages(&p, told, sizeof told);
+  ok = ok && strcmp(told, messages) == 0 && p.n_errors == p.n;
+  if (!ok) print_error("%s-> %s:\n%s\nexpected\n%s\n", text, vw_status_name(st), told, messages);
+  vw_study_config_destroy(c);
+  vw_problems_fini(&p);
+  return ok;
+}
+
 static void test_wrong(void **state) {
   (void)state;
   int failures = 0;
@@ -217,20 +274,59 @@ static void test_wrong(void **state) {
     char text[1024];
     const bool at = wrong[i].text[0] == '@';
     (void)snprintf(text, sizeof text, "%s%s", at ? SMALL : "", wrong[i].text + at);
-    vw_study_config *c = NULL;
-    const vw_status st = vw_study_config_parse("s.yaml", text, strlen(text), &c);
-    if (st == wrong[i].status && !c && strcmp(vw_error_message(), wrong[i].message) == 0) continue;
-    print_error("%s-> %s: %s\nexpected %s\n", text, vw_status_name(st), st ? vw_error_message() : "", wrong[i].message);
-    vw_study_config_destroy(c);
-    failures++;
+    failures += !is_refused(text, wrong[i].message, wrong[i].status);
   }
   assert_int_equal(failures, 0);
+}
+
+/* A million mistakes: bounded memory, all counted up to the limit, fifty shown. */
+static void test_many(void **state) {
+  (void)state;
+  enum { N = 3000 };
+  vw_study_config *c = NULL;
+  vw_problems p = {0};
+  char *text = malloc(N * 16), *shown = NULL;
+  size_t at = 0, bytes = 0, lines = 0;
+  assert_non_null(text);
+  for (int i = 0; i < N; i++) at += (size_t)sprintf(text + at, "zz%d: 1\n", i);
+  assert_ok(vw_study_config_parse("s.yaml", text, at, &p, &c));
+  assert_int_equal(p.n_errors, N + 3); /* and data, models, trials.anchors */
+  FILE *out = open_memstream(&shown, &bytes);
+  assert_non_null(out);
+  vw_problems_print(&p, "", false, out);
+  assert_int_equal(fclose(out), 0);
+  for (size_t i = 0; i < bytes; i++) lines += shown[i] == '\n';
+  assert_int_equal(lines, VW_PROBLEMS_SHOWN + 1);
+  assert_non_null(strstr(shown, "\nand 2953 more\n"));
+  free(shown), free(text);
+  vw_study_config_destroy(c);
+  vw_problems_fini(&p);
+}
+
+/* Where the reader says a value stands: what later refusals of weights and pictures point to. */
+static void test_places(void **state) {
+  (void)state;
+  vw_study_config *c = parse(full);
+  vw_problems p = {0};
+  const vw_study_place *at = vw_study_find_place(c, "trials.anchors", 1);
+  assert_true(at && at->item == 1 && at->column == 25);
+  const vw_study_place *whole = vw_study_find_place(c, "trials.anchors", 99);
+  assert_true(whole && whole->item < 0 && whole->line == at->line);
+  assert_null(vw_study_find_place(c, "trials.null_concepts", -1)); /* a default */
+  assert_ok(vw_study_keep(c, &p, "models.other.weights", -1, false, VW_RAISE(VW_ERR_IO, "gone")));
+  assert_ok(vw_study_keep(c, &p, "models.other.weights", -1, true, VW_RAISE(VW_ERR_INPUT, "odd")));
+  assert_int_equal(vw_study_keep(c, &p, "seed", -1, false, VW_RAISE(VW_ERR_MEMORY, "full")), VW_ERR_MEMORY);
+  assert_true(p.n == 2 && p.n_errors == 1);
+  assert_non_null(strstr(p.item[0].text, ": models.other.weights: gone"));
+  assert_int_equal(vw_problems_first(&p), VW_ERR_IO);
+  vw_study_config_destroy(c);
+  vw_problems_fini(&p);
 }
 
 static void test_missing_file(void **state) {
   (void)state;
   vw_study_config *c = NULL;
-  assert_int_equal(vw_study_config_read("no/such/study.yaml", &c), VW_ERR_IO);
+  assert_int_equal(vw_study_config_read("no/such/study.yaml", NULL, &c), VW_ERR_INPUT);
   assert_non_null(strstr(vw_error_message(), "no/such/study.yaml"));
 }
 
@@ -246,12 +342,12 @@ static void test_template_fill(void **state) {
 static void test_shipped(void **state) {
   (void)state;
   vw_study_config *c = NULL;
-  assert_ok(vw_study_config_read(VW_SOURCE_DIR "/jobs/studies/demo.yaml", &c));
+  assert_ok(vw_study_config_read(VW_SOURCE_DIR "/jobs/studies/demo.yaml", NULL, &c));
   assert_true(c->data[0].concepts.n >= 10 && c->anchors.n >= 4 && c->deltas.n == 4);
   assert_true(c->data[0].classes.n > 100);
   assert_string_equal(c->models[0].learn.judge_template, "a photo of a {}");
   vw_study_config_destroy(c);
-  assert_ok(vw_study_config_read(VW_SOURCE_DIR "/jobs/studies/smoke.yaml", &c));
+  assert_ok(vw_study_config_read(VW_SOURCE_DIR "/jobs/studies/smoke.yaml", NULL, &c));
   assert_true(c->data[0].concepts.n == 2 && c->anchors.n == 2 && c->deltas.n == 2);
   vw_study_config_destroy(c);
 }
@@ -278,6 +374,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_full),          cmocka_unit_test(test_defaults),
       cmocka_unit_test(test_protocol_text), cmocka_unit_test(test_wrong),
+      cmocka_unit_test(test_many),          cmocka_unit_test(test_places),
       cmocka_unit_test(test_missing_file),  cmocka_unit_test(test_template_fill),
       cmocka_unit_test(test_shipped),       cmocka_unit_test(test_reference_is_current),
   };

@@ -31,7 +31,7 @@ line 2 "threads wants a number" "$viswords" run good.yaml -o out --threads many
 if [ "$cuda_off" = 1 ]; then
   line 2 "built without CUDA: use --backend cpu" "$viswords" run good.yaml -o out --backend cuda
 fi
-line 1 "none.yaml: cannot open" "$viswords" run none.yaml -o out
+line 2 "none.yaml: cannot open" "$viswords" run none.yaml -o out
 
 # study file
 edit 's/steps:/stepz:/' && run 2 "bad.yaml:[0-9:]*: learn.stepz: unknown key; did you mean steps" bad.yaml

@@ -1,0 +1,137 @@
+/* Weights, words and pictures of a study: opened one by one, and every one that cannot be used is a problem with the
+ * place in the study file that named it. */
+#include "io/folders.h"
+#include "jobs/session.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef char key_text[160];
+
+static const char *key_of(key_text text, const char *section, const char *name, const char *key) {
+  (void)snprintf(text, sizeof(key_text), "%s.%s.%s", section, name, key);
+  return text;
+}
+
+static vw_status keep(vw_session *s, const char *key, int64_t item, vw_status st) {
+  return vw_study_keep(s->config, &s->problems, key, item, false, st);
+}
+
+static bool is_concept(const vw_study_config *c, const char *word) {
+  for (int64_t d = 0; d < c->n_data; d++)
+    for (int64_t k = 0; k < c->data[d].concepts.n; k++)
+      if (strcmp(c->data[d].concepts.name[k], word) == 0) return true;
+  return false;
+}
+
+/* An anchor is one token, and better a word that the network learned and no concept's own name. */
+static vw_status check_anchor(vw_session *s, int64_t model, int64_t a) {
+  const char *word = s->config->anchors.name[a];
+  const vw_word_table *w = &s->words[model];
+  int32_t id = 0;
+  VW_TRY(vw_tokenizer_word(s->networks[model]->tokenizer, word, &id));
+  vw_status odd = VW_OK;
+  if (w->mask && !w->mask[id])
+    odd = VW_RAISE(VW_ERR_INPUT, "'%s' is not among the words that '%s' was trained on: its embedding may mean nothing",
+                   word, s->config->models[model].name);
+  VW_TRY(vw_study_keep(s->config, &s->problems, "trials.anchors", a, true, odd));
+  if (model == 0 && is_concept(s->config, word))
+    odd = VW_RAISE(VW_ERR_INPUT, "'%s' is a concept too: its word starts at the answer", word);
+  else
+    odd = VW_OK;
+  return vw_study_keep(s->config, &s->problems, "trials.anchors", a, true, odd);
+}
+
+static vw_status open_model(vw_session *s, int64_t i) {
+  const vw_model_config *m = &s->config->models[i];
+  const char *vocabulary = s->config->vocabulary;
+  key_text key;
+  if (!m->weights) return VW_OK; /* a problem already */
+  const vw_status opened = vw_clip_network_open(&s->networks[i], m->weights, &s->ctx);
+  VW_TRY(keep(s, key_of(key, "models", m->name, "weights"), -1, opened));
+  if (!s->networks[i]) return VW_OK;
+  const bool file = strchr(vocabulary, '/') || vw_file_exists(vocabulary);
+  const vw_status words = vw_word_table_open(&s->words[i], s->networks[i], vocabulary);
+  VW_TRY(keep(s, file ? "trials.vocabulary" : key_of(key, "models", m->name, "weights"), -1, words));
+  for (int64_t a = 0; a < s->config->anchors.n; a++) VW_TRY(keep(s, "trials.anchors", a, check_anchor(s, i, a)));
+  /* reads all weights: no use where nothing will be planned */
+  return s->problems.n_errors ? VW_OK : vw_word_table_hash(&s->words[i], &s->weights[i]);
+}
+
+/* Opening a data set stops at its first mistake: then each name is tried alone. */
+static vw_status find_wrong_names(vw_session *s, const vw_data_config *d, const vw_names *names, const char *what) {
+  key_text key;
+  for (int64_t k = 0; k < names->n; k++) {
+    const vw_folders_options o = {.train = d->train, .test = d->test, .seed = s->config->seed};
+    vw_folders f = {0};
+    const vw_status st = vw_folders_open(&f, d->root, &names->name[k], 1, &o);
+    vw_folders_close(&f);
+    VW_TRY(keep(s, key_of(key, "data", d->name, what), k, st));
+  }
+  return VW_OK;
+}
+
+static vw_status find_all_wrong(vw_session *s, const vw_data_config *d) {
+  vw_name_list there = {0};
+  key_text key;
+  vw_status st = vw_folders_classes(d->root, &there);
+  if (st != VW_OK) return keep(s, key_of(key, "data", d->name, "root"), -1, st); /* once, not once a name */
+  VW_GOTO(find_wrong_names(s, d, &d->concepts, "concepts"));
+  vw_names classes = d->classes;
+  if (!classes.n) classes = (vw_names){there.n, (const char **)there.name};
+  VW_GOTO(find_wrong_names(s, d, &classes, d->classes.n ? "classes" : "root"));
+cleanup:
+  vw_name_list_free(&there);
+  return st;
+}
+
+/* Pictures are drawn with replacement, so few are allowed; a step then sees the same ones again and again. */
+static vw_status warn_few(vw_session *s, int64_t i) {
+  const vw_picture_set *p = s->pictures[i];
+  key_text key;
+  for (int64_t m = 0; m < s->config->n_models; m++) {
+    const int64_t batch = s->config->models[m].learn.positives;
+    for (int64_t k = 0; k < s->config->data[i].concepts.n; k++) {
+      const vw_picture_owner *o = NULL;
+      for (int64_t j = 0; j < p->n_owners && !o; j++)
+        if (strcmp(p->owners[j].name, s->config->data[i].concepts.name[k]) == 0) o = &p->owners[j];
+      if (!o || o->n_train >= batch) continue;
+      const vw_status few = VW_RAISE(VW_ERR_INPUT,
+                                     "'%s' has %" PRId64 " training pictures, fewer than the %" PRId64
+                                     " positives of a step: the same ones are drawn several times",
+                                     o->name, o->n_train, batch);
+      VW_TRY(vw_study_keep(s->config, &s->problems, key_of(key, "data", p->data->name, "concepts"), k, true, few));
+    }
+  }
+  return VW_OK;
+}
+
+static vw_status open_data_set(vw_session *s, int64_t i) {
+  const vw_data_config *d = &s->config->data[i];
+  key_text key;
+  if (!d->root || !d->concepts.n) return VW_OK; /* a problem already */
+  const vw_status opened = vw_picture_set_open(&s->pictures[i], d, s->config->seed);
+  if (opened == VW_OK) return warn_few(s, i);
+  char *message = strdup(vw_error_message());
+  VW_CHECK(message, VW_ERR_MEMORY, "out of memory");
+  const int64_t before = s->problems.n_errors;
+  vw_status st = find_all_wrong(s, d);
+  if (st == VW_OK && s->problems.n_errors == before) /* none of the names: what it said then */
+    st = keep(s, key_of(key, "data", d->name, "root"), -1, VW_RAISE(opened, "%s", message));
+  free(message);
+  return st;
+}
+
+vw_status vw_session_open_inputs(vw_session *s) {
+  const vw_study_config *c = s->config;
+  const size_t n_data = (size_t)c->n_data, n_models = (size_t)c->n_models;
+  s->pictures = calloc(n_data + 1, sizeof *s->pictures), s->networks = calloc(n_models + 1, sizeof *s->networks);
+  s->words = calloc(n_models + 1, sizeof *s->words), s->weights = calloc(n_models + 1, sizeof *s->weights);
+  s->tasks = calloc(n_models * n_data + 1, sizeof *s->tasks);
+  VW_CHECK(s->pictures && s->networks && s->words && s->weights && s->tasks, VW_ERR_MEMORY, "out of memory");
+  for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_model(s, i));
+  for (int64_t i = 0; i < c->n_data; i++) VW_TRY(open_data_set(s, i));
+  vw_problems_sort(&s->problems);
+  return vw_problems_first(&s->problems);
+}
