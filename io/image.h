@@ -14,9 +14,9 @@ typedef struct vw_image {
 } vw_image;
 
 /* Reads a picture as Pillow's convert("RGB") gives it: grey is repeated, palettes are looked up, alpha is dropped
- * without compositing, of 16 bits the high 8 count, CMYK is converted naively; no colour profile, no EXIF rotation.
- * Errors: VW_ERR_IO; VW_ERR_INPUT with the path (not a picture, damaged, cut off, more than VW_MAX_PIXELS). On failure
- * nothing is owned. */
+ * without compositing, of 16 bits the high 8 count (grey of 16 bits is cut off at 255), CMYK is converted naively,
+ * taken as inverted; no colour profile, no EXIF rotation. Errors: VW_ERR_IO; VW_ERR_INPUT with the path (not a picture,
+ * damaged, cut off, more than VW_MAX_PIXELS). On failure nothing is owned. */
 vw_status vw_image_read(const char *path, vw_image *out);
 
 /* The same from a file's bytes; `path` is for messages. */

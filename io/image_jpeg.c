@@ -35,12 +35,10 @@ static int scale(int a, int b) {
   return (t + (t >> 8)) >> 8;
 }
 
-/* Adobe's files store inks inverted: 255 is no ink. */
-static void rgb_of_cmyk(const JSAMPLE *cmyk, int64_t width, bool inverted, uint8_t *rgb) {
-  for (int64_t x = 0; x < width; x++, cmyk += 4, rgb += 3) {
-    const int white = inverted ? cmyk[3] : 255 - cmyk[3];
-    for (int c = 0; c < 3; c++) rgb[c] = (uint8_t)(white - scale(inverted ? 255 - cmyk[c] : cmyk[c], white));
-  }
+/* Inks are stored inverted, 255 is no ink: Adobe's convention, which Pillow takes for every file. */
+static void rgb_of_cmyk(const JSAMPLE *cmyk, int64_t width, uint8_t *rgb) {
+  for (int64_t x = 0; x < width; x++, cmyk += 4, rgb += 3)
+    for (int c = 0; c < 3; c++) rgb[c] = (uint8_t)(cmyk[3] - scale(255 - cmyk[c], cmyk[3]));
 }
 
 /* All that may jump; owns nothing but through `d` and `out`. */
@@ -60,7 +58,7 @@ static vw_status decode_inside(decoder *d, const char *path, const uint8_t *data
     uint8_t *to = out->rgb + (size_t)jpeg->output_scanline * (size_t)out->width * 3;
     JSAMPROW row = cmyk ? d->row : to;
     (void)jpeg_read_scanlines(jpeg, &row, 1);
-    if (cmyk) rgb_of_cmyk(d->row, out->width, jpeg->saw_Adobe_marker, to);
+    if (cmyk) rgb_of_cmyk(d->row, out->width, to);
   }
   (void)jpeg_finish_decompress(jpeg);
   return VW_OK;

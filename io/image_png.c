@@ -60,6 +60,18 @@ static vw_status set_rows(stream *s, const vw_image *image) {
   return VW_OK;
 }
 
+/* Rows of 16-bit grey, two bytes a pixel at their start, become RGB in place. Pillow cuts values above 255 off instead
+ * of taking the high byte, and so does every pipeline built on it. */
+static void cut_off_grey16(const vw_image *image) {
+  for (int64_t y = 0; y < image->height; y++) {
+    uint8_t *row = image->rgb + y * image->width * 3;
+    for (int64_t x = image->width - 1; x >= 0; x--) {
+      const uint8_t v = row[2 * x] ? 255 : row[2 * x + 1];
+      row[3 * x] = row[3 * x + 1] = row[3 * x + 2] = v;
+    }
+  }
+}
+
 /* All that may jump. Every kind of PNG becomes 8-bit RGB. */
 static vw_status decode_inside(png_structp png, png_infop info, stream *s, vw_image *out) {
   if (setjmp(png_jmpbuf(png)))
@@ -68,16 +80,20 @@ static vw_status decode_inside(png_structp png, png_infop info, stream *s, vw_im
   png_set_read_fn(png, s, take);
   png_read_info(png, info);
   VW_TRY(vw_image_allocate(s->path, png_get_image_height(png, info), png_get_image_width(png, info), out));
-  png_set_expand(png); /* palettes, less than 8 bits, tRNS */
-  png_set_strip_16(png);
-  png_set_gray_to_rgb(png);
-  png_set_strip_alpha(png);
+  const bool grey16 = png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) == 16;
+  if (!grey16) {
+    png_set_expand(png); /* palettes, less than 8 bits, tRNS */
+    png_set_strip_16(png);
+    png_set_gray_to_rgb(png);
+    png_set_strip_alpha(png);
+  }
   (void)png_set_interlace_handling(png);
   png_read_update_info(png, info);
-  if (png_get_rowbytes(png, info) != (size_t)out->width * 3) png_error(png, "rows are not 8-bit RGB");
+  if (png_get_rowbytes(png, info) != (size_t)out->width * (grey16 ? 2 : 3)) png_error(png, "rows are not 8-bit RGB");
   VW_TRY(set_rows(s, out));
   png_read_image(png, s->rows);
   png_read_end(png, NULL);
+  if (grey16) cut_off_grey16(out);
   return VW_OK;
 }
 

@@ -39,6 +39,16 @@ static int worst(const uint8_t *a, const uint8_t *b, int64_t n) {
   return most;
 }
 
+static void check_pixels(const char *name, vw_tensor expected_pixels) {
+  vw_image image;
+  assert_ok(vw_image_read(fixture(name), &image));
+  assert_int_equal(image.height, expected_pixels.dim[0]);
+  assert_int_equal(image.width, expected_pixels.dim[1]);
+  const int most = worst(image.rgb, expected_pixels.data, vw_count(&expected_pixels));
+  if (most) fail_msg("%s: a value differs by %d", name, most);
+  vw_image_free(&image);
+}
+
 static void decode(void **state) {
   (void)state;
   static const char *const names[] = {"rgb.png",    "grey.png",       "palette.png", "bilevel.png",
@@ -47,17 +57,24 @@ static void decode(void **state) {
                                       "cmyk.jpg"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     char key[100];
-    vw_image image;
     vw_tensor t;
-    assert_ok(vw_image_read(fixture(names[i]), &image));
     (void)snprintf(key, sizeof key, "%s.rgb", names[i]);
     assert_ok(vw_safetensors_find(expected, key, &t));
-    assert_int_equal(image.height, t.dim[0]);
-    assert_int_equal(image.width, t.dim[1]);
-    const int most = worst(image.rgb, t.data, vw_count(&t));
-    if (most) fail_msg("%s: a value differs by %d", names[i], most);
-    vw_image_free(&image);
+    check_pixels(names[i], t);
   }
+}
+
+/* Every PNG colour type and depth, interlaced or not; JPEGs with restarts, other samplings, inks, an EXIF turn. */
+static void odd_kinds(void **state) {
+  (void)state;
+  int64_t found = 0;
+  for (int64_t i = 0; i < vw_safetensors_count(expected); i++) {
+    const char *name = vw_safetensors_name(expected, i);
+    if (strncmp(name, "odd/", 4) != 0) continue;
+    check_pixels(name + 4, vw_safetensors_tensor(expected, i));
+    found++;
+  }
+  assert_int_equal(found, 40);
 }
 
 static void check_preprocessing(const char *name, int64_t size, int64_t crop) {
@@ -168,10 +185,8 @@ static void refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(decode),
-      cmocka_unit_test(preprocess),
-      cmocka_unit_test(write_png),
-      cmocka_unit_test(refused),
+      cmocka_unit_test(decode),    cmocka_unit_test(odd_kinds), cmocka_unit_test(preprocess),
+      cmocka_unit_test(write_png), cmocka_unit_test(refused),
   };
   return cmocka_run_group_tests(tests, open_expected, close_expected);
 }

@@ -3,10 +3,14 @@
     python tests/reference/pictures.py       writes tests/reference/fixtures/pictures/
 
 Per picture: <name>.(png|jpg). expected.safetensors holds, per picture, `<name>.rgb` (Pillow's convert("RGB"), uint8
-[H, W, 3]) and, for the preprocessing cases, `<name>.<size>.<crop>` (uint8 [crop, crop, 3]) and `.norm` (float32).
+[H, W, 3]; `odd/<name>` for the rarer kinds) and, for the preprocessing cases, `<name>.<size>.<crop>` (uint8 [crop, crop, 3]) and `.norm` (float32).
 Made with Pillow 13.0.0, transformers 4.57.6, numpy, Python 3.11.
 """
+import io
 import pathlib
+import struct
+import zlib
+
 import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
@@ -46,13 +50,64 @@ def decoding(expected):
     assert (np.asarray(Image.open(HERE / "sixteen.png").convert("RGB")) == expected["sixteen.png.rgb"]).all()
 
 
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def write_png(path, w, h, bits, colour, row, interlaced=False, palette=None, transparency=None):
+    """A PNG by hand, as Pillow does not write all kinds; row(pixels) gives the bytes of a row of that many pixels."""
+    raw = b""
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    for x0, y0, dx, dy in passes if interlaced else [(0, 0, 1, 1)]:
+        columns, rows = -(-(w - x0) // dx), -(-(h - y0) // dy)
+        if columns > 0:
+            raw += b"".join(b"\0" + row(columns) for _ in range(rows))
+    chunks = chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, bits, colour, 0, 0, interlaced))
+    chunks += chunk(b"PLTE", palette) if palette else b""
+    chunks += chunk(b"tRNS", transparency) if transparency else b""
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b""))
+
+
 def write_png16(path, pixels):
-    import struct, zlib
-    h, w, _ = pixels.shape
-    chunk = lambda k, d: struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d))
-    raw = b"".join(b"\0" + row.tobytes() for row in pixels)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 16, 2, 0, 0, 0))
-                     + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b""))
+    rows = iter(pixels)
+    write_png(path, pixels.shape[1], pixels.shape[0], 16, 2, lambda n: next(rows).tobytes())
+
+
+def odd_kinds(expected):
+    """Every PNG colour type and depth, plain and interlaced, and JPEGs as cameras and print shops write them."""
+    names = []
+    for interlaced in (False, True):
+        for colour, channels, depths in ((0, 1, (1, 2, 4, 8, 16)), (2, 3, (8, 16)), (3, 1, (1, 2, 4, 8)),
+                                         (4, 2, (8, 16)), (6, 4, (8, 16))):
+            for bits in depths:
+                data = lambda n: bytes(rng.integers(0, 256, n, dtype=np.uint8))
+                name = f"kind_{colour}_{bits}{'_interlaced' if interlaced else ''}.png"
+                write_png(HERE / name, 7, 5, bits, colour, lambda n: data((n * channels * bits + 7) // 8), interlaced,
+                          data(3 << bits) if colour == 3 else None, b"\x40" if colour == 3 and bits > 1 else None)
+                names.append(name)
+    deep = rng.integers(0, 400, (3, 5)).astype(">u2")
+    rows = iter(deep)
+    write_png(HERE / "dark_16.png", 5, 3, 16, 0, lambda n: next(rows).tobytes())
+    write_png(HERE / "transparent_grey.png", 5, 3, 8, 0, lambda n: bytes(range(n)), transparency=b"\0\1")
+    write_png(HERE / "transparent_rgb.png", 5, 3, 8, 2, lambda n: bytes(range(3 * n)), transparency=b"\0\0\0\1\0\2")
+    rgb = Image.fromarray(picture(9, 17))
+    rgb.save(HERE / "sampled_420.jpg", quality=40, subsampling=2)
+    rgb.save(HERE / "sampled_422.jpg", quality=40, subsampling=1)
+    rgb.save(HERE / "restart.jpg", quality=40, restart_marker_blocks=1)
+    rgb.save(HERE / "rgb_coded.jpg", quality=60, keep_rgb=True)
+    exif = Image.Exif()
+    exif[0x112] = 6
+    rgb.save(HERE / "turned.jpg", quality=60, exif=exif)
+    out = io.BytesIO()
+    Image.fromarray(picture(9, 17, 4), "CMYK").save(out, "JPEG", quality=60)
+    data = out.getvalue()
+    adobe = data.index(b"Adobe") - 4
+    (HERE / "cmyk_plain.jpg").write_bytes(data[:adobe] + data[adobe + 2 + struct.unpack(">H", data[adobe + 2:adobe + 4])[0]:])
+    (HERE / "ycck.jpg").write_bytes(data[:adobe + 15] + b"\2" + data[adobe + 16:])
+    names += ["dark_16.png", "transparent_grey.png", "transparent_rgb.png", "sampled_420.jpg", "sampled_422.jpg",
+              "restart.jpg", "rgb_coded.jpg", "turned.jpg", "cmyk_plain.jpg", "ycck.jpg"]
+    for name in names:
+        expected["odd/" + name] = np.asarray(Image.open(HERE / name).convert("RGB"))
 
 
 def preprocessing(expected):
@@ -78,5 +133,6 @@ if __name__ == "__main__":
     expected = {}
     decoding(expected)
     preprocessing(expected)
+    odd_kinds(expected)  # last: what is drawn before stays as it was
     save_file(expected, HERE / "expected.safetensors", metadata={"made_by": "tests/reference/pictures.py"})
     print(len(expected), "tensors")
