@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -127,6 +128,7 @@ static vw_status open_partial(const char *path, char partial[VW_PATH_BYTES], FIL
   VW_TRY(vw_path_format(partial, "%s.partial-%016" PRIx64, path, unique));
   *to = fopen(partial, "wxe");
   VW_CHECK(*to, VW_ERR_IO, "%s: cannot create: %s%s", partial, strerror(errno), vw_way_out(errno));
+  (void)flock(fileno(*to), LOCK_EX | LOCK_NB); /* until it is closed: who tidies up sees that its writer lives */
   return VW_OK;
 }
 

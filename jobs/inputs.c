@@ -59,6 +59,27 @@ static vw_status open_model(vw_session *s, int64_t i) {
   return s->problems.n_errors ? VW_OK : vw_word_table_hash(&s->words[i], &s->weights[i]);
 }
 
+/* A step draws pictures of other classes: for a concept those that are not its own, for a null concept those that it
+ * was not made of. */
+static vw_status check_negatives(vw_session *s, int64_t i) {
+  const vw_picture_set *p = s->pictures[i];
+  const vw_data_config *d = p->data;
+  key_text key;
+  const char *root = key_of(key, "data", d->name, "root");
+  if (s->config->null_concepts && p->class_train <= d->train)
+    return keep(
+        s, root, -1,
+        VW_RAISE(VW_ERR_INPUT,
+                 "the classes have %" PRId64 " training pictures, a null concept takes %" PRId64
+                 " and leaves none to tell it from; add pictures, or set pictures.train or trials.null_concepts",
+                 p->class_train, d->train));
+  if (p->n_classes == 1 && p->n_owners == 1)
+    return keep(
+        s, root, -1,
+        VW_RAISE(VW_ERR_INPUT, "'%s' is the only class: nothing to tell it from; add classes", p->owners[0].name));
+  return VW_OK;
+}
+
 /* Opening a data set stops at its first mistake: then each name is tried alone. */
 static vw_status find_wrong_names(vw_session *s, const vw_data_config *d, const vw_names *names, const char *what) {
   key_text key;
@@ -112,6 +133,7 @@ static vw_status open_data_set(vw_session *s, int64_t i) {
   key_text key;
   if (!d->root || !d->concepts.n) return VW_OK; /* a problem already */
   const vw_status opened = vw_picture_set_open(&s->pictures[i], d, s->config->seed);
+  if (opened == VW_OK) VW_TRY(check_negatives(s, i));
   if (opened == VW_OK) return warn_few(s, i);
   char *message = strdup(vw_error_message());
   VW_CHECK(message, VW_ERR_MEMORY, "out of memory");

@@ -66,6 +66,7 @@ bad.yaml:6:30: data.first.concepts: objects/train: no class 'dgo' .*did you mean
 bad.yaml:7:23: data.first.pictures.train: expected an integer of 1 or more, got '0'
 bad.yaml:8:18: data.second.root: class 'hammer' has no picture in empty/test/hammer
 bad.yaml:9:17: data.third.root: nowhere: no such folder
+bad.yaml:10:18: data.fourth.root: the classes have 13 training pictures, a null concept takes 16
 bad.yaml:10:18: data.fourth.root: objects/test/fox/00.jpg is the same picture as objects/train/fox/00.jpg
 bad.yaml:10:18: data.fourth.root: objects/train/camel/01.jpg: unreadable JPEG
 bad.yaml:13:19: models.bare.weights: weights: has no model.safetensors; download
@@ -84,7 +85,7 @@ grep -v '^warning' out.txt > told.txt
 paste -d '\n' expected.txt <(head -n -1 told.txt) | while read -r pattern && read -r told; do
   grep -q "^$pattern" <<< "$told" || fail "expected $pattern, told $told"
 done
-says '^bad.yaml: 18 problems$'
+says '^bad.yaml: 19 problems$'
 says "^warning: bad.yaml:17:13: trials.anchors: 'dog' is a concept too"
 
 # run tells the problems of the study file, and starts nothing
@@ -93,9 +94,36 @@ code=0
 [ "$code" = 2 ] && [ "$(grep -c '^viswords: bad.yaml:' err.txt)" = 9 ] || { cat err.txt >&2 && fail "run: code $code"; }
 [ ! -e out ] || fail "run began"
 
+# too few pictures, wrong weights
+mkdir -p lone/train lone/test
+cp -r objects/train/dog lone/train/ && cp -r objects/test/dog lone/test/
+study lone.yaml 1 red
+sed -i "s#root: .*#root: lone#; s/concepts: .fox.*/concepts: [dog]/; /classes:/d" lone.yaml
+check 2 lone.yaml --quick && says "lone.yaml:5:11: data.objects.root: the classes have 3 training pictures, a null concept"
+sed -i 's/null_concepts: 1/null_concepts: 0/' lone.yaml
+check 2 lone.yaml --quick && says "lone.yaml:5:11: data.objects.root: 'dog' is the only class"
+real=$source_dir/data/clip-tiny/model.safetensors
+sed 's/\(final_layer_norm.weight":{"dtype":"F16","shape":\[\)192\]/\12,96]/' "$real" > weights/model.safetensors
+length=$(($(od -An -tu8 -N8 "$real") + 1)) # the header grew by a byte
+printf "$(printf '\\x%02x' $((length & 255)) $((length >> 8 & 255)))" |
+  dd of=weights/model.safetensors conv=notrunc bs=1 status=none
+study shape.yaml 1 dog
+sed -i 's#ball: .*#ball: {weights: weights}#' shape.yaml
+check 2 shape.yaml --quick && says "shape.yaml:10:19: models.ball.weights: .*has shape \[2, 96\]"
+
+# the output directory: of other kernels, taken by a living run, left by a dead one
+study small.yaml 1 dog
+"$viswords" learn small.yaml -o done --quiet --threads 1 --cache "$work/features"
+check 0 small.yaml --quick -o done && says "(0 trials new)"
+check 2 small.yaml --quick -o done --backend ref && says "plan.yaml was made for backend cpu"
+echo "host $(uname -n) pid $$ born 0" > done/.lock
+check 2 small.yaml --quick -o done && says "done: process $$ on .* is working here"
+echo "host $(uname -n) pid 999999999 born 1" > done/.lock
+check 0 small.yaml --quick -o done
+
 # hostile files
 rm objects/test/fox/00.jpg
-small="data: {o: {root: objects, concepts: [fox]}}
+small="data: {o: {root: objects, concepts: [fox], pictures: {train: 4}}}
 models: {clip: {weights: $source_dir/data/clip-tiny}}
 trials: {anchors: [red]}"
 hostile() { # PATTERN: hostile.yaml is refused with one line
