@@ -20,7 +20,7 @@ void vw_image_free(vw_image *image) {
   *image = (vw_image){0};
 }
 
-vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, vw_image *out) {
+vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, bool turn, vw_image *out) {
   vw_status st;
   *out = (vw_image){0};
   if (bytes >= 3 && memcmp(data, "\xff\xd8\xff", 3) == 0)
@@ -29,16 +29,17 @@ vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, vw_
     st = vw_png_decode(path, data, bytes, out);
   else
     st = VW_RAISE(VW_ERR_INPUT, "%s: neither a JPEG nor a PNG picture; convert it or take it out", path);
+  if (st == VW_OK && turn) st = vw_image_turn(path, out, vw_image_orientation(data, bytes));
   if (st != VW_OK) vw_image_free(out);
   return st;
 }
 
-vw_status vw_image_read(const char *path, vw_image *out) {
+vw_status vw_image_read(const char *path, bool turn, vw_image *out) {
   char *data;
   int64_t bytes;
   *out = (vw_image){0};
   VW_TRY(vw_file_read(path, &data, &bytes));
-  const vw_status st = vw_image_decode(path, data, bytes, out);
+  const vw_status st = vw_image_decode(path, data, bytes, turn, out);
   free(data);
   return st;
 }

@@ -15,12 +15,13 @@ typedef struct vw_image {
 
 /* Reads a picture as Pillow's convert("RGB") gives it: grey is repeated, palettes are looked up, alpha is dropped
  * without compositing, of 16 bits the high 8 count (grey of 16 bits is cut off at 255), CMYK is converted naively,
- * taken as inverted; no colour profile, no EXIF rotation. Errors: VW_ERR_IO; VW_ERR_INPUT with the path (not a picture,
- * damaged, cut off, more than VW_MAX_PIXELS). On failure nothing is owned. */
-vw_status vw_image_read(const char *path, vw_image *out);
+ * taken as inverted; no colour profile. With `turn` as people see it, by the
+ * orientation of its EXIF data (transformers' processor ignores that). Errors: VW_ERR_IO; VW_ERR_INPUT with the path
+ * (not a picture, damaged, cut off, more than VW_MAX_PIXELS). On failure nothing is owned. */
+vw_status vw_image_read(const char *path, bool turn, vw_image *out);
 
 /* The same from a file's bytes; `path` is for messages. */
-vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, vw_image *out);
+vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, bool turn, vw_image *out);
 
 void vw_image_free(vw_image *image);
 

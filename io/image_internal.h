@@ -10,4 +10,11 @@ vw_status vw_png_decode(const char *path, const uint8_t *data, int64_t bytes, vw
 /* Checks the size and allocates out->rgb. */
 vw_status vw_image_allocate(const char *path, int64_t height, int64_t width, vw_image *out);
 
+/* 1 to 8 as EXIF has it (1: as stored), also for data that are damaged. */
+int vw_image_orientation(const void *data, int64_t bytes);
+
+/* Turns and mirrors the picture so that orientation becomes 1. Errors: VW_ERR_MEMORY; the picture stays the caller's.
+ */
+vw_status vw_image_turn(const char *path, vw_image *image, int orientation);
+
 #endif

@@ -26,6 +26,7 @@ typedef struct vw_numbers {
 typedef enum vw_data_kind { VW_DATA_FOLDERS } vw_data_kind;
 typedef enum vw_model_kind { VW_MODEL_CLIP } vw_model_kind;
 typedef enum vw_optimiser { VW_PGD, VW_ADAMW } vw_optimiser;
+typedef enum vw_exif { VW_EXIF_IGNORE, VW_EXIF_TURN } vw_exif;
 typedef enum vw_streams { VW_STREAMS_CONCEPT, VW_STREAMS_TRIAL } vw_streams;
 typedef enum vw_template_per { VW_TEMPLATE_PER_STEP } vw_template_per;
 typedef enum vw_backend_choice { VW_BACKEND_AUTO, VW_BACKEND_REF, VW_BACKEND_CPU, VW_BACKEND_CUDA } vw_backend_choice;
@@ -58,6 +59,7 @@ typedef struct vw_data_config {
   vw_names concepts;
   vw_names classes;    /* n = 0: all classes of the data set */
   int64_t train, test; /* at most so many pictures of a concept */
+  int exif;            /* vw_exif */
 } vw_data_config;
 
 /* Where a value stands in the file, from 1. */

@@ -34,6 +34,10 @@ const vw_key vw_study_keys[] = {
      .help = "training pictures of a class, at most; in file-name order"},
     {"data.<name>.pictures.test", VW_KEY_INT, DATA(test), "16", .min = 1, .max = MOST, .protocol = true,
      .help = "test pictures of a class, at most"},
+    /* Not marked as protocol: it enters the identity of a trial through that of its pictures. */
+    {"data.<name>.pictures.exif", VW_KEY_CHOICE, DATA(exif), "ignore", "ignore turn",
+     .help = "the orientation in EXIF data: ignore, as the networks' own processors do, or turn pictures as people see "
+             "them"},
 
     {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
     {"models.<name>.kind", VW_KEY_CHOICE, MODEL(kind), "clip", "clip", "owlv2 stable-diffusion", .protocol = true,

@@ -36,10 +36,10 @@ static vw_status feature_path(const vw_picture_set *s, const vw_clip_network *n,
 }
 
 /* A picture file to normalised pixels [S, S, 3]. */
-static vw_status load_pixels(const vw_clip_network *n, const char *path, uint8_t *square, double *pixels) {
+static vw_status load_pixels(const vw_clip_network *n, const char *path, bool turn, uint8_t *square, double *pixels) {
   const vw_preprocess *how = &n->hub.preprocess;
   vw_image image = {0};
-  VW_TRY(vw_image_read(path, &image));
+  VW_TRY(vw_image_read(path, turn, &image));
   const vw_status st = vw_preprocess_pixels(how, &image, square);
   vw_image_free(&image);
   if (st != VW_OK) return vw_fail(st, __FILE__, __LINE__, "%s", path);
@@ -82,7 +82,7 @@ static vw_status encode_owner(encoder *e, const vw_picture_set *s, vw_clip_netwo
     if (asked_to_stop(hooks)) goto cleanup;
     const vw_picture *picture =
         i < o->n_train ? &s->train[o->train_first + i] : &s->test[o->test_first + i - o->n_train];
-    VW_GOTO(load_pixels(n, picture->path, e->square, e->pixels));
+    VW_GOTO(load_pixels(n, picture->path, s->data->exif == VW_EXIF_TURN, e->square, e->pixels));
     VW_GOTO(vw_image_encoder_run(e->encoder, e->pixels, features + (size_t)i * one));
     if (hooks->told) hooks->told(hooks->user, 1);
   }

@@ -41,7 +41,7 @@ static int worst(const uint8_t *a, const uint8_t *b, int64_t n) {
 
 static void check_pixels(const char *name, vw_tensor expected_pixels) {
   vw_image image;
-  assert_ok(vw_image_read(fixture(name), &image));
+  assert_ok(vw_image_read(fixture(name), false, &image));
   assert_int_equal(image.height, expected_pixels.dim[0]);
   assert_int_equal(image.width, expected_pixels.dim[1]);
   const int most = worst(image.rgb, expected_pixels.data, vw_count(&expected_pixels));
@@ -77,6 +77,45 @@ static void odd_kinds(void **state) {
   assert_int_equal(found, 40);
 }
 
+/* All eight orientations, as Pillow's exif_transpose turns them; the ninth is a PNG. */
+static void turns(void **state) {
+  (void)state;
+  for (int o = 1; o <= 9; o++) {
+    char name[40], key[60];
+    vw_image image;
+    vw_tensor t;
+    (void)snprintf(name, sizeof name, o < 9 ? "turned_%d.jpg" : "turned.png", o);
+    (void)snprintf(key, sizeof key, "turned/%s", name);
+    assert_ok(vw_image_read(fixture(name), true, &image));
+    assert_ok(vw_safetensors_find(expected, key, &t));
+    assert_int_equal(image.height, t.dim[0]);
+    assert_int_equal(image.width, t.dim[1]);
+    if (worst(image.rgb, t.data, vw_count(&t))) fail_msg("%s is turned otherwise", name);
+    vw_image_free(&image);
+  }
+}
+
+/* Damaged EXIF data leave the picture as it is stored, or turned; never worse. */
+static void damaged_exif(void **state) {
+  (void)state;
+  char *data;
+  int64_t bytes, read = 0;
+  vw_image image;
+  assert_ok(vw_file_read(fixture("turned_6.jpg"), &data, &bytes));
+  for (int64_t i = 22; i < 70; i++) {
+    const char kept = data[i];
+    data[i] = (char)(kept ^ 0xFF);
+    if (vw_image_decode("x.jpg", data, bytes, true, &image) == VW_OK) {
+      assert_int_equal(image.height * image.width, 4 * 7);
+      vw_image_free(&image);
+      read++;
+    }
+    data[i] = kept;
+  }
+  assert_true(read > 20);
+  free(data);
+}
+
 static void check_preprocessing(const char *name, int64_t size, int64_t crop) {
   char key[100];
   vw_image image;
@@ -87,7 +126,7 @@ static void check_preprocessing(const char *name, int64_t size, int64_t crop) {
   uint8_t *pixels = malloc((size_t)(3 * n));
   float *single = malloc((size_t)(3 * n) * sizeof *single);
   double *both = malloc((size_t)(6 * n) * sizeof *both); /* ours, then theirs */
-  assert_ok(vw_image_read(fixture(name), &image));
+  assert_ok(vw_image_read(fixture(name), false, &image));
   (void)snprintf(key, sizeof key, "%s.%d.%d", name, (int)size, (int)crop);
   assert_ok(vw_safetensors_find(expected, key, &t));
   (void)snprintf(key, sizeof key, "%s.%d.%d.norm", name, (int)size, (int)crop);
@@ -124,9 +163,9 @@ static void preprocess(void **state) {
 static void write_png(void **state) {
   (void)state;
   vw_image image, back;
-  assert_ok(vw_image_read(fixture("odd.png"), &image));
+  assert_ok(vw_image_read(fixture("odd.png"), false, &image));
   assert_ok(vw_png_write(path, image.height, image.width, image.rgb));
-  assert_ok(vw_image_read(path, &back));
+  assert_ok(vw_image_read(path, false, &back));
   assert_int_equal(back.height, image.height);
   assert_int_equal(back.width, image.width);
   assert_memory_equal(back.rgb, image.rgb, (size_t)(3 * image.height * image.width));
@@ -138,7 +177,7 @@ static void write_png(void **state) {
 
 static void expect_refused(vw_status code, const char *part) {
   vw_image image;
-  assert_int_equal(vw_image_read(path, &image), code);
+  assert_int_equal(vw_image_read(path, false, &image), code);
   assert_null(image.rgb);
   if (!strstr(vw_error_message(), part) || !strstr(vw_error_message(), path))
     fail_msg("expected \"%s\" and the path in: %s", part, vw_error_message());
@@ -185,8 +224,9 @@ static void refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(decode),    cmocka_unit_test(odd_kinds), cmocka_unit_test(preprocess),
-      cmocka_unit_test(write_png), cmocka_unit_test(refused),
+      cmocka_unit_test(decode),       cmocka_unit_test(odd_kinds),  cmocka_unit_test(turns),
+      cmocka_unit_test(damaged_exif), cmocka_unit_test(preprocess), cmocka_unit_test(write_png),
+      cmocka_unit_test(refused),
   };
   return cmocka_run_group_tests(tests, open_expected, close_expected);
 }

@@ -12,7 +12,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors.numpy import save_file
 from transformers import CLIPImageProcessor
 
@@ -110,6 +110,17 @@ def odd_kinds(expected):
         expected["odd/" + name] = np.asarray(Image.open(HERE / name).convert("RGB"))
 
 
+def turned(expected):
+    """The eight orientations of EXIF, and a PNG's."""
+    exif = Image.Exif()
+    names = [f"turned_{orientation}.jpg" for orientation in range(1, 9)] + ["turned.png"]
+    for orientation, name in enumerate(names, 1):
+        exif[0x112] = min(orientation, 8)
+        Image.fromarray(picture(4, 7)).save(HERE / name, exif=exif)
+        image = ImageOps.exif_transpose(Image.open(HERE / name))
+        expected["turned/" + name] = np.ascontiguousarray(image.convert("RGB"))
+
+
 def preprocessing(expected):
     # the order of channels is said: a picture of 3 or 1 rows would be taken for channels first
     cases = [("wide", 37, 90, 32, 32), ("tall", 101, 64, 32, 32), ("small", 9, 11, 32, 32), ("odd", 33, 47, 31, 24),
@@ -134,5 +145,6 @@ if __name__ == "__main__":
     decoding(expected)
     preprocessing(expected)
     odd_kinds(expected)  # last: what is drawn before stays as it was
+    turned(expected)
     save_file(expected, HERE / "expected.safetensors", metadata={"made_by": "tests/reference/pictures.py"})
     print(len(expected), "tensors")
