@@ -182,13 +182,19 @@ class Study:
         return self.anchor + self.radius[:, None] * F.normalize(d, dim=1)
 
     @torch.no_grad()
-    def judge(self, v):
-        """Rows: loss, recall among ten, recall among all, known top-1 with the word added."""
+    def judge(self, v, only=None):
+        """Rows: loss, recall among ten, recall among all, known top-1 with the word added.
+
+        Only the loss is there of runs that `only` leaves out.
+        """
         word, names = self.net.spliced(v), self.fixed[JUDGE]
         draw = np.random.default_rng(5)
         rows = []
         loss = self.losses(v, JUDGE)
         for j, (c, _, _) in enumerate(self.runs):
+            if only is not None and not only[j]:
+                rows.append((loss[j].item(), np.nan, np.nan, np.nan))
+                continue
             own = self.test[c] @ word[j]
             rest = (self.test[c] @ names.T).masked_fill(~self.rival[c], -1.0)
             rivals = self.rival[c].nonzero()[:, 0].numpy()

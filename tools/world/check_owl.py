@@ -221,11 +221,14 @@ class Study:
         return v
 
     @torch.no_grad()
-    def judge(self, v):
-        """(loss, AP50) of each run's word on unseen drawings."""
+    def judge(self, v, only=None):
+        """(loss, AP50) of each run's word on unseen drawings; AP50 of the runs `only` where given."""
         q, loss = self.net.spliced(v), self.losses(v)
         rows = []
         for j, (c, _, _) in enumerate(self.runs):
+            if only is not None and not only[j]:
+                rows.append((loss[j].item(), np.nan))
+                continue
             s = self.test[c]
             found = detections(s["seen"], q[j:j + 1], [0], 12)
             rows.append((loss[j].item(), coco_ap50(s["boxes"], [np.zeros(len(b), int) for b in s["boxes"]], found, [0])))

@@ -77,8 +77,8 @@ def transfer(studies, learned):
         at = torch.tensor([d == DELTAS[-1] for _, _, d in a.runs])
         words = b.anchor.clone()
         words[at] = carry(learned[source], t)[at]
-        score = 100 * b.judge(words)[at.numpy(), 1].mean()
-        base = 100 * b.judge(b.anchor)[at.numpy(), 1].mean()
+        score = 100 * np.nanmean(b.judge(words, at)[:, 1])
+        base = 100 * np.nanmean(b.judge(b.anchor, at)[:, 1])
         print(f"| {source} to {target} | {count} | {100 * explained:.0f} % | {score:.1f} % | {base:.1f} % |", flush=True)
     print()
 
@@ -105,7 +105,7 @@ def truncation(studies, learned):
                 else:
                     known = ((seen[0][centre] @ names.T).argmax(1) == label[centre]).float().mean().item()
                 at = np.array([d == DELTAS[-1] for _, _, d in study.runs])
-                words = study.judge(learned[name])[at, 1].mean()
+                words = np.nanmean(study.judge(learned[name], at)[:, 1])
             row += [f"{100 * known:.1f} %", f"{100 * words:.1f} %"]
         print(f"| {count} | " + " | ".join(row) + " |", flush=True)
 
