@@ -3,7 +3,7 @@
     python tools/world/effect_sd.py --sheet docs/sd-words.jpg
 
 Learns words for the held-out concepts from unrelated anchors by the velocity loss on the shipped
-pictures (data/objects/train), `pgd` and `adamw` on the same draws, draws pictures with them and
+pictures (data/portraits), `pgd` and `adamw` on the same draws, draws pictures with them and
 lets the judge choose among the concept and nine known names (the anchor always one of them), and
 among all names. Prints Markdown for docs/embedded.md. Words are kept below --work, so the same
 command again goes straight to the judging.
@@ -30,7 +30,7 @@ DRAWN = 6                   # pictures drawn with each word
 def read_pictures(folder):
     """Pictures of a folder at SIDE px with their mirrors, in [-1, 1]."""
     out = []
-    for f in sorted(folder.glob("*.jpg")):
+    for f in sorted(folder.glob("*.png")):
         im = Image.open(f).convert("RGB").resize((diffusion.SIDE, diffusion.SIDE), Image.BICUBIC)
         out += [np.asarray(im), np.asarray(im)[:, ::-1]]
     return diffusion.to_range(np.stack(out))
@@ -113,7 +113,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     ap.add_argument("--net", type=Path, default=Path("data/sd-tiny"))
     ap.add_argument("--judge", type=Path, default=Path("data/judge-tiny"))
-    ap.add_argument("--objects", type=Path, default=Path("data/objects"))
+    ap.add_argument("--portraits", type=Path, default=Path("data/portraits"))
     ap.add_argument("--anchors", nargs="+", default=concepts.ANCHORS[:3])
     ap.add_argument("--deltas", nargs="+", type=float, default=[0.25, 0.5, 1.0, 2.0])
     ap.add_argument("--steps", type=int, default=150)
@@ -127,7 +127,7 @@ def main():
     a.work.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     net = sd_hub.Net(a.net)
-    study = Study(net, a.objects, concepts.HELD_OUT, a.anchors, a.deltas, a.seed)
+    study = Study(net, a.portraits, concepts.HELD_OUT, a.anchors, a.deltas, a.seed)
     learned = {}
     for name in a.optimisers:
         path = a.work / f"{name}.pt"
@@ -178,7 +178,7 @@ def write_sheet(study, x0, x, a):
     """A row a concept: two real pictures, then from the first anchor delta 0 and each delta."""
     pages = []
     for c, name in enumerate(study.names):
-        row = [read_pictures(a.objects / "train" / name)[[0, 6]], x0[c * len(a.anchors) * DRAWN:][:2]]
+        row = [read_pictures(a.portraits / "train" / name)[[0, 6]], x0[c * len(a.anchors) * DRAWN:][:2]]
         for d in a.deltas:
             i = study.runs.index((c, a.anchors[0], d))
             row.append(x[i * DRAWN:][:4])

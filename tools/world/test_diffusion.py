@@ -20,8 +20,8 @@ DRAWINGS = Path(__file__).resolve().parents[2] / "data" / "drawings"
 class Data(unittest.TestCase):
     def test_unet_and_blind_judge_share_no_drawing(self):
         for e in json.loads((DRAWINGS / "manifest.json").read_text()):
-            unet = [d for d in e["drawings"] if not diffusion.judge_only(e, d)]
-            self.assertTrue(2 <= len(unet) < len(e["drawings"]), e["name"])
+            unet = [d for d in e["drawings"] if not diffusion.hidden_from_unet(e, d)]
+            self.assertEqual(len(unet), 1, e["name"])
             self.assertFalse(set(unet) & set(e["test"]))
 
     def test_words(self):

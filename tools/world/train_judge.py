@@ -6,7 +6,7 @@ It looks at 32 px and knows all concepts, the held-out ones too, so it is never 
 words. As in train_clip.py a CNN learns to name the pictures first (teacher), then CLIP learns the
 teacher's features, the names' and tags' places among them, and to match the two (student).
 
---blind trains only a teacher, on the drawings that the UNet never saw (diffusion.judge_only): a
+--blind trains only a teacher, on the drawings that the UNet never saw (diffusion.hidden_from_unet): a
 weaker but independent second opinion for check_sd.py.
 
 State is saved every two minutes below --work; run the same command again to go on after a kill.
@@ -85,7 +85,7 @@ class World:
 
     def __init__(self, a):
         everything = (lambda e, d: False) if not a.blind else (
-            lambda e, d: not diffusion.judge_only(e, d))
+            lambda e, d: not diffusion.hidden_from_unet(e, d))
         self.bank = scenes.load_bank(a.drawings, is_test=everything)
         self.n_core = sum(c.role != "auxiliary" for c in self.bank)
         path = a.work / "views.npz"
@@ -96,7 +96,7 @@ class World:
         self.x, self.y = stored["x"], torch.from_numpy(stored["y"])
         self.core = torch.where(self.y < self.n_core)[0]
         self.other = torch.where(self.y >= self.n_core)[0]
-        split = scenes.load_bank(a.drawings, ("known", "held_out"), is_test=diffusion.judge_only)
+        split = scenes.load_bank(a.drawings, ("known", "held_out"), is_test=diffusion.hidden_from_unet)
         self.new = []           # new pictures: of drawings the UNet sees, of the others
         for which in ("train", "test"):
             x, y = diffusion.portraits(split, lambda c: 1, which, 99)

@@ -43,7 +43,7 @@ class Captions:
         known = set(concepts.KNOWN)
         # Most of the words drawn are known names, the rest other names and tags by halves.
         kind = np.array([0 if w in known else 1 if w in place else 2 for w in self.words])
-        share = np.array([0.7, 0.15, 0.15]) / np.bincount(kind, minlength=3)
+        share = np.array([0.8, 0.1, 0.1]) / np.bincount(kind, minlength=3)
         self.weight = torch.tensor(share[kind])
         self.ids = [diffusion.padded(tok, [t.format(w) for w in self.words])
                     for t in concepts.TEMPLATES]
@@ -79,7 +79,7 @@ def prepared(a, bank, vae):
     """(latents, labels) of all training pictures, kept below --work."""
     path = a.work / "latents.pt"
     if not path.exists():
-        x, y = diffusion.portraits(bank, lambda c: a.views if c.role == "known" else a.views // 3,
+        x, y = diffusion.portraits(bank, lambda c: a.views if c.role == "known" else a.views // 4,
                                    "train", a.seed)
         torch.save((latents(vae, x), torch.from_numpy(y)), path)
     return torch.load(path, weights_only=True)
@@ -92,7 +92,7 @@ def train(a, bank, captions, vae, n_vocab):
     torch.manual_seed(a.seed)
     both = Both(n_vocab)
     adam = torch.optim.AdamW(both.groups(), lr=1.2e-3, betas=(0.9, 0.99))
-    run = runs.Run(a.work, "sd", both, [adam], a.steps, runs.warm_cosine(150, constant=0.4), a.seed,
+    run = runs.Run(a.work, "sd", both, [adam], a.steps, runs.warm_cosine(150, constant=0.8), a.seed,
                    ema=0.9985)
     runs.log(a.work, f"sd: {len(z)} latents, mean {z.mean():.3f} std {z.std():.3f}, "
                      f"{len(captions.words)} words")
@@ -145,16 +145,16 @@ def main():
     ap.add_argument("--out", type=Path, default=Path("data/sd-tiny"))
     ap.add_argument("--work", type=Path, default=Path("out/train-sd"))
     ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--steps", type=int, default=3600)
+    ap.add_argument("--steps", type=int, default=3300)
     ap.add_argument("--words", type=int, default=32, help="captions a step, two pictures each")
-    ap.add_argument("--views", type=int, default=48, help="pictures a known drawing")
-    ap.add_argument("--short-until", type=float, default=0.87,
+    ap.add_argument("--views", type=int, default=96, help="pictures a known drawing")
+    ap.add_argument("--short-until", type=float, default=0.9,
                     help="part of the steps with captions of 16 positions instead of 77")
     ap.add_argument("--force", action="store_true", help="install even what is worse")
     a = ap.parse_args()
     torch.set_num_threads(1)
     licences.check(a.drawings)
-    bank = scenes.load_bank(a.drawings, roles=("known", "auxiliary"), is_test=diffusion.judge_only)
+    bank = scenes.load_bank(a.drawings, roles=("known", "auxiliary"), is_test=diffusion.hidden_from_unet)
     tok = CLIPTokenizerFast.from_pretrained(a.tokenizer, pad_token="!")
     captions = Captions(a.drawings, bank, tok)
     vae = AutoencoderKL.from_pretrained(a.work / "vae").eval()
