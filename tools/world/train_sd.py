@@ -91,9 +91,13 @@ def train(a, bank, captions, vae, n_vocab):
     of_concept = [torch.where(y == i)[0] for i in range(len(bank))]
     torch.manual_seed(a.seed)
     both = Both(n_vocab)
+    if a.init:
+        start = sd_hub.Net(a.init)
+        both.unet.load_state_dict(start.unet.state_dict())
+        both.text.load_state_dict(start.text.state_dict())
     adam = torch.optim.AdamW(both.groups(), lr=1.2e-3, betas=(0.9, 0.99))
     run = runs.Run(a.work, "sd", both, [adam], a.steps, runs.warm_cosine(150, constant=0.8), a.seed,
-                   ema=0.9985)
+                   ema=0.995)
     runs.log(a.work, f"sd: {len(z)} latents, mean {z.mean():.3f} std {z.std():.3f}, "
                      f"{len(captions.words)} words")
 
@@ -145,11 +149,12 @@ def main():
     ap.add_argument("--out", type=Path, default=Path("data/sd-tiny"))
     ap.add_argument("--work", type=Path, default=Path("out/train-sd"))
     ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--steps", type=int, default=3300)
+    ap.add_argument("--steps", type=int, default=3380)
     ap.add_argument("--words", type=int, default=32, help="captions a step, two pictures each")
     ap.add_argument("--views", type=int, default=96, help="pictures a known drawing")
-    ap.add_argument("--short-until", type=float, default=0.9,
+    ap.add_argument("--short-until", type=float, default=0.955,
                     help="part of the steps with captions of 16 positions instead of 77")
+    ap.add_argument("--init", type=Path, help="start from this diffusers directory, its vae included")
     ap.add_argument("--force", action="store_true", help="install even what is worse")
     a = ap.parse_args()
     torch.set_num_threads(1)
@@ -157,7 +162,7 @@ def main():
     bank = scenes.load_bank(a.drawings, roles=("known", "auxiliary"), is_test=diffusion.hidden_from_unet)
     tok = CLIPTokenizerFast.from_pretrained(a.tokenizer, pad_token="!")
     captions = Captions(a.drawings, bank, tok)
-    vae = AutoencoderKL.from_pretrained(a.work / "vae").eval()
+    vae = AutoencoderKL.from_pretrained((a.init or a.work) / "vae", torch_dtype=torch.float32).eval()
     both = train(a, bank, captions, vae, len(tok))
     plain = {w for t in concepts.TEMPLATES for w in t.format("").split()}
     built = a.work / "sd-tiny"
