@@ -7,7 +7,7 @@ MPIRUN = tools/mpirun.sh
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo smoke test check check-format check-tidy check-layers check-asan check-long coverage format clean
+.PHONY: help deps build demo smoke test check check-format check-tidy check-layers check-asan check-fuzz check-long fuzz coverage format clean
 
 help:
 	@echo 'viswords: learn visual words for frozen vision-language models'
@@ -16,8 +16,9 @@ help:
 	@echo '  make smoke    the same with jobs/studies/smoke.yaml (seconds)'
 	@echo '  make build    build/release/viswords'
 	@echo '  make test     build and run all tests'
-	@echo '  make check    format, clang-tidy, who includes whom, tests under the address and undefined-behaviour sanitizers'
+	@echo '  make check    format, clang-tidy, who includes whom, tests under sanitizers, 5 s of fuzzing a reader'
 	@echo '  make check-long  the tests three times over under the sanitizers'
+	@echo '  make fuzz     libFuzzer on every reader of foreign files, to 10 million executions each (docs/fuzzing.md); resumes'
 	@echo '  make coverage    line coverage of the C code by the tests (gcov)'
 	@echo '  make format   clang-format on every C and CUDA file'
 	@echo '  make clean    remove build/ (never out/)'
@@ -37,8 +38,8 @@ demo smoke: build
 test: build
 	@tools/test.sh $(PRESET) $(JOBS)
 
-check: check-format check-layers check-tidy check-asan
-	@echo 'make check: format, layers, clang-tidy and sanitizers are clean'
+check: check-format check-layers check-tidy check-asan check-fuzz
+	@echo 'make check: format, layers, clang-tidy, sanitizers and a short fuzzing are clean'
 
 check-format:
 	@tools/install-deps.sh build check
@@ -56,6 +57,15 @@ check-tidy: deps
 check-asan: deps
 	@tools/build.sh ci-asan $(JOBS)
 	@tools/test.sh ci-asan $(JOBS)
+
+# Replays the committed inputs and fuzzes each reader for a moment.
+check-fuzz: deps
+	@tools/install-deps.sh check
+	@FUZZ_SECONDS=5 tools/fuzz.sh $(JOBS)
+
+fuzz: deps
+	@tools/install-deps.sh check
+	@tools/fuzz.sh $(JOBS)
 
 check-long: deps
 	@tools/build.sh ci-asan $(JOBS)

@@ -7,6 +7,9 @@ target_compile_definitions(viswords_flags INTERFACE _GNU_SOURCE VISWORDS_VERSION
 if(VISWORDS_WERROR)
   target_compile_options(viswords_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:-Werror>)
 endif()
+if(VISWORDS_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 if(VISWORDS_SANITIZE)
   add_compile_options($<$<COMPILE_LANGUAGE:C>:-fsanitize=address,undefined> $<$<COMPILE_LANGUAGE:C>:-fno-sanitize-recover=undefined>
     $<$<COMPILE_LANGUAGE:C>:-fno-omit-frame-pointer>)

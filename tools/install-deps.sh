@@ -23,6 +23,7 @@ libcmocka-dev'
 readonly PACKAGES_check='
 clang-format-14|clang-format
 clang-tidy-14|clang-tidy
+clang-14|clang
 libclang-rt-14-dev|libclang-rt-dev
 git'
 
