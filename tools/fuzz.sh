@@ -26,14 +26,16 @@ one() {
   mkdir -p "$corpus"
   [ -s "$build/runs/$name.count" ] && done_before=$(cat "$build/runs/$name.count")
   if [ -n "${FUZZ_SECONDS:-}" ]; then
-    limit=(-max_total_time="$FUZZ_SECONDS" -seed=1)
+    limit=(-max_total_time="$FUZZ_SECONDS" -seed=1 -timeout=10) # a busy machine is not a hang
   else
-    limit=(-runs="$((FUZZ_RUNS - done_before))")
+    limit=(-runs="$((FUZZ_RUNS - done_before))" -timeout=1)
     if [ "$done_before" -ge "$FUZZ_RUNS" ]; then echo "$name $done_before - 0" && return 0; fi
   fi
+  # A few bytes may rightly say that they are 100 million pixels.
+  [ "$name" = image ] && limit+=(-timeout=30)
   local dictionary=()
   [ -e "tests/fuzz/$name.dict" ] && dictionary=(-dict="tests/fuzz/$name.dict")
-  ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 "$build/fuzz_$name" "${limit[@]}" "${dictionary[@]}" -timeout=1 \
+  ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 "$build/fuzz_$name" "${limit[@]}" "${dictionary[@]}" \
     -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 -artifact_prefix="$build/found/$name-" "$corpus" \
     "tests/fuzz/corpus/$name" >"$log" 2>&1
   local code=$? runs rate
