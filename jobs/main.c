@@ -18,6 +18,7 @@ static const struct {
     {"collect", vw_job_collect, "gather block files into study.h5"},
     {"status", vw_job_status, "how far an output directory is"},
     {"diff", vw_job_diff, "compare the results of two output directories"},
+    {"verify", vw_job_verify, "compare every checksum of an output directory"},
     {"draws", vw_job_draws, "write the random draws of a study to a file"},
     {"bench", vw_job_bench, "measure rates on this machine"},
     {"random-clip", vw_job_random_clip, "write a CLIP directory with random weights, for benchmarks"},
@@ -30,7 +31,8 @@ static void usage(FILE *to) {
   for (int i = 0; i < JOBS; i++) (void)fprintf(to, "  %-12s %s\n", jobs[i].name, jobs[i].summary);
   (void)fprintf(to,
                 "\n'viswords COMMAND --help' tells more. On several ranks: mpirun -n 4 viswords run STUDY.yaml -o DIR\n"
-                "exit codes: 0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff);\n"
+                "exit codes: 0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff) or are "
+                "damaged (verify);\n"
                 "            75 stopped on request, all saved: the same command goes on\n");
 }
 

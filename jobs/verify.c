@@ -1,0 +1,131 @@
+/* `verify --files`: every checksum of an output directory. Only looks; works beside a running study. */
+#include "io/durable.h"
+#include "io/manifest.h"
+#include "io/safetensors.h"
+#include "jobs/jobs.h"
+#include "study/plan.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct findings {
+  int64_t checked;
+  json_t *bad; /* of {"file", "problem", "do"} */
+} findings;
+
+/* Keeps a failure with the way out. */
+static vw_status note(findings *f, const char *path, const char *way_out, vw_status st) {
+  f->checked++;
+  if (st == VW_OK) return VW_OK;
+  if (st == VW_ERR_MEMORY) return st;
+  const int failed = json_array_append_new(
+      f->bad, json_pack("{s:s, s:s, s:s}", "file", path, "problem", vw_error_message(), "do", way_out));
+  vw_error_clear();
+  return failed ? VW_RAISE(VW_ERR_MEMORY, "verify: out of memory") : VW_OK;
+}
+
+static vw_status verify_tensors(const char *path) {
+  vw_safetensors *file;
+  VW_TRY(vw_safetensors_open(&file, path));
+  const vw_status st = vw_safetensors_verify(file);
+  vw_safetensors_close(file);
+  return st;
+}
+
+/* What a file below blocks/ is, by its name; NULL: one that is being written, or not ours. */
+static const char *way_out_of(const char *name) {
+  const char *end = strrchr(name, '.');
+  if (strstr(name, ".partial-")) return NULL;
+  if (end && !strcmp(end, ".safetensors")) return "delete it; the command of the study makes it again";
+  if (end && (!strcmp(end, ".a") || !strcmp(end, ".b"))) return "delete it; the checkpoint before is used";
+  return NULL;
+}
+
+/* A file that a run took away meanwhile is no finding. */
+static vw_status verify_block(findings *f, const char *path, const char *way_out) {
+  const vw_status st = verify_tensors(path);
+  if (st == VW_OK || vw_file_exists(path)) return note(f, path, way_out, st);
+  vw_error_clear();
+  return VW_OK;
+}
+
+static vw_status verify_blocks(findings *f, const char *dir) {
+  char folder[VW_PATH_BYTES], path[VW_PATH_BYTES];
+  const struct dirent *entry;
+  vw_status st = VW_OK;
+  VW_TRY(vw_path_format(folder, "%s/blocks", dir));
+  DIR *blocks = opendir(folder);
+  VW_CHECK(blocks, VW_ERR_INPUT, "%s: cannot open: %s; expected the output directory of a study", folder,
+           strerror(errno));
+  while ((entry = readdir(blocks))) {
+    const char *way_out = way_out_of(entry->d_name);
+    if (!way_out) continue;
+    VW_GOTO(vw_path_format(path, "%s/%s", folder, entry->d_name));
+    VW_GOTO(verify_block(f, path, way_out));
+  }
+cleanup:
+  (void)closedir(blocks);
+  return st;
+}
+
+static vw_status verify_directory(findings *f, const char *dir) {
+  char path[VW_PATH_BYTES];
+  vw_plan *plan = NULL;
+  VW_TRY(vw_path_format(path, "%s/plan.yaml", dir));
+  VW_CHECK(vw_file_exists(path), VW_ERR_INPUT, "%s: has no plan.yaml; expected the output directory of a study", dir);
+  const vw_status st = vw_plan_load(path, &plan);
+  vw_plan_destroy(plan);
+  VW_TRY(note(f, path, "put back a copy: without it nobody knows which trials the blocks hold", st));
+  VW_TRY(verify_blocks(f, dir));
+  VW_TRY(vw_path_format(path, "%s/study.h5", dir));
+  if (!vw_file_exists(path)) return VW_OK;
+  return note(f, path, "run `viswords collect`", vw_manifest_verify(path));
+}
+
+static void print_findings(const findings *f, const char *dir, bool json) {
+  size_t i;
+  json_t *bad;
+  if (json) {
+    json_t *all = json_pack("{s:s, s:I, s:O}", "dir", dir, "checked", (json_int_t)f->checked, "bad", f->bad);
+    (void)json_dumpf(all, stdout, JSON_INDENT(1));
+    (void)printf("\n");
+    json_decref(all);
+    return;
+  }
+  json_array_foreach(f->bad, i, bad)(void) printf("%s\n  %s\n", json_string_value(json_object_get(bad, "problem")),
+                                                  json_string_value(json_object_get(bad, "do")));
+  (void)printf("%s: %lld files checked, %lld bad\n", dir, (long long)f->checked, (long long)json_array_size(f->bad));
+}
+
+int vw_job_verify(int argc, char **argv) {
+  const char *positional[1];
+  bool json = false, files = false;
+  const vw_option options[] = {{"files", 0, VW_OPT_FLAG, &files, NULL, "compare every checksum of an output directory"},
+                               {"json", 0, VW_OPT_FLAG, &json, NULL, "as JSON"},
+                               {0}};
+  static const char *const names[] = {"DIR"};
+  const vw_command_line c = {"verify",
+                             "--files DIR [--json]",
+                             "Checks plan.yaml, every block file and checkpoint, and study.h5 against their checksums. "
+                             "Only looks; works beside a running study. Exit code 3: something is damaged.",
+                             options,
+                             names,
+                             1,
+                             1};
+  int code = 0;
+  findings f = {.bad = json_array()};
+  if (!vw_begin(&c, argc, argv, positional, &code)) {
+    json_decref(f.bad);
+    return code;
+  }
+  vw_status st =
+      files ? verify_directory(&f, positional[0]) : VW_RAISE(VW_ERR_INPUT, "verify: say what to verify: --files DIR");
+  if (st == VW_OK) print_findings(&f, positional[0], json);
+  code = st != VW_OK ? vw_report(st) : json_array_size(f.bad) ? VW_EXIT_DIFFERS : VW_EXIT_OK;
+  json_decref(f.bad);
+  return code;
+}
