@@ -7,7 +7,7 @@ MPIRUN = tools/mpirun.sh
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo smoke test check check-format check-tidy check-layers check-asan check-fuzz check-long fuzz coverage format clean
+.PHONY: help deps build demo smoke test check check-format check-tidy check-layers check-asan check-fuzz check-long fuzz soak coverage format clean
 
 help:
 	@echo 'viswords: learn visual words for frozen vision-language models'
@@ -19,6 +19,7 @@ help:
 	@echo '  make check    format, clang-tidy, who includes whom, tests under sanitizers, 5 s of fuzzing a reader'
 	@echo '  make check-long  the tests three times over under the sanitizers'
 	@echo '  make fuzz     libFuzzer on every reader of foreign files, to 10 million executions each (docs/fuzzing.md); resumes'
+	@echo '  make soak     SOAK=200 kills at random times and states of a small study, each compared with an undisturbed run'
 	@echo '  make coverage    line coverage of the C code by the tests (gcov)'
 	@echo '  make format   clang-format on every C and CUDA file'
 	@echo '  make clean    remove build/ (never out/)'
@@ -70,6 +71,11 @@ fuzz: deps
 check-long: deps
 	@tools/build.sh ci-asan $(JOBS)
 	@tools/test.sh ci-asan $(JOBS) --repeat until-fail:3 --schedule-random
+
+SOAK ?= 200
+soak: deps
+	@tools/build.sh ci $(JOBS)
+	@tests/jobs/soak.sh . build/ci $(SOAK) $(SEED)
 
 coverage: deps
 	@tools/build.sh coverage $(JOBS)

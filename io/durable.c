@@ -10,6 +10,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "core/fault.h"
+
 enum { PIECE = 1 << 20 };
 
 vw_status vw_path_format(char path[VW_PATH_BYTES], const char *fmt, ...) {
@@ -68,8 +70,11 @@ static vw_status sync_folder_of(const char *path) {
 }
 
 vw_status vw_file_commit(const char *from, const char *to) {
+  VW_TRY(vw_fault("written", from));
   VW_TRY(sync_path(from, O_RDONLY));
+  VW_TRY(vw_fault("fsynced", from));
   VW_CHECK(rename(from, to) == 0, VW_ERR_IO, "%s: cannot rename to %s: %s", from, to, strerror(errno));
+  VW_TRY(vw_fault("renamed", to));
   VW_TRY(sync_folder_of(to));
   return VW_OK;
 }
@@ -91,7 +96,8 @@ vw_status vw_file_write(const char *path, const void *data, int64_t bytes) {
   VW_TRY(vw_path_format(partial, "%s.partial", path));
   const int fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   VW_CHECK(fd >= 0, VW_ERR_IO, "%s: cannot create: %s%s", partial, strerror(errno), vw_way_out(errno));
-  vw_status st = write_all(fd, partial, data, bytes);
+  vw_status st = vw_fault("writing", partial);
+  if (st == VW_OK) st = write_all(fd, partial, data, bytes);
   if (close(fd) != 0 && st == VW_OK) st = VW_RAISE(VW_ERR_IO, "%s: cannot close: %s", partial, strerror(errno));
   if (st == VW_OK) st = vw_file_commit(partial, path);
   if (st != VW_OK) (void)unlink(partial);

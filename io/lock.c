@@ -1,5 +1,6 @@
 #include "io/lock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -87,6 +88,18 @@ static vw_status clear_stale(const char *path, const char *dir, const owner *sel
   return VW_OK;
 }
 
+/* Deletes what this host's processes that were killed in place() left: while the guard is held there are no others. */
+static void sweep(int guard, const owner *self) {
+  char prefix[HOST_BYTES + 8];
+  const struct dirent *entry;
+  const int fd = dup(guard);
+  DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+  const int n = snprintf(prefix, sizeof prefix, ".lock.%s.", self->host);
+  while (d && (entry = readdir(d)))
+    if (strncmp(entry->d_name, prefix, (size_t)n) == 0) (void)unlinkat(guard, entry->d_name, 0);
+  if (d) (void)closedir(d);
+}
+
 vw_status vw_lock_take(vw_lock *lock, const char *dir) {
   owner self;
   vw_status st = VW_OK;
@@ -97,7 +110,7 @@ vw_status vw_lock_take(vw_lock *lock, const char *dir) {
   VW_CHECK(guard >= 0, VW_ERR_IO, "%s: cannot open the folder: %s", dir, strerror(errno));
   /* Processes of one host judge one after the other, so that none deletes a lock taken after it looked. Network file
    * systems may refuse; there only the link decides. */
-  (void)flock(guard, LOCK_EX);
+  if (flock(guard, LOCK_EX) == 0) sweep(guard, &self);
   for (int i = 0; i < TRIES && st == VW_OK && !lock->held; i++) {
     st = place(lock->path, &self, &lock->held);
     if (st == VW_OK && !lock->held) st = clear_stale(lock->path, dir, &self);

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "core/fault.h"
 #include "io/durable.h"
 #include "io/safetensors_internal.h"
 
@@ -143,7 +144,8 @@ vw_status vw_safetensors_write(const char *path, const vw_safetensors_entry *ent
   lay_out(entries, n, order, begin);
   VW_GOTO(make_header(path, entries, n, begin, metadata, m, &header));
   VW_GOTO(open_partial(path, partial, &to));
-  st = put_file(to, path, header, entries, order, n);
+  st = vw_fault("writing", partial);
+  if (st == VW_OK) st = put_file(to, path, header, entries, order, n);
   if (fclose(to) != 0 && st == VW_OK) st = VW_RAISE(VW_ERR_IO, "%s: cannot close: %s", path, strerror(errno));
   if (st == VW_OK) st = vw_file_commit(partial, path);
   if (st != VW_OK) (void)unlink(partial);

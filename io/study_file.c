@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cluster/comm.h"
+#include "core/fault.h"
 #include "io/durable.h"
 #include "io/hdf.h"
 #include "io/manifest.h"
@@ -45,7 +46,9 @@ static bool is_broken(const vw_study_file *f) {
 /* Rank 0: `bytes` more, filters and metadata included, or a full disk is seen before HDF5 sees it. */
 static vw_status reserve(vw_study_file *f, int64_t bytes) {
   f->reserved += bytes + bytes / 64 + RESERVE_BYTES;
-  return f->ranks->rank == 0 ? vw_file_reserve(f->partial, f->reserved) : VW_OK;
+  if (f->ranks->rank != 0) return VW_OK;
+  VW_TRY(vw_fault("writing", f->partial));
+  return vw_file_reserve(f->partial, f->reserved);
 }
 
 /* ---- create ---- */

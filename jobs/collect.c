@@ -2,6 +2,7 @@
  * block files stay. */
 #include "jobs/collect.h"
 
+#include "core/fault.h"
 #include "core/log.h"
 
 static void say_what_is_missing(const vw_collected *c) {
@@ -35,6 +36,7 @@ vw_status vw_stage_collect(vw_session *s) {
   vw_sections_add(&s->sections, "collect", "blocks and summary", vw_seconds() - start);
   if (s->ranks.rank == 0) say_what_is_missing(&c);
   start = vw_seconds();
+  VW_GOTO(vw_agree_message(&s->ranks, vw_fault("gathering", s->out)));
   VW_GOTO(vw_collect_study_file(&c));
   vw_sections_add(&s->sections, "collect", "study.h5", vw_seconds() - start);
   VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? write_for_people(&c) : VW_OK));

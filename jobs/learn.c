@@ -2,6 +2,7 @@
 #include "jobs/session.h"
 
 #include "cluster/queue.h"
+#include "core/fault.h"
 #include "core/log.h"
 #include "io/block_file.h"
 #include "learn/block_io.h"
@@ -72,6 +73,7 @@ static bool should_stop(void *user) {
 static vw_status checkpoint(void *user, const vw_block_state *state) {
   learner *l = user;
   const double start = vw_seconds();
+  VW_TRY(vw_fault("checkpointing", l->id));
   VW_TRY(vw_block_checkpoint_save(l->s->out, l->id, state));
   const double took = vw_seconds() - start;
   l->saving += took;
@@ -134,6 +136,7 @@ static vw_status learn_blocks(learner *l, const int64_t *todo) {
     if (item < 0) return VW_OK;
     l->block = &l->s->plan->blocks[todo[item]];
     vw_block_file_id(l->block, "", l->id);
+    VW_TRY(vw_fault("taking", l->id));
     VW_TRY(learn_block(l, &finished));
     if (!finished) return VW_OK;
     for (int64_t i = 0; i < l->block->n; i++) VW_TRY(vw_queue_report_done(l->q));

@@ -82,6 +82,11 @@ static vw_status check_kernels(vw_plan *plan, const vw_plan_kernels *here, bool 
   if (strcmp(with->backend, here->backend) == 0 && strcmp(with->precision, here->precision) == 0 &&
       strcmp(with->kernels, here->kernels) == 0)
     return VW_OK;
+  VW_CHECK(
+      strcmp(with->precision, here->precision) == 0, VW_ERR_INPUT,
+      "plan.yaml was made for backend %s, %s; this run has backend %s, %s: a study's words have one precision; choose "
+      "another output directory",
+      with->backend, with->precision, here->backend, here->precision);
   if (allow) return record_other(plan, here);
   return VW_RAISE(VW_ERR_INPUT,
                   "plan.yaml was made for backend %s, %s, %s; this run has backend %s, %s, %s, so results would differ "

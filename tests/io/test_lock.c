@@ -65,7 +65,16 @@ static void test_lock(void **state) {
   vw_lock_release(&again);
   assert_ok(vw_path_format(path, "%s/.lock", dir));
   assert_ok(vw_file_write(path, "", 0)); /* torn by a power failure */
+  char host[64] = "", beside[VW_PATH_BYTES], other[VW_PATH_BYTES];
+  assert_int_equal(gethostname(host, sizeof host - 1), 0);
+  assert_ok(
+      vw_path_format(beside, "%s/.lock.%s.1.partial", dir, host)); /* of a process killed while it took the lock */
+  assert_ok(vw_path_format(other, "%s/.lock.elsewhere-7.1.partial", dir)); /* may be at work */
+  assert_ok(vw_file_write(beside, "x", 1));
+  assert_ok(vw_file_write(other, "x", 1));
   assert_ok(vw_lock_take(&lock, dir));
+  assert_false(vw_file_exists(beside));
+  assert_true(vw_file_exists(other));
   vw_lock_release(&lock);
   assert_ok(vw_file_write(path, "host elsewhere-7 pid 1 born 5\n", 30));
   assert_int_equal(vw_lock_take(&lock, dir), VW_ERR_INPUT);

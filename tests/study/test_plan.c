@@ -155,6 +155,9 @@ static void test_kernels(void **state) {
     assert_string_equal(plan->with.kernels, here.kernels);
     vw_plan_destroy(plan);
   }
+  const vw_plan_kernels precise = {"ref", "fp64", "ref"}; /* its words would not fit beside the others */
+  assert_int_equal(vw_plan_open(path, c, &inputs, &precise, true, &plan), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "one precision; choose another output directory"));
   vw_study_config_destroy(c);
 }
 

@@ -1,0 +1,34 @@
+/* Fault points: named states of a run at which a test can have it killed, stopped or refused.
+ *
+ *   VISWORDS_FAULT=state[:kind[:nth]]=action[,...]      e.g. fsynced:block:3=kill
+ *
+ * states: writing, written, fsynced, renamed (of a durable file), checkpointing, taking (a block), gathering.
+ * kinds: any (default), or a kind of file by its name: features, plan, lock, block, evaluation, baselines, checkpoint,
+ * manifest, study, table, figure. nth: the how manieth time this process comes there, from 1 (default); 0: every time.
+ * actions: kill; torn (cut the file to half its bytes, then kill: what a disk leaves that lied about fsync); term, usr1
+ * (the signal, to this process); pause (until a signal; SIGUSR2 means no more than that); enospc, eio (the state
+ * fails).
+ *
+ * Compiled into builds with VISWORDS_FAULTS (CMake) only; elsewhere a fault point is nothing and the variable is not
+ * looked at. One thread a process reaches fault points. */
+#ifndef VW_CORE_FAULT_H
+#define VW_CORE_FAULT_H
+
+#include "core/status.h"
+
+/* Does what VISWORDS_FAULT asks for here. VW_ERR_IO: an injected failure; VW_ERR_ARG: the variable is malformed. */
+vw_status vw_fault_reach(const char *state, const char *path);
+
+/* Reads the variable again and starts counting anew: for tests of this file. */
+void vw_fault_reset(void);
+
+static inline vw_status vw_fault(const char *state, const char *path) {
+#ifdef VW_FAULTS
+  return vw_fault_reach(state, path);
+#else
+  (void)state, (void)path;
+  return VW_OK;
+#endif
+}
+
+#endif
