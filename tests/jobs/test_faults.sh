@@ -135,7 +135,7 @@ echo "two runs on one directory: the second is refused, the first unharmed"
 dir=$work/two
 VISWORDS_FAULT=renamed:checkpoint=pause "$viswords" run "$small" -o "$dir" "${options[@]}" > /dev/null 2> "$dir.first" &
 first=$!
-until grep -q 'paused at renamed' "$dir.first"; do
+until grep -qs 'paused at renamed' "$dir.first"; do
   kill -0 $first || fail "the first run ended: $(cat "$dir.first")"
   sleep 0.02
 done
