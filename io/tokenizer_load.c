@@ -8,6 +8,8 @@
 #include "io/json.h"
 #include "io/tokenizer_internal.h"
 
+/* Ids may have gaps, but memory goes with the largest: it stays in proportion to the file. */
+enum { GAP = 1 << 16 };
 static const int64_t MAX_IDS = 1 << 24;
 
 /* ---- tables ---- */
@@ -71,7 +73,9 @@ static vw_status read_vocabulary(vw_tokenizer *t, const char *path, json_t *voca
   VW_CHECK(json_is_object(vocabulary) && n, VW_ERR_INPUT, "%s: expected an object of tokens and ids", path);
   json_object_foreach(vocabulary, text, value) {
     const int64_t id = json_is_integer(value) ? (int64_t)json_integer_value(value) : -1;
-    VW_CHECK(id >= 0 && id < MAX_IDS, VW_ERR_INPUT, "%s: token '%s': the id is not a number from 0 on", path, text);
+    VW_CHECK(id >= 0, VW_ERR_INPUT, "%s: token '%s': the id is not a number from 0 on", path, text);
+    VW_CHECK(id < MAX_IDS && id < 4 * n + GAP, VW_ERR_INPUT,
+             "%s: token '%s': id %" PRId64 " is far beyond the %" PRId64 " entries", path, text, id, n);
     if (id >= t->size) t->size = id + 1;
   }
   for (t->token_slots = 16; t->token_slots < 2 * n; t->token_slots *= 2) {}
@@ -166,8 +170,9 @@ cleanup:
 
 /* A token beyond the vocabulary takes the id that the file gives it (a word learned by textual inversion, say). */
 static vw_status append_token(vw_tokenizer *t, const char *path, const char *text, int64_t id) {
-  VW_CHECK(id >= t->size && id < MAX_IDS, VW_ERR_INPUT,
-           "%s: token '%s' is not in the vocabulary and its id %" PRId64 " is not beyond it", path, text, id);
+  VW_CHECK(id >= t->size && id < t->size + GAP, VW_ERR_INPUT,
+           "%s: token '%s' is not in the vocabulary and its id %" PRId64 " is not (or too far) beyond it", path, text,
+           id);
   char **more = realloc(t->text, ((size_t)id + 2) * sizeof *more);
   VW_CHECK(more, VW_ERR_MEMORY, "%s: out of memory", path);
   memset(more + t->size, 0, ((size_t)(id - t->size) + 2) * sizeof *more);

@@ -191,7 +191,8 @@ static void added(void **state) {
   vw_tokenizer_close(t);
   put("tokenizer_config.json", "{\"added_tokens_decoder\": {\"7\": {\"content\": \"<toy>\"}}}");
   assert_int_equal(vw_tokenizer_open(&t, folder), VW_ERR_INPUT);
-  assert_non_null(strstr(vw_error_message(), "token '<toy>' is not in the vocabulary and its id 7 is not beyond it"));
+  assert_non_null(
+      strstr(vw_error_message(), "token '<toy>' is not in the vocabulary and its id 7 is not (or too far) beyond it"));
 }
 
 static void refused(void **state) {
@@ -208,6 +209,8 @@ static void refused(void **state) {
   REFUSED(VW_ERR_INPUT, "vocab.json:1: not valid JSON");
   put("vocab.json", "{\"a\": 0, \"b\": 0}");
   REFUSED(VW_ERR_INPUT, "same id 0");
+  put("vocab.json", "{\"a\": 1, \"b\": 14444447}"); /* memory would go with the id */
+  REFUSED(VW_ERR_INPUT, "token 'b': id 14444447 is far beyond the 2 entries");
   put("vocab.json", "{\"a\": -1}");
   REFUSED(VW_ERR_INPUT, "token 'a'");
   put("vocab.json", "{\"a\": 0, \"b</w>\": 1, \"ab</w>\": 2, \"<|startoftext|>\": 4}");
