@@ -158,6 +158,7 @@ def main():
     ap.add_argument("--force", action="store_true", help="install even what is worse")
     a = ap.parse_args()
     torch.set_num_threads(1)
+    a.work.mkdir(parents=True, exist_ok=True)
     licences.check(a.drawings)
     bank = scenes.load_bank(a.drawings, roles=("known", "auxiliary"), is_test=diffusion.hidden_from_unet)
     tok = CLIPTokenizerFast.from_pretrained(a.tokenizer, pad_token="!")
