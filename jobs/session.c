@@ -31,14 +31,12 @@ bool vw_stop_requested(void) {
   return stop_flag != 0;
 }
 
-static vw_status choose_backend(const vw_session *s, vw_backend *b) {
-  const char *name = s->options.backend;
-  static const char *const names[] = {"auto", "ref", "cpu", "cuda"};
-  int choice = s->config->backend;
-  if (name) {
-    for (choice = 0; choice < 4 && strcmp(names[choice], name) != 0; choice++) {}
-    VW_CHECK(choice < 4, VW_ERR_ARG, "--backend '%s': choose auto, ref, cpu or cuda", name);
-  }
+static const char *const backend_names[] = {"auto", "ref", "cpu", "cuda"};
+
+vw_status vw_backend_named(const char *name, vw_backend *b) {
+  int choice = 0;
+  while (choice < 4 && strcmp(backend_names[choice], name) != 0) choice++;
+  VW_CHECK(choice < 4, VW_ERR_ARG, "--backend '%s': choose auto, ref, cpu or cuda", name);
   /* auto stays on the CPU until every op of a study has its CUDA kernel */
   *b = choice == VW_BACKEND_REF ? VW_REF : choice == VW_BACKEND_CUDA ? VW_CUDA : VW_CPU;
   return VW_OK;
@@ -113,7 +111,7 @@ static vw_status open_local(vw_session *s) {
   vw_backend backend = VW_CPU;
   VW_TRY(vw_study_config_read(s->options.study, &s->problems, &s->config));
   if (!s->config || (s->problems.n_errors && !s->options.all_problems)) return vw_problems_first(&s->problems);
-  VW_TRY(choose_backend(s, &backend));
+  VW_TRY(vw_backend_named(s->options.backend ? s->options.backend : backend_names[s->config->backend], &backend));
   VW_TRY(choose_folders(s));
   const vw_status opened = vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank);
   VW_TRY(vw_study_keep(s->config, &s->problems, "plan.backend", -1, false, opened));

@@ -47,6 +47,9 @@ typedef struct vw_session {
 vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock);
 void vw_session_close(vw_session *s);
 
+/* What --backend says: auto (the CPU for now), ref, cpu, cuda. Errors: VW_ERR_ARG. */
+vw_status vw_backend_named(const char *name, vw_backend *b);
+
 /* Opens what s->config names, part of vw_session_open. Errors: the first problem; all are in s->problems. */
 vw_status vw_session_open_inputs(vw_session *s);
 

@@ -1,8 +1,10 @@
-/* `verify --files`: every checksum of an output directory. Only looks; works beside a running study. */
+/* `verify`: a model directory against the reference implementation (jobs/verify_model.c), or every checksum of an
+ * output directory. Only looks; works beside a running study. */
+#include "jobs/verify.h"
 #include "io/durable.h"
 #include "io/manifest.h"
 #include "io/safetensors.h"
-#include "jobs/jobs.h"
+#include "jobs/session.h"
 #include "study/plan.h"
 
 #include <dirent.h>
@@ -11,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct findings {
   int64_t checked;
@@ -101,31 +104,59 @@ static void print_findings(const findings *f, const char *dir, bool json) {
   (void)printf("%s: %lld files checked, %lld bad\n", dir, (long long)f->checked, (long long)json_array_size(f->bad));
 }
 
-int vw_job_verify(int argc, char **argv) {
-  const char *positional[1];
-  bool json = false, files = false;
-  const vw_option options[] = {{"files", 0, VW_OPT_FLAG, &files, NULL, "compare every checksum of an output directory"},
-                               {"json", 0, VW_OPT_FLAG, &json, NULL, "as JSON"},
-                               {0}};
-  static const char *const names[] = {"DIR"};
-  const vw_command_line c = {"verify",
-                             "--files DIR [--json]",
-                             "Checks plan.yaml, every block file and checkpoint, and study.h5 against their checksums. "
-                             "Only looks; works beside a running study. Exit code 3: something is damaged.",
-                             options,
-                             names,
-                             1,
-                             1};
-  int code = 0;
+static vw_status verify_files(const char *dir, bool json, bool *differs) {
   findings f = {.bad = json_array()};
-  if (!vw_begin(&c, argc, argv, positional, &code)) {
-    json_decref(f.bad);
-    return code;
-  }
-  vw_status st =
-      files ? verify_directory(&f, positional[0]) : VW_RAISE(VW_ERR_INPUT, "verify: say what to verify: --files DIR");
-  if (st == VW_OK) print_findings(&f, positional[0], json);
-  code = st != VW_OK ? vw_report(st) : json_array_size(f.bad) ? VW_EXIT_DIFFERS : VW_EXIT_OK;
+  const vw_status st = verify_directory(&f, dir);
+  if (st == VW_OK) print_findings(&f, dir, json);
+  *differs = json_array_size(f.bad) > 0;
   json_decref(f.bad);
-  return code;
+  return st;
+}
+
+static vw_status verify_reference(const char *dir, const char *reference, const char *backend, int64_t threads,
+                                  bool json, bool *differs) {
+  vw_backend b = VW_CPU;
+  int64_t beyond = 0;
+  VW_TRY(vw_backend_named(backend, &b));
+  if (threads < 1) threads = sysconf(_SC_NPROCESSORS_ONLN);
+  VW_TRY(vw_verify_model(dir, reference, b, (int)threads, json, &beyond));
+  *differs = beyond > 0;
+  return VW_OK;
+}
+
+int vw_job_verify(int argc, char **argv) {
+  const char *positional[1], *reference = NULL, *backend = "auto";
+  int64_t threads = 0;
+  bool json = false, files = false, differs = false;
+  const vw_option options[] = {
+      {"reference", 'r', VW_OPT_STRING, &reference, "FILE",
+       "compare MODEL_DIR with a file of tests/reference/verify.py"},
+      {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "with --reference: auto, ref (double, slow), cpu, cuda"},
+      {"threads", 't', VW_OPT_INT, &threads, "N", "with --reference; default: all cores"},
+      {"files", 0, VW_OPT_FLAG, &files, NULL, "compare every checksum of an output directory"},
+      {"json", 0, VW_OPT_FLAG, &json, NULL, "as JSON"},
+      {0}};
+  static const char *const names[] = {"DIR"};
+  const vw_command_line c = {
+      "verify",
+      "MODEL_DIR --reference FILE | --files DIR [--json]",
+      "Compares a CLIP model directory with what transformers computed with it (tests/reference/verify.py MODEL_DIR -o "
+      "FILE): tokens, pixels, states by layer, features, logits, word gradient, ten steps of both optimisers. Or "
+      "checks "
+      "plan.yaml, every block file and checkpoint, and study.h5 of an output directory against their checksums. Only "
+      "looks; works beside a running study. Exit code 3: a difference beyond its limit, or a damaged file.",
+      options,
+      names,
+      1,
+      1};
+  int code = 0;
+  if (!vw_begin(&c, argc, argv, positional, &code)) return code;
+  vw_status st;
+  if (files == (reference != NULL))
+    st = VW_RAISE(VW_ERR_ARG, "verify: say what to verify: MODEL_DIR --reference FILE, or --files DIR");
+  else if (files)
+    st = verify_files(positional[0], json, &differs);
+  else
+    st = verify_reference(positional[0], reference, backend, threads, json, &differs);
+  return st != VW_OK ? vw_report(st) : differs ? VW_EXIT_DIFFERS : VW_EXIT_OK;
 }

@@ -29,7 +29,7 @@ static vw_value word_feature(vw_graph *g, const vw_clip_text_config *text, const
                                   .prefix_len = cached ? vw_input(g, vw_shape(VW_I32, s->M), "prefix_len") : VW_NONE,
                                   .length = length};
   const vw_value x = vw_splice(g, words, tail, row_word, row_template, word_pos);
-  return vw_clip_text_feature(g, text, x, rows, pooled);
+  return vw_clip_text_feature(g, text, x, rows, pooled, NULL);
 }
 
 static vw_draw_pools pools(vw_graph *g, const char *name, int64_t entries, int64_t K) {

@@ -31,8 +31,9 @@ static vw_status check_weights(const vw_clip_network *n) {
   vw_graph *g = NULL;
   VW_TRY(vw_graph_create(&g));
   const vw_value one = vw_input(g, vw_shape(VW_I32, 1), "one");
-  (void)vw_clip_text_feature(g, &n->text, vw_input(g, vw_shape(VW_RESIDUAL, 1, 1, n->text.t.width), "x"), rows, one);
-  (void)vw_clip_image_feature(g, &n->vision, vw_input(g, vw_shape(VW_ACT, 1, S, S, 3), "pixels"), one);
+  (void)vw_clip_text_feature(g, &n->text, vw_input(g, vw_shape(VW_RESIDUAL, 1, 1, n->text.t.width), "x"), rows, one,
+                             NULL);
+  (void)vw_clip_image_feature(g, &n->vision, vw_input(g, vw_shape(VW_ACT, 1, S, S, 3), "pixels"), one, NULL);
   const vw_status st = vw_weights_check(n->weights, g);
   vw_graph_destroy(g);
   return st;
@@ -142,7 +143,7 @@ static vw_status text_encoder_build(text_encoder *e, vw_clip_network *n, int64_t
   e->x = vw_input(e->graph, vw_shape(VW_RESIDUAL, TEXT_BATCH, T, n->text.t.width), "x");
   e->pooled = vw_input(e->graph, vw_shape(VW_I32, TEXT_BATCH), "pooled");
   const vw_clip_text_rows rows = {.row_prefix = VW_NONE, .prefix_len = VW_NONE, .length = VW_NONE};
-  e->feature = vw_clip_text_feature(e->graph, &n->text, e->x, rows, e->pooled);
+  e->feature = vw_clip_text_feature(e->graph, &n->text, e->x, rows, e->pooled, NULL);
   vw_output(e->graph, e->feature, "feature");
   VW_TRY(vw_program_create(&e->plan, e->graph, n->ctx, &n->policy));
   return vw_weights_bind(n->weights, e->plan);
@@ -222,7 +223,7 @@ static vw_status image_encoder_build(vw_image_encoder *e) {
   VW_TRY(vw_graph_create(&e->graph));
   e->pixels = vw_input(e->graph, vw_shape(VW_ACT, 1, S, S, 3), "pixels");
   const vw_value class_row = vw_input(e->graph, vw_shape(VW_I32, 1), "class_row");
-  e->feature = vw_clip_image_feature(e->graph, &e->n->vision, e->pixels, class_row);
+  e->feature = vw_clip_image_feature(e->graph, &e->n->vision, e->pixels, class_row, NULL);
   vw_output(e->graph, e->feature, "feature");
   VW_TRY(vw_program_create(&e->plan, e->graph, e->n->ctx, &e->n->policy));
   VW_TRY(vw_weights_bind(e->n->weights, e->plan));

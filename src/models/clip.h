@@ -41,12 +41,15 @@ vw_value vw_clip_text_layers(vw_graph *g, const vw_clip_text_config *cfg, vw_val
 
 /* The pooled, projected, unit-length text feature [B, projection] of embedded positions x [B, T, C]; pooled [B]:
  * position of the end-of-text token. After the last layer's attention only the pooled position is computed: nothing
- * else is used. */
+ * else is used. Where states is not NULL, states[i] is the residual stream behind layer i: [B, T, C], and [B, C], the
+ * pooled position, behind the last. */
 vw_value vw_clip_text_feature(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
-                              vw_value pooled);
+                              vw_value pooled, vw_value *states);
 
 /* Unit-length image features [B, projection] of pixels [B, S, S, 3] (normalised, channels last). class_row [B]: zeros.
- */
-vw_value vw_clip_image_feature(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pixels, vw_value class_row);
+ * Where states is not NULL, states[0] is the embedded picture [B, patches + 1, D] and states[1 + i] the residual stream
+ * behind layer i, behind the last one of the class token alone [B, D]. */
+vw_value vw_clip_image_feature(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pixels, vw_value class_row,
+                               vw_value *states);
 
 #endif

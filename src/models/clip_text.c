@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 static vw_value layers(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows, vw_value pooled,
-                       vw_value *qkv) {
+                       vw_value *qkv, vw_value *states) {
   char path[VW_NAME_BYTES];
   (void)snprintf(path, sizeof path, "%stext_model.encoder.layers", cfg->prefix);
   for (int64_t i = 0; i < cfg->t.layers; i++) {
@@ -19,19 +19,20 @@ static vw_value layers(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, 
                                  .prefix_len = cached ? rows.prefix_len : VW_NONE,
                                  .length = rows.length};
     x = vw_transformer_block(g, &cfg->t, &w, x, true, r, last ? pooled : VW_NONE, qkv ? &qkv[i] : NULL);
+    if (states) states[i] = x;
   }
   return x;
 }
 
 vw_value vw_clip_text_layers(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
                              vw_value *qkv) {
-  return layers(g, cfg, x, rows, VW_NONE, qkv);
+  return layers(g, cfg, x, rows, VW_NONE, qkv, NULL);
 }
 
 vw_value vw_clip_text_feature(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
-                              vw_value pooled) {
+                              vw_value pooled, vw_value *states) {
   char name[VW_NAME_BYTES];
-  x = layers(g, cfg, x, rows, pooled, NULL); /* [B, C] */
+  x = layers(g, cfg, x, rows, pooled, NULL, states); /* [B, C] */
   (void)snprintf(name, sizeof name, "%stext_model.final_layer_norm", cfg->prefix);
   x = vw_layernorm(g, x, vw_norm_weights_of(g, cfg->t.width, name), cfg->t.eps);
   const vw_tensor shape = vw_shape(VW_PARAM, cfg->projection, cfg->t.width);

@@ -16,17 +16,20 @@ static vw_value embed(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pi
                         vw_weight(g, vw_shape(VW_PARAM, n * n + 1, D), "%s.position_embedding.weight", path));
 }
 
-vw_value vw_clip_image_feature(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pixels, vw_value class_row) {
+vw_value vw_clip_image_feature(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pixels, vw_value class_row,
+                               vw_value *states) {
   const vw_attention_rows all = {VW_NONE, VW_NONE, VW_NONE, VW_NONE};
   const int64_t D = cfg->t.width;
   char path[VW_NAME_BYTES];
   vw_value x = embed(g, cfg, pixels);
   (void)snprintf(path, sizeof path, "%svision_model.pre_layrnorm", cfg->prefix); /* spelt so in the hub's files */
   x = vw_layernorm(g, x, vw_norm_weights_of(g, D, path), cfg->t.eps);
+  if (states) states[0] = x;
   (void)snprintf(path, sizeof path, "%svision_model.encoder.layers", cfg->prefix);
   for (int64_t i = 0; i < cfg->t.layers; i++) {
     const vw_block_weights w = vw_block_weights_of(g, &cfg->t, path, i);
     x = vw_transformer_block(g, &cfg->t, &w, x, false, all, i + 1 == cfg->t.layers ? class_row : VW_NONE, NULL);
+    if (states) states[1 + i] = x;
   }
   (void)snprintf(path, sizeof path, "%svision_model.post_layernorm", cfg->prefix);
   x = vw_layernorm(g, x, vw_norm_weights_of(g, D, path), cfg->t.eps);
