@@ -155,8 +155,9 @@ static vw_status make(const struct clip_size *s, const char *dir, const char *to
   maker m = {.half = half, .entries = calloc(MOST_TENSORS, sizeof *m.entries)};
   VW_CHECK(m.entries, VW_ERR_MEMORY, "random weights: out of memory");
   add_towers(&m, s);
+  const vw_keyvalue metadata[] = {{"format", "pt"}}; /* transformers refuses a file without */
   vw_status st = m.st;
-  if (st == VW_OK) st = vw_safetensors_write(path, m.entries, m.n, NULL, 0);
+  if (st == VW_OK) st = vw_safetensors_write(path, m.entries, m.n, metadata, 1);
   for (int64_t i = 0; i < m.n; i++) free(m.entries[i].tensor.data);
   free(m.entries);
   vw_pool_fini(&m.names);

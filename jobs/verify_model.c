@@ -296,8 +296,8 @@ static vw_status compare_pixels(vw_verification *v, const vw_tensor *pixels) {
   const vw_preprocess *p = &v->network->hub.preprocess;
   const int64_t S = pixels->dim[1], one = S * S * 3;
   uint8_t *rgb = malloc((size_t)one);
-  double *got = malloc((size_t)(one * v->n_pictures) * sizeof *got),
-         *want = malloc((size_t)(one * v->n_pictures) * sizeof *want);
+  double *got = calloc((size_t)(one * v->n_pictures), sizeof *got),
+         *want = calloc((size_t)(one * v->n_pictures), sizeof *want);
   vw_status st = VW_OK;
   if (!rgb || !got || !want) {
     st = VW_RAISE(VW_ERR_MEMORY, "verify: out of memory");
