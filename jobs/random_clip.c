@@ -6,6 +6,7 @@
 #include "core/random.h"
 #include "io/durable.h"
 #include "io/safetensors.h"
+#include "io/tokenizer.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -115,10 +116,11 @@ static json_t *tower_json(const tower *t, int64_t projection) {
                    (json_int_t)t->heads, "projection_dim", (json_int_t)projection, "hidden_act", "quick_gelu");
 }
 
-static vw_status write_config(const struct clip_size *s, const char *dir) {
+static vw_status write_config(const struct clip_size *s, const char *dir, int32_t end) {
   char path[VW_PATH_BYTES];
   json_t *text = tower_json(&s->text, s->projection), *vision = tower_json(&s->vision, s->projection);
   json_object_set_new(text, "vocab_size", json_integer(VOCABULARY));
+  json_object_set_new(text, "eos_token_id", json_integer(end));
   json_object_set_new(vision, "image_size", json_integer(s->image));
   json_object_set_new(vision, "patch_size", json_integer(s->patch));
   json_t *all = json_pack("{s:s, s:I, s:o, s:o}", "model_type", "clip", "projection_dim", (json_int_t)s->projection,
@@ -148,9 +150,13 @@ static vw_status copy_tokenizer(const char *from, const char *dir) {
 
 static vw_status make(const struct clip_size *s, const char *dir, const char *tokenizer, bool half) {
   char path[VW_PATH_BYTES];
+  vw_tokenizer *t;
   VW_TRY(vw_folder_make(dir));
   VW_TRY(copy_tokenizer(tokenizer, dir));
-  VW_TRY(write_config(s, dir));
+  VW_TRY(vw_tokenizer_open(&t, dir));
+  const int32_t end = vw_tokenizer_end(t);
+  vw_tokenizer_close(t);
+  VW_TRY(write_config(s, dir, end));
   VW_TRY(vw_path_format(path, "%s/model.safetensors", dir));
   maker m = {.half = half, .entries = calloc(MOST_TENSORS, sizeof *m.entries)};
   VW_CHECK(m.entries, VW_ERR_MEMORY, "random weights: out of memory");

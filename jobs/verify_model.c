@@ -113,11 +113,11 @@ static void print_table(const vw_verification *v, const char *dir) {
                "limit");
   json_array_foreach(v->rows, i, row) {
     const json_t *largest = json_object_get(row, "largest"), *relative = json_object_get(row, "relative");
-    (void)printf("%-24s %10" JSON_INTEGER_FORMAT "  %9.2e  %9.2e  %9.2e%s\n",
-                 json_string_value(json_object_get(row, "what")), json_integer_value(json_object_get(row, "values")),
-                 largest ? json_real_value(largest) : NAN, relative ? json_real_value(relative) : NAN,
-                 json_real_value(json_object_get(row, "limit")),
-                 json_is_true(json_object_get(row, "ok")) ? "" : "  BEYOND");
+    (void)printf(
+        "%-24s %10" JSON_INTEGER_FORMAT "  %9.2e  %9.2e  %9.2e%s\n", json_string_value(json_object_get(row, "what")),
+        json_integer_value(json_object_get(row, "values")), json_is_real(largest) ? json_real_value(largest) : NAN,
+        json_is_real(relative) ? json_real_value(relative) : NAN, json_real_value(json_object_get(row, "limit")),
+        json_is_true(json_object_get(row, "ok")) ? "" : "  BEYOND");
   }
   (void)printf("\n%zu comparisons, %" PRId64 " beyond their limit\n", json_array_size(v->rows), v->beyond);
 }
@@ -148,8 +148,7 @@ static vw_status compare_tokens(vw_verification *v, const vw_names *texts, const
     const int32_t *row = vw_i32(ids) + i * L;
     const bool same = n <= L && !memcmp(own, row, (size_t)n * sizeof *own) && (n == L || row[n - 1] == own[n - 1]);
     if (!same) different++;
-    /* the reference's end: where its text ends, whatever we read */
-    pooled[i] = (int32_t)(n <= L ? n : L) - 1;
+    pooled[i] = (int32_t)vw_clip_pooled(v->network, row, L); /* of the reference's ids, whatever we read */
   }
   VW_GOTO(vw_compare(v, "tokens", &different, &none, 1, 0, VW_LIMIT_SAME));
   json_object_set_new(json_array_get(v->rows, json_array_size(v->rows) - 1), "values", json_integer(texts->n));

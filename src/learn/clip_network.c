@@ -39,10 +39,22 @@ static vw_status check_weights(const vw_clip_network *n) {
   return st;
 }
 
+/* A tokenizer of another network: transformers would read every text's feature at its first token, and not say so. */
+static vw_status check_end(const vw_clip_network *n, const char *dir) {
+  const int32_t end = vw_tokenizer_end(n->tokenizer);
+  const int64_t expected = n->hub.text.eos_token_id;
+  VW_CHECK(expected == 2 || expected == end, VW_ERR_INPUT,
+           "%s/config.json: text_config.eos_token_id is %" PRId64
+           ", but the tokenizer ends texts with %d: they do not belong together; give eos_token_id the tokenizer's end",
+           dir, expected, end);
+  return VW_OK;
+}
+
 static vw_status open_parts(vw_clip_network *n, const char *dir) {
   (void)snprintf(n->dir, sizeof n->dir, "%s", dir);
   VW_TRY(vw_hub_clip_open(&n->hub, dir));
   VW_TRY(vw_tokenizer_open(&n->tokenizer, dir));
+  VW_TRY(check_end(n, dir));
   VW_TRY(vw_weights_create(&n->weights, n->ctx, from_hub, &n->hub, dir));
   const vw_hub_clip *h = &n->hub;
   n->text = (vw_clip_text_config){.t = {.width = h->text.width,
@@ -68,6 +80,16 @@ static vw_status open_parts(vw_clip_network *n, const char *dir) {
   n->scale = exp(h->logit_scale);
   VW_TRY(check_weights(n));
   return read_embeddings(n);
+}
+
+int64_t vw_clip_pooled(const vw_clip_network *n, const int32_t *ids, int64_t n_ids) {
+  const int64_t end = n->hub.text.eos_token_id;
+  int64_t at = 0;
+  for (int64_t i = 0; i < n_ids; i++) {
+    if (end != 2 && ids[i] == end) return i;
+    if (end == 2 && ids[i] > ids[at]) at = i;
+  }
+  return at;
 }
 
 vw_status vw_clip_network_open(vw_clip_network **out, const char *dir, vw_context *ctx) {
@@ -322,6 +344,19 @@ static vw_status embed_templates(const vw_clip_network *n, const vw_templates *t
   return VW_OK;
 }
 
+/* A template that holds end-of-text itself, or an added token that an old configuration takes for it. */
+static vw_status check_pooled(const vw_clip_network *n, const vw_templates *t, int64_t m) {
+  const int32_t end = vw_tokenizer_end(n->tokenizer);
+  const int32_t *parts[] = {t->prefix + m * t->P, t->tail + m * t->T + 1};
+  const int64_t length[] = {t->prefix_len[m], t->length[m] - 2};
+  for (int i = 0; i < 2; i++)
+    for (int64_t j = 0; j < length[i]; j++)
+      VW_CHECK(parts[i][j] != end && (n->hub.text.eos_token_id != 2 || parts[i][j] < end), VW_ERR_INPUT,
+               "template %" PRId64 " holds token %d, which %s would read as the end of the text", m + 1, parts[i][j],
+               n->dir);
+  return VW_OK;
+}
+
 /* Keys and values out of packed queries, keys and values: [M P, 3C] -> [M P, 2C]. */
 static void keep_keys_values(char *out, const char *qkv, int64_t rows, size_t row_bytes) {
   for (int64_t i = 0; i < rows; i++)
@@ -377,6 +412,7 @@ vw_status vw_clip_prefix_create(vw_clip_prefix *p, vw_clip_network *n, const vw_
     st = VW_RAISE(VW_ERR_MEMORY, "templates: out of memory");
     goto cleanup;
   }
+  for (int64_t m = 0; m < t->M; m++) VW_GOTO(check_pooled(n, t, m));
   VW_GOTO(embed_templates(n, t, prefix, p->tail));
   VW_GOTO(run_prefix(p, n, t, prefix));
 cleanup:

@@ -26,6 +26,10 @@ typedef struct vw_clip_network {
 vw_status vw_clip_network_open(vw_clip_network **n, const char *dir, vw_context *ctx);
 void vw_clip_network_close(vw_clip_network *n); /* NULL allowed */
 
+/* Where the text encoder reads its feature in a row of n tokens, as transformers does: at the largest id (old files,
+ * eos_token_id 2), else at the first token of the configuration's eos_token_id. */
+int64_t vw_clip_pooled(const vw_clip_network *n, const int32_t *ids, int64_t n_ids);
+
 /* Storage type of features on the host: fp64 for ref, else fp32. */
 vw_dtype vw_clip_feature_type(const vw_clip_network *n);
 size_t vw_clip_feature_bytes(const vw_clip_network *n); /* of one feature vector */

@@ -31,7 +31,7 @@ vw_status vw_clip_encode_text(vw_clip_network *n, const char *const *texts, int6
   for (int64_t i = 0; st == VW_OK && i < count; i++) {
     int64_t length = 0;
     st = vw_tokenizer_encode(n->tokenizer, texts[i], ids + i * L, L, &length);
-    pooled[i] = (int32_t)length - 1;
+    if (st == VW_OK) pooled[i] = (int32_t)vw_clip_pooled(n, ids + i * L, length);
   }
   if (st == VW_OK) st = vw_clip_encode_tokens(n, ids, L, pooled, count, out);
   free(ids), free(pooled);

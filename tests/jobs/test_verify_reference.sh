@@ -63,6 +63,15 @@ verify 3 "$work/model" --reference "$reference"
 grep -qE '^tokens .*BEYOND' "$work/out.txt" || fail "two entries exchanged: $(cat "$work/out.txt")"
 grep -E '^(text_features|image_features) .*BEYOND' "$work/out.txt" && fail "features are computed from the reference's ids"
 
+# The place of the feature: an old configuration's largest id is the same token here; another one's end is refused.
+eos() { sed "s/\"eos_token_id\": [0-9]*/\"eos_token_id\": $1/" "$model/config.json" > "$work/model/config.json"; }
+cp "$model/vocab.json" "$work/model/vocab.json"
+eos 2
+verify 0 "$work/model" --reference "$reference"
+eos 7
+verify 2 "$work/model" --reference "$reference"
+says "eos_token_id is 7, but the tokenizer ends texts with"
+
 verify 2 "$source_dir/tests/reference/fixtures/clip_a" --reference "$reference"
 says "was the file made from this model directory?"
 verify 2 "$model" --reference "$model/model.safetensors"

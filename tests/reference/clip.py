@@ -58,6 +58,7 @@ def write_tokenizer(folder, vocab):
     """The least that a tokenizer needs: single characters, start and end (largest id)."""
     entries = [chr(33 + i) for i in range(vocab // 2 - 1)]
     entries += [c + "</w>" for c in entries][: vocab - 2 - len(entries)]
+    entries += [f"unused{i}" for i in range(vocab - 2 - len(entries))]
     entries += ["<|startoftext|>", "<|endoftext|>"]
     (folder / "vocab.json").write_text(json.dumps({e: i for i, e in enumerate(entries)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
