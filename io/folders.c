@@ -118,6 +118,34 @@ static vw_status find_parts(const char *root, char train[VW_PATH_BYTES], char te
   return VW_OK;
 }
 
+/* Appends the pictures of a folder, then those of its folders. */
+static vw_status walk(const char *folder, int depth, vw_name_list *out) {
+  char path[VW_PATH_BYTES];
+  vw_name_list names = {0};
+  vw_status st = VW_OK;
+  VW_CHECK(depth < 32, VW_ERR_INPUT, "%s: folders are 32 deep; is one a link to its own parent?", folder);
+  for (int folders = 0; folders < 2; folders++) {
+    VW_GOTO(list(folder, folders, &names));
+    for (int64_t i = 0; i < names.n; i++) {
+      VW_GOTO(vw_path_format(path, "%s/%s", folder, names.name[i]));
+      VW_GOTO(folders ? walk(path, depth + 1, out) : add_name(out, path));
+    }
+    vw_name_list_free(&names);
+  }
+cleanup:
+  vw_name_list_free(&names);
+  return st;
+}
+
+vw_status vw_folders_pictures(const char *folder, vw_name_list *out) {
+  *out = (vw_name_list){0};
+  vw_status st = walk(folder, 0, out);
+  if (st == VW_OK && !out->n)
+    st = VW_RAISE(VW_ERR_INPUT, "%s: no picture in it; expected files *.jpg, *.jpeg or *.png", folder);
+  if (st != VW_OK) vw_name_list_free(out);
+  return st;
+}
+
 vw_status vw_folders_classes(const char *root, vw_name_list *out) {
   char train[VW_PATH_BYTES], test[VW_PATH_BYTES];
   bool own;

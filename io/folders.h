@@ -31,6 +31,10 @@ void vw_name_list_free(vw_name_list *names);
  * left out. Errors: VW_ERR_IO, VW_ERR_INPUT (empty, a name twice: with both lines). */
 vw_status vw_name_list_read(const char *path, vw_name_list *out);
 
+/* The paths of all pictures in a folder and the folders below it, folder by folder, sorted bytewise. The caller frees
+ * the list. Errors: VW_ERR_IO, VW_ERR_INPUT (no such folder, none in it, folders 32 deep: a loop). */
+vw_status vw_folders_pictures(const char *folder, vw_name_list *out);
+
 /* All class folders of a data set, sorted bytewise. Errors: VW_ERR_IO, VW_ERR_INPUT (none). */
 vw_status vw_folders_classes(const char *root, vw_name_list *out);
 

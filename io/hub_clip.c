@@ -81,6 +81,8 @@ static vw_status read_config(vw_hub_clip *h) {
   json_t *config = NULL;
   const char *type;
   VW_GOTO(vw_path_format(path, "%s/config.json", h->folder));
+  if (!vw_file_exists(path))
+    VW_GOTO(VW_RAISE(VW_ERR_INPUT, "%s: has no config.json; expected a model directory as the hub has it", h->folder));
   VW_GOTO(vw_json_read(path, &config));
   VW_GOTO(vw_json_text(path, "", config, "model_type", "clip", &type));
   if (strcmp(type, "clip") != 0)

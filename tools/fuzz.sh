@@ -31,8 +31,6 @@ one() {
     limit=(-runs="$((FUZZ_RUNS - done_before))" -timeout=1)
     if [ "$done_before" -ge "$FUZZ_RUNS" ]; then echo "$name $done_before - 0" && return 0; fi
   fi
-  # A few bytes may rightly say that they are 100 million pixels.
-  [ "$name" = image ] && limit+=(-timeout=30)
   local dictionary=()
   [ -e "tests/fuzz/$name.dict" ] && dictionary=(-dict="tests/fuzz/$name.dict")
   ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 "$build/fuzz_$name" "${limit[@]}" "${dictionary[@]}" \

@@ -60,6 +60,11 @@ static vw_status set(const vw_command_line *c, const vw_option *o, const char *t
   case VW_OPT_STRING:
     *(const char **)o->value = text;
     return VW_OK;
+  case VW_OPT_LIST: {
+    vw_option_list *list = o->value;
+    list->text[list->n++] = text;
+    return VW_OK;
+  }
   case VW_OPT_INT:
     *(int64_t *)o->value = strtoll(text, &end, 10);
     break;

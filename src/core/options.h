@@ -6,13 +6,19 @@
 #include <stdint.h>
 #include <stdio.h>
 
-typedef enum vw_option_type { VW_OPT_FLAG, VW_OPT_STRING, VW_OPT_INT, VW_OPT_DOUBLE } vw_option_type;
+typedef enum vw_option_type { VW_OPT_FLAG, VW_OPT_STRING, VW_OPT_INT, VW_OPT_DOUBLE, VW_OPT_LIST } vw_option_type;
+
+/* What an option that may be given again and again collects: as many as there are arguments. */
+typedef struct vw_option_list {
+  int64_t n;
+  const char **text; /* the caller's: room for argc entries */
+} vw_option_list;
 
 typedef struct vw_option {
   const char *name; /* without the dashes; NULL ends the table */
   char letter;      /* short form; 0: none */
   vw_option_type type;
-  void *value;          /* bool, const char *, int64_t, double */
+  void *value;          /* bool, const char *, int64_t, double, vw_option_list */
   const char *argument; /* what stands for the value in --help: "FILE" */
   const char *help;
 } vw_option;

@@ -290,7 +290,7 @@ static void wrong_weights(void **state) {
 static void wrong_config(void **state) {
   (void)state;
   vw_hub_clip h;
-  expect_refused(VW_ERR_IO, "config.json: cannot open");
+  expect_refused(VW_ERR_INPUT, "has no config.json");
   put_tiny();
   put("config.json", "{\"model_type\": \"owlv2\"}");
   expect_refused(VW_ERR_UNSUPPORTED, "config.json: model_type is 'owlv2'");

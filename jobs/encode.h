@@ -1,0 +1,41 @@
+/* `viswords encode`: what is asked about (texts, words, pictures), and its answers. */
+#ifndef VW_JOBS_ENCODE_H
+#define VW_JOBS_ENCODE_H
+
+#include "core/options.h"
+#include "core/pool.h"
+#include "io/folders.h"
+#include "learn/clip_network.h"
+
+/* A growing list of texts owned by the pool. */
+typedef struct vw_text_list {
+  int64_t n, room;
+  const char **text;
+} vw_text_list;
+
+typedef struct vw_encode_inputs {
+  vw_text_list texts;        /* as the network reads them */
+  vw_text_list words;        /* names of the words */
+  double *vectors;           /* [words.n, C] */
+  int64_t vector_room;       /* words that fit */
+  vw_text_list pictures;     /* paths */
+  const char *word_template; /* "a photo of a {}" */
+  vw_pool pool;
+} vw_encode_inputs;
+
+/* Texts given one by one, and those of files, one a line ("-": standard input); empty lines are left out. fill: put
+ * each into the template. Errors: VW_ERR_IO, VW_ERR_INPUT. */
+vw_status vw_encode_add_texts(vw_encode_inputs *in, const vw_option_list *texts, const vw_option_list *files,
+                              bool fill);
+
+/* Words of width C of a block file, of an output directory (all its block files), or of any safetensors file (vectors
+ * and matrices of that width, as textual inversion saves them). only: NULL, or a part of the names that count.
+ * Errors: VW_ERR_IO, VW_ERR_INPUT: nothing of that width or name. */
+vw_status vw_encode_add_words(vw_encode_inputs *in, const char *path, const char *only, int64_t C);
+
+/* A picture, or all pictures in a folder and below. */
+vw_status vw_encode_add_pictures(vw_encode_inputs *in, const char *path);
+
+void vw_encode_inputs_free(vw_encode_inputs *in);
+
+#endif
