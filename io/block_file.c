@@ -107,10 +107,14 @@ bool vw_block_file_exists(const char *dir, const char *id) {
 /* The checkpoint in one slot, verified; *file NULL: none, or damaged. */
 static vw_status open_slot(const char *dir, const char *id, int slot, vw_safetensors **file, int64_t *sequence) {
   char path[VW_PATH_BYTES];
+  bool is_there = false;
   *file = NULL, *sequence = -1;
   VW_TRY(path_of(path, dir, id, slot_name[slot]));
-  if (!vw_file_exists(path)) return VW_OK;
-  if (open_file(path, "checkpoint", id, file) != VW_OK) {
+  VW_TRY(vw_file_find(path, &is_there));
+  if (!is_there) return VW_OK;
+  const vw_status st = open_file(path, "checkpoint", id, file);
+  if (st == VW_ERR_MEMORY) return st;
+  if (st != VW_OK) {
     vw_log(VW_LOG_WARN, "block=%s a checkpoint is passed over: %s", id, vw_error_message());
     return VW_OK;
   }
@@ -140,10 +144,14 @@ vw_status vw_checkpoint_open(const char *dir, const char *id, vw_safetensors **f
   *file = NULL, *sequence = -1;
   VW_TRY(open_slot(dir, id, 0, &a, &of_a));
   const vw_status st = open_slot(dir, id, 1, &b, &of_b);
+  if (st != VW_OK) {
+    vw_safetensors_close(a);
+    return st;
+  }
   const bool is_a = of_a > of_b;
   *file = is_a ? a : b, *sequence = is_a ? of_a : of_b;
   vw_safetensors_close(is_a ? b : a);
-  return st;
+  return VW_OK;
 }
 
 vw_status vw_checkpoint_remove(const char *dir, const char *id) {

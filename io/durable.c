@@ -152,6 +152,14 @@ bool vw_file_exists(const char *path) {
   return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+vw_status vw_file_find(const char *path, bool *found) {
+  struct stat info;
+  const int err = stat(path, &info) == 0 ? 0 : errno;
+  *found = !err && S_ISREG(info.st_mode);
+  VW_CHECK(!err || err == ENOENT || err == ENOTDIR, VW_ERR_IO, "%s: cannot look at it: %s", path, strerror(err));
+  return VW_OK;
+}
+
 /* Up to `want` bytes; short only at the end of the file. */
 static vw_status read_some(int fd, const char *path, char *data, int64_t want, int64_t *got) {
   for (*got = 0; *got < want;) {

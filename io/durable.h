@@ -35,7 +35,10 @@ vw_status vw_file_remove(const char *path);
 vw_status vw_file_reserve(const char *path, int64_t bytes);
 vw_status vw_file_trim(const char *path);
 
+/* False also when the system cannot tell. */
 bool vw_file_exists(const char *path);
+/* The same for those who must not take a failing disk for a missing file: VW_ERR_IO when the system cannot tell. */
+vw_status vw_file_find(const char *path, bool *found);
 
 /* XXH3-128 and size of a file's bytes, read in pieces. */
 vw_status vw_file_hash(const char *path, vw_hash *hash, int64_t *bytes);

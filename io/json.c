@@ -8,12 +8,29 @@
 
 #include "io/durable.h"
 
-/* A copy with null in place of Python's NaN, Infinity and -Infinity outside strings; NULL: there is none, or no memory.
- * The caller frees. */
+static _Thread_local bool is_starved;
+
+static void *note_malloc(size_t bytes) {
+  void *p = malloc(bytes);
+  is_starved |= !p;
+  return p;
+}
+
+void vw_json_watch(void) {
+  json_set_alloc_funcs(note_malloc, free);
+  is_starved = false;
+}
+
+bool vw_json_starved(void) {
+  return is_starved;
+}
+
+/* A copy with null in place of Python's NaN, Infinity and -Infinity outside strings; NULL: there is none, or no memory
+ * (which is noted). The caller frees. */
 static char *without_python_numbers(const char *text, int64_t bytes, int64_t *n) {
   static const char *const words[] = {"-Infinity", "Infinity", "NaN"};
   bool quoted = false, found = false;
-  char *copy = malloc((size_t)(bytes + bytes / 3) + 1), *to = copy;
+  char *copy = note_malloc((size_t)(bytes + bytes / 3) + 1), *to = copy;
   for (int64_t i = 0; copy && i < bytes; i++) {
     size_t w = 0, length = 0;
     if (text[i] == '"') quoted = !quoted;
@@ -42,11 +59,16 @@ vw_status vw_json_read(const char *path, json_t **object) {
   json_error_t error;
   *object = NULL;
   VW_TRY(vw_file_read(path, &text, &bytes));
+  vw_json_watch();
   json_t *top = json_loadb(text, (size_t)bytes, 0, &error);
   char *plain = top ? NULL : without_python_numbers(text, bytes, &bytes);
   if (plain) top = json_loadb(plain, (size_t)bytes, 0, &error);
   free(plain);
   free(text);
+  if (vw_json_starved()) {
+    json_decref(top);
+    return VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path);
+  }
   VW_CHECK(top, VW_ERR_INPUT, "%s:%d: not valid JSON: %s", path, error.line, error.text);
   if (!json_is_object(top)) {
     json_decref(top);
@@ -58,7 +80,7 @@ vw_status vw_json_read(const char *path, json_t **object) {
 
 vw_status vw_json_read_optional(const char *path, json_t **object) {
   *object = NULL;
-  if (access(path, F_OK) != 0 && errno == ENOENT) return VW_OK;
+  if (access(path, F_OK) != 0 && errno == ENOENT) return VW_OK; /* other trouble: opening it says which */
   VW_TRY(vw_json_read(path, object));
   return VW_OK;
 }

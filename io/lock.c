@@ -42,14 +42,14 @@ static void describe_self(owner *self) {
   if (gethostname(self->host, sizeof self->host - 1) != 0) (void)snprintf(self->host, sizeof self->host, "localhost");
 }
 
-/* False: the file is empty or not ours, e.g. after a power failure. */
-static bool read_owner(const char *path, owner *who) {
+/* *known false: the file is empty or not ours, e.g. after a power failure. */
+static vw_status read_owner(const char *path, owner *who, bool *known) {
   char *text = NULL;
-  *who = (owner){{0}, 0, 0};
-  if (vw_file_read(path, &text, NULL) != VW_OK) return false;
-  const bool ok = sscanf(text, "host %63s pid %ld born %llu", who->host, &who->pid, &who->born) == 3;
+  *who = (owner){{0}, 0, 0}, *known = false;
+  VW_TRY(vw_file_read(path, &text, NULL));
+  *known = sscanf(text, "host %63s pid %ld born %llu", who->host, &who->pid, &who->born) == 3;
   free(text);
-  return ok;
+  return VW_OK;
 }
 
 static bool is_dead(const owner *who, const owner *self) {
@@ -77,8 +77,11 @@ static vw_status place(const char *path, const owner *self, bool *is_mine) {
 /* Refused, or the way is free: a lock that a dead process left is gone. */
 static vw_status clear_stale(const char *path, const char *dir, const owner *self) {
   owner who;
-  const bool known = read_owner(path, &who);
-  if (!vw_file_exists(path)) return VW_OK; /* released in between */
+  bool known = false, is_there = false;
+  const vw_status st = read_owner(path, &who, &known);
+  if (st == VW_ERR_IO) VW_TRY(vw_file_find(path, &is_there));
+  if (st == VW_ERR_IO && !is_there) return VW_OK; /* released in between */
+  VW_TRY(st);
   if (known && !is_dead(&who, self))
     return VW_RAISE(VW_ERR_INPUT,
                     "%s: process %ld on %s is working here; wait for it or choose another -o directory (if that "
@@ -123,9 +126,10 @@ vw_status vw_lock_take(vw_lock *lock, const char *dir) {
 bool vw_lock_owner(const char *dir, char text[VW_LOCK_OWNER_BYTES]) {
   char path[VW_PATH_BYTES];
   owner who, self;
+  bool known = false;
   if (vw_path_format(path, "%s/.lock", dir) != VW_OK || !vw_file_exists(path)) return false;
   describe_self(&self);
-  if (!read_owner(path, &who)) /* gone in between, or damaged */
+  if (read_owner(path, &who, &known) != VW_OK || !known) /* gone in between, or damaged */
     (void)snprintf(text, VW_LOCK_OWNER_BYTES, "somebody unknown (%s)", vw_file_exists(path) ? "damaged lock" : "gone");
   else
     (void)snprintf(text, VW_LOCK_OWNER_BYTES, "process %ld on %s%s", who.pid, who.host,

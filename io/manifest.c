@@ -7,6 +7,7 @@
 
 #include "core/hash.h"
 #include "io/durable.h"
+#include "io/json.h"
 
 static vw_status manifest_path(const char *path, char out[VW_PATH_BYTES]) {
   const char *slash = strrchr(path, '/');
@@ -18,12 +19,13 @@ static const char *base_name(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-/* An unreadable or missing manifest is an empty one: the writer replaces it, the reader refuses. */
-static json_t *load(const char *path) {
-  json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
-  if (json_is_object(root)) return root;
-  json_decref(root);
-  return json_object();
+/* A damaged or missing manifest is an empty one: the writer replaces it, the reader refuses. */
+static vw_status load(const char *path, json_t **root) {
+  const vw_status st = vw_json_read_optional(path, root);
+  if (st != VW_ERR_INPUT) VW_TRY(st);
+  if (!*root) *root = json_object();
+  VW_CHECK(*root, VW_ERR_MEMORY, "%s: out of memory", path);
+  return VW_OK;
 }
 
 static bool is_recorded(json_t *entry, const char *key, const char *hash, int64_t bytes) {
@@ -33,33 +35,37 @@ static bool is_recorded(json_t *entry, const char *key, const char *hash, int64_
   return text && strcmp(text, hash) == 0 && json_is_integer(size) && json_integer_value(size) == bytes;
 }
 
-static json_t *record_of(const char *path) {
+static vw_status record(json_t *entry, const char *key, const char *path) {
   char text[VW_HASH_TEXT];
   vw_hash hash;
   int64_t bytes = 0;
-  if (vw_file_hash(path, &hash, &bytes) != VW_OK) return NULL;
+  VW_TRY(vw_file_hash(path, &hash, &bytes));
   vw_hash_text(hash, text);
-  return json_pack("{s:s, s:I}", "xxh3_128", text, "bytes", (json_int_t)bytes);
+  VW_CHECK(json_object_set_new(entry, key, json_pack("{s:s, s:I}", "xxh3_128", text, "bytes", (json_int_t)bytes)) == 0,
+           VW_ERR_MEMORY, "%s: out of memory", path);
+  return VW_OK;
 }
 
 vw_status vw_manifest_commit(const char *partial, const char *path) {
   char place[VW_PATH_BYTES], *text = NULL;
   vw_status st = VW_OK;
+  bool is_there = false;
+  json_t *root = NULL, *entry = NULL;
   VW_TRY(manifest_path(path, place));
-  json_t *root = load(place), *now = record_of(partial), *entry = json_object();
-  if (!now) VW_GOTO((vw_status)VW_ERR_IO); /* raised by vw_file_hash */
-  if (vw_file_exists(path)) {
-    json_t *before = record_of(path);
-    if (before && json_object_set_new(entry, "previous", before) != 0) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "%s", place));
-  }
-  if (json_object_set(entry, "current", now) != 0 || json_object_set(root, base_name(path), entry) != 0 ||
-      !(text = json_dumps(root, JSON_INDENT(2) | JSON_SORT_KEYS)))
+  VW_TRY(vw_file_find(path, &is_there));
+  VW_TRY(load(place, &root));
+  vw_json_watch();
+  entry = json_object();
+  if (is_there) VW_GOTO(record(entry, "previous", path));
+  VW_GOTO(record(entry, "current", partial));
+  if (json_object_set(root, base_name(path), entry) != 0 ||
+      !(text = json_dumps(root, JSON_INDENT(2) | JSON_SORT_KEYS)) || vw_json_starved())
     VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", place));
   VW_GOTO(vw_file_write(place, text, (int64_t)strlen(text)));
   VW_GOTO(vw_file_commit(partial, path));
 cleanup:
   free(text);
-  json_decref(entry), json_decref(now), json_decref(root);
+  json_decref(entry), json_decref(root);
   return st;
 }
 
@@ -67,10 +73,12 @@ vw_status vw_manifest_verify(const char *path) {
   char place[VW_PATH_BYTES], text[VW_HASH_TEXT];
   vw_hash hash;
   int64_t bytes = 0;
+  json_t *root = NULL;
   VW_TRY(manifest_path(path, place));
   VW_TRY(vw_file_hash(path, &hash, &bytes));
   vw_hash_text(hash, text);
-  json_t *root = load(place), *entry = json_object_get(root, base_name(path));
+  VW_TRY(load(place, &root));
+  json_t *entry = json_object_get(root, base_name(path));
   const bool known = entry != NULL;
   const bool same = is_recorded(entry, "current", text, bytes) || is_recorded(entry, "previous", text, bytes);
   json_decref(root);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/json.h"
 #include "io/safetensors_internal.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors are little endian; so must the machine be");
@@ -148,7 +149,9 @@ static vw_status read_header(vw_safetensors *f, size_t *data) {
            length + LENGTH_BYTES, f->bytes);
   VW_CHECK(deepest(f->map + LENGTH_BYTES, (size_t)length) <= DEEPEST, VW_ERR_INPUT,
            "%s: the header is nested deeper than %d brackets", f->path, DEEPEST);
+  vw_json_watch();
   f->header = json_loadb((const char *)f->map + LENGTH_BYTES, (size_t)length, JSON_REJECT_DUPLICATES, &error);
+  VW_CHECK(!vw_json_starved(), VW_ERR_MEMORY, "%s: out of memory for the header", f->path);
   VW_CHECK(f->header && json_is_object(f->header), VW_ERR_INPUT, "%s: the header is not a JSON object: %s", f->path,
            f->header ? "another type" : error.text);
   f->metadata = json_object_get(f->header, METADATA);

@@ -10,6 +10,7 @@
 
 #include "core/fault.h"
 #include "io/durable.h"
+#include "io/json.h"
 #include "io/safetensors_internal.h"
 
 enum { ALIGNMENT = 8 };
@@ -64,7 +65,7 @@ static void lay_out(const vw_safetensors_entry *entries, int64_t n, int64_t *ord
     }
 }
 
-/* New reference: {"dtype": .., "shape": [..], "data_offsets": [..]}; NULL: out of memory. */
+/* New reference: {"dtype": .., "shape": [..], "data_offsets": [..]}. Whether memory sufficed, the caller asks. */
 static json_t *describe(const vw_tensor *t, int64_t begin) {
   json_t *shape = json_array();
   for (int i = 0; i < t->ndim; i++) (void)json_array_append_new(shape, json_integer(t->dim[i]));
@@ -77,6 +78,7 @@ static vw_status make_header(const char *path, const vw_safetensors_entry *entri
                              const vw_keyvalue *metadata, int64_t m, char **text) {
   vw_status st = VW_OK;
   char sum[VW_HASH_TEXT];
+  vw_json_watch();
   json_t *header = json_object(), *pairs = json_object();
   VW_GOTO(checksum(path, entries, n, metadata, m, sum));
   for (int64_t i = 0; i < m; i++) {
@@ -93,8 +95,9 @@ static vw_status make_header(const char *path, const vw_safetensors_entry *entri
     if (json_object_set_new(header, entries[i].name, describe(&entries[i].tensor, begin[i])) != 0)
       VW_GOTO(VW_RAISE(VW_ERR_ARG, "%s: tensor name %s is not UTF-8", path, entries[i].name));
   }
-  if (!(*text = json_dumps(header, JSON_COMPACT))) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path));
+  *text = json_dumps(header, JSON_COMPACT);
 cleanup:
+  if (vw_json_starved()) st = VW_RAISE(VW_ERR_MEMORY, "%s: out of memory for the header", path);
   json_decref(pairs);
   json_decref(header);
   return st;

@@ -27,7 +27,7 @@ struct vw_queue {
   int64_t *word;        /* rank 0: the window's memory, or `local`; NULL elsewhere */
   MPI_Win window;
   MPI_Comm comm; /* the progress thread's own: it never takes a message meant for others */
-  bool has_window, has_thread;
+  bool has_window, is_locked, has_thread;
   remote_add take, report, look, halt;
   int64_t unreported; /* done here, not yet sent */
   int64_t done_seen;
@@ -115,16 +115,23 @@ static vw_status start_thread(vw_queue *q) {
 
 /* ---- create, destroy ---- */
 
+static vw_status duplicate(vw_queue *q) {
+  VW_TRY(VW_MPI(MPI_Comm_dup, q->ranks->comms->all, &q->comm));
+  return VW_MPI(MPI_Comm_set_errhandler, q->comm, MPI_ERRORS_RETURN);
+}
+
+/* Ranks agree before each call that needs all of them. What only some of them got cannot be given back, which needs all
+ * too: MPI keeps it, and the run ends anyway. */
 static vw_status open_window(vw_queue *q) {
-  const MPI_Comm comm = q->ranks->comms->all;
   const MPI_Aint bytes = q->ranks->rank == 0 ? WORDS * (MPI_Aint)sizeof(int64_t) : 0;
   void *base = NULL;
-  VW_TRY(VW_MPI(MPI_Comm_dup, comm, &q->comm));
-  VW_TRY(VW_MPI(MPI_Comm_set_errhandler, q->comm, MPI_ERRORS_RETURN));
-  VW_TRY(VW_MPI(MPI_Win_allocate, bytes, (int)sizeof(int64_t), MPI_INFO_NULL, q->comm, &base, &q->window));
+  VW_TRY(vw_agree_message(q->ranks, duplicate(q)));
+  VW_TRY(vw_agree_message(
+      q->ranks, VW_MPI(MPI_Win_allocate, bytes, (int)sizeof(int64_t), MPI_INFO_NULL, q->comm, &base, &q->window)));
   q->has_window = true;
   VW_TRY(VW_MPI(MPI_Win_set_errhandler, q->window, MPI_ERRORS_RETURN));
   VW_TRY(VW_MPI(MPI_Win_lock_all, MPI_MODE_NOCHECK, q->window));
+  q->is_locked = true;
   if (q->ranks->rank == 0) {
     q->word = base;
     for (int i = 0; i < WORDS; i++) __atomic_store_n(&q->word[i], 0, __ATOMIC_RELEASE);
@@ -165,7 +172,7 @@ void vw_queue_destroy(vw_queue *q) {
     remote_add *const all[] = {&q->take, &q->report, &q->look, &q->halt};
     for (int i = 0; i < 4; i++) (void)add_wait(q, all[i]);
     if (q->unreported && add_start(q, &q->report, DONE, q->unreported) == VW_OK) (void)add_wait(q, &q->report);
-    (void)MPI_Win_flush_all(q->window);
+    if (q->is_locked) (void)MPI_Win_flush_all(q->window);
     (void)MPI_Barrier(q->comm); /* rank 0 serves until everybody is through */
   }
   if (q->has_thread) {
@@ -173,7 +180,7 @@ void vw_queue_destroy(vw_queue *q) {
     (void)pthread_join(q->thread, NULL);
   }
   if (q->has_window) {
-    (void)MPI_Win_unlock_all(q->window);
+    if (q->is_locked) (void)MPI_Win_unlock_all(q->window);
     (void)MPI_Win_free(&q->window);
     (void)MPI_Comm_free(&q->comm);
   }
@@ -208,7 +215,20 @@ vw_status vw_queue_ask(vw_queue *q) {
   return VW_OK;
 }
 
+/* What has been heard of a stop word; asks again from time to time. */
+static vw_status hear_stop(vw_queue *q, bool *is_stopped) {
+  VW_TRY(advance(q));
+  if (!q->is_stopped && q->word && own_word(q, NEXT) >= STOP) q->is_stopped = true;
+  if (!q->is_stopped && !q->word && !q->look.busy && now_ns() - q->looked_ns > LOOK_NS) {
+    q->looked_ns = now_ns();
+    VW_TRY(add_start(q, &q->look, NEXT, 0));
+  }
+  *is_stopped = q->is_stopped;
+  return VW_OK;
+}
+
 vw_status vw_queue_take(vw_queue *q, int64_t *index) {
+  bool is_stopped = false;
   *index = -1;
   VW_TRY(vw_queue_ask(q));
   if (q->take.busy) {
@@ -216,8 +236,9 @@ vw_status vw_queue_take(vw_queue *q, int64_t *index) {
     if (q->take.before >= STOP) q->is_stopped = true;
     if (!q->is_stopped && q->take.before < q->n_items) *index = q->take.before;
   }
-  if (vw_queue_stopped(q)) *index = -1; /* stopped after the index was asked for */
-  return VW_OK;
+  const vw_status st = hear_stop(q, &is_stopped);
+  if (st != VW_OK || is_stopped) *index = -1; /* stopped after the index was asked for */
+  return st;
 }
 
 vw_status vw_queue_report_done(vw_queue *q) {
@@ -243,13 +264,9 @@ void vw_queue_signal(vw_queue *q) {
 }
 
 bool vw_queue_stopped(vw_queue *q) {
-  if (advance(q) != VW_OK) return true; /* without contact nothing more can be taken: save and leave */
-  if (!q->is_stopped && q->word && own_word(q, NEXT) >= STOP) q->is_stopped = true;
-  if (!q->is_stopped && !q->word && !q->look.busy && now_ns() - q->looked_ns > LOOK_NS) {
-    q->looked_ns = now_ns();
-    if (add_start(q, &q->look, NEXT, 0) != VW_OK) return true;
-  }
-  return q->is_stopped;
+  bool is_stopped = false;
+  return hear_stop(q, &is_stopped) != VW_OK ||
+         is_stopped; /* without contact nothing more can be taken: save and leave */
 }
 
 void vw_queue_poll(vw_queue *q) {

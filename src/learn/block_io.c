@@ -1,6 +1,7 @@
 #include "learn/block_io.h"
 
 #include "io/block_file.h"
+#include "io/json.h"
 #include "study/metrics.h"
 
 #include <inttypes.h>
@@ -87,14 +88,18 @@ vw_status vw_block_checkpoint_load(const char *dir, const char *id, vw_block_sta
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */
 
-/* The metadata value of a JSON tree; the tree is released. NULL: out of memory. The caller frees it. */
+/* The metadata value of a JSON tree made since vw_json_watch; the tree is released. NULL: there was not memory for all
+ * of it. The caller frees it. */
 static char *dump(json_t *tree) {
-  char *text = tree ? json_dumps(tree, JSON_COMPACT) : NULL;
+  char *text = json_dumps(tree, JSON_COMPACT);
   json_decref(tree);
-  return text;
+  if (!vw_json_starved()) return text;
+  free(text);
+  return NULL;
 }
 
 static json_t *trial_list(const vw_trial *trials, int64_t n, const char *const *nearest) {
+  vw_json_watch();
   json_t *list = json_array();
   for (int64_t k = 0; k < n; k++) {
     char id[VW_HASH_TEXT], delta[VW_DELTA_TEXT];
@@ -110,6 +115,7 @@ static json_t *trial_list(const vw_trial *trials, int64_t n, const char *const *
 }
 
 static json_t *column_names(void) {
+  vw_json_watch();
   json_t *list = json_array();
   for (int i = 0; i < VW_METRICS; i++) json_array_append_new(list, json_string(vw_metric_names[i]));
   return list;
@@ -269,6 +275,7 @@ vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw
 vw_status vw_baselines_write(const char *dir, const char *id, const char *model, const char *data, const char *concept,
                              const vw_baseline_row *rows, int64_t n) {
   double *metrics = malloc((size_t)(n * VW_METRICS) * sizeof *metrics + 1);
+  vw_json_watch();
   json_t *list = json_array();
   vw_status st = VW_OK;
   for (int64_t i = 0; metrics && i < n; i++) {
