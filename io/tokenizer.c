@@ -49,16 +49,19 @@ static int32_t rank_of(const vw_tokenizer *t, const int32_t *symbol, int64_t i) 
   return m ? m->rank : INT32_MAX;
 }
 
-/* Merges the pair of the lowest rank, the leftmost of equals, until no pair is in the list. symbol and rank have room
- * for `bytes`; rank[i] belongs to the pair (i, i + 1). */
-static void encode_piece(const vw_tokenizer *t, const char *piece, int64_t bytes, int32_t *symbol, int32_t *rank,
-                         sink *to) {
-  int64_t n = bytes;
+/* The symbols of a piece before any merge. */
+static void split_bytes(const vw_tokenizer *t, const char *piece, int64_t n, int32_t *symbol) {
   for (int64_t i = 0; i < n; i++) {
     const unsigned char b = (unsigned char)piece[i];
     symbol[i] = i + 1 < n ? t->byte_token[b] : t->byte_last[b];
     if (symbol[i] < 0) symbol[i] = t->unknown;
   }
+}
+
+/* Merges the pair of the lowest rank, the leftmost of equals, until no pair is in the list: returns how many of the n
+ * symbols are left. rank has room for n; rank[i] belongs to the pair (i, i + 1). Quadratic: for pieces of a word's
+ * length the quickest. */
+static int64_t merge_short(const vw_tokenizer *t, int32_t *symbol, int32_t *rank, int64_t n) {
   for (int64_t i = 0; i + 1 < n; i++) rank[i] = rank_of(t, symbol, i);
   while (n > 1) {
     int64_t best = 0;
@@ -72,21 +75,115 @@ static void encode_piece(const vw_tokenizer *t, const char *piece, int64_t bytes
     if (best > 0) rank[best - 1] = rank_of(t, symbol, best - 1);
     if (best + 1 < n) rank[best] = rank_of(t, symbol, best);
   }
+  return n;
+}
+
+/* ---- long pieces: the same merges from a heap of pairs ---- */
+
+/* A pair that stood at `at` when it was put in; it counts as long as both of its symbols still do. */
+typedef struct pair {
+  int32_t rank, at, left, right;
+} pair;
+
+typedef struct merging {
+  const vw_tokenizer *t;
+  int32_t *symbol;        /* [n]; -1: merged into the one before */
+  int32_t *next, *before; /* [n] neighbours; n and -1 at the ends */
+  pair *heap;             /* the first is the lowest by (rank, at) */
+  int64_t n, pairs;
+} merging;
+
+static bool is_before(const pair *a, const pair *b) {
+  return a->rank != b->rank ? a->rank < b->rank : a->at < b->at;
+}
+
+static void heap_put(merging *m, pair p) {
+  int64_t i = m->pairs++;
+  for (; i > 0 && is_before(&p, &m->heap[(i - 1) / 2]); i = (i - 1) / 2) m->heap[i] = m->heap[(i - 1) / 2];
+  m->heap[i] = p;
+}
+
+static pair heap_take(merging *m) {
+  const pair top = m->heap[0], last = m->heap[--m->pairs];
+  int64_t i = 0;
+  for (int64_t child; (child = 2 * i + 1) < m->pairs; i = child) {
+    if (child + 1 < m->pairs && is_before(&m->heap[child + 1], &m->heap[child])) child++;
+    if (!is_before(&m->heap[child], &last)) break;
+    m->heap[i] = m->heap[child];
+  }
+  m->heap[i] = last;
+  return top;
+}
+
+static void put_pair(merging *m, int64_t at) {
+  if (at < 0 || m->next[at] >= m->n) return;
+  const int32_t left = m->symbol[at], right = m->symbol[m->next[at]];
+  const vw_merge *found = vw_tokenizer_merge(m->t, left, right);
+  if (found) heap_put(m, (pair){found->rank, (int32_t)at, left, right});
+}
+
+static void merge_at(merging *m, const pair *p) {
+  const int64_t at = p->at, gone = m->next[at];
+  m->symbol[at] = vw_tokenizer_merge(m->t, p->left, p->right)->result, m->symbol[gone] = -1;
+  m->next[at] = m->next[gone];
+  if (m->next[at] < m->n) m->before[m->next[at]] = (int32_t)at;
+  put_pair(m, m->before[at]), put_pair(m, at);
+}
+
+/* The same result as merge_short in n log n steps. Every merge takes a symbol away and puts in two pairs at most: 3 n
+ * pairs in all. */
+static vw_status merge_long(const vw_tokenizer *t, int32_t *symbol, int64_t *n) {
+  merging m = {.t = t, .symbol = symbol, .n = *n};
+  m.next = malloc(2 * (size_t)*n * sizeof *m.next), m.before = m.next + *n;
+  m.heap = malloc(3 * (size_t)*n * sizeof *m.heap);
+  if (!m.next || !m.heap) {
+    free(m.next), free(m.heap);
+    return VW_RAISE(VW_ERR_MEMORY, "out of memory for a word of %" PRId64 " bytes", *n);
+  }
+  for (int64_t i = 0; i < *n; i++) m.next[i] = (int32_t)i + 1, m.before[i] = (int32_t)i - 1;
+  for (int64_t i = 0; i + 1 < *n; i++) put_pair(&m, i);
+  while (m.pairs) {
+    const pair p = heap_take(&m);
+    const bool stands = symbol[p.at] == p.left && m.next[p.at] < m.n && symbol[m.next[p.at]] == p.right;
+    if (stands) merge_at(&m, &p);
+  }
+  int64_t left = 0;
+  for (int64_t i = 0; i < *n; i++)
+    if (symbol[i] >= 0) symbol[left++] = symbol[i];
+  *n = left;
+  free(m.next), free(m.heap);
+  return VW_OK;
+}
+
+enum { SHORT_PIECE = 64 };
+
+/* symbol and rank have room for `bytes`. */
+static vw_status encode_piece(const vw_tokenizer *t, const char *piece, int64_t bytes, int32_t *symbol, int32_t *rank,
+                              sink *to) {
+  int64_t n = bytes;
+  split_bytes(t, piece, n, symbol);
+  if (n <= SHORT_PIECE)
+    n = merge_short(t, symbol, rank, n);
+  else
+    VW_TRY(merge_long(t, symbol, &n));
   for (int64_t i = 0; i < n; i++) put(to, symbol[i]);
+  return VW_OK;
 }
 
 static vw_status encode_words(const vw_tokenizer *t, const char *text, sink *to) {
   const size_t room = strlen(text) + 1;
   const char *piece = text;
   int64_t bytes;
+  vw_status st = VW_OK;
   int32_t *symbol = malloc(2 * room * sizeof *symbol);
   VW_CHECK(symbol, VW_ERR_MEMORY, "out of memory for a text of %zu bytes", room);
   while ((bytes = next_piece(piece, &piece)) > 0) {
-    encode_piece(t, piece, bytes, symbol, symbol + room, to);
+    st = encode_piece(t, piece, bytes, symbol, symbol + room, to);
+    if (st != VW_OK) break;
     piece += bytes;
   }
   free(symbol);
-  return VW_OK;
+  return st;
 }
 
 /* ---- special tokens ---- */

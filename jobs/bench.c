@@ -1,16 +1,15 @@
-/* `bench clip`: rates of learning words with a CLIP text encoder, with and without each saving, against this machine's
- * sgemm.
+/* `bench`: chooses what is measured; `bench clip`: rates of learning words with a CLIP text encoder, with and without
+ * each saving, against this machine's sgemm.
  *
  * Pictures and the other classes' logits are made up: they cost the same. tools/bench/clip_text.py does the same work
  * in PyTorch. Times are medians over repetitions of at least --seconds in all. */
-#include "jobs/jobs.h"
+#include "jobs/bench.h"
+#include "jobs/session.h"
 
 #include "core/random.h"
 #include "kernels/rate.h"
 #include "learn/block_graph.h"
-#include "learn/clip_network.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +17,7 @@
 
 enum { PREFIX = 5, PROMPT = 7, PICTURES = 256, MAX_RUNS = 4096 };
 
-static double now(void) {
+double vw_bench_now(void) {
   struct timespec t;
   (void)clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
@@ -34,14 +33,6 @@ static const struct variant {
     {"cached", "prefix keys and values cached: 2 positions", PREFIX, PROMPT - PREFIX},
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
-
-typedef struct bench {
-  vw_clip_network *n;
-  vw_context ctx;
-  double seconds, sgemm;
-  json_t *rows;
-  bool json, ops;
-} bench;
 
 /* Every leaf gets data of the right kind: small numbers for reals, the prompt's places for integers. */
 static vw_status fill_leaves(vw_program *p, const struct variant *v) {
@@ -91,10 +82,10 @@ static vw_status time_program(vw_program *p, double seconds, double *median) {
   static double times[MAX_RUNS];
   int n = 0;
   VW_TRY(vw_program_run(p)); /* caches, pages, threads */
-  for (const double start = now(); n < MAX_RUNS && (n < 3 || now() - start < seconds); n++) {
-    const double begun = now();
+  for (const double start = vw_bench_now(); n < MAX_RUNS && (n < 3 || vw_bench_now() - start < seconds); n++) {
+    const double begun = vw_bench_now();
     VW_TRY(vw_program_run(p));
-    times[n] = now() - begun;
+    times[n] = vw_bench_now() - begun;
   }
   qsort(times, (size_t)n, sizeof *times, by_value);
   *median = times[n / 2];
@@ -118,7 +109,7 @@ static vw_status print_ops(vw_program *p) {
   return VW_OK;
 }
 
-static void report(bench *b, const struct variant *v, int64_t K, double seconds, double flops, int64_t bytes) {
+static void report(vw_bench *b, const struct variant *v, int64_t K, double seconds, double flops, int64_t bytes) {
   const double rate = (double)K / seconds, achieved = flops / seconds;
   if (!b->json)
     (void)printf(
@@ -131,7 +122,7 @@ static void report(bench *b, const struct variant *v, int64_t K, double seconds,
                                            1e-9 * achieved, "share_of_sgemm", achieved / b->sgemm));
 }
 
-static vw_status measure(bench *b, const struct variant *v, int64_t K) {
+static vw_status measure(vw_bench *b, const struct variant *v, int64_t K) {
   const vw_learn_config learn = {.optimiser = VW_PGD, .steps = 1 << 20, .eta = 0.1, .positives = 8, .negatives = 8};
   const vw_block_shape shape = {.K = K,
                                 .slots = 1,
@@ -162,9 +153,8 @@ cleanup:
   return st;
 }
 
-static vw_status run_clip(bench *b, const char *dir, const char *trials, const char *only) {
+static vw_status run_clip(vw_bench *b, const char *dir, const char *trials, const char *only) {
   char kernels[128];
-  VW_TRY(vw_clip_network_open(&b->n, dir, &b->ctx));
   vw_kernel_set(&b->ctx, kernels);
   VW_TRY(vw_sgemm_rate(2048, 1, &b->sgemm));
   if (!b->json)
@@ -186,38 +176,54 @@ static vw_status run_clip(bench *b, const char *dir, const char *trials, const c
   return VW_OK;
 }
 
+/* WHAT MODEL_DIR [TEXTS|PICTURES] */
+static vw_status run(vw_bench *b, const char *const *positional, const char *trials, const char *only) {
+  const char *what = positional[0], *dir = positional[1], *data = positional[2];
+  const bool tokenizer = !strcmp(what, "tokenizer"), pictures = !strcmp(what, "preprocess"),
+             load = !strcmp(what, "load");
+  VW_CHECK(tokenizer || pictures || load || !strcmp(what, "clip"), VW_ERR_ARG,
+           "bench '%s': choose clip, load, tokenizer or preprocess", what);
+  VW_CHECK((tokenizer || pictures) == (data != NULL), VW_ERR_ARG, "bench %s: expected %s", what,
+           tokenizer  ? "MODEL_DIR TEXTS_FILE"
+           : pictures ? "MODEL_DIR PICTURES_FOLDER"
+                      : "MODEL_DIR alone");
+  VW_TRY(vw_clip_network_open(&b->n, dir, &b->ctx));
+  if (tokenizer) return vw_bench_tokenizer(b, dir, data);
+  if (pictures) return vw_bench_preprocess(b, dir, data);
+  return load ? vw_bench_load(b, dir) : run_clip(b, dir, trials, only);
+}
+
 int vw_job_bench(int argc, char **argv) {
-  bench b = {.seconds = 3};
+  vw_bench b = {.seconds = 3};
+  vw_backend backend = VW_CPU;
   int64_t threads = 1;
-  const char *positional[2], *trials = "1,16,64,256", *backend = "cpu", *only = NULL;
+  const char *positional[3], *trials = "1,16,64,256", *backend_name = "cpu", *only = NULL;
   const vw_option options[] = {
-      {"trials", 0, VW_OPT_STRING, &trials, "LIST", "numbers of trials in a batch (default 1,16,64,256)"},
-      {"variant", 0, VW_OPT_STRING, &only, "NAME", "plain, pooled or cached; default: all"},
+      {"trials", 0, VW_OPT_STRING, &trials, "LIST", "clip: numbers of trials in a batch (default 1,16,64,256)"},
+      {"variant", 0, VW_OPT_STRING, &only, "NAME", "clip: plain, pooled or cached; default: all"},
       {"seconds", 0, VW_OPT_DOUBLE, &b.seconds, "S", "time for each row (default 3)"},
       {"threads", 't', VW_OPT_INT, &threads, "N", "threads (default 1)"},
-      {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "cpu or ref"},
-      {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "time by op of one step"},
+      {"backend", 'b', VW_OPT_STRING, &backend_name, "NAME", "cpu (default) or ref"},
+      {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip: time by op of one step"},
       {"json", 0, VW_OPT_FLAG, &b.json, NULL, "as JSON"},
       {0}};
-  static const char *const names[] = {"WHAT", "MODEL_DIR"};
+  static const char *const names[] = {"WHAT", "MODEL_DIR", "DATA"};
   const vw_command_line c = {
       "bench",
-      "clip MODEL_DIR [options]",
-      "Rates of a training step of a CLIP text encoder (directory with real weights, or of 'viswords random-clip').",
+      "clip MODEL_DIR | load MODEL_DIR | tokenizer MODEL_DIR TEXTS_FILE | preprocess MODEL_DIR PICTURES_FOLDER",
+      "Rates of a training step of a CLIP text encoder (directory with real weights, or of 'viswords random-clip'); of "
+      "reading weights; of tokenising a file of texts, one a line; of reading pictures.",
       options,
       names,
       2,
-      2};
+      3};
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
-  if (strcmp(positional[0], "clip") != 0) {
-    (void)fprintf(stderr, "viswords bench: '%s': only 'clip' can be measured\n", positional[0]);
-    return VW_EXIT_REFUSED;
-  }
-  vw_status st = vw_context_open(&b.ctx, !strcmp(backend, "ref") ? VW_REF : VW_CPU, (int)threads, 0);
+  vw_status st = vw_backend_named(backend_name, &backend);
+  if (st == VW_OK) st = vw_context_open(&b.ctx, backend, (int)threads, 0);
   if (st != VW_OK) return vw_report(st);
   b.rows = json_array();
-  st = run_clip(&b, positional[1], trials, only);
+  st = run(&b, positional, trials, only);
   if (st == VW_OK && b.json) {
     json_t *all =
         json_pack("{s:f, s:i, s:O}", "sgemm_gflops", 1e-9 * b.sgemm, "threads", b.ctx.threads, "rows", b.rows);

@@ -1,5 +1,7 @@
 #include "learn/weights.h"
 
+#include "kernels/pages.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,21 +70,37 @@ vw_status vw_weights_find(const vw_weights *w, const char *name, const vw_tensor
   return VW_OK;
 }
 
+/* One tensor, its elements shared out among the threads. */
+static vw_status convert(const vw_context *ctx, char *out, vw_dtype type, const vw_tensor *in) {
+  enum { CHUNK = 1 << 18 };
+  const int64_t n = vw_count(in), chunks = (n + CHUNK - 1) / CHUNK;
+  VW_TRY(vw_convert(out, type, in->data, in->dtype, n < CHUNK ? n : CHUNK)); /* types are checked by the first */
+#pragma omp parallel for num_threads(ctx->threads) schedule(static) if (chunks > 1)
+  for (int64_t i = 1; i < chunks; i++) {
+    const int64_t at = i * CHUNK, count = n - at < CHUNK ? n - at : CHUNK;
+    (void)vw_convert(out + (size_t)at * vw_dtype_bytes(type), type,
+                     (const char *)in->data + (size_t)at * vw_dtype_bytes(in->dtype), in->dtype, count);
+  }
+  return VW_OK;
+}
+
 /* Converts `n` parts, stacked along the first axis, into memory of the backend. */
 static vw_status load_copy(vw_weights *w, entry *e, const vw_tensor *part, int n) {
   const size_t bytes = vw_bytes(&e->tensor), one = bytes / (size_t)n;
   void *data = NULL, *staged = NULL;
   vw_status st = VW_OK;
-  VW_GOTO(w->memory->allocate(w->ctx, bytes, &data));
-  if (!w->memory->host) {
+  if (w->memory->host) { /* not zeroed first: fresh pages are what this costs */
+    data = vw_host_pages(bytes);
+  } else {
+    VW_GOTO(w->memory->allocate(w->ctx, bytes, &data));
     staged = malloc(bytes);
-    if (!staged)
-      st = VW_RAISE(VW_ERR_MEMORY, "%s: cannot allocate %zu bytes to convert '%s'", w->where, bytes, e->name);
-    if (st != VW_OK) goto cleanup;
   }
   char *target = staged ? staged : data;
-  for (int i = 0; i < n; i++)
-    VW_GOTO(vw_convert(target + (size_t)i * one, e->tensor.dtype, part[i].data, part[i].dtype, vw_count(&part[i])));
+  if (!target) {
+    st = VW_RAISE(VW_ERR_MEMORY, "%s: cannot allocate %zu bytes to convert '%s'", w->where, bytes, e->name);
+    goto cleanup;
+  }
+  for (int i = 0; i < n; i++) VW_GOTO(convert(w->ctx, target + (size_t)i * one, e->tensor.dtype, &part[i]));
   if (staged) VW_GOTO(w->memory->upload(w->ctx, data, staged, bytes));
   e->tensor.data = data, e->owned = true;
   w->bytes += (int64_t)bytes;
