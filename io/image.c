@@ -20,6 +20,36 @@ void vw_image_free(vw_image *image) {
   *image = (vw_image){0};
 }
 
+/* What a file is by its first bytes, among what is often taken for a picture that we read; NULL: unknown. */
+static const char *other_format(const uint8_t *data, int64_t bytes) {
+  static const struct {
+    int64_t at, n;
+    const char *magic, *name;
+  } formats[] = {{0, 4, "GIF8", "a GIF"},
+                 {8, 4, "WEBP", "a WebP"},
+                 {0, 2, "BM", "a BMP"},
+                 {0, 4, "II*\0", "a TIFF"},
+                 {0, 4, "MM\0*", "a TIFF"},
+                 {4, 4, "ftyp", "a HEIC or AVIF"},
+                 {0, 4, "%PDF", "a PDF"},
+                 {0, 5, "<?xml", "an XML or SVG"},
+                 {0, 4, "<svg", "an SVG"},
+                 {0, 9, "<!DOCTYPE", "a web page"},
+                 {0, 5, "<html", "a web page"},
+                 {0, 23, "version https://git-lfs", "a Git LFS pointer (run `git lfs pull`), a text"}};
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+    if (bytes >= formats[i].at + formats[i].n && !memcmp(data + formats[i].at, formats[i].magic, (size_t)formats[i].n))
+      return formats[i].name;
+  return NULL;
+}
+
+static vw_status refuse_format(const char *path, const void *data, int64_t bytes) {
+  const char *name = other_format(data, bytes);
+  VW_CHECK(bytes > 0, VW_ERR_INPUT, "%s: an empty file; neither a JPEG nor a PNG picture", path);
+  return VW_RAISE(VW_ERR_INPUT, "%s: %s%sneither a JPEG nor a PNG picture; convert it or take it out", path,
+                  name ? name : "", name ? " file, " : "");
+}
+
 vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, bool turn, vw_image *out) {
   vw_status st;
   *out = (vw_image){0};
@@ -28,7 +58,7 @@ vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, boo
   else if (bytes >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0)
     st = vw_png_decode(path, data, bytes, out);
   else
-    st = VW_RAISE(VW_ERR_INPUT, "%s: neither a JPEG nor a PNG picture; convert it or take it out", path);
+    st = refuse_format(path, data, bytes);
   if (st == VW_OK && turn) st = vw_image_turn(path, out, vw_image_orientation(data, bytes));
   if (st != VW_OK) vw_image_free(out);
   return st;

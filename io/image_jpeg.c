@@ -16,6 +16,7 @@ typedef struct decoder {
   jmp_buf back;
   char message[JMSG_LENGTH_MAX];
   JSAMPLE *row; /* of CMYK */
+  struct jpeg_progress_mgr progress;
 } decoder;
 
 static void on_error(j_common_ptr jpeg) {
@@ -27,6 +28,18 @@ static void on_error(j_common_ptr jpeg) {
 /* Warnings go unheard but for the end of the data: the rest of the picture would be grey. */
 static void on_message(j_common_ptr jpeg, int level) {
   if (level < 0 && jpeg->err->msg_code == JWRN_JPEG_EOF) on_error(jpeg);
+}
+
+/* Every scan of a progressive file goes over the whole picture: a hundred kilobytes may hold thousands. Programs write
+ * about ten. */
+enum { FREE_SCANS = 100 };
+
+static void on_progress(j_common_ptr jpeg) {
+  decoder *d = jpeg->client_data;
+  const int64_t scans = d->jpeg.input_scan_number, pixels = (int64_t)d->jpeg.image_height * d->jpeg.image_width;
+  if (scans <= FREE_SCANS || scans * pixels <= VW_MAX_PIXELS) return;
+  (void)snprintf(d->message, sizeof d->message, "more than %" PRId64 " scans of %" PRId64 " pixels", scans - 1, pixels);
+  longjmp(d->back, 1);
 }
 
 /* a * b / 255, rounded */
@@ -48,6 +61,7 @@ static vw_status decode_inside(decoder *d, const char *path, const uint8_t *data
     return VW_RAISE(VW_ERR_INPUT, "%s: unreadable JPEG: %s; replace the file or take it out", path, d->message);
   jpeg_create_decompress(jpeg);
   jpeg_mem_src(jpeg, data, (unsigned long)bytes);
+  jpeg->progress = &d->progress;
   (void)jpeg_read_header(jpeg, TRUE);
   const bool cmyk = jpeg->num_components == 4;
   jpeg->out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
@@ -70,6 +84,7 @@ vw_status vw_jpeg_decode(const char *path, const uint8_t *data, int64_t bytes, v
   d.jpeg.client_data = &d;
   d.errors.error_exit = on_error;
   d.errors.emit_message = on_message;
+  d.progress.progress_monitor = on_progress;
   const vw_status st = decode_inside(&d, path, data, bytes, out);
   jpeg_destroy_decompress(&d.jpeg);
   free(d.row);
