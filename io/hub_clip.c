@@ -176,6 +176,33 @@ static vw_status add_file(vw_hub_clip *h, const char *path) {
   return VW_OK;
 }
 
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* Index and shards say the same: each tensor is in the file that the index names, and in no other. */
+static vw_status check_index(const vw_hub_clip *h, const char *path, json_t *map) {
+  const char *tensor;
+  json_t *value;
+  json_object_foreach(map, tensor, value) {
+    int64_t i = 0;
+    while (strcmp(base_name(vw_safetensors_path(h->files[i])), json_string_value(value)) != 0) i++;
+    VW_CHECK(vw_safetensors_has(h->files[i], tensor), VW_ERR_INPUT,
+             "%s: weight_map.%s: %s has no such tensor; download index and shards together", path, tensor,
+             json_string_value(value));
+  }
+  for (int64_t i = 0; i < h->n_files; i++)
+    for (int64_t k = 0; k < vw_safetensors_count(h->files[i]); k++) {
+      const char *name = vw_safetensors_name(h->files[i], k), *shard = base_name(vw_safetensors_path(h->files[i]));
+      const char *named = json_string_value(json_object_get(map, name));
+      VW_CHECK(!named || !strcmp(named, shard), VW_ERR_INPUT,
+               "%s: tensor %s is in %s too, but by the index it is in %s; download index and shards together", path,
+               name, shard, named);
+    }
+  return VW_OK;
+}
+
 /* The index names the file of every tensor; each file is opened once, in the order in which they are first named. */
 static vw_status open_shards(vw_hub_clip *h, const char *path) {
   vw_status st = VW_OK;
@@ -194,6 +221,7 @@ static vw_status open_shards(vw_hub_clip *h, const char *path) {
     for (int64_t i = 0; i < h->n_files; i++) there |= strcmp(vw_safetensors_path(h->files[i]), shard) == 0;
     if (!there) VW_GOTO(add_file(h, shard));
   }
+  VW_GOTO(check_index(h, path, map));
 cleanup:
   json_decref(index);
   return st;

@@ -225,6 +225,15 @@ static void shards(void **state) {
   assert_ok(vw_hub_clip_open(&h, folder));
   assert_int_equal(h.n_files, 2);
   vw_hub_clip_close(&h);
+  put("model.safetensors.index.json",
+      "{\"weight_map\": {\"logit_scale\": \"a.safetensors\", \"text_projection.weight\": \"b.safetensors\"}}");
+  expect_refused(VW_ERR_INPUT, "weight_map.logit_scale: a.safetensors has no such tensor");
+  write_weights("b.safetensors", e + 3, TENSORS - 3);
+  char twice[400];
+  (void)snprintf(twice, sizeof twice,
+                 "{\"weight_map\": {\"%s\": \"a.safetensors\", \"logit_scale\": \"b.safetensors\"}}", e[3].name);
+  put("model.safetensors.index.json", twice);
+  expect_refused(VW_ERR_INPUT, "is in b.safetensors too, but by the index it is in a.safetensors");
   put("model.safetensors.index.json", "{\"weight_map\": {\"x\": \"c.safetensors\"}}");
   expect_refused(VW_ERR_IO, "c.safetensors: cannot open");
   put("model.safetensors.index.json", "{\"weight_map\": {\"x\": \"../c.safetensors\"}}");
