@@ -68,11 +68,16 @@ const vw_study_io *vw_study_file_io(const vw_study_file *file); /* not collectiv
  * one. Frees `file` in any case. NULL is allowed on all ranks (then returns mine, agreed on nothing). */
 vw_status vw_study_file_close(vw_study_file *file, vw_status mine);
 
-/* ---- reader: one process, no MPI ---- */
+/* ---- reader: one process, no MPI ----
+ *
+ * A checksum that came with a file vouches for its bytes, not for its author, and files made to do so crash HDF5. So a
+ * child process reads (study_child.c), with limits of memory and time, and what it sends is checked: when it crashes or
+ * hangs that is an error here. */
 
 typedef struct vw_study_reader vw_study_reader;
 
-/* Verifies MANIFEST.json's checksum before HDF5 sees the file. Errors: VW_ERR_INPUT, VW_ERR_IO. */
+/* Verifies MANIFEST.json's checksum, then has the child list the file. Errors: VW_ERR_INPUT (damaged, hostile, not a
+ * study file), VW_ERR_IO, VW_ERR_MEMORY. */
 vw_status vw_study_reader_open(const char *path, vw_study_reader **reader);
 void vw_study_reader_close(vw_study_reader *reader);
 
@@ -84,6 +89,6 @@ const vw_study_data *vw_study_reader_find(const vw_study_reader *reader, const c
 
 /* The whole data set; *values is malloc'ed (the caller frees it): elements as described by its vw_study_data; one zero
  * byte follows the end, so a text can be used as a string. */
-vw_status vw_study_reader_read(const vw_study_reader *reader, const char *path, void **values);
+vw_status vw_study_reader_read(vw_study_reader *reader, const char *path, void **values);
 
 #endif

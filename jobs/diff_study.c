@@ -58,7 +58,7 @@ static void compare_values(vw_diff *d, const vw_study_data *a, void *x, const vw
   }
 }
 
-static vw_status compare_set(vw_diff *d, const vw_study_reader *const r[2], const vw_study_data *a) {
+static vw_status compare_set(vw_diff *d, vw_study_reader *const r[2], const vw_study_data *a) {
   const vw_study_data *b = vw_study_reader_find(r[1], a->path);
   void *x = NULL, *y = NULL;
   vw_status st = VW_OK;
@@ -74,7 +74,7 @@ cleanup:
   return st;
 }
 
-static vw_status compare_files(vw_diff *d, const vw_study_reader *const r[2]) {
+static vw_status compare_files(vw_diff *d, vw_study_reader *const r[2]) {
   for (int64_t i = 0; i < vw_study_reader_count(r[0]); i++) {
     const vw_study_data *a = vw_study_reader_data(r[0], i);
     if (is_compared(d, a->path)) VW_TRY(compare_set(d, r, a));
@@ -101,7 +101,7 @@ vw_status vw_diff_study_files(vw_diff *d) {
   if (!there[0] || !there[1]) return VW_OK;
   d->study_compared = true;
   for (int i = 0; i < 2; i++) VW_GOTO(vw_study_reader_open(path[i], &r[i]));
-  VW_GOTO(compare_files(d, (const vw_study_reader *const[]){r[0], r[1]}));
+  VW_GOTO(compare_files(d, r));
 cleanup:
   vw_study_reader_close(r[0]), vw_study_reader_close(r[1]);
   return st;

@@ -16,8 +16,8 @@ enum { MOST = 8, TEXT_BYTES = 512 };
 
 typedef enum action { KILL, TORN, TERM, USR1, PAUSE, NO_SPACE, NO_DISK, ACTIONS } action;
 static const char *const action_name[ACTIONS] = {"kill", "torn", "term", "usr1", "pause", "enospc", "eio"};
-static const char *const states[] = {"writing",       "written", "fsynced",  "renamed",
-                                     "checkpointing", "taking",  "gathering"};
+static const char *const states[] = {"writing",       "written", "fsynced",   "renamed",
+                                     "checkpointing", "taking",  "gathering", "reading"};
 enum { STATES = sizeof states / sizeof *states };
 
 /* Partial files carry the name of what they will be, and more behind it. A block's name ends in a hexadecimal digit. */
@@ -112,6 +112,11 @@ _Noreturn static void die(void) {
   if (__gcov_dump) __gcov_dump();
   (void)kill(getpid(), SIGKILL);
   for (;;) (void)pause();
+}
+
+_Noreturn void vw_fault_exit(int code) {
+  if (__gcov_dump) __gcov_dump();
+  _exit(code);
 }
 
 static void no_more(int signal_number) {

@@ -2,7 +2,8 @@
  *
  *   VISWORDS_FAULT=state[:kind[:nth]]=action[,...]      e.g. fsynced:block:3=kill
  *
- * states: writing, written, fsynced, renamed (of a durable file), checkpointing, taking (a block), gathering.
+ * states: writing, written, fsynced, renamed (of a durable file), checkpointing, taking (a block), gathering, reading
+ * (study.h5, in the child that does it).
  * kinds: any (default), or a kind of file by its name: features, plan, lock, block, evaluation, baselines, checkpoint,
  * manifest, study, table, figure. nth: the how manieth time this process comes there, from 1 (default); 0: every time.
  * actions: kill; torn (cut the file to half its bytes, then kill: what a disk leaves that lied about fsync); term, usr1
@@ -21,6 +22,9 @@ vw_status vw_fault_reach(const char *state, const char *path);
 
 /* Reads the variable again and starts counting anew: for tests of this file. */
 void vw_fault_reset(void);
+
+/* Ends a forked child at once, without what its parent has asked for at exit. A coverage build writes its counts. */
+_Noreturn void vw_fault_exit(int code);
 
 static inline vw_status vw_fault(const char *state, const char *path) {
 #ifdef VW_FAULTS

@@ -99,7 +99,7 @@ static vw_status write_study(const vw_ranks *r, const char *path, bool give_up) 
   return VW_OK;
 }
 
-static vw_status read_words(const vw_study_reader *reader, const char *path, int64_t width) {
+static vw_status read_words(vw_study_reader *reader, const char *path, int64_t width) {
   const vw_study_data *d = vw_study_reader_find(reader, path);
   float *x = NULL;
   bool same = true;
