@@ -46,7 +46,8 @@ static int end_child(vw_study_reader *r, bool at_once) {
   int how = 0;
   if (r->child > 0) {
     if (at_once) (void)kill(r->child, SIGKILL);
-    if (r->socket >= 0) (void)close(r->socket);
+    /* not only closed: the children of other readers hold copies */
+    if (r->socket >= 0) (void)shutdown(r->socket, SHUT_RDWR), (void)close(r->socket);
     r->socket = -1;
     while (waitpid(r->child, &how, 0) < 0 && errno == EINTR) {}
     r->child = -1;

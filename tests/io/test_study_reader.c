@@ -130,6 +130,15 @@ static void test_whole(void **state) {
   vw_study_reader_close(r);
 }
 
+/* Two at once, closed in the order of opening. */
+static void test_two(void **state) {
+  vw_study_reader *r[2] = {NULL, NULL};
+  (void)state;
+  for (int i = 0; i < 2; i++) assert_ok(vw_study_reader_open(path, &r[i]));
+  for (int i = 0; i < 2; i++) assert_ok(read_all(r[i]));
+  for (int i = 0; i < 2; i++) vw_study_reader_close(r[i]);
+}
+
 static void test_damaged(void **state) {
   char *bytes = malloc((size_t)whole_bytes);
   int64_t fine = 0, refused = 0, stopped = 0;
@@ -181,7 +190,7 @@ static void test_child_stops(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_damaged),
-                                     cmocka_unit_test(test_child_stops)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_two),
+                                     cmocka_unit_test(test_damaged), cmocka_unit_test(test_child_stops)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
