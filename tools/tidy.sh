@@ -42,6 +42,7 @@ tool_key=$({ "$tool" --version; cat .clang-tidy tools/tidy.sh; } | sha256sum | c
       f = l
       sub(/^D +/, "", f)
       if (index(f, root) == 1) f = substr(f, length(root) + 1)
+      sub(/^(\.\.\/)+/, "", f) # ccache writes paths relative to the build
       if (!(f in sum)) continue
       if (main == "" && f ~ /\.c$/) main = f
       key = key substr(sum[f], 1, 16)
@@ -49,6 +50,7 @@ tool_key=$({ "$tool" --version; cat .clang-tidy tools/tidy.sh; } | sha256sum | c
     flush()
   }' | sort -u >"$list"
 
+[ -s "$list" ] || { echo "tidy.sh: the build in $build names no C file" >&2; exit 1; }
 todo=()
 clean=0
 while read -r file key; do
