@@ -33,7 +33,8 @@ one() {
   fi
   local dictionary=()
   [ -e "tests/fuzz/$name.dict" ] && dictionary=(-dict="tests/fuzz/$name.dict")
-  ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1 "$build/fuzz_$name" "${limit[@]}" "${dictionary[@]}" \
+  # a quarantine of 4 MiB holds what one execution frees and stays in the cache: 2.5 times as fast as with 256 MiB
+  ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1:quarantine_size_mb=4 "$build/fuzz_$name" "${limit[@]}" "${dictionary[@]}" \
     -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 -artifact_prefix="$build/found/$name-" "$corpus" \
     "tests/fuzz/corpus/$name" >"$log" 2>&1
   local code=$? runs rate
