@@ -1,4 +1,4 @@
-/* What every file of this folder shares: the device of a context, checked calls and launches, storage types. */
+/* What every file of this folder shares: the device of a context, checked calls and launches, storage types, warps. */
 #ifndef VW_KERNELS_CUDA_DEVICE_CUH
 #define VW_KERNELS_CUDA_DEVICE_CUH
 
@@ -34,18 +34,36 @@ static inline vw_cuda *vw_cuda_of(const vw_context *ctx) {
       return VW_RAISE(VW_ERR_DEVICE, "%s: %s", #call, cublasLtGetStatusString(error_));                                \
   } while (0)
 
-/* After every launch: a bad configuration is seen here, a fault of an earlier kernel too. */
-static inline vw_status vw_launched(const char *kernel) {
+/* Enqueues kernel(arguments...) on the context's stream: as many blocks as hold `items` of `per_block`; nothing where
+ * there are none. A bad configuration is seen here, a fault of an earlier kernel too. Static shared memory ends at
+ * 48 KiB: `shared` bytes beyond that are asked for. Any other compiler is that of tests/emulator, which brings
+ * vw_emulate.
+ */
+template <typename... P, typename... A>
+static vw_status vw_launch(const vw_context *ctx, const char *name, void (*kernel)(P...), int64_t items,
+                           int64_t per_block, dim3 threads, size_t shared, A... arguments) {
+  const size_t always = 48 << 10;
+  const int64_t blocks = (items + per_block - 1) / per_block;
+  if (!blocks) return VW_OK;
+  VW_CHECK(blocks <= INT_MAX, VW_ERR_ARG, "%s: %lld items exceed the grid of a launch", name,
+           static_cast<long long>(items));
+#ifdef __CUDACC__
+  if (shared > always)
+    VW_CUDA_TRY(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)));
+  kernel<<<static_cast<unsigned>(blocks), threads, shared, vw_cuda_of(ctx)->stream>>>(arguments...);
+#else
+  (void)ctx, (void)always;
+  vw_emulate(name, static_cast<unsigned>(blocks), threads, shared, [&] { kernel(arguments...); });
+#endif
   const cudaError_t error = cudaGetLastError();
-  VW_CHECK(error == cudaSuccess, VW_ERR_DEVICE, "cuda kernel %s: %s", kernel, cudaGetErrorString(error));
+  VW_CHECK(error == cudaSuccess, VW_ERR_DEVICE, "cuda kernel %s: %s", name, cudaGetErrorString(error));
   return VW_OK;
 }
 
-/* Blocks of `per_block` items that hold n of them. */
-static inline vw_status vw_grid(const char *op, int64_t n, int64_t per_block, unsigned *blocks) {
-  const int64_t count = (n + per_block - 1) / per_block;
-  VW_CHECK(count <= INT_MAX, VW_ERR_ARG, "%s: %lld items exceed the grid of a launch", op, static_cast<long long>(n));
-  *blocks = static_cast<unsigned>(count);
+/* Heads, statistics and words are fp32 on cuda, whatever the policy stores elsewhere. */
+static inline vw_status vw_check_f32(const char *op, const char *what, const vw_tensor *t) {
+  VW_CHECK(t->dtype == VW_F32, VW_ERR_UNSUPPORTED, "%s on cuda keeps %s in f32, not %s: change the dtype policy", op,
+           what, vw_dtype_name(t->dtype));
   return VW_OK;
 }
 
@@ -80,12 +98,27 @@ template <typename T> static T *vw_data(const vw_tensor *t) {
   return static_cast<T *>(t->data);
 }
 
-#ifdef __CUDACC__
-/* The same sum in every lane: a butterfly, so the order is fixed. */
+/* The same result in every lane: a butterfly, so the order is fixed. All 32 lanes must come. */
 __device__ inline float vw_warp_sum(float x) {
   for (int lane = 16; lane; lane /= 2) x += __shfl_xor_sync(0xffffffffu, x, lane);
   return x;
 }
+__device__ inline float vw_warp_max(float x) {
+  for (int lane = 16; lane; lane /= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, lane));
+  return x;
+}
+
+#ifdef __CUDACC__
+/* The launch's `shared` bytes. */
+__device__ inline float *vw_shared(void) {
+  extern __shared__ float vw_shared_floats[];
+  return vw_shared_floats;
+}
 #endif
+
+/* Item of a launch with one thread each. */
+__device__ inline int64_t vw_thread(void) {
+  return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
 
 #endif

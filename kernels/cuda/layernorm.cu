@@ -58,40 +58,25 @@ __global__ static void __launch_bounds__(32 * ROWS_PER_BLOCK)
   }
 }
 
-static vw_status check_stat(const vw_tensor *mean, const vw_tensor *rstd) {
-  VW_CHECK(mean->dtype == VW_F32 && rstd->dtype == VW_F32, VW_ERR_UNSUPPORTED,
-           "layernorm on cuda keeps its statistics in f32, not %s: change the dtype policy",
-           vw_dtype_name(mean->dtype));
-  return VW_OK;
-}
-
 template <typename X, typename Y, typename P> static vw_status launch(vw_context *ctx, const vw_call *c) {
   const vw_tensor *x = &c->in[LN_X];
   const int64_t N = vw_rows(x), C = vw_last_dim(x);
   const float eps = static_cast<float>(static_cast<const vw_layernorm_attr *>(c->attr)->eps);
-  unsigned blocks = 0;
-  VW_TRY(vw_grid("layernorm", N, ROWS_PER_BLOCK, &blocks));
-  if (!blocks) return VW_OK;
-  layernorm_kernel<<<blocks, dim3(32, ROWS_PER_BLOCK), 0, vw_cuda_of(ctx)->stream>>>(
-      vw_data<Y>(&c->out[LN_Y]), vw_f32(&c->out[LN_MEAN]), vw_f32(&c->out[LN_RSTD]), vw_data<const X>(x),
-      vw_data<const P>(&c->in[LN_GAMMA]), vw_data<const P>(&c->in[LN_BETA]), eps, N, C);
-  return vw_launched("layernorm");
+  return vw_launch(ctx, "layernorm", layernorm_kernel<X, Y, P>, N, ROWS_PER_BLOCK, dim3(32, ROWS_PER_BLOCK), 0,
+                   vw_data<Y>(&c->out[LN_Y]), vw_f32(&c->out[LN_MEAN]), vw_f32(&c->out[LN_RSTD]), vw_data<const X>(x),
+                   vw_data<const P>(&c->in[LN_GAMMA]), vw_data<const P>(&c->in[LN_BETA]), eps, N, C);
 }
 
 template <typename X, typename Y, typename P> static vw_status launch_grad(vw_context *ctx, const vw_call *c) {
   const vw_tensor *x = &c->in[LNG_X];
   const int64_t N = vw_rows(x), C = vw_last_dim(x);
-  unsigned blocks = 0;
-  VW_TRY(vw_grid("layernorm_grad", N, ROWS_PER_BLOCK, &blocks));
-  if (!blocks) return VW_OK;
-  layernorm_grad_kernel<<<blocks, dim3(32, ROWS_PER_BLOCK), 0, vw_cuda_of(ctx)->stream>>>(
-      vw_data<X>(&c->out[0]), vw_data<const Y>(&c->in[LNG_DY]), vw_data<const X>(x),
-      vw_data<const P>(&c->in[LNG_GAMMA]), vw_f32(&c->in[LNG_MEAN]), vw_f32(&c->in[LNG_RSTD]), N, C);
-  return vw_launched("layernorm_grad");
+  return vw_launch(ctx, "layernorm_grad", layernorm_grad_kernel<X, Y, P>, N, ROWS_PER_BLOCK, dim3(32, ROWS_PER_BLOCK),
+                   0, vw_data<X>(&c->out[0]), vw_data<const Y>(&c->in[LNG_DY]), vw_data<const X>(x),
+                   vw_data<const P>(&c->in[LNG_GAMMA]), vw_f32(&c->in[LNG_MEAN]), vw_f32(&c->in[LNG_RSTD]), N, C);
 }
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
-  VW_TRY(check_stat(&c->out[LN_MEAN], &c->out[LN_RSTD]));
+  VW_TRY(vw_check_f32("layernorm", "statistics", &c->out[LN_MEAN]));
   return vw_with_type("layernorm", &c->in[LN_X], [&](auto x) {
     return vw_with_type("layernorm", &c->out[LN_Y], [&](auto y) {
       return vw_with_type("layernorm", &c->in[LN_GAMMA],
@@ -101,7 +86,7 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
 }
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
-  VW_TRY(check_stat(&c->in[LNG_MEAN], &c->in[LNG_RSTD]));
+  VW_TRY(vw_check_f32("layernorm_grad", "statistics", &c->in[LNG_MEAN]));
   return vw_with_type("layernorm_grad", &c->in[LNG_X], [&](auto x) {
     return vw_with_type("layernorm_grad", &c->in[LNG_DY], [&](auto y) {
       return vw_with_type("layernorm_grad", &c->in[LNG_GAMMA],

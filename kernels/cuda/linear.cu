@@ -86,15 +86,12 @@ static cudaDataType_t storage(vw_dtype t) {
 /* cuBLASLt adds a bias of D's own type: another one is converted once. */
 static vw_status convert_bias(vw_context *ctx, product *p, const vw_tensor *bias, const vw_tensor *out) {
   const int64_t n = vw_count(bias);
-  unsigned blocks = 0;
-  VW_TRY(vw_grid("linear", n, THREADS, &blocks));
   VW_TRY(vw_cuda_memory.allocate(ctx, static_cast<size_t>(n) * vw_dtype_bytes(out->dtype), &p->bias));
   VW_TRY(vw_with_type("linear", out, [&](auto d) {
     return vw_with_type("linear", bias, [&](auto t) {
-      linear_grad_act_kernel<<<blocks, THREADS, 0, vw_cuda_of(ctx)->stream>>>(
-          static_cast<decltype(d) *>(p->bias), vw_data<const decltype(t)>(bias), static_cast<const float *>(nullptr),
-          VW_ACT_NONE, n);
-      return vw_launched("linear_bias");
+      return vw_launch(ctx, "linear_bias", linear_grad_act_kernel<decltype(d), decltype(t), float>, n, THREADS, THREADS,
+                       0, static_cast<decltype(d) *>(p->bias), vw_data<const decltype(t)>(bias),
+                       static_cast<const float *>(nullptr), VW_ACT_NONE, n);
     });
   }));
   return vw_cuda_memory.synchronise(ctx);
@@ -244,12 +241,8 @@ static vw_status prepare(vw_context *ctx, vw_call *c) {
 
 template <typename Z, typename Y> static vw_status activate(vw_context *ctx, const vw_call *c) {
   const int64_t n = vw_count(&c->out[LINEAR_Y]);
-  unsigned blocks = 0;
-  VW_TRY(vw_grid("linear", n, THREADS, &blocks));
-  linear_act_kernel<<<blocks, THREADS, 0, vw_cuda_of(ctx)->stream>>>(
-      vw_data<Y>(&c->out[LINEAR_Y]), vw_data<const Z>(&c->out[LINEAR_Z]), vw_data<const Y>(&c->in[LINEAR_RESIDUAL]),
-      act_of(c), n);
-  return vw_launched("linear_act");
+  return vw_launch(ctx, "linear_act", linear_act_kernel<Z, Y>, n, THREADS, THREADS, 0, vw_data<Y>(&c->out[LINEAR_Y]),
+                   vw_data<const Z>(&c->out[LINEAR_Z]), vw_data<const Y>(&c->in[LINEAR_RESIDUAL]), act_of(c), n);
 }
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
@@ -289,11 +282,9 @@ static vw_status prepare_grad(vw_context *ctx, vw_call *c) {
 
 template <typename D, typename Y, typename Z> static vw_status scale(vw_context *ctx, const vw_call *c, void *dz) {
   const vw_tensor *dy = &c->in[LINEAR_GRAD_DY];
-  unsigned blocks = 0;
-  VW_TRY(vw_grid("linear_grad", vw_count(dy), THREADS, &blocks));
-  linear_grad_act_kernel<<<blocks, THREADS, 0, vw_cuda_of(ctx)->stream>>>(
-      static_cast<D *>(dz), vw_data<const Y>(dy), vw_data<const Z>(&c->in[LINEAR_GRAD_Z]), act_of(c), vw_count(dy));
-  return vw_launched("linear_grad_act");
+  return vw_launch(ctx, "linear_grad_act", linear_grad_act_kernel<D, Y, Z>, vw_count(dy), THREADS, THREADS, 0,
+                   static_cast<D *>(dz), vw_data<const Y>(dy), vw_data<const Z>(&c->in[LINEAR_GRAD_Z]), act_of(c),
+                   vw_count(dy));
 }
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {

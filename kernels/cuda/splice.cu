@@ -38,45 +38,29 @@ __global__ static void __launch_bounds__(THREADS)
   }
 }
 
-static vw_status check_words(const vw_tensor *words) {
-  VW_CHECK(words->dtype == VW_F32, VW_ERR_UNSUPPORTED, "splice on cuda keeps words in f32, not %s",
-           vw_dtype_name(words->dtype));
-  return VW_OK;
-}
-
 template <typename P, typename X> static vw_status launch(vw_context *ctx, const vw_call *c) {
   const vw_tensor *x = &c->out[0];
-  unsigned blocks = 0;
-  VW_TRY(vw_grid("splice", vw_rows(x), 1, &blocks));
-  if (!blocks) return VW_OK;
-  splice_kernel<<<blocks, THREADS, 0, vw_cuda_of(ctx)->stream>>>(
-      vw_data<X>(x), vw_f32(&c->in[SPLICE_WORDS]), vw_data<const P>(&c->in[SPLICE_TAIL]),
-      vw_i32(&c->in[SPLICE_ROW_WORD]), vw_i32(&c->in[SPLICE_ROW_TEMPLATE]), vw_i32(&c->in[SPLICE_WORD_POS]), x->dim[1],
-      x->dim[2]);
-  return vw_launched("splice");
+  return vw_launch(ctx, "splice", splice_kernel<P, X>, vw_rows(x), 1, THREADS, 0, vw_data<X>(x),
+                   vw_f32(&c->in[SPLICE_WORDS]), vw_data<const P>(&c->in[SPLICE_TAIL]), vw_i32(&c->in[SPLICE_ROW_WORD]),
+                   vw_i32(&c->in[SPLICE_ROW_TEMPLATE]), vw_i32(&c->in[SPLICE_WORD_POS]), x->dim[1], x->dim[2]);
 }
 
 template <typename X> static vw_status launch_grad(vw_context *ctx, const vw_call *c) {
   const vw_tensor *dx = &c->in[SPLICE_GRAD_DX];
-  unsigned blocks = 0;
-  VW_TRY(vw_grid("splice_grad", c->out[0].dim[0], 1, &blocks));
-  if (!blocks) return VW_OK;
-  splice_grad_kernel<<<blocks, THREADS, 0, vw_cuda_of(ctx)->stream>>>(
-      vw_f32(&c->out[0]), vw_data<const X>(dx), vw_i32(&c->in[SPLICE_GRAD_ROW_WORD]),
-      vw_i32(&c->in[SPLICE_GRAD_ROW_TEMPLATE]), vw_i32(&c->in[SPLICE_GRAD_WORD_POS]), dx->dim[0], dx->dim[1],
-      dx->dim[2]);
-  return vw_launched("splice_grad");
+  return vw_launch(ctx, "splice_grad", splice_grad_kernel<X>, c->out[0].dim[0], 1, THREADS, 0, vw_f32(&c->out[0]),
+                   vw_data<const X>(dx), vw_i32(&c->in[SPLICE_GRAD_ROW_WORD]), vw_i32(&c->in[SPLICE_GRAD_ROW_TEMPLATE]),
+                   vw_i32(&c->in[SPLICE_GRAD_WORD_POS]), dx->dim[0], dx->dim[1], dx->dim[2]);
 }
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
-  VW_TRY(check_words(&c->in[SPLICE_WORDS]));
+  VW_TRY(vw_check_f32("splice", "words", &c->in[SPLICE_WORDS]));
   return vw_with_type("splice", &c->in[SPLICE_TAIL], [&](auto p) {
     return vw_with_type("splice", &c->out[0], [&](auto x) { return launch<decltype(p), decltype(x)>(ctx, c); });
   });
 }
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
-  VW_TRY(check_words(&c->out[0]));
+  VW_TRY(vw_check_f32("splice_grad", "gradients of words", &c->out[0]));
   return vw_with_type("splice_grad", &c->in[SPLICE_GRAD_DX], [&](auto x) { return launch_grad<decltype(x)>(ctx, c); });
 }
 

@@ -1,0 +1,61 @@
+/* Runs the CUDA kernels of this repository on the host, thread by thread, so that their logic is tested where there is
+ * no GPU: included before every kernel file that the test build compiles as C++. What it cannot show: speed, launches
+ * that a GPU refuses, memory races within a warp's own step, differences of expf and its like.
+ *
+ * The threads of a block are fibers; one gives way to the next where it waits for others: at __syncthreads and in warp
+ * shuffles, which all 32 lanes must reach. Blocks take turns in running their threads forwards and backwards, so a
+ * missing barrier shows as a wrong result; threads that wait for ever are reported with the kernel's name. */
+#ifndef VW_TESTS_EMULATOR_KERNEL_HPP
+#define VW_TESTS_EMULATOR_KERNEL_HPP
+#ifndef __cplusplus
+#error "C++ only"
+#endif
+
+#include <cmath>
+#include <cstdint>
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+#include <functional>
+
+/* A kernel's view of its place; switched with the fibers. */
+struct vw_emulated_place {
+  dim3 thread, block, threads;
+};
+extern vw_emulated_place vw_emulated;
+
+/* Returns after the whole grid has run. `shared` bytes are NaN at the start of every block. */
+void vw_emulate(const char *kernel, unsigned blocks, dim3 threads, size_t shared, const std::function<void()> &body);
+void vw_emulated_sync_block(void);
+uint32_t vw_emulated_shuffle(uint32_t value, unsigned lane); /* value of that lane of the caller's warp */
+float *vw_shared(void);
+
+#undef __shared__
+#define __shared__ static /* blocks run one after the other */
+#undef __launch_bounds__
+#define __launch_bounds__(...)
+#define threadIdx       (vw_emulated.thread)
+#define blockIdx        (vw_emulated.block)
+#define blockDim        (vw_emulated.threads)
+#define __syncthreads() vw_emulated_sync_block()
+
+static inline unsigned vw_emulated_lane(void) {
+  const dim3 t = vw_emulated.thread, n = vw_emulated.threads;
+  return ((t.z * n.y + t.y) * n.x + t.x) % 32;
+}
+
+static inline float __shfl_sync(unsigned, float x, int lane) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  bits = vw_emulated_shuffle(bits, static_cast<unsigned>(lane) % 32);
+  __builtin_memcpy(&x, &bits, sizeof bits);
+  return x;
+}
+
+static inline float __shfl_xor_sync(unsigned mask, float x, int lanes) {
+  return __shfl_sync(mask, x, static_cast<int>(vw_emulated_lane() ^ static_cast<unsigned>(lanes)));
+}
+
+using std::isfinite;
+using std::isinf;
+
+#endif

@@ -1,0 +1,181 @@
+/* The part of the CUDA runtime and of cuBLASLt that kernels/cuda calls, on host memory: see kernel.hpp. Products are
+ * computed from the descriptions that a caller gives, in double, so wrong layouts give wrong results. */
+#include "tests/emulator/kernel.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <cublasLt.h>
+#include <vector>
+
+/* ---- runtime ---- */
+
+extern "C" {
+
+cudaError_t cudaGetDeviceCount(int *count) {
+  return *count = 1, cudaSuccess;
+}
+cudaError_t cudaGetLastError(void) {
+  return cudaSuccess;
+}
+const char *cudaGetErrorString(cudaError_t error) {
+  return error == cudaErrorMemoryAllocation ? "out of memory" : error == cudaSuccess ? "no error" : "an error";
+}
+cudaError_t cudaSetDevice(int device) {
+  return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device) {
+  if (device != 0) return cudaErrorInvalidDevice;
+  *p = cudaDeviceProp();
+  strcpy(p->name, "emulated, no GPU");
+  p->major = 9, p->multiProcessorCount = 1;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
+  return *stream = reinterpret_cast<cudaStream_t>(1), cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t) {
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  return cudaSuccess;
+}
+cudaError_t cudaMalloc(void **out, size_t bytes) {
+  *out = bytes < static_cast<size_t>(1) << 40 ? aligned_alloc(256, (bytes + 255) / 256 * 256) : nullptr;
+  return *out ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFree(void *p) {
+  return free(p), cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total) {
+  return *free_bytes = *total = static_cast<size_t>(1) << 40, cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t) {
+  return memset(p, value, bytes), cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  return memcpy(to, from, bytes), cudaSuccess;
+}
+
+/* ---- cuBLASLt: the structs behind its handles ---- */
+
+struct layout {
+  cudaDataType type;
+  uint64_t rows, cols;
+  int64_t ld;
+};
+
+struct product {
+  cublasOperation_t op_a;
+  cublasLtEpilogue_t epilogue;
+  cudaDataType bias_type;
+  const void *bias;
+};
+
+size_t cublasLtGetVersion(void) {
+  return 0;
+}
+const char *cublasLtGetStatusString(cublasStatus_t) {
+  return "an error";
+}
+cublasStatus_t cublasLtCreate(cublasLtHandle_t *h) {
+  return *h = reinterpret_cast<cublasLtHandle_t>(1), CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t) {
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *d, cublasComputeType_t, cudaDataType) {
+  *d = reinterpret_cast<cublasLtMatmulDesc_t>(new product{CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, CUDA_R_32F, nullptr});
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulDescDestroy(const cublasLtMatmulDesc_t d) {
+  delete reinterpret_cast<product *>(d);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t d, cublasLtMatmulDescAttributes_t which,
+                                              const void *value, size_t bytes) {
+  product *p = reinterpret_cast<product *>(d);
+  void *to = which == CUBLASLT_MATMUL_DESC_TRANSA           ? static_cast<void *>(&p->op_a)
+             : which == CUBLASLT_MATMUL_DESC_EPILOGUE       ? static_cast<void *>(&p->epilogue)
+             : which == CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE ? static_cast<void *>(&p->bias_type)
+             : which == CUBLASLT_MATMUL_DESC_BIAS_POINTER   ? static_cast<void *>(&p->bias)
+                                                            : nullptr;
+  if (!to) return CUBLAS_STATUS_NOT_SUPPORTED;
+  memcpy(to, value, bytes);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataType type, uint64_t rows, uint64_t cols,
+                                          int64_t ld) {
+  *l = reinterpret_cast<cublasLtMatrixLayout_t>(new layout{type, rows, cols, ld});
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatrixLayoutDestroy(const cublasLtMatrixLayout_t l) {
+  delete reinterpret_cast<layout *>(l);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *p) {
+  return *p = nullptr, CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulPreferenceDestroy(const cublasLtMatmulPreference_t) {
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t, cublasLtMatmulPreferenceAttributes_t,
+                                                    const void *, size_t) {
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t, cublasLtMatrixLayout_t,
+                                              cublasLtMatrixLayout_t, cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
+                                              cublasLtMatmulPreference_t, int, cublasLtMatmulHeuristicResult_t *best,
+                                              int *found) {
+  *best = cublasLtMatmulHeuristicResult_t();
+  best->state = CUBLAS_STATUS_SUCCESS;
+  return *found = 1, CUBLAS_STATUS_SUCCESS;
+}
+
+static double get(const void *p, cudaDataType type, int64_t i) {
+  return type == CUDA_R_16BF ? __bfloat162float(static_cast<const __nv_bfloat16 *>(p)[i])
+                             : static_cast<const float *>(p)[i];
+}
+
+static void set(void *p, cudaDataType type, int64_t i, double x) {
+  if (type == CUDA_R_16BF)
+    static_cast<__nv_bfloat16 *>(p)[i] = __float2bfloat16_rn(static_cast<float>(x));
+  else
+    static_cast<float *>(p)[i] = static_cast<float>(x);
+}
+
+/* Column-major D = alpha op(A) B + beta C [+ bias of each row]. */
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const void *alpha, const void *A,
+                              cublasLtMatrixLayout_t da, const void *B, cublasLtMatrixLayout_t db, const void *beta,
+                              const void *C, cublasLtMatrixLayout_t dc, void *D, cublasLtMatrixLayout_t dd,
+                              const cublasLtMatmulAlgo_t *, void *, size_t, cudaStream_t) {
+  const product *p = reinterpret_cast<product *>(desc);
+  const layout *a = reinterpret_cast<layout *>(da), *b = reinterpret_cast<layout *>(db),
+               *c = reinterpret_cast<layout *>(dc), *d = reinterpret_cast<layout *>(dd);
+  const bool turned = p->op_a == CUBLAS_OP_T;
+  const uint64_t rows = turned ? a->cols : a->rows, inner = turned ? a->rows : a->cols;
+  if (rows != d->rows || inner != b->rows || b->cols != d->cols || c->rows != d->rows || a->type != b->type ||
+      static_cast<uint64_t>(a->ld) < a->rows || static_cast<uint64_t>(b->ld) < b->rows ||
+      static_cast<uint64_t>(d->ld) < d->rows)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  const bool has_bias = p->epilogue == CUBLASLT_EPILOGUE_BIAS;
+  const double one = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
+  std::vector<double> wide(a->rows * a->cols), column(inner);
+  for (uint64_t i = 0; i < a->rows; i++)
+    for (uint64_t j = 0; j < a->cols; j++)
+      wide[turned ? j * inner + i : i * inner + j] =
+          get(A, a->type, static_cast<int64_t>(j) * a->ld + static_cast<int64_t>(i));
+  for (uint64_t j = 0; j < d->cols; j++) {
+    for (uint64_t k = 0; k < inner; k++)
+      column[k] = get(B, b->type, static_cast<int64_t>(j) * b->ld + static_cast<int64_t>(k));
+    for (uint64_t i = 0; i < rows; i++) {
+      const int64_t at = static_cast<int64_t>(j) * d->ld + static_cast<int64_t>(i);
+      double sum = 0;
+      for (uint64_t k = 0; k < inner; k++) sum += wide[i * inner + k] * column[k];
+      sum = one * sum + (keep != 0 ? keep * get(C, c->type, at) : 0);
+      set(D, d->type, at, sum + (has_bias ? get(p->bias, p->bias_type, static_cast<int64_t>(i)) : 0));
+    }
+  }
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+} // extern "C"
