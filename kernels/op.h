@@ -80,6 +80,7 @@ typedef struct vw_context {
   vw_backend backend;
   int threads;  /* OpenMP threads of this rank, >= 1 */
   void *device; /* cuda: struct vw_cuda (stream, handles), else NULL */
+  bool tf32;    /* cuda: factors of fp32 products may be rounded to TF32, but for results of role VW_HEAD */
 } vw_context;
 
 typedef struct vw_call {

@@ -90,7 +90,9 @@ vw_status vw_program_read(vw_program *p, vw_value v, const vw_tensor *host);
 
 /* After binding: every leaf has data; kernels choose and repack. Once. */
 vw_status vw_program_prepare(vw_program *p);
+/* Enqueues one run. Reading a value waits for it; so does vw_program_wait, which also tells what went wrong since. */
 vw_status vw_program_run(vw_program *p);
+vw_status vw_program_wait(vw_program *p);
 
 /* Runs once with a clock around every call; seconds[op id] and calls[op id] are added to (VW_OPS entries each). */
 vw_status vw_program_profile(vw_program *p, double *seconds, int64_t *calls);

@@ -94,6 +94,10 @@ vw_status vw_program_run(vw_program *p) {
   return VW_OK;
 }
 
+vw_status vw_program_wait(vw_program *p) {
+  return p->memory_ops->synchronise(p->ctx);
+}
+
 static double now(void) {
   struct timespec t;
   (void)clock_gettime(CLOCK_MONOTONIC, &t);
