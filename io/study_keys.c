@@ -89,7 +89,7 @@ const vw_key vw_study_keys[] = {
     {"plan.block", VW_KEY_AUTO, STUDY(block), "auto", .min = 1, .max = 65536,
      .help = "words learned together; auto: at most 64, blocks a multiple of ranks"},
     {"plan.backend", VW_KEY_CHOICE, STUDY(backend), "auto", "auto ref cpu cuda",
-     .help = "which kernels; auto: the fastest here"},
+     .help = "which kernels; auto: cpu (cuda only when it is named)"},
     {"plan.threads", VW_KEY_AUTO, STUDY(threads), "auto", .min = 1, .max = 65536, .help = "of a rank"},
     {"plan.memory", VW_KEY_MEMORY, STUDY(memory), "auto", .min = 1, .max = 9e15,
      .help = "of a rank: bytes, or with KiB, MiB, GiB, TiB"},

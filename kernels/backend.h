@@ -15,6 +15,7 @@ void vw_cpu_kernel_set(char text[128]);
 vw_status vw_cuda_open(vw_context *ctx, int local_rank);
 void vw_cuda_close(vw_context *ctx);
 void vw_cuda_kernel_set(const vw_context *ctx, char text[128]);
+vw_memory_use vw_cuda_memory_use(const vw_context *ctx);
 extern const vw_memory vw_cuda_memory;
 
 #ifdef __cplusplus

@@ -53,6 +53,14 @@ const vw_memory *vw_memory_of(vw_backend b) {
 #endif
 }
 
+vw_memory_use vw_memory_used(const vw_context *ctx) {
+#ifdef VW_WITH_CUDA
+  if (ctx->backend == VW_CUDA && ctx->device) return vw_cuda_memory_use(ctx);
+#endif
+  (void)ctx;
+  return (vw_memory_use){0};
+}
+
 vw_status vw_context_open(vw_context *ctx, vw_backend b, int threads, int local_rank) {
   VW_CHECK(threads >= 1, VW_ERR_ARG, "threads is %d, must be at least 1", threads);
   VW_CHECK(local_rank >= 0, VW_ERR_ARG, "local rank is %d, must not be negative", local_rank);

@@ -7,6 +7,18 @@
 extern "C" {
 #endif
 
+/* What is enqueued between begin and end is kept instead of run; replay enqueues all of it at once, with the same
+ * arguments. Kernels read what changes between steps from the backend's memory, so a recording stays right. */
+typedef struct vw_recorder {
+  vw_status (*begin)(vw_context *ctx);
+  /* Ends what begin began, also after a failed call in between: then *recording may be NULL. The caller forgets it. */
+  vw_status (*end)(vw_context *ctx, void **recording);
+  /* Runs at most VW_RUNS_AHEAD replays ahead of the backend: further calls wait. */
+  vw_status (*replay)(vw_context *ctx, void *recording);
+  void (*forget)(vw_context *ctx, void *recording); /* NULL allowed */
+} vw_recorder;
+enum { VW_RUNS_AHEAD = 16 };
+
 typedef struct vw_memory {
   /* Zeroed, VW_ALIGN-aligned. Errors: VW_ERR_MEMORY. */
   vw_status (*allocate)(vw_context *ctx, size_t bytes, void **out);
@@ -14,8 +26,16 @@ typedef struct vw_memory {
   vw_status (*upload)(vw_context *ctx, void *dst, const void *src, size_t bytes); /* host to backend; done on return */
   vw_status (*download)(vw_context *ctx, void *dst, const void *src, size_t bytes); /* waits for enqueued work */
   vw_status (*synchronise)(vw_context *ctx);
-  bool host; /* pointers may be read by the host */
+  bool host;                   /* pointers may be read by the host */
+  const vw_recorder *recorder; /* NULL: starting a kernel costs nothing worth saving */
 } vw_memory;
+
+/* Bytes of a device: what this context's memory holds now and held at most; what the device has free (for all programs
+ * on it) and in all. Zeros for backends in host memory. */
+typedef struct vw_memory_use {
+  int64_t held, most, free, total;
+} vw_memory_use;
+vw_memory_use vw_memory_used(const vw_context *ctx);
 
 /* NULL: this build has no such backend. */
 const vw_memory *vw_memory_of(vw_backend b);

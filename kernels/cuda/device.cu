@@ -25,6 +25,7 @@ static vw_status open_device(vw_cuda *cuda) {
            "CUDA device %d (%s) has compute capability %d.%d, viswords needs %d.0; use --backend cpu", cuda->device,
            cuda->properties.name, cuda->properties.major, cuda->properties.minor, static_cast<int>(OLDEST_MAJOR));
   VW_CUDA_TRY(cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking));
+  for (cudaEvent_t &done : cuda->done) VW_CUDA_TRY(cudaEventCreateWithFlags(&done, cudaEventDisableTiming));
   VW_CUBLAS_TRY(cublasLtCreate(&cuda->blas));
   return VW_OK;
 }
@@ -45,7 +46,10 @@ extern "C" void vw_cuda_close(vw_context *ctx) {
   vw_cuda *cuda = vw_cuda_of(ctx);
   if (!cuda) return;
   if (cuda->blas) (void)cublasLtDestroy(cuda->blas);
+  for (cudaEvent_t done : cuda->done)
+    if (done) (void)cudaEventDestroy(done);
   if (cuda->stream) (void)cudaStreamDestroy(cuda->stream);
+  free(cuda->held);
   free(cuda);
   ctx->device = nullptr;
 }
@@ -62,6 +66,32 @@ static vw_status device_synchronise(vw_context *ctx) {
   return VW_OK;
 }
 
+static vw_status note_held(vw_cuda *cuda, void *data, size_t bytes) {
+  if (cuda->n_held == cuda->room_held) {
+    const int64_t room = cuda->room_held ? 2 * cuda->room_held : 256;
+    vw_cuda_held *more = static_cast<vw_cuda_held *>(realloc(cuda->held, static_cast<size_t>(room) * sizeof *more));
+    VW_CHECK(more, VW_ERR_MEMORY, "out of memory: the list of device memory");
+    cuda->held = more, cuda->room_held = room;
+  }
+  cuda->held[cuda->n_held++] = {data, bytes};
+  cuda->bytes += bytes;
+  if (cuda->bytes > cuda->most_bytes) cuda->most_bytes = cuda->bytes;
+  return VW_OK;
+}
+
+static void note_released(vw_cuda *cuda, const void *data) {
+  int64_t i = cuda->n_held;
+  while (i-- > 0 && cuda->held[i].data != data) continue;
+  if (i < 0) return;
+  cuda->bytes -= cuda->held[i].bytes;
+  cuda->held[i] = cuda->held[--cuda->n_held];
+}
+
+static vw_status device_clear(vw_context *ctx, void *data, size_t bytes) {
+  VW_CUDA_TRY(cudaMemsetAsync(data, 0, bytes, vw_cuda_of(ctx)->stream));
+  return device_synchronise(ctx);
+}
+
 static vw_status device_allocate(vw_context *ctx, size_t bytes, void **out) {
   const size_t size = bytes ? bytes : 1;
   *out = nullptr;
@@ -74,12 +104,14 @@ static vw_status device_allocate(vw_context *ctx, size_t bytes, void **out) {
                     vw_cuda_of(ctx)->device, vw_cuda_of(ctx)->properties.name, size, free_bytes, total);
   }
   VW_CUDA_TRY(error);
-  VW_CUDA_TRY(cudaMemsetAsync(*out, 0, size, vw_cuda_of(ctx)->stream));
-  return device_synchronise(ctx);
+  vw_status st = note_held(vw_cuda_of(ctx), *out, size);
+  if (st == VW_OK) st = device_clear(ctx, *out, size);
+  if (st != VW_OK) vw_cuda_memory.release(ctx, *out), *out = nullptr;
+  return st;
 }
 
 static void device_release(vw_context *ctx, void *p) {
-  (void)ctx;
+  note_released(vw_cuda_of(ctx), p);
   (void)cudaFree(p);
 }
 
@@ -97,6 +129,49 @@ static vw_status device_download(vw_context *ctx, void *dst, const void *src, si
   return device_copy(ctx, dst, src, bytes, cudaMemcpyDeviceToHost);
 }
 
+/* Thread-local mode: what other threads of this process call does not spoil a recording. */
+static vw_status recorder_begin(vw_context *ctx) {
+  VW_CUDA_TRY(cudaStreamBeginCapture(vw_cuda_of(ctx)->stream, cudaStreamCaptureModeThreadLocal));
+  return VW_OK;
+}
+
+static vw_status recorder_end(vw_context *ctx, void **recording) {
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  *recording = nullptr;
+  VW_CUDA_TRY(cudaStreamEndCapture(vw_cuda_of(ctx)->stream, &graph));
+  const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
+  (void)cudaGraphDestroy(graph);
+  VW_CUDA_TRY(error);
+  *recording = executable;
+  return VW_OK;
+}
+
+static vw_status recorder_replay(vw_context *ctx, void *recording) {
+  vw_cuda *cuda = vw_cuda_of(ctx);
+  cudaEvent_t done = cuda->done[cuda->replays % VW_RUNS_AHEAD];
+  if (cuda->replays >= VW_RUNS_AHEAD) VW_CUDA_TRY(cudaEventSynchronize(done));
+  VW_CUDA_TRY(cudaGraphLaunch(static_cast<cudaGraphExec_t>(recording), cuda->stream));
+  VW_CUDA_TRY(cudaEventRecord(done, cuda->stream));
+  cuda->replays++;
+  return VW_OK;
+}
+
+static void recorder_forget(vw_context *ctx, void *recording) {
+  (void)cudaStreamSynchronize(vw_cuda_of(ctx)->stream); /* a replay may be under way */
+  if (recording) (void)cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(recording));
+}
+
+static const vw_recorder recorder = {recorder_begin, recorder_end, recorder_replay, recorder_forget};
+
+extern "C" vw_memory_use vw_cuda_memory_use(const vw_context *ctx) {
+  const vw_cuda *cuda = vw_cuda_of(ctx);
+  size_t available = 0, total = 0;
+  if (cudaMemGetInfo(&available, &total) != cudaSuccess) (void)cudaGetLastError();
+  return {static_cast<int64_t>(cuda->bytes), static_cast<int64_t>(cuda->most_bytes), static_cast<int64_t>(available),
+          static_cast<int64_t>(total)};
+}
+
 /* In the order of vw_memory: nvcc's C++17 has no designated initialisers. */
-extern "C" const vw_memory vw_cuda_memory = {device_allocate, device_release,     device_upload,
-                                             device_download, device_synchronise, false /* host */};
+extern "C" const vw_memory vw_cuda_memory = {device_allocate,    device_release,   device_upload, device_download,
+                                             device_synchronise, false /* host */, &recorder};

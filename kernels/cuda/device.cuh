@@ -9,12 +9,22 @@
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
+struct vw_cuda_held {
+  const void *data;
+  size_t bytes;
+};
+
 /* vw_context.device of the cuda backend. One stream: calls are ordered as the plan lists them. */
 struct vw_cuda {
   int device; /* ordinal among the visible ones */
   cudaStream_t stream;
   cublasLtHandle_t blas;
   cudaDeviceProp properties;
+  cudaEvent_t done[VW_RUNS_AHEAD]; /* of the last replays; replay n uses n % VW_RUNS_AHEAD */
+  int64_t replays;
+  vw_cuda_held *held; /* [n_held] what vw_cuda_memory gave out */
+  int64_t n_held, room_held;
+  size_t bytes, most_bytes; /* in all, now and at most */
 };
 
 static inline vw_cuda *vw_cuda_of(const vw_context *ctx) {
@@ -53,7 +63,7 @@ static vw_status vw_launch(const vw_context *ctx, const char *name, void (*kerne
   kernel<<<static_cast<unsigned>(blocks), threads, shared, vw_cuda_of(ctx)->stream>>>(arguments...);
 #else
   (void)ctx, (void)always;
-  vw_emulate(name, static_cast<unsigned>(blocks), threads, shared, [&] { kernel(arguments...); });
+  vw_emulate(name, static_cast<unsigned>(blocks), threads, shared, [=] { kernel(arguments...); });
 #endif
   const cudaError_t error = cudaGetLastError();
   VW_CHECK(error == cudaSuccess, VW_ERR_DEVICE, "cuda kernel %s: %s", name, cudaGetErrorString(error));

@@ -249,6 +249,7 @@ vw_status vw_program_create(vw_program **out, const vw_graph *g, vw_context *ctx
 
 void vw_program_destroy(vw_program *p) {
   if (!p) return;
+  if (p->recording) p->memory_ops->recorder->forget(p->ctx, p->recording);
   for (int64_t i = 0; i < p->n_calls; i++) {
     plan_call *c = &p->calls[i];
     if (c->kernel && c->kernel->release && c->call.state) c->kernel->release(p->ctx, &c->call);

@@ -34,7 +34,8 @@ struct vw_program {
   size_t arena_bytes, scratch_bytes;
   void *arena;
   vw_program_memory memory;
-  bool prepared;
+  bool prepared, has_run;
+  void *recording; /* all calls, where the backend can record them; from the second run on */
 };
 
 /* Gives a leaf zeroed memory of its own, if it has none. */

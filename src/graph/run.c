@@ -88,10 +88,29 @@ vw_status vw_program_read(vw_program *p, vw_value value, const vw_tensor *host) 
   return st;
 }
 
-vw_status vw_program_run(vw_program *p) {
-  VW_CHECK(p->prepared, VW_ERR_ARG, "program: run before prepare");
+static vw_status run_calls(vw_program *p) {
   for (int64_t i = 0; i < p->n_calls; i++) VW_TRY(p->calls[i].kernel->run(p->ctx, &p->calls[i].call));
   return VW_OK;
+}
+
+static vw_status record(vw_program *p) {
+  const vw_recorder *r = p->memory_ops->recorder;
+  VW_TRY(r->begin(p->ctx));
+  const vw_status ran = run_calls(p);
+  const vw_status ended = r->end(p->ctx, &p->recording);
+  return ran != VW_OK ? ran : ended;
+}
+
+/* The first run is not recorded: it loads kernels and shows mistakes where they are, and most programs run once. */
+vw_status vw_program_run(vw_program *p) {
+  VW_CHECK(p->prepared, VW_ERR_ARG, "program: run before prepare");
+  const vw_recorder *r = p->memory_ops->recorder;
+  if (!r || !p->has_run) {
+    p->has_run = true;
+    return run_calls(p);
+  }
+  if (!p->recording) VW_TRY(record(p));
+  return r->replay(p->ctx, p->recording);
 }
 
 vw_status vw_program_wait(vw_program *p) {

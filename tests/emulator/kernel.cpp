@@ -117,6 +117,8 @@ void run_block(const char *kernel, bool is_backwards) {
 } // namespace
 
 void vw_emulate(const char *kernel, unsigned blocks, dim3 threads, size_t shared, const std::function<void()> &body) {
+  vw_emulated_calls.launches++;
+  if (vw_emulated_keep([=] { vw_emulate(kernel, blocks, threads, shared, body); })) return;
   run.n = threads.x * threads.y * threads.z;
   if (run.n < 1 || run.n > MOST_THREADS || shared > MOST_SHARED) {
     fprintf(stderr, "emulator: kernel %s: a GPU refuses blocks of %u threads with %zu bytes of shared memory\n", kernel,

@@ -17,6 +17,8 @@
 #include <cuda_runtime.h>
 #include <functional>
 
+#include "tests/emulator/calls.h"
+
 /* A kernel's view of its place; switched with the fibers. */
 struct vw_emulated_place {
   dim3 thread, block, threads;
@@ -26,6 +28,11 @@ extern vw_emulated_place vw_emulated;
 /* Returns after the whole grid has run. `shared` bytes are NaN at the start of every block. */
 void vw_emulate(const char *kernel, unsigned blocks, dim3 threads, size_t shared, const std::function<void()> &body);
 void vw_emulated_sync_block(void);
+
+/* While the stream is captured: keeps the step and returns true. vw_emulated_refuse ends the program then. */
+bool vw_emulated_keep(const std::function<void()> &step);
+void vw_emulated_refuse(const char *call);
+
 uint32_t vw_emulated_shuffle(uint32_t value, unsigned lane); /* value of that lane of the caller's warp */
 float *vw_shared(void);
 

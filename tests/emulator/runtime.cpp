@@ -37,9 +37,11 @@ cudaError_t cudaStreamDestroy(cudaStream_t) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  vw_emulated_refuse("cudaStreamSynchronize");
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void **out, size_t bytes) {
+  vw_emulated_refuse("cudaMalloc");
   *out = bytes < static_cast<size_t>(1) << 40 ? aligned_alloc(256, (bytes + 255) / 256 * 256) : nullptr;
   return *out ? cudaSuccess : cudaErrorMemoryAllocation;
 }
@@ -50,9 +52,13 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total) {
   return *free_bytes = *total = static_cast<size_t>(1) << 40, cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t) {
+  vw_emulated_calls.other++;
+  if (vw_emulated_keep([=] { memset(p, value, bytes); })) return cudaSuccess;
   return memset(p, value, bytes), cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  vw_emulated_calls.other++;
+  if (vw_emulated_keep([=] { memcpy(to, from, bytes); })) return cudaSuccess;
   return memcpy(to, from, bytes), cudaSuccess;
 }
 
@@ -144,10 +150,9 @@ static void set(void *p, cudaDataType type, int64_t i, double x) {
 }
 
 /* Column-major D = alpha op(A) B + beta C [+ bias of each row]. */
-cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const void *alpha, const void *A,
-                              cublasLtMatrixLayout_t da, const void *B, cublasLtMatrixLayout_t db, const void *beta,
-                              const void *C, cublasLtMatrixLayout_t dc, void *D, cublasLtMatrixLayout_t dd,
-                              const cublasLtMatmulAlgo_t *, void *, size_t, cudaStream_t) {
+static cublasStatus_t multiply(cublasLtMatmulDesc_t desc, double one, const void *A, cublasLtMatrixLayout_t da,
+                               const void *B, cublasLtMatrixLayout_t db, double keep, const void *C,
+                               cublasLtMatrixLayout_t dc, void *D, cublasLtMatrixLayout_t dd) {
   const product *p = reinterpret_cast<product *>(desc);
   const layout *a = reinterpret_cast<layout *>(da), *b = reinterpret_cast<layout *>(db),
                *c = reinterpret_cast<layout *>(dc), *d = reinterpret_cast<layout *>(dd);
@@ -158,7 +163,6 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
       static_cast<uint64_t>(d->ld) < d->rows)
     return CUBLAS_STATUS_INVALID_VALUE;
   const bool has_bias = p->epilogue == CUBLASLT_EPILOGUE_BIAS;
-  const double one = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
   std::vector<double> wide(a->rows * a->cols), column(inner);
   for (uint64_t i = 0; i < a->rows; i++)
     for (uint64_t j = 0; j < a->cols; j++)
@@ -176,6 +180,18 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const
     }
   }
   return CUBLAS_STATUS_SUCCESS;
+}
+
+/* Scalars are read when the call is made, as cuBLASLt does with host pointers. */
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const void *alpha, const void *A,
+                              cublasLtMatrixLayout_t da, const void *B, cublasLtMatrixLayout_t db, const void *beta,
+                              const void *C, cublasLtMatrixLayout_t dc, void *D, cublasLtMatrixLayout_t dd,
+                              const cublasLtMatmulAlgo_t *, void *, size_t, cudaStream_t) {
+  const double one = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
+  const auto run = [=] { return multiply(desc, one, A, da, B, db, keep, C, dc, D, dd); };
+  vw_emulated_calls.products++;
+  if (vw_emulated_keep([=] { (void)run(); })) return CUBLAS_STATUS_SUCCESS;
+  return run();
 }
 
 } // extern "C"
