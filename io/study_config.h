@@ -29,6 +29,13 @@ typedef enum vw_optimiser { VW_PGD, VW_ADAMW } vw_optimiser;
 typedef enum vw_exif { VW_EXIF_IGNORE, VW_EXIF_TURN } vw_exif;
 typedef enum vw_streams { VW_STREAMS_CONCEPT, VW_STREAMS_TRIAL } vw_streams;
 typedef enum vw_template_per { VW_TEMPLATE_PER_STEP } vw_template_per;
+typedef enum vw_precision_choice {
+  VW_PRECISION_AUTO,
+  VW_PRECISION_FP32,
+  VW_PRECISION_TF32,
+  VW_PRECISION_MIXED,
+  VW_PRECISION_BF16
+} vw_precision_choice;
 typedef enum vw_backend_choice { VW_BACKEND_AUTO, VW_BACKEND_REF, VW_BACKEND_CPU, VW_BACKEND_CUDA } vw_backend_choice;
 
 /* How words are learned and judged, for one model: defaults, then learn.*, then models.<name>.learn.* */
@@ -86,6 +93,7 @@ typedef struct vw_study_config {
   int64_t block;          /* rows of a block; 0: auto */
   int64_t memory;         /* bytes that a block may take; 0: no limit */
   int backend;            /* vw_backend_choice */
+  int precision;          /* vw_precision_choice */
   vw_names stages;
   const char *cache; /* NULL: the user's cache directory */
 

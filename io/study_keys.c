@@ -90,6 +90,9 @@ const vw_key vw_study_keys[] = {
      .help = "words learned together; auto: at most 64, blocks a multiple of ranks"},
     {"plan.backend", VW_KEY_CHOICE, STUDY(backend), "auto", "auto ref cpu cuda",
      .help = "which kernels; auto: cpu (cuda only when it is named)"},
+    {"plan.precision", VW_KEY_CHOICE, STUDY(precision), "auto", "auto fp32 tf32 mixed bf16",
+     .help = "of cuda (ref: fp64, cpu: fp32): tf32: products of 10-bit factors; mixed: the same for texts, pictures in "
+             "bf16; bf16: texts too; auto: mixed. Words, cosines and losses are fp32 in all"},
     {"plan.threads", VW_KEY_AUTO, STUDY(threads), "auto", .min = 1, .max = 65536, .help = "of a rank"},
     {"plan.memory", VW_KEY_MEMORY, STUDY(memory), "auto", .min = 1, .max = 9e15,
      .help = "of a rank: bytes, or with KiB, MiB, GiB, TiB"},

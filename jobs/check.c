@@ -213,6 +213,8 @@ int vw_job_check(int argc, char **argv) {
   const vw_option options[] = {
       {"out", 'o', VW_OPT_STRING, &o.out, "DIR", "check this output directory and its plan too"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref, cpu, cuda; default: the study's"},
+      {"precision", 0, VW_OPT_STRING, &o.precision, "NAME",
+       "of cuda: auto, fp32, tf32, mixed, bf16; default: the study's"},
       {"cache", 0, VW_OPT_STRING, &o.cache, "DIR", "image features; default: the study's, else ~/.cache/viswords"},
       {"quick", 0, VW_OPT_FLAG, &quick, NULL, "do not decode the pictures"},
       {"quiet", 'q', VW_OPT_FLAG, &o.quiet, NULL, "no progress"},

@@ -4,7 +4,15 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-static void print_json(const vw_session *s) {
+static void print_memory(const vw_session *s, const vw_learn_memory *m) {
+  const bool device = s->ctx.backend == VW_CUDA;
+  (void)printf(
+      "  memory of a rank%s: %.1f MiB for the largest block, %.1f for a picture, %.1f for texts; weights %.1f\n",
+      device ? " on its device" : "", (double)m->block / 1048576, (double)m->pictures / 1048576,
+      (double)m->texts / 1048576, (double)m->weights / 1048576);
+}
+
+static void print_json(const vw_session *s, const vw_learn_memory *m) {
   json_t *blocks = json_array();
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
@@ -13,9 +21,11 @@ static void print_json(const vw_session *s) {
     json_array_append_new(blocks, json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", id, "model", b->model, "data", b->data,
                                             "trials", (json_int_t)b->n, "selected", (json_int_t)b->n_selected));
   }
-  json_t *all =
-      json_pack("{s:s, s:I, s:I, s:I, s:o}", "study", s->config->study, "trials", (json_int_t)s->plan->n_selected,
-                "new", (json_int_t)s->plan->n_new, "ranks", (json_int_t)s->config->ranks, "blocks", blocks);
+  json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "study", s->config->study, "trials",
+                          (json_int_t)s->plan->n_selected, "new", (json_int_t)s->plan->n_new, "ranks",
+                          (json_int_t)s->config->ranks, "memory", "peak", (json_int_t)m->peak, "weights",
+                          (json_int_t)m->weights, "pictures", (json_int_t)m->pictures, "texts", (json_int_t)m->texts,
+                          "block", (json_int_t)m->block, "blocks", blocks);
   (void)json_dumpf(all, stdout, JSON_INDENT(1));
   (void)printf("\n");
   json_decref(all);
@@ -28,6 +38,8 @@ int vw_job_plan(int argc, char **argv) {
   const vw_option options[] = {
       {"out", 'o', VW_OPT_STRING, &o.out, "DIR", "look at the plan of this output directory too"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref, cpu, cuda"},
+      {"precision", 0, VW_OPT_STRING, &o.precision, "NAME",
+       "of cuda: auto, fp32, tf32, mixed, bf16; default: the study's"},
       {"keys", 0, VW_OPT_FLAG, &keys, NULL, "print every key of a study file with its default"},
       {"json", 0, VW_OPT_FLAG, &o.json, NULL, "as JSON"},
       {0}};
@@ -52,9 +64,14 @@ int vw_job_plan(int argc, char **argv) {
   vw_session s = {0};
   o.study = positional[0], o.allow_other_kernels = true;
   vw_ranks_single(&s.ranks);
-  const vw_status st = vw_session_open(&s, &o, false);
-  if (st == VW_OK && o.json) print_json(&s);
-  if (st == VW_OK && !o.json) vw_plan_print(s.plan, s.config->ranks, stdout);
+  vw_learn_memory memory;
+  vw_status st = vw_session_open(&s, &o, false);
+  if (st == VW_OK) st = vw_session_memory(&s, &memory);
+  if (st == VW_OK && o.json) print_json(&s, &memory);
+  if (st == VW_OK && !o.json) {
+    vw_plan_print(s.plan, s.config->ranks, stdout);
+    print_memory(&s, &memory);
+  }
   code = vw_session_report(&s, st);
   vw_session_close(&s);
   return code;

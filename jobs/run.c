@@ -10,10 +10,22 @@ typedef struct stage_set {
   bool learn, evaluate, collect;
 } stage_set;
 
+/* What this rank held of its device, beside what `plan` predicts: a difference is a mistake of ours. */
+static vw_status print_device(const vw_session *s) {
+  vw_learn_memory predicted;
+  if (s->ctx.backend != VW_CUDA) return VW_OK;
+  VW_TRY(vw_session_memory(s, &predicted));
+  (void)fprintf(stderr, "device memory of rank 0: at most %.1f MiB held, %.1f predicted; %s\n",
+                (double)vw_memory_used(&s->ctx).most / 1048576, (double)predicted.peak / 1048576,
+                vw_precision_name(&s->ctx));
+  return VW_OK;
+}
+
 /* The table at the end: where the time went, rates, what to cite. */
 static vw_status print_end(vw_session *s) {
   vw_section_stats *stats = NULL;
   int64_t n = 0, steps = 0;
+  vw_status st = VW_OK;
   VW_TRY(vw_sections_gather(&s->ranks, &s->sections, &stats, &n));
   if (s->ranks.rank == 0 && !s->options.quiet) {
     (void)fprintf(stderr, "\n");
@@ -25,10 +37,12 @@ static vw_status print_end(vw_session *s) {
     (void)fprintf(stderr, "total %s on %d rank%s x %d thread%s; the study holds %lld trials, %lld trial-steps\n",
                   vw_duration_text(vw_seconds() - s->started), s->ranks.size, s->ranks.size == 1 ? "" : "s",
                   s->ctx.threads, s->ctx.threads == 1 ? "" : "s", (long long)s->plan->n_selected, (long long)steps);
+    VW_GOTO(print_device(s));
     (void)fprintf(stderr, "cite: Trabucco et al. 2024, arXiv 2406.07506, and this software (CITATION.cff)\n");
   }
+cleanup:
   free(stats);
-  return VW_OK;
+  return st;
 }
 
 static vw_status stages(vw_session *s, stage_set which, bool *stopped) {
@@ -65,6 +79,8 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
   const vw_option options[] = {
       {"out", 'o', VW_OPT_STRING, &o.out, "DIR", "output directory (made if missing)"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda; default: the study's"},
+      {"precision", 0, VW_OPT_STRING, &o.precision, "NAME",
+       "of cuda: auto, fp32, tf32, mixed, bf16; default: the study's"},
       {"threads", 't', VW_OPT_INT, &o.threads, "N",
        "threads of a rank; default: the node's cores shared among its ranks"},
       {"cache", 0, VW_OPT_STRING, &o.cache, "DIR", "image features; default: the study's, else ~/.cache/viswords"},

@@ -5,6 +5,7 @@
 #include "io/durable.h"
 #include "learn/block_io.h"
 #include "learn/features.h"
+#include "learn/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,24 @@ vw_status vw_backend_named(const char *name, vw_backend *b) {
   return VW_OK;
 }
 
+static const char *const precision_names[] = {"auto", "fp32", "tf32", "mixed", "bf16"};
+enum { PRECISIONS = sizeof precision_names / sizeof *precision_names };
+
+/* --precision, else the study's. auto: what the backend is best at. */
+static vw_status choose_precision(vw_session *s) {
+  const char *name = s->options.precision;
+  int choice = s->config->precision;
+  for (choice = name ? 0 : choice; name && choice < PRECISIONS && strcmp(precision_names[choice], name) != 0;) choice++;
+  VW_CHECK(choice < PRECISIONS, VW_ERR_ARG, "--precision '%s': choose auto, fp32, tf32, mixed or bf16", name);
+  static const vw_precision chosen[PRECISIONS] = {[VW_PRECISION_FP32] = VW_COMPUTE_FP32,
+                                                  [VW_PRECISION_TF32] = VW_COMPUTE_TF32,
+                                                  [VW_PRECISION_MIXED] = VW_COMPUTE_MIXED,
+                                                  [VW_PRECISION_BF16] = VW_COMPUTE_BF16};
+  if (choice == VW_PRECISION_AUTO)
+    return vw_context_set_precision(&s->ctx, s->ctx.backend == VW_CUDA ? VW_COMPUTE_MIXED : VW_COMPUTE_FP32);
+  return vw_context_set_precision(&s->ctx, chosen[choice]);
+}
+
 static int choose_threads(const vw_session *s) {
   int64_t threads = s->options.threads > 0 ? s->options.threads : s->config->threads;
   const long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -67,7 +86,7 @@ static vw_status picture_hashes(const vw_session *s, vw_hash **hashes, const vw_
   size_t total = 0, at = 0;
   for (int64_t i = 0; i < c->n_data; i++) total += (size_t)(c->data[i].concepts.n + c->null_concepts);
   *hashes = calloc(total + 1, sizeof **hashes);
-  const vw_hash **row = calloc((size_t)c->n_data, sizeof *row);
+  const vw_hash **row = calloc((size_t)c->n_data + 1, sizeof *row);
   *rows = row;
   VW_CHECK(*hashes && row, VW_ERR_MEMORY, "out of memory");
   for (int64_t i = 0; i < c->n_data; i++) {
@@ -81,17 +100,49 @@ static vw_status picture_hashes(const vw_session *s, vw_hash **hashes, const vw_
   return VW_OK;
 }
 
+int64_t vw_session_concepts(const vw_session *s, int64_t data) {
+  return s->config->data[data].concepts.n + s->config->null_concepts;
+}
+
+/* What one rank may hold of a device: plan.memory is a block's share of it; other ranks use the same device. */
+static int64_t device_budget(const vw_session *s) {
+  const vw_memory_use use = vw_memory_used(&s->ctx);
+  return use.free / s->ranks.local_size / 10 * 9;
+}
+
+/* A GPU is filled by many rows: the most that fit, for every model and data set. *most stays NULL on other backends. */
+static vw_status most_rows(const vw_session *s, int64_t **most) {
+  enum { MOST_GPU_ROWS = 2048 };
+  const vw_study_config *c = s->config;
+  *most = NULL;
+  if (s->ctx.backend != VW_CUDA || c->block) return VW_OK;
+  *most = calloc((size_t)(c->n_models * c->n_data) + 1, sizeof **most);
+  VW_CHECK(*most, VW_ERR_MEMORY, "out of memory");
+  for (int64_t m = 0; m < c->n_models; m++)
+    for (int64_t d = 0; d < c->n_data; d++) {
+      int64_t *rows = &(*most)[m * c->n_data + d];
+      VW_TRY(vw_learn_rows_within(s->networks[m], &c->models[m].learn, s->pictures[d], vw_session_concepts(s, d),
+                                  device_budget(s), MOST_GPU_ROWS, rows));
+      VW_CHECK(*rows > 0, VW_ERR_MEMORY,
+               "model '%s' and data set '%s' do not fit into the device's memory: %.1f MiB are free for this rank; run "
+               "fewer ranks a device, or fewer pictures a class",
+               c->models[m].name, c->data[d].name, (double)device_budget(s) / 1048576);
+    }
+  return VW_OK;
+}
+
 static vw_status open_plan(vw_session *s, bool save) {
   vw_hash *hashes = NULL;
   const vw_hash *const *rows = NULL;
   char kernels[128], path[VW_PATH_BYTES];
+  int64_t *rows_that_fit = NULL;
   vw_status st = VW_OK;
   vw_kernel_set(&s->ctx, kernels);
-  const vw_plan_kernels here = {.backend = vw_backend_name(s->ctx.backend),
-                                .precision = s->ctx.backend == VW_REF ? "fp64" : "fp32",
-                                .kernels = kernels};
+  const vw_plan_kernels here = {
+      .backend = vw_backend_name(s->ctx.backend), .precision = vw_precision_name(&s->ctx), .kernels = kernels};
   VW_GOTO(picture_hashes(s, &hashes, &rows));
-  const vw_study_inputs inputs = {.weights = s->weights, .pictures = rows};
+  VW_GOTO(most_rows(s, &rows_that_fit));
+  const vw_study_inputs inputs = {.weights = s->weights, .pictures = rows, .most_rows = rows_that_fit};
   VW_GOTO(vw_path_format(path, "%s/plan.yaml", s->out));
   if (save) {
     VW_GOTO(vw_plan_open(path, s->config, &inputs, &here, s->options.allow_other_kernels, &s->plan));
@@ -103,7 +154,7 @@ static vw_status open_plan(vw_session *s, bool save) {
     VW_GOTO(vw_plan_update(s->plan, s->config, &inputs, &here, s->options.allow_other_kernels));
   }
 cleanup:
-  free(hashes), free((void *)(uintptr_t)rows);
+  free(hashes), free((void *)(uintptr_t)rows), free(rows_that_fit);
   return st;
 }
 
@@ -116,6 +167,7 @@ static vw_status open_local(vw_session *s) {
   const vw_status opened = vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank);
   VW_TRY(vw_study_keep(s->config, &s->problems, "plan.backend", -1, false, opened));
   if (opened != VW_OK) return vw_problems_first(&s->problems);
+  VW_TRY(vw_study_keep(s->config, &s->problems, "plan.precision", -1, false, choose_precision(s)));
   return vw_session_open_inputs(s);
 }
 
@@ -193,4 +245,18 @@ vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t dat
   VW_TRY(vw_protocol_hash(s->config, model, data, &protocol));
   VW_TRY(vw_picture_set_hash(s->pictures[data], name, false, &pictures));
   return vw_baseline_file_id(s->config, s->weights[model], protocol, pictures, s->config->data[data].name, name, id);
+}
+
+vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out) {
+  const vw_study_config *c = s->config;
+  *out = (vw_learn_memory){0};
+  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
+    const vw_block *b = &s->plan->blocks[i];
+    vw_learn_memory m;
+    if (!b->n_selected || b->model_index < 0 || b->data_index < 0) continue;
+    VW_TRY(vw_learn_memory_of(s->networks[b->model_index], &c->models[b->model_index].learn, s->pictures[b->data_index],
+                              vw_session_concepts(s, b->data_index), b->n, &m));
+    if (m.peak > out->peak) *out = m;
+  }
+  return VW_OK;
 }

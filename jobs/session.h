@@ -9,15 +9,16 @@
 #include "io/study_config.h"
 #include "jobs/jobs.h"
 #include "learn/block_io.h"
+#include "learn/memory.h"
 #include "learn/pictures.h"
 #include "learn/task.h"
 #include "learn/words.h"
 #include "study/plan.h"
 
 typedef struct vw_session_options {
-  const char *study, *out, *cache, *backend; /* backend NULL: the study's */
-  int64_t threads;                           /* 0: the study's, else all cores shared among this node's ranks */
-  double checkpoint_seconds;                 /* between checkpoints of a block */
+  const char *study, *out, *cache, *backend, *precision; /* backend, precision NULL: the study's */
+  int64_t threads;           /* 0: the study's, else all cores shared among this node's ranks */
+  double checkpoint_seconds; /* between checkpoints of a block */
   bool allow_other_kernels, json, quiet;
   bool all_problems; /* look at weights and pictures also where the study file itself is wrong (viswords check) */
 } vw_session_options;
@@ -58,6 +59,12 @@ int vw_session_report(const vw_session *s, vw_status st);
 
 /* The task of a block's model and data set; opened at first use. */
 vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_task **task);
+
+/* Concepts and null concepts of a data set. */
+int64_t vw_session_concepts(const vw_session *s, int64_t data);
+
+/* What the block that needs most will take of a rank's memory; weights of several models are not added. */
+vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out);
 
 /* The stem of the file with a concept's baselines (learn/block_io.h). */
 vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,

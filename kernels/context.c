@@ -53,6 +53,20 @@ const vw_memory *vw_memory_of(vw_backend b) {
 #endif
 }
 
+static const char *const precision_names[VW_PRECISIONS] = {"fp32", "tf32", "mixed", "bf16"};
+
+vw_status vw_context_set_precision(vw_context *ctx, vw_precision precision) {
+  VW_CHECK(ctx->backend == VW_CUDA || precision == VW_COMPUTE_FP32, VW_ERR_UNSUPPORTED,
+           "backend %s computes in %s alone: leave plan.precision at auto, or choose --backend cuda for %s",
+           vw_backend_name(ctx->backend), vw_precision_name(ctx), precision_names[precision]);
+  ctx->precision = precision, ctx->tf32 = precision != VW_COMPUTE_FP32;
+  return VW_OK;
+}
+
+const char *vw_precision_name(const vw_context *ctx) {
+  return ctx->backend == VW_REF ? "fp64" : precision_names[ctx->precision];
+}
+
 vw_memory_use vw_memory_used(const vw_context *ctx) {
 #ifdef VW_WITH_CUDA
   if (ctx->backend == VW_CUDA && ctx->device) return vw_cuda_memory_use(ctx);

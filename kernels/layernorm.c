@@ -8,15 +8,15 @@ static vw_tensor row_statistic(const vw_tensor *x) {
 }
 
 static vw_status infer(const vw_tensor *in, const void *attr, vw_tensor *out) {
-  (void)attr;
   const vw_tensor *x = &in[LN_X];
+  const vw_dtype role = ((const vw_layernorm_attr *)attr)->residual ? VW_RESIDUAL : VW_ACT;
   const int64_t C = vw_last_dim(x);
   VW_CHECK(vw_present(x) && C > 0, VW_ERR_ARG, "layernorm: x is %s, expected [.., C]", vw_shape_text(x));
   VW_CHECK(vw_is_vector(&in[LN_GAMMA], C), VW_ERR_ARG, "layernorm: gamma is %s, x has C=%" PRId64,
            vw_shape_text(&in[LN_GAMMA]), C);
   VW_CHECK(vw_is_vector(&in[LN_BETA], C), VW_ERR_ARG, "layernorm: beta is %s, x has C=%" PRId64,
            vw_shape_text(&in[LN_BETA]), C);
-  out[LN_Y] = vw_shape_of(VW_ACT, x->ndim, x->dim);
+  out[LN_Y] = vw_shape_of(role, x->ndim, x->dim);
   out[LN_MEAN] = out[LN_RSTD] = row_statistic(x);
   return VW_OK;
 }
@@ -71,9 +71,16 @@ const vw_op vw_layernorm_grad_op = {.name = "layernorm_grad",
                                     .infer = infer_grad,
                                     .flops = flops_grad};
 
-vw_value vw_layernorm(vw_graph *g, vw_value x, vw_norm_weights w, double eps) {
-  const vw_layernorm_attr attr = {eps};
+static vw_value build(vw_graph *g, vw_value x, vw_norm_weights w, vw_layernorm_attr attr) {
   vw_value out[3] = {VW_NONE, VW_NONE, VW_NONE};
   (void)vw_emit(g, &vw_layernorm_op, &attr, (vw_value[]){x, w.gamma, w.beta}, out);
   return out[LN_Y];
+}
+
+vw_value vw_layernorm(vw_graph *g, vw_value x, vw_norm_weights w, double eps) {
+  return build(g, x, w, (vw_layernorm_attr){.eps = eps});
+}
+
+vw_value vw_layernorm_residual(vw_graph *g, vw_value x, vw_norm_weights w, double eps) {
+  return build(g, x, w, (vw_layernorm_attr){.eps = eps, .residual = true});
 }

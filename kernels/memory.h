@@ -45,6 +45,12 @@ const vw_memory *vw_memory_of(vw_backend b);
 vw_status vw_context_open(vw_context *ctx, vw_backend b, int threads, int local_rank);
 void vw_context_close(vw_context *ctx);
 
+/* Chooses how exactly the backend computes, before anything is built on it; a context opens with VW_COMPUTE_FP32.
+ * Errors: VW_ERR_UNSUPPORTED: ref and cpu have no other. */
+vw_status vw_context_set_precision(vw_context *ctx, vw_precision precision);
+/* "fp64", "fp32", "tf32", "mixed", "bf16". */
+const char *vw_precision_name(const vw_context *ctx);
+
 /* Names what decides bits: backend, kind of products, vector width and libraries, or GPU and cuBLASLt:
  * "cpu fma avx2 gcc-12 glibc-2.36". `text` holds 128 bytes. */
 void vw_kernel_set(const vw_context *ctx, char text[128]);

@@ -76,11 +76,23 @@ static inline bool vw_present(const vw_tensor *t) {
 /* ---- what a kernel sees --------------------------------------------------------------------------------------------
  */
 
+/* How exactly a backend computes; what is stored follows from it (src/graph's policy), words and losses never change.
+ */
+typedef enum vw_precision {
+  VW_COMPUTE_FP32,  /* everything; ref: double */
+  VW_COMPUTE_TF32,  /* storage fp32, factors of products rounded to TF32 */
+  VW_COMPUTE_MIXED, /* texts as VW_COMPUTE_TF32; pictures in bf16 with an fp32 residual stream */
+  VW_COMPUTE_BF16,  /* texts and pictures in bf16 with an fp32 residual stream */
+  VW_PRECISIONS
+} vw_precision;
+
 typedef struct vw_context {
   vw_backend backend;
   int threads;  /* OpenMP threads of this rank, >= 1 */
   void *device; /* cuda: struct vw_cuda (stream, handles), else NULL */
-  bool tf32;    /* cuda: factors of fp32 products may be rounded to TF32, but for results of role VW_HEAD */
+  vw_precision precision;
+  bool tf32; /* follows from precision: factors of fp32 products may be rounded to TF32, but for results of role VW_HEAD
+              */
 } vw_context;
 
 typedef struct vw_call {

@@ -65,7 +65,9 @@ vw_leaf vw_graph_leaf(const vw_graph *g, int64_t i);
 typedef struct vw_policy {
   vw_dtype param, act, residual, head, stat;
 } vw_policy;
-vw_policy vw_default_policy(vw_backend b); /* ref: f64; cpu: f32; cuda: f32 until measured otherwise */
+vw_policy vw_default_policy(vw_backend b); /* ref: f64; cpu, cuda: f32 */
+/* Weights and activations in bf16; the residual stream, heads and statistics stay f32. */
+vw_policy vw_bf16_policy(void);
 vw_dtype vw_resolve(const vw_policy *p, vw_dtype role);
 
 typedef struct vw_program vw_program;
@@ -97,10 +99,14 @@ vw_status vw_program_wait(vw_program *p);
 /* Runs once with a clock around every call; seconds[op id] and calls[op id] are added to (VW_OPS entries each). */
 vw_status vw_program_profile(vw_program *p, double *seconds, int64_t *calls);
 
-/* Bytes the plan owns: arena (values by lifetime + scratch) and leaves; and what they would be without reuse. */
+/* Bytes the plan owns: arena (values by lifetime + scratch) and leaves, and what the arena would be without reuse.
+ * Beside them: weights, which plans share. */
 typedef struct vw_program_memory {
-  int64_t arena, scratch, leaves, without_reuse;
+  int64_t arena, scratch, leaves, without_reuse, weights;
 } vw_program_memory;
 vw_program_memory vw_program_memory_of(const vw_program *p);
+
+/* The same before anything is allocated; inputs count as leaves that the plan owns. Errors as vw_program_create. */
+vw_status vw_program_measure(const vw_graph *g, vw_context *ctx, const vw_policy *policy, vw_program_memory *out);
 
 #endif

@@ -12,6 +12,10 @@ vw_policy vw_default_policy(vw_backend b) {
   return (vw_policy){.param = t, .act = t, .residual = t, .head = t, .stat = t};
 }
 
+vw_policy vw_bf16_policy(void) {
+  return (vw_policy){.param = VW_BF16, .act = VW_BF16, .residual = VW_F32, .head = VW_F32, .stat = VW_F32};
+}
+
 vw_dtype vw_resolve(const vw_policy *p, vw_dtype role) {
   switch (role) {
   case VW_PARAM:
@@ -208,7 +212,6 @@ static vw_status fill_leaf(vw_program *p, plan_value *v, double fill) {
 
 static vw_status allocate(vw_program *p) {
   VW_TRY(p->memory_ops->allocate(p->ctx, p->arena_bytes + p->scratch_bytes + VW_ALIGN, &p->arena));
-  p->memory.arena = (int64_t)(p->arena_bytes + p->scratch_bytes), p->memory.scratch = (int64_t)p->scratch_bytes;
 #ifndef NDEBUG
   if (p->memory_ops->host)
     memset(p->arena, 0xff, p->arena_bytes + p->scratch_bytes); /* NaN: an unwritten output shows */
@@ -221,29 +224,51 @@ static vw_status allocate(vw_program *p) {
   return VW_OK;
 }
 
-static vw_status build(vw_program *p, const vw_graph *g, const vw_policy *policy) {
+/* Everything but memory: what the program will hold is known, nothing is allocated on the backend. */
+static vw_status lay_out(vw_program *p, const vw_graph *g, const vw_policy *policy) {
   VW_TRY(copy_values(p, g, policy));
   VW_TRY(copy_calls(p, g));
   VW_TRY(find_lifetimes(p));
   VW_TRY(place_values(p));
   VW_TRY(measure_scratch(p));
-  return allocate(p);
+  p->memory.arena = (int64_t)(p->arena_bytes + p->scratch_bytes + VW_ALIGN);
+  p->memory.scratch = (int64_t)p->scratch_bytes;
+  for (int64_t i = 0; i < p->n_leaves; i++)
+    if (p->leaves[i].kind == VW_LEAF_WEIGHT)
+      p->memory.weights += (int64_t)vw_bytes(&p->values[p->leaves[i].value].tensor);
+  return VW_OK;
 }
 
-vw_status vw_program_create(vw_program **out, const vw_graph *g, vw_context *ctx, const vw_policy *policy) {
-  *out = NULL;
+static vw_status make(vw_program **out, const vw_graph *g, vw_context *ctx, const vw_policy *policy, bool with_memory) {
+  const vw_policy fallback = vw_default_policy(ctx->backend);
   VW_TRY(vw_graph_status(g));
   vw_program *p = calloc(1, sizeof *p);
   VW_CHECK(p, VW_ERR_MEMORY, "program: out of memory");
   p->ctx = ctx;
   p->memory_ops = vw_memory_of(ctx->backend);
-  const vw_policy fallback = vw_default_policy(ctx->backend);
-  const vw_status st = build(p, g, policy ? policy : &fallback);
-  if (st != VW_OK) {
+  vw_status st = lay_out(p, g, policy ? policy : &fallback);
+  if (st == VW_OK && with_memory) st = allocate(p);
+  if (st == VW_OK)
+    *out = p;
+  else
     vw_program_destroy(p);
-    return vw_fail(st, __FILE__, __LINE__, "vw_program_create");
-  }
-  *out = p;
+  return st;
+}
+
+vw_status vw_program_create(vw_program **out, const vw_graph *g, vw_context *ctx, const vw_policy *policy) {
+  *out = NULL;
+  const vw_status st = make(out, g, ctx, policy, true);
+  return st == VW_OK ? st : vw_fail(st, __FILE__, __LINE__, "vw_program_create");
+}
+
+vw_status vw_program_measure(const vw_graph *g, vw_context *ctx, const vw_policy *policy, vw_program_memory *out) {
+  vw_program *p = NULL;
+  *out = (vw_program_memory){0};
+  VW_TRY(make(&p, g, ctx, policy, false));
+  *out = p->memory;
+  for (int64_t i = 0; i < p->n_leaves; i++)
+    if (p->leaves[i].kind != VW_LEAF_WEIGHT) out->leaves += (int64_t)vw_bytes(&p->values[p->leaves[i].value].tensor);
+  vw_program_destroy(p);
   return VW_OK;
 }
 

@@ -97,7 +97,8 @@ vw_status vw_clip_network_open(vw_clip_network **out, const char *dir, vw_contex
   *out = NULL;
   VW_CHECK(n, VW_ERR_MEMORY, "%s: out of memory", dir);
   n->ctx = ctx;
-  n->policy = vw_default_policy(ctx->backend);
+  n->policy = ctx->precision == VW_COMPUTE_BF16 ? vw_bf16_policy() : vw_default_policy(ctx->backend);
+  n->image_policy = ctx->precision == VW_COMPUTE_MIXED ? vw_bf16_policy() : n->policy;
   const vw_status st = open_parts(n, dir);
   if (st != VW_OK) {
     vw_clip_network_close(n);
@@ -160,13 +161,18 @@ typedef struct text_encoder {
   vw_value x, pooled, feature;
 } text_encoder;
 
+vw_status vw_text_pass_graph(vw_graph *g, const vw_clip_network *n, int64_t T) {
+  const vw_clip_text_rows rows = {.row_prefix = VW_NONE, .prefix_len = VW_NONE, .length = VW_NONE};
+  const vw_value x = vw_input(g, vw_shape(VW_RESIDUAL, TEXT_BATCH, T, n->text.t.width), "x");
+  const vw_value pooled = vw_input(g, vw_shape(VW_I32, TEXT_BATCH), "pooled");
+  vw_output(g, vw_clip_text_feature(g, &n->text, x, rows, pooled, NULL), "feature");
+  return vw_graph_status(g);
+}
+
 static vw_status text_encoder_build(text_encoder *e, vw_clip_network *n, int64_t T) {
   VW_TRY(vw_graph_create(&e->graph));
-  e->x = vw_input(e->graph, vw_shape(VW_RESIDUAL, TEXT_BATCH, T, n->text.t.width), "x");
-  e->pooled = vw_input(e->graph, vw_shape(VW_I32, TEXT_BATCH), "pooled");
-  const vw_clip_text_rows rows = {.row_prefix = VW_NONE, .prefix_len = VW_NONE, .length = VW_NONE};
-  e->feature = vw_clip_text_feature(e->graph, &n->text, e->x, rows, e->pooled, NULL);
-  vw_output(e->graph, e->feature, "feature");
+  VW_TRY(vw_text_pass_graph(e->graph, n, T));
+  e->x = vw_find(e->graph, "x"), e->pooled = vw_find(e->graph, "pooled"), e->feature = vw_find(e->graph, "feature");
   VW_TRY(vw_program_create(&e->plan, e->graph, n->ctx, &n->policy));
   return vw_weights_bind(n->weights, e->plan);
 }
@@ -237,19 +243,24 @@ struct vw_image_encoder {
   bool prepared;
 };
 
+vw_status vw_image_pass_graph(vw_graph *g, const vw_clip_network *n) {
+  const int64_t S = n->vision.image_size;
+  const vw_value pixels = vw_input(g, vw_shape(VW_ACT, 1, S, S, 3), "pixels");
+  const vw_value class_row = vw_input(g, vw_shape(VW_I32, 1), "class_row");
+  vw_output(g, vw_clip_image_feature(g, &n->vision, pixels, class_row, NULL), "feature");
+  return vw_graph_status(g);
+}
+
 static vw_status image_encoder_build(vw_image_encoder *e) {
-  const int64_t S = e->n->vision.image_size;
   int32_t zero = 0;
   vw_tensor row = vw_shape(VW_I32, 1);
   row.data = &zero;
   VW_TRY(vw_graph_create(&e->graph));
-  e->pixels = vw_input(e->graph, vw_shape(VW_ACT, 1, S, S, 3), "pixels");
-  const vw_value class_row = vw_input(e->graph, vw_shape(VW_I32, 1), "class_row");
-  e->feature = vw_clip_image_feature(e->graph, &e->n->vision, e->pixels, class_row, NULL);
-  vw_output(e->graph, e->feature, "feature");
-  VW_TRY(vw_program_create(&e->plan, e->graph, e->n->ctx, &e->n->policy));
+  VW_TRY(vw_image_pass_graph(e->graph, e->n));
+  e->pixels = vw_find(e->graph, "pixels"), e->feature = vw_find(e->graph, "feature");
+  VW_TRY(vw_program_create(&e->plan, e->graph, e->n->ctx, &e->n->image_policy));
   VW_TRY(vw_weights_bind(e->n->weights, e->plan));
-  return vw_program_write(e->plan, class_row, &row);
+  return vw_program_write(e->plan, vw_find(e->graph, "class_row"), &row);
 }
 
 vw_status vw_image_encoder_create(vw_image_encoder **out, vw_clip_network *n) {

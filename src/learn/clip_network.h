@@ -18,11 +18,12 @@ typedef struct vw_clip_network {
   vw_clip_vision_config vision;
   vw_tensor token_embedding, position_embedding; /* views into the mapped file: [V, C], [positions, C] */
   double scale;                                  /* exp(logit_scale) */
-  vw_policy policy;
+  vw_policy policy, image_policy;                /* of texts and words; of pictures: by the context's precision */
   char dir[1024];
 } vw_clip_network;
 
-/* Opens `dir`; ctx must outlive the network. The caller closes it. Weights are read when a pass needs them. */
+/* Opens `dir`; ctx must outlive the network and keep its precision. The caller closes it. Weights are read when a pass
+ * needs them. */
 vw_status vw_clip_network_open(vw_clip_network **n, const char *dir, vw_context *ctx);
 void vw_clip_network_close(vw_clip_network *n); /* NULL allowed */
 
@@ -52,6 +53,11 @@ typedef struct vw_image_encoder vw_image_encoder;
 vw_status vw_image_encoder_create(vw_image_encoder **e, vw_clip_network *n);
 void vw_image_encoder_destroy(vw_image_encoder *e);
 vw_status vw_image_encoder_run(vw_image_encoder *e, const double *pixels, void *out);
+
+/* The graphs of the two passes above, for who measures them: a batch of texts of T tokens (leaves x, pooled), one
+ * picture (leaves pixels, class_row); output: feature. */
+vw_status vw_text_pass_graph(vw_graph *g, const vw_clip_network *n, int64_t T);
+vw_status vw_image_pass_graph(vw_graph *g, const vw_clip_network *n);
 
 /* out[i, j] = scale * (a_i . b_j), a [rows_a, p], b [rows_b, p] of the feature type, out double. */
 vw_status vw_clip_logits(vw_clip_network *n, const void *a, int64_t rows_a, const void *b, int64_t rows_b, double *out);

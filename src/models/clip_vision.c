@@ -23,7 +23,7 @@ vw_value vw_clip_image_feature(vw_graph *g, const vw_clip_vision_config *cfg, vw
   char path[VW_NAME_BYTES];
   vw_value x = embed(g, cfg, pixels);
   (void)snprintf(path, sizeof path, "%svision_model.pre_layrnorm", cfg->prefix); /* spelt so in the hub's files */
-  x = vw_layernorm(g, x, vw_norm_weights_of(g, D, path), cfg->t.eps);
+  x = vw_layernorm_residual(g, x, vw_norm_weights_of(g, D, path), cfg->t.eps);
   if (states) states[0] = x;
   (void)snprintf(path, sizeof path, "%svision_model.encoder.layers", cfg->prefix);
   for (int64_t i = 0; i < cfg->t.layers; i++) {

@@ -191,7 +191,10 @@ static vw_status append_block(vw_plan *plan, const vw_study_config *c, const vw_
 /* The new trials of one model and data set, near-equal blocks in the study's order. */
 static vw_status append_group(vw_plan *plan, const vw_study_config *c, const vw_study_inputs *in,
                               const vw_trial *wanted, const entry *which, int64_t n) {
-  const int64_t blocks = vw_plan_block_count(n, c->ranks, c->block, MOST_CLIP_ROWS);
+  const vw_trial *first = &wanted[which[0].at];
+  const int64_t most =
+      in->most_rows ? in->most_rows[first->model_index * c->n_data + first->data_index] : MOST_CLIP_ROWS;
+  const int64_t blocks = vw_plan_block_count(n, c->ranks, c->block, most);
   vw_block *grown = realloc(plan->blocks, (size_t)(plan->n_blocks + blocks) * sizeof *grown);
   VW_CHECK(grown, VW_ERR_MEMORY, "no memory for %" PRId64 " blocks", plan->n_blocks + blocks);
   plan->blocks = grown;

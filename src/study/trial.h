@@ -22,6 +22,8 @@ typedef struct vw_trial {
 typedef struct vw_study_inputs {
   const vw_hash *weights;         /* [n_models]: weights, tokenizer and the list of neighbours */
   const vw_hash *const *pictures; /* [n_data][concepts, then null concepts] */
+  /* [n_models * n_data] rows of a new block at most, by what a backend's memory holds; NULL: what a processor likes. */
+  const int64_t *most_rows;
 } vw_study_inputs;
 
 enum { VW_DELTA_TEXT = 32 };

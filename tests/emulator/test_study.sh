@@ -33,9 +33,23 @@ learn:
 plan: {ranks: 2, block: 2}
 stages: [learn, evaluate]
 END
+# The peak of device memory that a run reports, and what `plan` predicts, from the line at its end.
+memory_of() { sed -n 's/^device memory of rank 0: at most \([0-9.]*\) MiB held, \([0-9.]*\) predicted.*/\1 \2/p' "$1"; }
 "$viswords" run "$work/study.yaml" -o "$work/cpu" --backend cpu -t 1 -q --log error > /dev/null
-"$emulated" run "$work/study.yaml" -o "$work/cuda" --backend cuda -t 1 -q --log error > /dev/null
+"$emulated" run "$work/study.yaml" -o "$work/cuda" --backend cuda --precision fp32 -t 1 -q --log error > /dev/null
 # ten steps from the same anchors differ by 4e-7 of a word in verify; a limit of its own there is 1e-4
 "$viswords" diff "$work/cpu" "$work/cuda" --tolerance 1e-4 > "$work/diff" || fail "cpu and cuda: $(cat "$work/diff")"
-mpi 2 "$emulated" run "$work/study.yaml" -o "$work/cuda2" --backend cuda -t 1 -q --log error > /dev/null
+mpi 2 "$emulated" run "$work/study.yaml" -o "$work/cuda2" --backend cuda --precision fp32 -t 1 -q --log error > /dev/null
 same "$work/cuda/blocks" "$work/cuda2/blocks"
+
+# The default precision: pictures in bf16. Losses move by some 2^-8 (bf16) of the logits' spread; recall and ids do not.
+"$emulated" run "$work/study.yaml" -o "$work/mixed" --backend cuda -t 1 --cache "$work/fresh" --log error \
+  > /dev/null 2> "$work/err" || fail "mixed: $(cat "$work/err")"
+grep -qF 'precision: "mixed"' "$work/mixed/plan.yaml" || fail "plan.yaml does not say mixed"
+"$viswords" diff "$work/cuda" "$work/mixed" --tolerance 1e-2 > "$work/diff" || fail "fp32 and mixed: $(cat "$work/diff")"
+"$viswords" diff "$work/cuda" "$work/mixed" --tolerance 1e-6 > "$work/diff" && fail "mixed gives the words of fp32: it is not on"
+read -r held predicted < <(memory_of "$work/err") || fail "no device memory told: $(cat "$work/err")"
+awk -v h="$held" -v p="$predicted" 'BEGIN { exit !(p >= h * 0.97 && p <= h * 1.03) }' ||
+  fail "$predicted MiB of device memory predicted, $held held"
+"$emulated" plan "$work/study.yaml" --backend cuda > "$work/plan"
+grep -qF "memory of a rank on its device" "$work/plan" || fail "plan tells no memory: $(cat "$work/plan")"

@@ -1,0 +1,112 @@
+#include "learn/memory.h"
+
+#include "learn/block_graph.h"
+
+#include <stdlib.h>
+
+/* A graph's memory by its plan; the caller destroys the graph. */
+static vw_status measure(const vw_graph *g, const vw_clip_network *n, const vw_policy *policy, int64_t *bytes,
+                         int64_t *weights) {
+  vw_program_memory m = {0};
+  VW_TRY(vw_program_measure(g, n->ctx, policy, &m));
+  *bytes = m.arena + m.leaves, *weights = m.weights;
+  return VW_OK;
+}
+
+/* The sizes that the templates give: prefix, tail and number of templates, the judging one included. */
+static vw_status template_sizes(const vw_clip_network *n, const vw_learn_config *learn, vw_block_shape *s) {
+  vw_templates t = {0};
+  const char **texts = malloc((size_t)(learn->templates.n + 1) * sizeof *texts);
+  VW_CHECK(texts, VW_ERR_MEMORY, "templates: out of memory");
+  for (int64_t i = 0; i < learn->templates.n; i++) texts[i] = learn->templates.name[i];
+  texts[learn->templates.n] = learn->judge_template;
+  const vw_status st = vw_templates_create(&t, n->tokenizer, texts, learn->templates.n + 1, n->text.positions);
+  free((void *)texts);
+  VW_TRY(st);
+  s->M = t.M, s->P = t.P, s->T = t.T;
+  vw_templates_destroy(&t);
+  return VW_OK;
+}
+
+/* A block whose rows are spread over as many concepts as can be: the largest pools and tables. */
+static vw_block_shape shape_of(const vw_learn_config *learn, const vw_picture_set *p, int64_t concepts, int64_t rows) {
+  const int64_t slots = rows < concepts ? rows : concepts;
+  const int64_t points = learn->loss_points < learn->steps ? learn->loss_points : learn->steps;
+  return (vw_block_shape){.K = rows,
+                          .slots = slots < 1 ? 1 : slots,
+                          .pictures = p->n_train,
+                          .positive_pool = slots * p->data->train,
+                          .negative_pool = slots * p->n_train,
+                          .points = points < 1 ? 1 : points,
+                          .every = 1};
+}
+
+static vw_status measure_block(vw_clip_network *n, const vw_learn_config *learn, const vw_block_shape *shape,
+                               vw_learn_memory *m) {
+  m->block = 0;
+  for (int mode = VW_BLOCK_TRAIN; mode <= VW_BLOCK_WATCH; mode++) {
+    vw_graph *g = NULL;
+    int64_t bytes = 0;
+    vw_status st = vw_graph_create(&g);
+    if (st == VW_OK) st = vw_block_graph(g, &n->text, learn, shape, n->scale, (vw_block_mode)mode);
+    if (st == VW_OK) st = measure(g, n, &n->policy, &bytes, &m->weights);
+    vw_graph_destroy(g);
+    VW_TRY(st);
+    m->block += bytes;
+  }
+  return VW_OK;
+}
+
+static vw_status measure_texts(vw_clip_network *n, int64_t tokens, vw_learn_memory *m) {
+  vw_graph *g = NULL;
+  int64_t ignored = 0;
+  const int64_t T = tokens < n->text.positions ? tokens : n->text.positions;
+  vw_status st = vw_graph_create(&g);
+  if (st == VW_OK) st = vw_text_pass_graph(g, n, T);
+  if (st == VW_OK) st = measure(g, n, &n->policy, &m->texts, &ignored);
+  vw_graph_destroy(g);
+  return st;
+}
+
+static vw_status measure_pictures(vw_clip_network *n, vw_learn_memory *m) {
+  vw_graph *g = NULL;
+  int64_t weights = 0;
+  vw_status st = vw_graph_create(&g);
+  if (st == VW_OK) st = vw_image_pass_graph(g, n);
+  if (st == VW_OK) st = measure(g, n, &n->image_policy, &m->pictures, &weights);
+  vw_graph_destroy(g);
+  m->weights += weights;
+  return st;
+}
+
+static int64_t larger(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
+vw_status vw_learn_memory_of(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
+                             int64_t concepts, int64_t rows, vw_learn_memory *out) {
+  vw_block_shape shape = shape_of(learn, pictures, concepts, rows);
+  *out = (vw_learn_memory){0};
+  VW_TRY(template_sizes(n, learn, &shape));
+  VW_TRY(measure_block(n, learn, &shape, out));
+  VW_TRY(measure_texts(n, shape.P + shape.T, out));
+  VW_TRY(measure_pictures(n, out));
+  out->peak = out->weights + larger(out->block, larger(out->texts, out->pictures));
+  return VW_OK;
+}
+
+vw_status vw_learn_rows_within(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
+                               int64_t concepts, int64_t bytes, int64_t most, int64_t *rows) {
+  int64_t fits = 0, fails = most + 1;
+  while (fails - fits > 1) {
+    vw_learn_memory m;
+    const int64_t middle = fails == most + 1 ? most : fits + (fails - fits) / 2; /* mostly all fit: tried first */
+    VW_TRY(vw_learn_memory_of(n, learn, pictures, concepts, middle, &m));
+    if (m.peak <= bytes)
+      fits = middle;
+    else
+      fails = middle;
+  }
+  *rows = fits;
+  return VW_OK;
+}
