@@ -6,6 +6,7 @@
 #include "jobs/bench.h"
 #include "jobs/session.h"
 
+#include "io/durable.h"
 #include "kernels/rate.h"
 
 #include <math.h>
@@ -157,13 +158,18 @@ static vw_status run(vw_bench *b, const char *const *positional, const bench_opt
   return load ? vw_bench_load(b, dir) : run_clip(b, dir, o->trials ? o->trials : "1,16,64,256", o->variant);
 }
 
-static void print_json(const vw_bench *b) {
+/* To standard output with --json, to a file with --save. */
+static vw_status write_json(const vw_bench *b) {
   json_t *all = b->head ? json_incref(b->head)
                         : json_pack("{s:f, s:i}", "sgemm_gflops", 1e-9 * b->sgemm, "threads", b->ctx.threads);
   json_object_set(all, b->head ? "networks" : "rows", b->rows);
-  (void)json_dumpf(all, stdout, JSON_INDENT(1));
-  (void)printf("\n");
+  char *text = json_dumps(all, JSON_INDENT(1));
   json_decref(all);
+  VW_CHECK(text, VW_ERR_MEMORY, "bench: out of memory");
+  if (b->json) (void)printf("%s\n", text);
+  const vw_status st = b->save ? vw_file_write(b->save, text, (int64_t)strlen(text)) : VW_OK;
+  free(text);
+  return st;
 }
 
 /* Opens the backend (the default: cuda for `gpu`, else cpu), runs, prints. */
@@ -174,8 +180,8 @@ static vw_status open_and_run(vw_bench *b, const char *const *positional, const 
   VW_TRY(vw_backend_named(backend_name, &backend));
   VW_TRY(vw_context_open(&b->ctx, backend, (int)threads, 0));
   b->rows = json_array();
-  const vw_status st = run(b, positional, o);
-  if (st == VW_OK && b->json) print_json(b);
+  vw_status st = run(b, positional, o);
+  if (st == VW_OK) st = write_json(b);
   json_decref(b->rows), json_decref(b->head);
   vw_clip_network_close(b->n);
   vw_context_close(&b->ctx);
@@ -200,6 +206,7 @@ int vw_job_bench(int argc, char **argv) {
       {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "ref, cpu or cuda (default cpu; gpu: cuda)"},
       {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip: time by op of one step"},
       {"json", 0, VW_OPT_FLAG, &b.json, NULL, "as JSON"},
+      {"save", 0, VW_OPT_STRING, &b.save, "FILE", "the JSON into a file, beside the table"},
       {0}};
   static const char *const names[] = {"WHAT", "MODEL_DIR", "DATA"};
   const vw_command_line c = {

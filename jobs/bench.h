@@ -12,6 +12,7 @@ typedef struct vw_bench {
   double seconds, sgemm;
   json_t *rows, *head; /* head: what stands beside the rows; NULL: sgemm and threads */
   bool json, ops;
+  const char *save; /* NULL, or a file that gets the JSON */
 } vw_bench;
 
 /* Seconds of a steady clock. */

@@ -29,8 +29,7 @@ static vw_status time_round(vw_program *p, int64_t runs, double *one) {
 
 vw_status vw_bench_time_runs(vw_program *p, double seconds, double *one) {
   double rounds[ROUNDS] = {0};
-  VW_TRY(time_round(p, 1, &rounds[0])); /* caches, pages, threads, a captured graph */
-  VW_TRY(time_round(p, 1, &rounds[0]));
+  for (int i = 0; i < 3; i++) VW_TRY(time_round(p, 1, &rounds[0])); /* caches, pages, threads; a recording; a replay */
   const double wanted = rounds[0] > 0 ? seconds / ROUNDS / rounds[0] : 1;
   const int64_t runs = wanted < 1 ? 1 : wanted > MOST_RUNS ? MOST_RUNS : (int64_t)wanted;
   for (int i = 0; i < ROUNDS; i++) VW_TRY(time_round(p, runs, &rounds[i]));

@@ -63,7 +63,8 @@ between fp32 0 1e3 1
 bench 0 gpu "$model" --backend ref "${tiny[@]}" --json
 check_gpu_json
 between fp64 0 1e3 1
-bench 0 gpu "$model" --backend cpu --trials 2 --order 64 --only text
+bench 0 gpu "$model" --backend cpu --trials 2 --order 64 --only text --save "$work/saved.json"
+grep -q '"network": "text"' "$work/saved.json" || fail "--save wrote no row: $(cat "$work/saved.json")"
 says "ceilings, measured now: copy"
 says "text, 2 at once"
 says "memory: arena"
@@ -83,6 +84,8 @@ if [ -x "$2/tests/viswords_emulated" ]; then
 fi
 bench 2 gpu "$model" --backend cpu --only words
 says "choose ceilings, text or image"
+bench 1 gpu "$model" --backend cpu --order 64 --only ceilings --save "$work/nowhere/saved.json"
+says "nowhere/saved.json"
 bench 2 gpu "$model" --backend cpu --order 1
 says "from 16 to 32768"
 bench 2 gpu "$model" --backend cpu --order 64 --trials 1,x
