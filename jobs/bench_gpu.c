@@ -65,6 +65,10 @@ typedef struct network_row {
   vw_kernel_table kernels;
 } network_row;
 
+static int64_t planned_bytes(const network_row *r) {
+  return r->memory.arena + r->memory.leaves + r->weights;
+}
+
 static void print_row(const network_row *r) {
   const vw_kernel_table *t = &r->kernels;
   const double mib = 1.0 / 1048576;
@@ -75,7 +79,7 @@ static void print_row(const network_row *r) {
       1e-12 * t->flops / r->seconds, 100 * t->products / r->seconds, 100 * t->at_ceiling / r->seconds);
   (void)printf("  memory: arena %.1f MiB, leaves %.1f, weights %.1f, planned together %.1f\n",
                mib * (double)r->memory.arena, mib * (double)r->memory.leaves, mib * (double)r->weights,
-               mib * (double)(r->memory.arena + r->memory.leaves + r->weights));
+               mib * (double)planned_bytes(r));
   (void)printf("  %lld calls take %.3f ms alone; the step takes %+.1f %% of that more\n", (long long)t->calls,
                1e3 * t->seconds, 100 * (r->seconds - t->seconds) / t->seconds);
   vw_kernel_table_print_ops(t);
@@ -85,9 +89,9 @@ static void print_row(const network_row *r) {
 
 static json_t *row_json(const network_row *r) {
   const vw_kernel_table *t = &r->kernels;
-  json_t *memory = json_pack("{s:I, s:I, s:I, s:I}", "arena", (json_int_t)r->memory.arena, "leaves",
-                             (json_int_t)r->memory.leaves, "weights", (json_int_t)r->weights, "planned",
-                             (json_int_t)(r->memory.arena + r->memory.leaves + r->weights));
+  json_t *memory =
+      json_pack("{s:I, s:I, s:I, s:I}", "arena", (json_int_t)r->memory.arena, "leaves", (json_int_t)r->memory.leaves,
+                "weights", (json_int_t)r->weights, "planned", (json_int_t)planned_bytes(r));
   return json_pack("{s:s, s:I, s:f, s:f, s:s, s:f, s:f, s:f, s:o, s:I, s:f, s:f, s:o, s:o}", "network", r->kind->name,
                    "batch", (json_int_t)r->batch, "seconds", r->seconds, "rate", (double)r->batch / r->seconds, "unit",
                    r->kind->unit, "tflops", 1e-12 * t->flops / r->seconds, "share_of_products",

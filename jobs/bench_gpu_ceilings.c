@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#define LONG_RUN 0.02 /* seconds: with no time to spend, a run that takes longer is not repeated */
 enum { ROUNDS = 5, MOST_RUNS = 100000, COPY_BYTES_PER_ORDER = 16 };
 
 const char *vw_precision_name(vw_precision p) {
@@ -32,9 +33,12 @@ vw_status vw_bench_time_runs(vw_program *p, double seconds, double *one) {
   for (int i = 0; i < 3; i++) VW_TRY(time_round(p, 1, &rounds[0])); /* caches, pages, threads; a recording; a replay */
   const double wanted = rounds[0] > 0 ? seconds / ROUNDS / rounds[0] : 1;
   const int64_t runs = wanted < 1 ? 1 : wanted > MOST_RUNS ? MOST_RUNS : (int64_t)wanted;
-  for (int i = 0; i < ROUNDS; i++) VW_TRY(time_round(p, runs, &rounds[i]));
-  qsort(rounds, ROUNDS, sizeof *rounds, by_value);
-  *one = rounds[ROUNDS / 2];
+  int n = 0;
+  do {
+    VW_TRY(time_round(p, runs, &rounds[n]));
+  } while (++n < ROUNDS && (seconds > 0 || rounds[n - 1] < LONG_RUN));
+  qsort(rounds, (size_t)n, sizeof *rounds, by_value);
+  *one = rounds[n / 2];
   return VW_OK;
 }
 
