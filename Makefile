@@ -7,7 +7,7 @@ MPIRUN = tools/mpirun.sh
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo smoke test check check-format check-tidy check-layers check-asan check-fuzz check-long fuzz soak coverage format clean
+.PHONY: help deps build demo smoke test check check-format check-tidy check-layers check-asan check-fuzz check-long fuzz soak coverage bundle check-bundle format clean
 
 help:
 	@echo 'viswords: learn visual words for frozen vision-language models'
@@ -21,6 +21,8 @@ help:
 	@echo '  make fuzz     libFuzzer on every reader of foreign files, to 10 million executions each (docs/fuzzing.md); resumes'
 	@echo '  make soak     SOAK=200 kills at random times and states of a small study, each compared with an undisturbed run'
 	@echo '  make coverage    line coverage of the C code by the tests (gcov)'
+	@echo '  make bundle   build/viswords-VERSION-ARCH.tar.gz: runs where nothing is installed and nobody is root'
+	@echo '                BUNDLE=--with-cuda-libraries (+ 0.5 GB) or BUNDLE=--without-cuda; make check-bundle tries it'
 	@echo '  make format   clang-format on every C and CUDA file'
 	@echo '  make clean    remove build/ (never out/)'
 	@echo
@@ -82,6 +84,12 @@ coverage: deps
 	@find build/coverage -name '*.gcda' -delete
 	@tools/test.sh coverage $(JOBS)
 	@tools/coverage.sh build/coverage
+
+bundle: deps
+	@tools/bundle.sh $(BUNDLE) $(JOBS)
+
+check-bundle: bundle
+	@tests/bundle/check.sh build/viswords-*-$$(uname -m).tar.gz
 
 format:
 	@tools/install-deps.sh check

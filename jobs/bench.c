@@ -6,16 +6,15 @@
 #include "jobs/bench.h"
 #include "jobs/session.h"
 
-#include "core/random.h"
+#include "io/durable.h"
 #include "kernels/rate.h"
-#include "learn/block_graph.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { PREFIX = 5, PROMPT = 7, PICTURES = 256, MAX_RUNS = 4096 };
+enum { MAX_RUNS = 4096 };
 
 double vw_bench_now(void) {
   struct timespec t;
@@ -23,53 +22,28 @@ double vw_bench_now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* "a photo of a <w>": start a photo of a | word end. */
 static const struct variant {
   const char *name, *what;
   int64_t P, T; /* cached prefix and computed positions */
 } variants[] = {
     {"plain", "all 77 positions a trial and step", 0, 77},
-    {"pooled", "nothing behind end-of-text: 7 positions", 0, PROMPT},
-    {"cached", "prefix keys and values cached: 2 positions", PREFIX, PROMPT - PREFIX},
+    {"pooled", "nothing behind end-of-text: 7 positions", 0, VW_BENCH_PROMPT},
+    {"cached", "prefix keys and values cached: 2 positions", VW_BENCH_PREFIX, VW_BENCH_PROMPT - VW_BENCH_PREFIX},
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
-/* Every leaf gets data of the right kind: small numbers for reals, the prompt's places for integers. */
-static vw_status fill_leaves(vw_program *p, const struct variant *v) {
-  vw_status st = VW_OK;
-  for (int64_t i = 0; i < vw_program_leaf_count(p) && st == VW_OK; i++) {
-    const vw_leaf leaf = vw_program_leaf(p, i);
-    if (leaf.kind == VW_LEAF_WEIGHT || leaf.kind == VW_LEAF_FILL) continue;
-    vw_tensor t = leaf.tensor;
-    const int64_t n = vw_count(&t);
-    const bool real = t.dtype == VW_F32 || t.dtype == VW_F64;
-    t.dtype = real ? VW_F64 : t.dtype;
-    t.data = calloc((size_t)n + 1, 8);
-    if (!t.data) return VW_RAISE(VW_ERR_MEMORY, "bench: out of memory");
-    for (int64_t j = 0; real && j < n; j++)
-      vw_f64(&t)[j] = 0.1 * vw_uniform(vw_draw_u32((uint64_t)i, 0, 0, (uint32_t)j)) - 0.05;
-    for (int64_t j = 0; t.dtype == VW_I32 && j < n; j++) {
-      int32_t *x = vw_i32(&t) + j;
-      if (!strcmp(leaf.name, "row_word") || strstr(leaf.name, "tive_pool"))
-        *x = (int32_t)j;
-      else if (strstr(leaf.name, "tive_count"))
-        *x = PICTURES / 2;
-      else if (!strcmp(leaf.name, "slot_count"))
-        *x = 1;
-      else if (!strcmp(leaf.name, "word_pos"))
-        *x = (int32_t)(PREFIX - v->P);
-      else if (!strcmp(leaf.name, "length_of"))
-        *x = (int32_t)v->T;
-      else if (!strcmp(leaf.name, "pooled_of"))
-        *x = (int32_t)(PROMPT - 1 - v->P);
-      else if (!strcmp(leaf.name, "prefix_len"))
-        *x = PREFIX;
-    }
-    for (int64_t j = 0; !strcmp(leaf.name, "radius") && j < n; j++) vw_f64(&t)[j] = 1;
-    st = vw_program_write(p, leaf.value, &t);
-    free(t.data);
+/* Every number of a list like "1,16,64". */
+vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(void *user, int64_t number),
+                        void *user) {
+  for (const char *at = list; *at;) {
+    char *end = NULL;
+    const int64_t number = strtoll(at, &end, 10);
+    VW_CHECK(end != at && number > 0 && (*end == ',' || !*end), VW_ERR_ARG, "--%s '%s': numbers, separated by commas",
+             option, list);
+    VW_TRY(each(user, number));
+    at = *end ? end + 1 : end;
   }
-  return st;
+  return VW_OK;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -82,9 +56,11 @@ static vw_status time_program(vw_program *p, double seconds, double *median) {
   static double times[MAX_RUNS];
   int n = 0;
   VW_TRY(vw_program_run(p)); /* caches, pages, threads */
+  VW_TRY(vw_program_wait(p));
   for (const double start = vw_bench_now(); n < MAX_RUNS && (n < 3 || vw_bench_now() - start < seconds); n++) {
     const double begun = vw_bench_now();
     VW_TRY(vw_program_run(p));
+    VW_TRY(vw_program_wait(p));
     times[n] = vw_bench_now() - begun;
   }
   qsort(times, (size_t)n, sizeof *times, by_value);
@@ -122,34 +98,24 @@ static void report(vw_bench *b, const struct variant *v, int64_t K, double secon
                                            1e-9 * achieved, "share_of_sgemm", achieved / b->sgemm));
 }
 
-static vw_status measure(vw_bench *b, const struct variant *v, int64_t K) {
-  const vw_learn_config learn = {.optimiser = VW_PGD, .steps = 1 << 20, .eta = 0.1, .positives = 8, .negatives = 8};
-  const vw_block_shape shape = {.K = K,
-                                .slots = 1,
-                                .M = 1,
-                                .P = v->P,
-                                .T = v->T,
-                                .pictures = PICTURES,
-                                .positive_pool = PICTURES / 2,
-                                .negative_pool = PICTURES / 2,
-                                .points = 1,
-                                .every = 1 << 20};
-  vw_graph *g = NULL;
-  vw_program *p = NULL;
+typedef struct clip_rows {
+  vw_bench *b;
+  const struct variant *variant;
+} clip_rows;
+
+static vw_status measure(void *user, int64_t K) {
+  const clip_rows *r = user;
+  vw_bench *b = r->b;
+  const struct variant *v = r->variant;
+  vw_bench_program s = {0};
   double seconds = 0;
   vw_status st = VW_OK;
-  VW_GOTO(vw_graph_create(&g));
-  VW_GOTO(vw_block_graph(g, &b->n->text, &learn, &shape, b->n->scale, VW_BLOCK_TRAIN));
-  VW_GOTO(vw_program_create(&p, g, &b->ctx, &b->n->policy));
-  VW_GOTO(vw_weights_bind(b->n->weights, p));
-  VW_GOTO(fill_leaves(p, v));
-  VW_GOTO(vw_program_prepare(p));
-  VW_GOTO(time_program(p, b->seconds, &seconds));
-  report(b, v, K, seconds, vw_graph_flops(g), vw_program_memory_of(p).arena);
-  if (b->ops) VW_GOTO(print_ops(p));
+  VW_GOTO(vw_bench_text_step(b, v->P, v->T, K, &s));
+  VW_GOTO(time_program(s.program, b->seconds, &seconds));
+  report(b, v, K, seconds, vw_graph_flops(s.graph), vw_program_memory_of(s.program).arena);
+  if (b->ops) VW_GOTO(print_ops(s.program));
 cleanup:
-  vw_program_destroy(p);
-  vw_graph_destroy(g);
+  vw_bench_program_close(&s);
   return st;
 }
 
@@ -164,25 +130,23 @@ static vw_status run_clip(vw_bench *b, const char *dir, const char *trials, cons
   for (int i = 0; i < VARIANTS; i++) {
     if (only && strcmp(only, variants[i].name) != 0) continue;
     if (!b->json) (void)printf("%s: %s\n", variants[i].name, variants[i].what);
-    for (const char *at = trials; *at;) {
-      char *end = NULL;
-      const int64_t K = strtoll(at, &end, 10);
-      VW_CHECK(end != at && K > 0 && (*end == ',' || !*end), VW_ERR_ARG, "--trials '%s': numbers, separated by commas",
-               trials);
-      VW_TRY(measure(b, &variants[i], K));
-      at = *end ? end + 1 : end;
-    }
+    VW_TRY(vw_bench_each("trials", trials, measure, &(clip_rows){b, &variants[i]}));
   }
   return VW_OK;
 }
 
+typedef struct bench_options {
+  const char *trials, *variant;
+  vw_bench_gpu_options gpu;
+} bench_options;
+
 /* WHAT MODEL_DIR [TEXTS|PICTURES] */
-static vw_status run(vw_bench *b, const char *const *positional, const char *trials, const char *only) {
+static vw_status run(vw_bench *b, const char *const *positional, const bench_options *o) {
   const char *what = positional[0], *dir = positional[1], *data = positional[2];
   const bool tokenizer = !strcmp(what, "tokenizer"), pictures = !strcmp(what, "preprocess"),
-             load = !strcmp(what, "load");
-  VW_CHECK(tokenizer || pictures || load || !strcmp(what, "clip"), VW_ERR_ARG,
-           "bench '%s': choose clip, load, tokenizer or preprocess", what);
+             load = !strcmp(what, "load"), gpu = !strcmp(what, "gpu");
+  VW_CHECK(tokenizer || pictures || load || gpu || !strcmp(what, "clip"), VW_ERR_ARG,
+           "bench '%s': choose clip, gpu, load, tokenizer or preprocess", what);
   VW_CHECK((tokenizer || pictures) == (data != NULL), VW_ERR_ARG, "bench %s: expected %s", what,
            tokenizer  ? "MODEL_DIR TEXTS_FILE"
            : pictures ? "MODEL_DIR PICTURES_FOLDER"
@@ -190,49 +154,74 @@ static vw_status run(vw_bench *b, const char *const *positional, const char *tri
   VW_TRY(vw_clip_network_open(&b->n, dir, &b->ctx));
   if (tokenizer) return vw_bench_tokenizer(b, dir, data);
   if (pictures) return vw_bench_preprocess(b, dir, data);
-  return load ? vw_bench_load(b, dir) : run_clip(b, dir, trials, only);
+  if (gpu) return vw_bench_gpu(b, dir, &o->gpu);
+  return load ? vw_bench_load(b, dir) : run_clip(b, dir, o->trials ? o->trials : "1,16,64,256", o->variant);
+}
+
+/* To standard output with --json, to a file with --save. */
+static vw_status write_json(const vw_bench *b) {
+  json_t *all = b->head ? json_incref(b->head)
+                        : json_pack("{s:f, s:i}", "sgemm_gflops", 1e-9 * b->sgemm, "threads", b->ctx.threads);
+  json_object_set(all, b->head ? "networks" : "rows", b->rows);
+  char *text = json_dumps(all, JSON_INDENT(1));
+  json_decref(all);
+  VW_CHECK(text, VW_ERR_MEMORY, "bench: out of memory");
+  if (b->json) (void)printf("%s\n", text);
+  const vw_status st = b->save ? vw_file_write(b->save, text, (int64_t)strlen(text)) : VW_OK;
+  free(text);
+  return st;
+}
+
+/* Opens the backend (the default: cuda for `gpu`, else cpu), runs, prints. */
+static vw_status open_and_run(vw_bench *b, const char *const *positional, const char *backend_name, int64_t threads,
+                              const bench_options *o) {
+  vw_backend backend = VW_CPU;
+  if (!backend_name) backend_name = !strcmp(positional[0], "gpu") ? "cuda" : "cpu";
+  VW_TRY(vw_backend_named(backend_name, &backend));
+  VW_TRY(vw_context_open(&b->ctx, backend, (int)threads, 0));
+  b->rows = json_array();
+  vw_status st = run(b, positional, o);
+  if (st == VW_OK) st = write_json(b);
+  json_decref(b->rows), json_decref(b->head);
+  vw_clip_network_close(b->n);
+  vw_context_close(&b->ctx);
+  return st;
 }
 
 int vw_job_bench(int argc, char **argv) {
   vw_bench b = {.seconds = 3};
-  vw_backend backend = VW_CPU;
+  bench_options o = {0};
   int64_t threads = 1;
-  const char *positional[3], *trials = "1,16,64,256", *backend_name = "cpu", *only = NULL;
+  const char *positional[3], *backend = NULL;
   const vw_option options[] = {
-      {"trials", 0, VW_OPT_STRING, &trials, "LIST", "clip: numbers of trials in a batch (default 1,16,64,256)"},
-      {"variant", 0, VW_OPT_STRING, &only, "NAME", "clip: plain, pooled or cached; default: all"},
+      {"trials", 0, VW_OPT_STRING, &o.trials, "LIST",
+       "clip, gpu: trials in a batch (default 1,16,64,256; gpu: also 1024,1600)"},
+      {"variant", 0, VW_OPT_STRING, &o.variant, "NAME", "clip: plain, pooled or cached; default: all"},
+      {"pictures", 0, VW_OPT_STRING, &o.gpu.pictures, "LIST", "gpu: pictures in a batch (default 1,16,64,256)"},
+      {"only", 0, VW_OPT_STRING, &o.gpu.only, "NAME", "gpu: ceilings, text or image; default: all"},
+      {"order", 0, VW_OPT_INT, &o.gpu.order, "N",
+       "gpu: order of the products that give the ceilings (default 8192; cpu 2048, ref 128)"},
       {"seconds", 0, VW_OPT_DOUBLE, &b.seconds, "S", "time for each row (default 3)"},
       {"threads", 't', VW_OPT_INT, &threads, "N", "threads (default 1)"},
-      {"backend", 'b', VW_OPT_STRING, &backend_name, "NAME", "cpu (default) or ref"},
+      {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "ref, cpu or cuda (default cpu; gpu: cuda)"},
       {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip: time by op of one step"},
       {"json", 0, VW_OPT_FLAG, &b.json, NULL, "as JSON"},
+      {"save", 0, VW_OPT_STRING, &b.save, "FILE", "the JSON into a file, beside the table"},
       {0}};
   static const char *const names[] = {"WHAT", "MODEL_DIR", "DATA"};
   const vw_command_line c = {
       "bench",
-      "clip MODEL_DIR | load MODEL_DIR | tokenizer MODEL_DIR TEXTS_FILE | preprocess MODEL_DIR PICTURES_FOLDER",
+      "clip MODEL_DIR | gpu MODEL_DIR | load MODEL_DIR | tokenizer MODEL_DIR TEXTS_FILE | preprocess MODEL_DIR "
+      "PICTURES_FOLDER",
       "Rates of a training step of a CLIP text encoder (directory with real weights, or of 'viswords random-clip'); of "
-      "reading weights; of tokenising a file of texts, one a line; of reading pictures.",
+      "both towers and each of their kernels against the ceilings of a device; of reading weights; of tokenising a "
+      "file of texts, one a line; of reading pictures.",
       options,
       names,
       2,
       3};
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
-  vw_status st = vw_backend_named(backend_name, &backend);
-  if (st == VW_OK) st = vw_context_open(&b.ctx, backend, (int)threads, 0);
-  if (st != VW_OK) return vw_report(st);
-  b.rows = json_array();
-  st = run(&b, positional, trials, only);
-  if (st == VW_OK && b.json) {
-    json_t *all =
-        json_pack("{s:f, s:i, s:O}", "sgemm_gflops", 1e-9 * b.sgemm, "threads", b.ctx.threads, "rows", b.rows);
-    (void)json_dumpf(all, stdout, JSON_INDENT(1));
-    (void)printf("\n");
-    json_decref(all);
-  }
-  json_decref(b.rows);
-  vw_clip_network_close(b.n);
-  vw_context_close(&b.ctx);
-  return vw_report(st);
+  o.gpu.trials = o.trials;
+  return vw_report(open_and_run(&b, positional, backend, threads, &o));
 }

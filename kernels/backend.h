@@ -10,12 +10,16 @@ extern "C" {
 /* kernels/cpu/context.c: ctx->threads for OpenMP and OpenBLAS alike. */
 vw_status vw_cpu_open(vw_context *ctx);
 void vw_cpu_kernel_set(char text[128]);
+/* kernels/cpu/rate.c: a copy by all threads of ctx. */
+void vw_cpu_copy(const vw_context *ctx, void *to, const void *from, size_t bytes);
 
 /* kernels/cuda/device.cu; only in builds with CUDA. Nothing touches the driver before vw_cuda_open. */
 vw_status vw_cuda_open(vw_context *ctx, int local_rank);
 void vw_cuda_close(vw_context *ctx);
 void vw_cuda_kernel_set(const vw_context *ctx, char text[128]);
 vw_memory_use vw_cuda_memory_use(const vw_context *ctx);
+/* kernels/cuda/rate.cu: enqueues a copy from device memory to device memory. */
+vw_status vw_cuda_copy(vw_context *ctx, void *to, const void *from, size_t bytes);
 extern const vw_memory vw_cuda_memory;
 
 #ifdef __cplusplus

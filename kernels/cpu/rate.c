@@ -1,8 +1,11 @@
-/* The yardstick of `viswords bench`: what this machine's BLAS reaches on a large square product. */
+/* The yardsticks of `viswords bench`: what this machine's BLAS reaches on a large square product, and a plain copy. */
 #include "kernels/rate.h"
+
+#include "kernels/backend.h"
 
 #include <cblas.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static double now(void) {
@@ -27,4 +30,14 @@ vw_status vw_sgemm_rate(int64_t n, double seconds, double *flops_per_second) {
   *flops_per_second = 2.0 * (double)n * (double)n * (double)n / best;
   free(x);
   return VW_OK;
+}
+
+void vw_cpu_copy(const vw_context *ctx, void *to, const void *from, size_t bytes) {
+  const size_t part = (bytes + (size_t)ctx->threads - 1) / (size_t)ctx->threads;
+#pragma omp parallel for num_threads(ctx->threads) schedule(static)
+  for (int i = 0; i < ctx->threads; i++) {
+    const size_t begin = (size_t)i * part;
+    if (begin < bytes)
+      memcpy((char *)to + begin, (const char *)from + begin, bytes - begin < part ? bytes - begin : part);
+  }
 }

@@ -99,6 +99,20 @@ vw_status vw_program_wait(vw_program *p);
 /* Runs once with a clock around every call; seconds[op id] and calls[op id] are added to (VW_OPS entries each). */
 vw_status vw_program_profile(vw_program *p, double *seconds, int64_t *calls);
 
+/* One call of a prepared plan (src/graph/profile.c); the tensors and attributes are the plan's. */
+typedef struct vw_call_view {
+  const vw_op *op;
+  const void *attr;
+  const vw_tensor *in, *out; /* op->n_in and op->n_out of them, storage types resolved; absent inputs have ndim 0 */
+} vw_call_view;
+int64_t vw_program_call_count(const vw_program *p);
+vw_call_view vw_program_call(const vw_program *p, int64_t i);
+
+/* Runs every call in order; call i repeats[i] times in a row between two waits, seconds[i] is then the mean time of one
+ * (what it reads may lie in caches). repeats[i] = 0: once and untimed, seconds[i] = 0. Calls that update states in
+ * place move them on at every repetition. */
+vw_status vw_program_time_calls(vw_program *p, const int64_t *repeats, double *seconds);
+
 /* Bytes the plan owns: arena (values by lifetime + scratch) and leaves, and what the arena would be without reuse.
  * Beside them: weights, which plans share. */
 typedef struct vw_program_memory {

@@ -106,6 +106,58 @@ static void unused_nodes_cost_nothing_and_memory_is_reused(void **state) {
   vw_program_destroy(p), vw_graph_destroy(g), vw_context_close(&ctx);
 }
 
+/* Every call can be looked at and timed alone; one that is repeated computes the same, but moves its states on. */
+static void calls_are_seen_and_timed(void **state) {
+  (void)state;
+  vw_context ctx;
+  vw_graph *g = NULL;
+  vw_program *p = NULL;
+  vw_value words;
+  double w[B * C], seconds[16], again[B], loss_of[B], history[2 * B];
+  int64_t repeats[16], adds = 0, first = -1, record = -1, count = 0;
+  assert_ok(vw_context_open(&ctx, VW_REF, 1, 0));
+  assert_ok(vw_graph_create(&g));
+  const vw_value loss = build(g, &words, NULL), step = vw_state(g, vw_shape(VW_I64, 1), "step");
+  const vw_value kept = vw_state(g, vw_shape(VW_HEAD, 2, B), "history");
+  (void)vw_record(g, kept, loss, step, 1);
+  (void)vw_advance(g, step);
+  assert_ok(vw_program_create(&p, g, &ctx, NULL));
+  bind(p, g);
+  vw_test_fill(w, (int64_t)B * C, 6);
+  (void)total_loss(p, words, loss, w);
+  const int64_t n = vw_program_call_count(p);
+  assert_in_range(n, 7, 16);
+  for (int64_t i = 0; i < n; i++) {
+    const vw_call_view c = vw_program_call(p, i);
+    repeats[i] = 0;
+    adds += c.op->id == VW_OP_add;
+    if (c.op->id == VW_OP_add && first < 0) first = i;
+    if (c.op->id == VW_OP_record) record = i;
+    if (c.op->id != VW_OP_picture_logits) continue;
+    assert_true(vw_same_shape(&c.in[PLOGITS_FEATURES], &(vw_tensor){.ndim = 2, .dim = {P, C}}));
+    assert_int_equal(c.out[0].dtype, VW_F64); /* resolved */
+  }
+  assert_int_equal(adds, 2);
+  vw_tensor l = vw_shape(VW_F64, B), t = vw_shape(VW_I64, 1), h = vw_shape(VW_F64, 2, B);
+  l.data = loss_of, t.data = &count, h.data = history;
+  assert_ok(vw_program_read(p, loss, &l));
+  repeats[first] = 5, repeats[record] = 2, repeats[n - 1] = 3; /* the last is advance */
+  assert_ok(vw_program_time_calls(p, repeats, seconds));
+  for (int64_t i = 0; i < n; i++) assert_int_equal(seconds[i] > 0, repeats[i] > 0);
+  l.data = again;
+  assert_ok(vw_program_read(p, loss, &l));
+  assert_memory_equal(again, loss_of, sizeof again);
+  assert_ok(vw_program_read(p, step, &t));
+  assert_int_equal(count, 1 + 3); /* a whole run, then three repetitions */
+  assert_ok(vw_program_read(p, kept, &h));
+  assert_memory_equal(history, loss_of, sizeof again);
+  assert_memory_equal(history + B, loss_of, sizeof again);
+  repeats[0] = -1;
+  assert_int_equal(vw_program_time_calls(p, repeats, seconds), VW_ERR_ARG);
+  assert_non_null(strstr(vw_error_message(), "call 0"));
+  vw_program_destroy(p), vw_graph_destroy(g), vw_context_close(&ctx);
+}
+
 static void states_are_updated_in_place(void **state) {
   (void)state;
   vw_context ctx;
@@ -175,6 +227,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reverse_follows_finite_differences),
       cmocka_unit_test(unused_nodes_cost_nothing_and_memory_is_reused),
+      cmocka_unit_test(calls_are_seen_and_timed),
       cmocka_unit_test(states_are_updated_in_place),
       cmocka_unit_test(reading_a_state_after_its_update_is_refused),
       cmocka_unit_test(the_first_mistake_is_kept),

@@ -22,11 +22,80 @@ bench 0 preprocess "$model" "$source_dir/data/objects/test/fox" --json
 says '"unit": "picture"'
 bench 0 clip "$model" --trials 1,2 --variant cached --json
 says '"trials": 2'
+
+# ---- gpu: the same tables on every backend; a device that is emulated stands in for a real one.
+
+# Every value of a JSON key lies in (LOW, HIGH): between KEY LOW HIGH LEAST, at least LEAST of them.
+between() {
+  sed -n "s/.*\"$1\": \([-+0-9.e]*\),\{0,1\}$/\1/p" "$work/out.txt" > "$work/values.txt"
+  awk -v low="$2" -v high="$3" -v least="$4" '!($1 > low && $1 < high) { bad = bad " " $1 }
+    END { if (bad != "") print "beyond:" bad; if (NR < least) print NR " values"; exit bad != "" || NR < least }' \
+    "$work/values.txt" > "$work/bad.txt" || fail "$1 must be between $2 and $3, $4 times at least: $(cat "$work/bad.txt")"
+}
+
+# What JSON must say of two batches of the text encoder and one of the image tower: sums are sums, shares are shares. A
+# tiny operation may lie in a cache and beat the copy from memory, but not by a factor of a hundred.
+check_gpu_json() {
+  local key
+  for key in '"model"' '"kernels"' '"copy_gb_per_s"' '"products_tflops"' '"memory_bytes"' '"arena"' '"leaves"' '"weights"' \
+    '"planned"' '"gap_seconds"' '"unit": "trial-steps"' '"unit": "images"' '"batch": 2' '"bound": "copy"' \
+    '"op": "linear_grad"' '"op": "attention_grad"' '"op": "pgd_step"' '"op": "patch_embed"' '"op": "draw"'; do
+    says "$key"
+  done
+  between copy_gb_per_s 0 1e5 1
+  between share_of_ceiling -1e-9 100 100
+  between share_of_products 0 100 3
+  between share_of_roofline 0 100 3
+  between share_of_time 0 1 100
+  between seconds 0 1e3 100
+  between gb_per_s 0 1e5 50
+  # shares of the time of a table add up: by op and by kernel, three batches
+  between share_of_time 0 1 1
+  awk '{ sum += $1 } END { exit !(sum > 5.99 && sum < 6.01) }' "$work/values.txt" || fail "shares of time do not add up"
+  [ "$(grep -c '"calls": 122,' "$work/out.txt")" = 2 ] || fail "a training step of clip-tiny has 122 calls"
+  [ "$(grep -c '"network"' "$work/out.txt")" = 3 ] || fail "expected three rows: $(grep '"network"' "$work/out.txt")"
+}
+tiny=(--trials 1,2 --pictures 1 --order 64)
+
+bench 0 gpu "$model" --backend cpu "${tiny[@]}" --json
+check_gpu_json
+between fp32 0 1e3 1
+bench 0 gpu "$model" --backend ref "${tiny[@]}" --json
+check_gpu_json
+between fp64 0 1e3 1
+bench 0 gpu "$model" --backend cpu --trials 2 --order 64 --only text --save "$work/saved.json"
+grep -q '"network": "text"' "$work/saved.json" || fail "--save wrote no row: $(cat "$work/saved.json")"
+says "ceilings, measured now: copy"
+says "text, 2 at once"
+says "memory: arena"
+says "by op:"
+says "op, inputs -> outputs"
+says "linear f32[2, 2, 192] f32[576, 192] f32[576] -> f32[2, 2, 576]"
+grep -q "image, " "$work/out.txt" && fail "--only text ran the image tower"
+bench 0 gpu "$model" --backend cpu --order 64 --only ceilings
+grep -q "at once" "$work/out.txt" && fail "--only ceilings ran a network"
+if [ -x "$2/tests/viswords_emulated" ]; then
+  plain=$viswords viswords=$2/tests/viswords_emulated
+  bench 0 gpu "$model" --trials 1,2 --pictures 1 --order 32 --json
+  viswords=$plain
+  check_gpu_json
+  for product in fp32 tf32 bf16; do between $product 0 1e3 1; done
+  says "emulated, no GPU"
+fi
+bench 2 gpu "$model" --backend cpu --only words
+says "choose ceilings, text or image"
+bench 1 gpu "$model" --backend cpu --order 64 --only ceilings --save "$work/nowhere/saved.json"
+says "nowhere/saved.json"
+bench 2 gpu "$model" --backend cpu --order 1
+says "from 16 to 32768"
+bench 2 gpu "$model" --backend cpu --order 64 --trials 1,x
+says "--trials '1,x': numbers, separated by commas"
+
 bench 2 preprocess "$model"
 says "expected MODEL_DIR PICTURES_FOLDER"
 bench 2 load "$model" "$work"
 says "MODEL_DIR alone"
 bench 2 lode "$model"
-says "choose clip, load, tokenizer or preprocess"
+says "choose clip, gpu, load, tokenizer or preprocess"
 bench 2 clip "$model" --backend gpu
 says "choose auto, ref, cpu or cuda"

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 
 #ifndef VW_TEST_DATA
 #define VW_TEST_DATA "tests"
@@ -33,6 +34,7 @@ const char *vw_test_path(const char *relative) {
   static char path[8][1024];
   static int next;
   char *p = path[next++ % 8];
-  (void)snprintf(p, sizeof path[0], "%s/%s", VW_TEST_DATA, relative);
+  const char *moved = getenv("VISWORDS_TESTS"); /* a bundle's tests run far from where they were built */
+  (void)snprintf(p, sizeof path[0], "%s/%s", moved ? moved : VW_TEST_DATA, relative);
   return p;
 }

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Packs viswords with everything it needs, for machines without root and packages: build/viswords-VERSION-ARCH.tar.gz
+#   tools/bundle.sh [--with-cuda-libraries | --without-cuda] [JOBS]
+#     (neither)               a program for CPUs, and one with the cuda backend where nvcc is; the latter takes cudart and
+#                             cuBLASLt from the CUDA toolkit of the machine it runs on (same major version)
+#     --with-cuda-libraries   only the program with the cuda backend, and these libraries with it: + 0.5 GB unpacked
+#     --without-cuda          only the program for CPUs
+# Inside: program and tests (libexec, tests), their libraries but for the C library and the GPU's driver (lib), Open MPI
+# with its plugins and mpirun (openmpi), studies, networks and pictures (jobs, data), wrappers (bin), README.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+kinds=(cpu cuda)
+cuda_libraries=0
+jobs=$(nproc)
+for arg in "$@"; do
+  case $arg in
+    --with-cuda-libraries) kinds=(cuda) cuda_libraries=1 ;;
+    --without-cuda) kinds=(cpu) ;;
+    [1-9]*) jobs=$arg ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "bundle.sh: unknown argument '$arg' (--with-cuda-libraries, --without-cuda, or a number of jobs)" >&2; exit 2 ;;
+  esac
+done
+if ! command -v nvcc >/dev/null; then
+  [ $cuda_libraries = 0 ] || { echo "bundle.sh: --with-cuda-libraries, but no nvcc is on PATH" >&2; exit 1; }
+  [ ${#kinds[@]} = 1 ] || echo "bundle.sh: no nvcc on PATH: the bundle gets no cuda backend" >&2
+  kinds=(cpu)
+fi
+fail() {
+  echo "bundle.sh: $*" >&2
+  exit 1
+}
+
+version=$(sed -n 's/^project(viswords VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+name=viswords-$version-$(uname -m)
+stage=build/$name
+rm -rf "$stage"
+mkdir -p "$stage"/{bin,lib,libexec,tests/bin,openmpi,licences,tools/bench}
+
+# ---- programs: two builds where there are two kinds; tests of the cuda kind end in -cuda like the program.
+for kind in "${kinds[@]}"; do
+  build=build/bundle-$kind
+  map=-fmacro-prefix-map=$PWD/= # messages name files of the repository, not folders of this machine
+  mkdir -p "$build"
+  cmake --preset release -B "$build" -DVISWORDS_BUNDLE=ON -DVISWORDS_CUDA=$([ $kind = cuda ] && echo ON || echo OFF) \
+    "-DCMAKE_C_FLAGS=$map" "-DCMAKE_CUDA_FLAGS=-Xcompiler=$map" >"$build/configure.log" 2>&1 || { cat "$build/configure.log" >&2; fail "CMake failed, see above"; }
+  cmake --build "$build" --parallel "$jobs" --target bundle_programs
+  rm -rf "$build/install"
+  cmake --install "$build" --prefix "$build/install" --component bundle --strip >/dev/null
+  suffix=$([ $kind = cuda ] && echo -cuda || true)
+  for file in "$build"/install/libexec/* "$build"/install/tests/bin/*; do
+    cp "$file" "$stage/${file#"$build/install/"}$suffix"
+  done
+done
+
+# ---- Open MPI: mpirun, its daemon, every plugin that needs no library of a network fabric or of a site.
+info() { ompi_info --parsable --path "$1" | sed 's/^[^:]*:[^:]*://'; }
+command -v ompi_info >/dev/null || fail "needs Open MPI (mpirun, ompi_info): other MPIs are not packed"
+plugins=$(info pkglibdir)
+data=$(info pkgdatadir)
+conf=$(info sysconfdir)
+mkdir -p "$stage/openmpi/"{bin,plugins,share,etc,none}
+cp -L "$(command -v orterun)" "$stage/openmpi/bin/mpirun"
+cp -L "$(command -v orted)" "$stage/openmpi/bin/orted"
+cp -rL "$data"/*.txt "$stage/openmpi/share/"
+[ ! -e "$conf/openmpi-mca-params.conf" ] || grep -E '^[a-z]' "$conf/openmpi-mca-params.conf" >"$stage/openmpi/etc/openmpi-mca-params.conf" || true
+for plugin in "$plugins"/mca_*.so; do
+  needs=$(ldd "$plugin")
+  if ! grep -qE 'not found|libuc[pst]|libfabric|libpsm|libibverbs|librdmacm|libcuda|lustre|monitoring' <<<"$needs"; then
+    cp -L "$plugin" "$stage/openmpi/plugins/"
+  fi
+done
+
+# ---- libraries: what the programs of the build tree and the plugins load here, but for the C library's family (it belongs
+# to the kernel and the name service of the machine) and CUDA's.
+own='^(linux-vdso|ld-linux.*|libc|libm|libmvec|libpthread|libdl|librt|libresolv|libutil|libanl|libnss_.*|libcuda)\.so'
+cuda='^lib(cudart|cublas|cublasLt|cudnn.*|nccl|nvrtc|nvJitLink)\.so'
+: >"$stage/libexec/cuda-libraries"
+programs=()
+for kind in "${kinds[@]}"; do programs+=("build/bundle-$kind/viswords" "build/bundle-$kind"/tests/*_test_* "build/bundle-$kind/tests/golden_check_study"); done
+for file in "${programs[@]}" "$stage"/openmpi/bin/* "$stage"/openmpi/plugins/*.so; do
+  if [ -f "$file" ] && [ -x "$file" ] || [[ $file == *.so ]]; then ldd "$file"; fi
+done | awk '$2 == "=>" { print $1, $3 == "not" ? "missing" : $3 }' | sort -u >"$stage/loaded"
+while read -r library path; do
+  if [[ $library =~ $own ]]; then continue; fi
+  [ "$path" != missing ] || fail "$library is needed and not found here"
+  if [[ $library =~ $cuda ]]; then
+    echo "$library" >>"$stage/libexec/cuda-libraries"
+    [ $cuda_libraries = 1 ] || continue
+  fi
+  cp -L "$path" "$stage/lib/$library"
+  package=$(dpkg -S "$(readlink -f "$path")" 2>/dev/null || dpkg -S "$path" 2>/dev/null || true)
+  package=${package%%:*}
+  if [ -n "$package" ] && [ -e "/usr/share/doc/$package/copyright" ]; then cp -L "/usr/share/doc/$package/copyright" "$stage/licences/$package"; fi
+done <"$stage/loaded"
+rm "$stage/loaded"
+chmod -R u+w "$stage"
+
+# ---- data, studies, scripts
+mkdir -p "$stage/jobs" "$stage/data" "$stage/tests/reference" "$stage/tests/golden"
+cp -r jobs/studies "$stage/jobs/"
+cp -r data/clip-tiny data/objects data/README.md data/LICENCES.md "$stage/data/"
+cp -r tests/reference/fixtures "$stage/tests/reference/"
+cp tests/golden/golden.yaml "$stage/tests/golden/"
+cp tools/gpu-check.sh "$stage/tools/"
+cp tools/bench/*.py "$stage/tools/bench/"
+cp LICENSE "$stage/"
+cp tools/bundle/bin/* "$stage/bin/"
+cp tools/bundle/environment.sh "$stage/libexec/"
+
+# ---- what it asks of a machine: the newest version of a C library's symbol that any file wants.
+glibc=$(find "$stage/bin" "$stage/lib" "$stage/libexec" "$stage/tests/bin" "$stage/openmpi" -type f -exec sh -c 'objdump -T "$@" 2>/dev/null || true' _ {} + |
+  grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -1 | sed 's/GLIBC_//')
+echo "$glibc" >"$stage/libexec/glibc"
+sed -e "s/@VERSION@/$version/g" -e "s/@GLIBC@/$glibc/g" -e "s/@ARCH@/$(uname -m)/g" -e "s/@CUDA@/$([ -s "$stage/libexec/cuda-libraries" ] && tr '\n' ' ' <"$stage/libexec/cuda-libraries" || echo none)/g" \
+  -e "s/@REVISION@/$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)/g" tools/bundle/README.md >"$stage/README.md"
+tar -C build --owner=0 --group=0 -czf "build/$name.tar.gz" "$name"
+echo "build/$name.tar.gz: $(du -h --apparent-size "build/$name.tar.gz" | cut -f 1), unpacked $(du -sh --apparent-size "$stage" | cut -f 1); programs: ${kinds[*]}; wants glibc $glibc or newer"
