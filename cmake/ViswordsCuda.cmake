@@ -35,13 +35,13 @@ message(STATUS "CUDA: toolkit ${CUDAToolkit_VERSION}, architectures ${CMAKE_CUDA
 # NCCL: its header is enough to build with; the library is opened by name at run time (src/cluster/nccl.c), first as the
 # system finds it, then where it is now.
 option(VISWORDS_NCCL "Build the exchange between GPUs by NCCL when its header is found" ON)
-set(VISWORDS_HAS_NCCL OFF)
+set(VISWORDS_HAS_NCCL OFF CACHE INTERNAL "nccl.h was found")
 if(VISWORDS_NCCL)
   find_path(VISWORDS_NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} ${CUDAToolkit_BIN_DIR}/../include)
   find_library(VISWORDS_NCCL_LIBRARY NAMES libnccl.so.2 nccl
                HINTS ${CUDAToolkit_LIBRARY_DIR} ${CUDAToolkit_BIN_DIR}/../lib ${CUDAToolkit_BIN_DIR}/../lib64)
   if(VISWORDS_NCCL_INCLUDE)
-    set(VISWORDS_HAS_NCCL ON)
+    set(VISWORDS_HAS_NCCL ON CACHE INTERNAL "nccl.h was found")
     set(nccl_library libnccl.so.2)
     if(VISWORDS_NCCL_LIBRARY)
       set(nccl_library ${VISWORDS_NCCL_LIBRARY})

@@ -37,6 +37,7 @@ typedef struct vw_session {
   vw_hash *weights;           /* [n_models] */
   vw_clip_task **tasks;       /* [n_models * n_data]; opened when a stage needs them */
   vw_plan *plan;
+  bool has_shared_weights; /* vw_session_share_weights */
   vw_sections sections;
   double started;
 } vw_session;
@@ -62,6 +63,10 @@ vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_ta
 /* The stem of the file with a concept's baselines (learn/block_io.h). */
 vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,
                                  char id[VW_BLOCK_ID]);
+
+/* Collective, before the first pass of a network: a device's weights are read by rank 0 alone and sent to all. Nothing
+ * to do on one rank, and for backends that use the mapped file as it lies. Ends the job where a rank does not come. */
+vw_status vw_session_share_weights(vw_session *s);
 
 /* The stages; collective; each resumes. *stopped: asked to stop, all saved. */
 vw_status vw_stage_learn(vw_session *s, bool *stopped);

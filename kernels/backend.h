@@ -17,6 +17,13 @@ void vw_cuda_close(vw_context *ctx);
 void vw_cuda_kernel_set(const vw_context *ctx, char text[128]);
 extern const vw_memory vw_cuda_memory;
 
+/* kernels/cuda/devices.cu, behind kernels/devices.h. */
+struct vw_devices;
+vw_status vw_cuda_devices_look(struct vw_devices *d);
+void *vw_cuda_stream(const vw_context *ctx);
+vw_status vw_cuda_pinned_allocate(size_t bytes, void **out);
+void vw_cuda_pinned_release(void *p);
+
 #ifdef __cplusplus
 }
 #endif

@@ -39,6 +39,21 @@ cudaError_t cudaStreamDestroy(cudaStream_t) {
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
   return cudaSuccess;
 }
+cudaError_t cudaStreamQuery(cudaStream_t) {
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int *version) {
+  return *version = CUDART_VERSION, cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int *version) {
+  return *version = CUDART_VERSION, cudaSuccess;
+}
+cudaError_t cudaMallocHost(void **out, size_t bytes) {
+  return *out = malloc(bytes), *out ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFreeHost(void *p) {
+  return free(p), cudaSuccess;
+}
 cudaError_t cudaMalloc(void **out, size_t bytes) {
   *out = bytes < static_cast<size_t>(1) << 40 ? aligned_alloc(256, (bytes + 255) / 256 * 256) : nullptr;
   return *out ? cudaSuccess : cudaErrorMemoryAllocation;
