@@ -64,6 +64,9 @@ vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_ta
 vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,
                                  char id[VW_BLOCK_ID]);
 
+/* Collective: rank 0 warns where several ranks have one device. */
+vw_status vw_session_tell_shared_devices(const vw_session *s);
+
 /* Collective, before the first pass of a network: a device's weights are read by rank 0 alone and sent to all. Nothing
  * to do on one rank, and for backends that use the mapped file as it lies. Ends the job where a rank does not come. */
 vw_status vw_session_share_weights(vw_session *s);

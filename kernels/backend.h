@@ -10,6 +10,7 @@ extern "C" {
 /* kernels/cpu/context.c: ctx->threads for OpenMP and OpenBLAS alike. */
 vw_status vw_cpu_open(vw_context *ctx);
 void vw_cpu_kernel_set(char text[128]);
+const char *vw_cpu_blas(void); /* OpenBLAS' own description: version, threading, core type */
 
 /* kernels/cuda/device.cu; only in builds with CUDA. Nothing touches the driver before vw_cuda_open. */
 vw_status vw_cuda_open(vw_context *ctx, int local_rank);
@@ -19,8 +20,10 @@ extern const vw_memory vw_cuda_memory;
 
 /* kernels/cuda/devices.cu, behind kernels/devices.h. */
 struct vw_devices;
+vw_status vw_cuda_count(int *n); /* visible devices, at least one; errors as vw_devices_look */
 vw_status vw_cuda_devices_look(struct vw_devices *d);
 void *vw_cuda_stream(const vw_context *ctx);
+void vw_cuda_bus(const vw_context *ctx, char text[32]);
 vw_status vw_cuda_pinned_allocate(size_t bytes, void **out);
 void vw_cuda_pinned_release(void *p);
 

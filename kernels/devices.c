@@ -14,6 +14,14 @@ vw_status vw_devices_look(vw_devices *d) {
 #endif
 }
 
+void vw_device_bus(const vw_context *ctx, char text[32]) {
+  text[0] = 0;
+#ifdef VW_WITH_CUDA
+  if (ctx->backend == VW_CUDA) vw_cuda_bus(ctx, text);
+#endif
+  (void)ctx;
+}
+
 void *vw_device_stream(const vw_context *ctx) {
 #ifdef VW_WITH_CUDA
   if (ctx->backend == VW_CUDA) return vw_cuda_stream(ctx);

@@ -33,6 +33,9 @@ typedef struct vw_devices {
  * visible, or none that viswords can use (the first one's problem). */
 vw_status vw_devices_look(vw_devices *d);
 
+/* The device of an open cuda context on its node's bus: "0000:18:00.0"; "" for other backends. */
+void vw_device_bus(const vw_context *ctx, char text[32]);
+
 /* The stream of an open cuda context, a cudaStream_t. NULL: another backend. */
 void *vw_device_stream(const vw_context *ctx);
 

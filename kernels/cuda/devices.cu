@@ -4,7 +4,6 @@
 #include "kernels/devices.h"
 
 #include <cstdio>
-#include <cstring>
 
 /* Wants at least this much free: the smallest network, its blocks and cuBLASLt's workspace. */
 static const size_t least_memory = static_cast<size_t>(1) << 30;
@@ -14,12 +13,16 @@ static void version_text(int code, char text[16]) {
   (void)snprintf(text, 16, "%d.%d", code / 1000, code % 1000 / 10);
 }
 
-static vw_status tell_no_driver(const vw_devices *d, cudaError_t error) {
+static int code_of(cudaError_t (*ask)(int *)) {
+  int version = 0;
+  return ask(&version) == cudaSuccess ? version : 0;
+}
+
+static vw_status tell_no_device(cudaError_t error) {
+  const int code = code_of(cudaDriverGetVersion);
   char driver[16], runtime[16];
-  version_text(d->driver, driver), version_text(d->runtime, runtime);
-  VW_CHECK(d->driver, VW_ERR_DEVICE,
-           "no CUDA driver on this machine (%s): log in on a node with GPUs, or use --backend cpu",
-           cudaGetErrorString(error));
+  version_text(code, driver), version_text(code_of(cudaRuntimeGetVersion), runtime);
+  VW_CHECK(code, VW_ERR_DEVICE, "no CUDA driver on this machine: run on a node with GPUs, or use --backend cpu");
   VW_CHECK(
       error != cudaErrorInsufficientDriver, VW_ERR_DEVICE,
       "the CUDA driver serves CUDA %s, viswords runs on CUDA %s: install a newer driver or the package cuda-compat, "
@@ -31,14 +34,27 @@ static vw_status tell_no_driver(const vw_devices *d, cudaError_t error) {
                   cudaGetErrorString(error));
 }
 
+extern "C" vw_status vw_cuda_count(int *n) {
+  *n = 0;
+  const cudaError_t error = cudaGetDeviceCount(n);
+  if (error == cudaSuccess && *n > 0) return VW_OK;
+  (void)cudaGetLastError(); /* not sticky: a later try starts clean */
+  *n = 0;
+  return tell_no_device(error == cudaSuccess ? cudaErrorNoDevice : error);
+}
+
+static void bus_text(const cudaDeviceProp *p, char text[32]) {
+  (void)snprintf(text, 32, "%04x:%02x:%02x.0", static_cast<unsigned>(p->pciDomainID),
+                 static_cast<unsigned>(p->pciBusID), static_cast<unsigned>(p->pciDeviceID));
+}
+
 static void look_at(int i, vw_device *device) {
   cudaDeviceProp p;
   size_t free_bytes = 0, total = 0;
   cudaError_t error = cudaGetDeviceProperties(&p, i);
   if (error == cudaSuccess) {
     (void)snprintf(device->name, sizeof device->name, "%s", p.name);
-    (void)snprintf(device->bus, sizeof device->bus, "%04x:%02x:%02x.0", static_cast<unsigned>(p.pciDomainID),
-                   static_cast<unsigned>(p.pciBusID), static_cast<unsigned>(p.pciDeviceID));
+    bus_text(&p, device->bus);
     device->capability = 10 * p.major + p.minor, device->multiprocessors = p.multiProcessorCount;
     error = cudaSetDevice(i);
   }
@@ -63,17 +79,15 @@ extern "C" vw_status vw_cuda_devices_look(vw_devices *d) {
   int usable = 0;
   d->toolkit = CUDART_VERSION;
   d->cublas_lt = static_cast<int64_t>(cublasLtGetVersion());
-  if (cudaRuntimeGetVersion(&d->runtime) != cudaSuccess) d->runtime = 0;
-  if (cudaDriverGetVersion(&d->driver) != cudaSuccess) d->driver = 0;
-  const cudaError_t error = cudaGetDeviceCount(&d->n);
-  if (error != cudaSuccess || d->n == 0) {
-    (void)cudaGetLastError();
-    d->n = 0;
-    return tell_no_driver(d, error == cudaSuccess ? cudaErrorNoDevice : error);
-  }
+  d->runtime = code_of(cudaRuntimeGetVersion), d->driver = code_of(cudaDriverGetVersion);
+  VW_TRY(vw_cuda_count(&d->n));
   for (int i = 0; i < d->n && i < VW_DEVICES; i++) look_at(i, &d->device[i]), usable += !d->device[i].problem[0];
   VW_CHECK(usable, VW_ERR_DEVICE, "CUDA device 0 (%s): %s", d->device[0].name, d->device[0].problem);
   return VW_OK;
+}
+
+extern "C" void vw_cuda_bus(const vw_context *ctx, char text[32]) {
+  bus_text(&vw_cuda_of(ctx)->properties, text);
 }
 
 extern "C" void *vw_cuda_stream(const vw_context *ctx) {

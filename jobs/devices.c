@@ -1,11 +1,47 @@
-/* Weights into the memory of all devices, read once a job. */
+/* The ranks' devices: which of them share one, and the weights into the memory of all, read once a job. */
 #include "jobs/session.h"
 
+#include "core/log.h"
+#include "kernels/devices.h"
 #include "learn/backend_transport.h"
 #include "learn/features.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+typedef struct place {
+  char host[VW_HOST_BYTES], bus[32];
+} place;
+
+/* Says so once for each device that several of the ranks have. */
+static void tell_shared(const place *all, int size) {
+  for (int i = 0; i < size; i++) {
+    int same = 0, first = i;
+    for (int j = size - 1; j >= 0; j--)
+      if (!memcmp(&all[i], &all[j], sizeof *all)) same++, first = j;
+    if (same > 1 && first == i)
+      vw_log(VW_LOG_WARN,
+             "%d ranks share the CUDA device %s of %s and take turns on it: start one rank a device (mpirun --map-by "
+             "ppr:N:node, srun --gpus-per-task=1)",
+             same, all[i].bus, all[i].host);
+  }
+}
+
+vw_status vw_session_tell_shared_devices(const vw_session *s) {
+  place mine, *all = NULL;
+  vw_status st = VW_OK;
+  if (s->ctx.backend != VW_CUDA) return VW_OK;
+  int64_t *bytes = calloc((size_t)s->ranks.size, sizeof *bytes);
+  memset(&mine, 0, sizeof mine); /* compared as bytes */
+  (void)snprintf(mine.host, sizeof mine.host, "%s", s->ranks.host);
+  vw_device_bus(&s->ctx, mine.bus);
+  VW_GOTO(vw_agree_message(&s->ranks, bytes ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory")));
+  VW_GOTO(vw_ranks_gather(&s->ranks, &mine, sizeof mine, (void **)&all, bytes));
+  if (all) tell_shared(all, s->ranks.size);
+cleanup:
+  free(bytes), free(all);
+  return st;
+}
 
 /* A host's backend uses the mapped file, whose pages all ranks of a node share; VISWORDS_SHARE_WEIGHTS=1 asks for it
  * nevertheless, where many nodes wait for one file server. */
