@@ -31,3 +31,27 @@ if(VISWORDS_WERROR)
 endif()
 target_link_libraries(vw_cuda PUBLIC vw_core CUDA::cudart CUDA::cublasLt)
 message(STATUS "CUDA: toolkit ${CUDAToolkit_VERSION}, architectures ${CMAKE_CUDA_ARCHITECTURES}")
+
+# NCCL: its header is enough to build with; the library is opened by name at run time (src/cluster/nccl.c), first as the
+# system finds it, then where it is now.
+option(VISWORDS_NCCL "Build the exchange between GPUs by NCCL when its header is found" ON)
+set(VISWORDS_HAS_NCCL OFF CACHE INTERNAL "nccl.h was found")
+if(VISWORDS_NCCL)
+  find_path(VISWORDS_NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} ${CUDAToolkit_BIN_DIR}/../include)
+  find_library(VISWORDS_NCCL_LIBRARY NAMES libnccl.so.2 nccl
+               HINTS ${CUDAToolkit_LIBRARY_DIR} ${CUDAToolkit_BIN_DIR}/../lib ${CUDAToolkit_BIN_DIR}/../lib64)
+  if(VISWORDS_NCCL_INCLUDE)
+    set(VISWORDS_HAS_NCCL ON CACHE INTERNAL "nccl.h was found")
+    set(nccl_library libnccl.so.2)
+    if(VISWORDS_NCCL_LIBRARY)
+      set(nccl_library ${VISWORDS_NCCL_LIBRARY})
+    endif()
+    set_source_files_properties(${CMAKE_SOURCE_DIR}/src/cluster/nccl.c PROPERTIES
+      COMPILE_DEFINITIONS "VW_WITH_NCCL;VW_NCCL_LIBRARY=\"${nccl_library}\""
+      COMPILE_OPTIONS "-isystem;${VISWORDS_NCCL_INCLUDE};-isystem;${CUDAToolkit_INCLUDE_DIRS}")
+    message(STATUS "NCCL: ${VISWORDS_NCCL_INCLUDE}/nccl.h")
+  else()
+    message(STATUS "NCCL: no nccl.h found: GPUs exchange data through the host by MPI "
+                   "(-DVISWORDS_NCCL_INCLUDE=DIR names its folder)")
+  endif()
+endif()

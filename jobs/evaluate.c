@@ -161,6 +161,7 @@ vw_status vw_stage_evaluate(vw_session *s, bool *stopped) {
   if (missing && s->ranks.rank == 0)
     vw_log(VW_LOG_WARN, "%lld blocks are not learned yet; their words cannot be judged: run 'viswords learn'",
            (long long)missing);
+  VW_GOTO(vw_session_share_weights(s));
   VW_GOTO(ensure_features(s, stopped));
   if (*stopped) goto cleanup;
   VW_GOTO(vw_queue_create(&s->ranks, list.n, &q));

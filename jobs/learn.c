@@ -188,6 +188,7 @@ vw_status vw_stage_learn(vw_session *s, bool *stopped) {
   vw_status st = vw_agree_message(&s->ranks, list_todo(s, &todo, &n, &left, &trials));
   if (st == VW_OK) say_what_is_left(s, left, trials);
   if (st != VW_OK || n == 0) goto cleanup;
+  VW_GOTO(vw_session_share_weights(s));
   VW_GOTO(ensure_features(s, stopped));
   if (*stopped) goto cleanup;
   VW_GOTO(vw_queue_create(&s->ranks, n, &l.q));

@@ -17,6 +17,7 @@ static const struct {
     {"evaluate", vw_job_evaluate, "judge the words and the baselines"},
     {"collect", vw_job_collect, "gather block files into study.h5"},
     {"status", vw_job_status, "how far an output directory is"},
+    {"doctor", vw_job_doctor, "what this machine and this build can do, and what was never verified"},
     {"diff", vw_job_diff, "compare the results of two output directories"},
     {"encode", vw_job_encode, "tokens, features and similarities of texts, words and pictures"},
     {"verify", vw_job_verify, "compare a model with transformers, or every checksum of an output directory"},

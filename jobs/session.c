@@ -195,6 +195,8 @@ static vw_status open_log(vw_session *s) {
 vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock) {
   s->options = *o, s->started = vw_seconds();
   VW_TRY(vw_agree_message(&s->ranks, open_local(s)));
+  VW_TRY(vw_ranks_broadcast(&s->ranks, s->weights, s->config->n_models * (int64_t)sizeof *s->weights, 0));
+  VW_TRY(vw_session_tell_shared_devices(s));
   vw_sections_add(&s->sections, "start", "read inputs", vw_seconds() - s->started);
   if (!with_lock) return open_plan(s, false);
   VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? take_directory(s) : VW_OK));

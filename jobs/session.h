@@ -38,6 +38,7 @@ typedef struct vw_session {
   vw_hash *weights;           /* [n_models] */
   vw_clip_task **tasks;       /* [n_models * n_data]; opened when a stage needs them */
   vw_plan *plan;
+  bool has_shared_weights; /* vw_session_share_weights */
   vw_sections sections;
   double started;
 } vw_session;
@@ -69,6 +70,13 @@ vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out);
 /* The stem of the file with a concept's baselines (learn/block_io.h). */
 vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,
                                  char id[VW_BLOCK_ID]);
+
+/* Collective: rank 0 warns where several ranks have one device. */
+vw_status vw_session_tell_shared_devices(const vw_session *s);
+
+/* Collective, before the first pass of a network: a device's weights are read by rank 0 alone and sent to all. Nothing
+ * to do on one rank, and for backends that use the mapped file as it lies. Ends the job where a rank does not come. */
+vw_status vw_session_share_weights(vw_session *s);
 
 /* The stages; collective; each resumes. *stopped: asked to stop, all saved. */
 vw_status vw_stage_learn(vw_session *s, bool *stopped);

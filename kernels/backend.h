@@ -12,6 +12,7 @@ vw_status vw_cpu_open(vw_context *ctx);
 void vw_cpu_kernel_set(char text[128]);
 /* kernels/cpu/rate.c: a copy by all threads of ctx. */
 void vw_cpu_copy(const vw_context *ctx, void *to, const void *from, size_t bytes);
+const char *vw_cpu_blas(void); /* OpenBLAS' own description: version, threading, core type */
 
 /* kernels/cuda/device.cu; only in builds with CUDA. Nothing touches the driver before vw_cuda_open. */
 vw_status vw_cuda_open(vw_context *ctx, int local_rank);
@@ -21,6 +22,15 @@ vw_memory_use vw_cuda_memory_use(const vw_context *ctx);
 /* kernels/cuda/rate.cu: enqueues a copy from device memory to device memory. */
 vw_status vw_cuda_copy(vw_context *ctx, void *to, const void *from, size_t bytes);
 extern const vw_memory vw_cuda_memory;
+
+/* kernels/cuda/devices.cu, behind kernels/devices.h. */
+struct vw_devices;
+vw_status vw_cuda_count(int *n); /* visible devices, at least one; errors as vw_devices_look */
+vw_status vw_cuda_devices_look(struct vw_devices *d);
+void *vw_cuda_stream(const vw_context *ctx);
+void vw_cuda_bus(const vw_context *ctx, char text[32]);
+vw_status vw_cuda_pinned_allocate(size_t bytes, void **out);
+void vw_cuda_pinned_release(void *p);
 
 #ifdef __cplusplus
 }

@@ -20,6 +20,10 @@ vw_status vw_cpu_open(vw_context *ctx) {
   return VW_OK;
 }
 
+const char *vw_cpu_blas(void) {
+  return openblas_get_config();
+}
+
 /* Products are chains of fused multiply-adds (the same for AVX2 and AVX-512) or not fused; other sums depend on the
  * vector width that the loader picked; exponentials are the C library's. OpenBLAS makes no result. */
 void vw_cpu_kernel_set(char text[128]) {

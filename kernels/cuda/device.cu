@@ -10,10 +10,7 @@ enum { OLDEST_MAJOR = 8 };
 
 static vw_status find_device(int local_rank, int *device) {
   int count = 0;
-  const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error != cudaSuccess) (void)cudaGetLastError(); /* not sticky: a later try starts clean */
-  VW_CHECK(error == cudaSuccess && count > 0, VW_ERR_DEVICE, "no CUDA device: %s; use --backend cpu",
-           error == cudaSuccess ? "none is visible (CUDA_VISIBLE_DEVICES?)" : cudaGetErrorString(error));
+  VW_TRY(vw_cuda_count(&count));
   *device = local_rank % count;
   return VW_OK;
 }

@@ -24,17 +24,33 @@ static vw_status read_embeddings(vw_clip_network *n) {
                          &n->position_embedding);
 }
 
-/* Describes both towers at the smallest size, for the shapes of their weights. */
-static vw_status check_weights(const vw_clip_network *n) {
+/* Describes towers at the smallest size, for the names and shapes of their weights. The caller destroys *g. */
+static vw_status describe(const vw_clip_network *n, bool text, bool vision, vw_graph **g) {
   const int64_t S = n->vision.image_size;
   const vw_clip_text_rows rows = {.row_prefix = VW_NONE, .prefix_len = VW_NONE, .length = VW_NONE};
+  VW_TRY(vw_graph_create(g));
+  const vw_value one = vw_input(*g, vw_shape(VW_I32, 1), "one");
+  if (text)
+    (void)vw_clip_text_feature(*g, &n->text, vw_input(*g, vw_shape(VW_RESIDUAL, 1, 1, n->text.t.width), "x"), rows, one,
+                               NULL);
+  if (vision)
+    (void)vw_clip_image_feature(*g, &n->vision, vw_input(*g, vw_shape(VW_ACT, 1, S, S, 3), "pixels"), one, NULL);
+  return VW_OK;
+}
+
+static vw_status check_weights(const vw_clip_network *n) {
   vw_graph *g = NULL;
-  VW_TRY(vw_graph_create(&g));
-  const vw_value one = vw_input(g, vw_shape(VW_I32, 1), "one");
-  (void)vw_clip_text_feature(g, &n->text, vw_input(g, vw_shape(VW_RESIDUAL, 1, 1, n->text.t.width), "x"), rows, one,
-                             NULL);
-  (void)vw_clip_image_feature(g, &n->vision, vw_input(g, vw_shape(VW_ACT, 1, S, S, 3), "pixels"), one, NULL);
+  VW_TRY(describe(n, true, true, &g));
   const vw_status st = vw_weights_check(n->weights, g);
+  vw_graph_destroy(g);
+  return st;
+}
+
+vw_status vw_clip_network_share(vw_clip_network *n, bool text, bool vision, const vw_ranks *ranks,
+                                vw_transport *transport) {
+  vw_graph *g = NULL;
+  VW_TRY(vw_agree_message(ranks, describe(n, text, vision, &g)));
+  const vw_status st = vw_weights_share(n->weights, g, &n->policy, ranks, transport);
   vw_graph_destroy(g);
   return st;
 }

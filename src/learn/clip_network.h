@@ -27,6 +27,11 @@ typedef struct vw_clip_network {
 vw_status vw_clip_network_open(vw_clip_network **n, const char *dir, vw_context *ctx);
 void vw_clip_network_close(vw_clip_network *n); /* NULL allowed */
 
+/* Collective: the weights of these towers into the backend's memory of all ranks, read by rank 0 alone (see
+ * vw_weights_share). The token and position embeddings stay in the mapped file: the host looks words up there. */
+vw_status vw_clip_network_share(vw_clip_network *n, bool text, bool vision, const vw_ranks *ranks,
+                                vw_transport *transport);
+
 /* Where the text encoder reads its feature in a row of n tokens, as transformers does: at the largest id (old files,
  * eos_token_id 2), else at the first token of the configuration's eos_token_id. */
 int64_t vw_clip_pooled(const vw_clip_network *n, const int32_t *ids, int64_t n_ids);

@@ -174,6 +174,17 @@ static void tidy_cache(const char *folder) {
   (void)closedir(dir);
 }
 
+vw_status vw_features_missing(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, const char *cache,
+                              int64_t *owners) {
+  char path[VW_PATH_BYTES];
+  *owners = 0;
+  for (int64_t i = 0; i < s->n_owners; i++) {
+    VW_TRY(feature_path(s, n, weights, i, cache, path));
+    *owners += !vw_file_exists(path);
+  }
+  return VW_OK;
+}
+
 vw_status vw_features_ensure(const vw_picture_set *s, vw_clip_network *n, vw_hash weights, const vw_ranks *ranks,
                              const char *cache, const vw_features_hooks *hooks, int64_t *computed, bool *stopped) {
   const vw_features_hooks none = {0};

@@ -20,6 +20,10 @@ typedef struct vw_features_hooks {
 vw_status vw_features_ensure(const vw_picture_set *s, vw_clip_network *n, vw_hash weights, const vw_ranks *ranks,
                              const char *cache, const vw_features_hooks *hooks, int64_t *computed, bool *stopped);
 
+/* How many owners have no file below `cache`; whole files are not told from damaged ones. Not collective. */
+vw_status vw_features_missing(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, const char *cache,
+                              int64_t *owners);
+
 /* Reads all: train [n_train, p] and test [n_test, p] of the feature type, malloc'ed; the caller frees them. */
 vw_status vw_features_load(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, const char *cache,
                            void **train, void **test);

@@ -61,7 +61,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
   for (const auto &step : *reinterpret_cast<steps *>(executable)) step();
   vw_emulated_calls = before; /* the device's own work is none of the host's calls */
   vw_emulated_calls.graph_launches++;
-  return cudaSuccess;
+  return vw_emulated_alive();
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {

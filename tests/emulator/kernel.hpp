@@ -33,6 +33,9 @@ void vw_emulated_sync_block(void);
 bool vw_emulated_keep(const std::function<void()> &step);
 void vw_emulated_refuse(const char *call);
 
+/* An error from the call on at which the environment lets the device be lost (runtime.cpp). */
+cudaError_t vw_emulated_alive(void);
+
 uint32_t vw_emulated_shuffle(uint32_t value, unsigned lane); /* value of that lane of the caller's warp */
 float *vw_shared(void);
 

@@ -7,18 +7,37 @@
 #include <cublasLt.h>
 #include <vector>
 
+/* What goes wrong with the device is asked for by the environment: VW_EMULATOR_DEVICES, _DRIVER, _CAPABILITY,
+ * _FREE_MIB, and _FAIL_AFTER: the device is lost at this call of those that answer vw_emulated_alive(). */
+static int asked(const char *name, int otherwise) {
+  const char *text = getenv(name);
+  return text && *text ? atoi(text) : otherwise;
+}
+
+cudaError_t vw_emulated_alive(void) {
+  static const int fail_after = asked("VW_EMULATOR_FAIL_AFTER", 0);
+  static int calls;
+  return fail_after && ++calls >= fail_after ? cudaErrorECCUncorrectable : cudaSuccess;
+}
+
 /* ---- runtime ---- */
 
 extern "C" {
 
 cudaError_t cudaGetDeviceCount(int *count) {
-  return *count = 1, cudaSuccess;
+  *count = asked("VW_EMULATOR_DEVICES", 1);
+  return asked("VW_EMULATOR_DRIVER", CUDART_VERSION) < CUDART_VERSION ? cudaErrorInsufficientDriver : cudaSuccess;
 }
 cudaError_t cudaGetLastError(void) {
-  return cudaSuccess;
+  return vw_emulated_alive();
 }
 const char *cudaGetErrorString(cudaError_t error) {
-  return error == cudaErrorMemoryAllocation ? "out of memory" : error == cudaSuccess ? "no error" : "an error";
+  return error == cudaErrorMemoryAllocation     ? "out of memory"
+         : error == cudaErrorECCUncorrectable   ? "uncorrectable ECC error encountered"
+         : error == cudaErrorNoDevice           ? "no CUDA-capable device is detected"
+         : error == cudaErrorInsufficientDriver ? "driver too old"
+         : error == cudaSuccess                 ? "no error"
+                                                : "an error";
 }
 cudaError_t cudaSetDevice(int device) {
   return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
@@ -27,7 +46,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device) {
   if (device != 0) return cudaErrorInvalidDevice;
   *p = cudaDeviceProp();
   strcpy(p->name, "emulated, no GPU");
-  p->major = 9, p->multiProcessorCount = 1;
+  p->major = asked("VW_EMULATOR_CAPABILITY", 90) / 10, p->minor = asked("VW_EMULATOR_CAPABILITY", 90) % 10;
+  p->multiProcessorCount = 1;
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
@@ -38,7 +58,22 @@ cudaError_t cudaStreamDestroy(cudaStream_t) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) {
   vw_emulated_refuse("cudaStreamSynchronize");
+  return vw_emulated_alive();
+}
+cudaError_t cudaStreamQuery(cudaStream_t) {
   return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int *version) {
+  return *version = CUDART_VERSION, cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int *version) {
+  return *version = asked("VW_EMULATOR_DRIVER", CUDART_VERSION), cudaSuccess;
+}
+cudaError_t cudaMallocHost(void **out, size_t bytes) {
+  return *out = malloc(bytes), *out ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFreeHost(void *p) {
+  return free(p), cudaSuccess;
 }
 cudaError_t cudaMalloc(void **out, size_t bytes) {
   vw_emulated_refuse("cudaMalloc");
@@ -49,7 +84,9 @@ cudaError_t cudaFree(void *p) {
   return free(p), cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total) {
-  return *free_bytes = *total = static_cast<size_t>(1) << 40, cudaSuccess;
+  *total = static_cast<size_t>(1) << 40;
+  *free_bytes = static_cast<size_t>(asked("VW_EMULATOR_FREE_MIB", 1 << 20)) << 20;
+  return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t) {
   vw_emulated_calls.other++;
@@ -59,7 +96,7 @@ cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t) {
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
   vw_emulated_calls.other++;
   if (vw_emulated_keep([=] { memcpy(to, from, bytes); })) return cudaSuccess;
-  return memcpy(to, from, bytes), cudaSuccess;
+  return memcpy(to, from, bytes), vw_emulated_alive();
 }
 
 /* ---- cuBLASLt: the structs behind its handles ---- */
