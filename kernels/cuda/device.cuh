@@ -15,6 +15,7 @@ struct vw_cuda {
   cudaStream_t stream;
   cublasLtHandle_t blas;
   cudaDeviceProp properties;
+  struct vw_products *products; /* algorithms chosen so far (product.cu); NULL: none */
 };
 
 static inline vw_cuda *vw_cuda_of(const vw_context *ctx) {
@@ -109,9 +110,9 @@ __device__ inline float vw_warp_max(float x) {
 }
 
 #ifdef __CUDACC__
-/* The launch's `shared` bytes. */
+/* The launch's `shared` bytes, on 16. */
 __device__ inline float *vw_shared(void) {
-  extern __shared__ float vw_shared_floats[];
+  extern __shared__ __align__(16) float vw_shared_floats[];
   return vw_shared_floats;
 }
 #endif
