@@ -34,7 +34,7 @@ static vw_status gradient(vw_graph *g, const vw_node *n, const vw_value *dy, vw_
   if (dy[LINEAR_Y] == VW_NONE) return VW_OK;
   if (n->in[LINEAR_RESIDUAL] != VW_NONE && vw_wanted(g, n, LINEAR_RESIDUAL)) dx[LINEAR_RESIDUAL] = dy[LINEAR_Y];
   if (!vw_wanted(g, n, LINEAR_X)) return VW_OK;
-  const vw_linear_attr grad = {a->act, vw_value_tensor(g, n->in[LINEAR_X]).dtype};
+  const vw_linear_attr grad = {a->act, vw_value_tensor(g, n->in[LINEAR_X]).dtype, a->exact};
   const vw_value z = a->act == VW_ACT_NONE ? VW_NONE : n->out[LINEAR_Z];
   return vw_emit(g, &vw_linear_grad_op, &grad, (vw_value[]){dy[LINEAR_Y], n->in[LINEAR_WEIGHT], z}, &dx[LINEAR_X]);
 }
@@ -86,7 +86,7 @@ const vw_op vw_linear_grad_op = {.name = "linear_grad",
                                  .flops = flops_grad};
 
 vw_value vw_linear(vw_graph *g, vw_value x, vw_linear_weights w, vw_activation act, vw_value residual, vw_dtype role) {
-  const vw_linear_attr attr = {act, role};
+  const vw_linear_attr attr = {act, role, role == VW_HEAD};
   vw_value out[2] = {VW_NONE, VW_NONE};
   (void)vw_emit(g, &vw_linear_op, &attr, (vw_value[]){x, w.weight, w.bias, residual}, out);
   return out[LINEAR_Y];

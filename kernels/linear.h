@@ -18,6 +18,7 @@ enum { LINEAR_GRAD_DY, LINEAR_GRAD_WEIGHT, LINEAR_GRAD_Z }; /* z absent when act
 typedef struct vw_linear_attr {
   vw_activation act;
   vw_dtype role; /* of y: VW_ACT, VW_RESIDUAL or VW_HEAD; dx has the role of x */
+  bool exact;    /* the layer is a head: its products, the gradient's too, never round fp32 factors to TF32 */
 } vw_linear_attr;
 typedef struct vw_linear_weights {
   vw_value weight, bias; /* bias VW_NONE: none */

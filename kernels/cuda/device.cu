@@ -1,7 +1,7 @@
 /* The device of a rank: opening it with clear errors, its memory, its name. Nothing here runs before the cuda backend
  * is asked for: a binary with CUDA starts on machines without a driver. */
 #include "kernels/backend.h"
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/product.cuh"
 
 #include <cstdio>
 #include <cstdlib>
@@ -42,6 +42,7 @@ extern "C" vw_status vw_cuda_open(vw_context *ctx, int local_rank) {
 extern "C" void vw_cuda_close(vw_context *ctx) {
   vw_cuda *cuda = vw_cuda_of(ctx);
   if (!cuda) return;
+  vw_products_close(cuda);
   if (cuda->blas) (void)cublasLtDestroy(cuda->blas);
   for (cudaEvent_t done : cuda->done)
     if (done) (void)cudaEventDestroy(done);

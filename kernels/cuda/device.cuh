@@ -25,6 +25,7 @@ struct vw_cuda {
   vw_cuda_held *held; /* [n_held] what vw_cuda_memory gave out */
   int64_t n_held, room_held;
   size_t bytes, most_bytes; /* in all, now and at most */
+  struct vw_products *products; /* algorithms chosen so far (product.cu); NULL: none */
 };
 
 static inline vw_cuda *vw_cuda_of(const vw_context *ctx) {
@@ -119,9 +120,9 @@ __device__ inline float vw_warp_max(float x) {
 }
 
 #ifdef __CUDACC__
-/* The launch's `shared` bytes. */
+/* The launch's `shared` bytes, on 16. */
 __device__ inline float *vw_shared(void) {
-  extern __shared__ float vw_shared_floats[];
+  extern __shared__ __align__(16) float vw_shared_floats[];
   return vw_shared_floats;
 }
 #endif

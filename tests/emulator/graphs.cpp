@@ -1,5 +1,5 @@
 /* CUDA graphs: what is enqueued while a stream is captured is kept, with copies of its arguments, and runs when the
- * graph is launched. Events and the calls that a capture forbids, too. */
+ * graph is launched. Calls that a capture forbids end the program. */
 #include "tests/emulator/kernel.hpp"
 
 #include <cstdio>
@@ -62,22 +62,6 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
   vw_emulated_calls = before; /* the device's own work is none of the host's calls */
   vw_emulated_calls.graph_launches++;
   return vw_emulated_alive();
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
-  return *event = reinterpret_cast<cudaEvent_t>(1), cudaSuccess;
-}
-cudaError_t cudaEventDestroy(cudaEvent_t) {
-  return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) {
-  vw_emulated_calls.events++;
-  return cudaSuccess;
-}
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
-  vw_emulated_refuse("cudaEventSynchronize");
-  vw_emulated_calls.other--, vw_emulated_calls.event_waits++;
-  return cudaSuccess;
 }
 
 } // extern "C"

@@ -13,6 +13,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 #include <functional>
@@ -63,6 +64,12 @@ static inline float __shfl_sync(unsigned, float x, int lane) {
 
 static inline float __shfl_xor_sync(unsigned mask, float x, int lanes) {
   return __shfl_sync(mask, x, static_cast<int>(vw_emulated_lane() ^ static_cast<unsigned>(lanes)));
+}
+
+static inline float __uint_as_float(unsigned bits) {
+  float x;
+  __builtin_memcpy(&x, &bits, sizeof x);
+  return x;
 }
 
 using std::isfinite;

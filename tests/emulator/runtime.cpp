@@ -99,6 +99,31 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
   return memcpy(to, from, bytes), vw_emulated_alive();
 }
 
+/* Time passes only in products: see cost_of. */
+static float clock_ms;
+
+cudaError_t cudaEventCreate(cudaEvent_t *e) {
+  return *e = reinterpret_cast<cudaEvent_t>(new float(0)), cudaSuccess;
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned) {
+  return cudaEventCreate(e);
+}
+cudaError_t cudaEventDestroy(cudaEvent_t e) {
+  return delete reinterpret_cast<float *>(e), cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t) {
+  vw_emulated_calls.events++;
+  return *reinterpret_cast<float *>(e) = clock_ms, cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t) {
+  vw_emulated_refuse("cudaEventSynchronize");
+  vw_emulated_calls.other--, vw_emulated_calls.event_waits++;
+  return cudaSuccess;
+}
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t a, cudaEvent_t b) {
+  return *ms = *reinterpret_cast<float *>(b) - *reinterpret_cast<float *>(a), cudaSuccess;
+}
+
 /* ---- cuBLASLt: the structs behind its handles ---- */
 
 struct layout {
@@ -108,6 +133,7 @@ struct layout {
 };
 
 struct product {
+  cublasComputeType_t compute;
   cublasOperation_t op_a;
   cublasLtEpilogue_t epilogue;
   cudaDataType bias_type;
@@ -126,8 +152,9 @@ cublasStatus_t cublasLtCreate(cublasLtHandle_t *h) {
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t) {
   return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *d, cublasComputeType_t, cudaDataType) {
-  *d = reinterpret_cast<cublasLtMatmulDesc_t>(new product{CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, CUDA_R_32F, nullptr});
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *d, cublasComputeType_t compute, cudaDataType) {
+  *d = reinterpret_cast<cublasLtMatmulDesc_t>(
+      new product{compute, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, CUDA_R_32F, nullptr});
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulDescDestroy(const cublasLtMatmulDesc_t d) {
@@ -165,13 +192,70 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t, 
                                                     const void *, size_t) {
   return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t, cublasLtMatrixLayout_t,
+
+/* Eight algorithms, FIRST to FIRST + 7, suggested in this order; FIRST + 2 takes least time. An algorithm's nine
+ * settings lie in `data` by their number. */
+enum { FIRST = 10, SUGGESTED = 8, FASTEST = FIRST + 2 };
+
+static uint32_t *settings_of(cublasLtMatmulAlgo_t *a) {
+  return reinterpret_cast<uint32_t *>(a->data);
+}
+
+static float cost_of(cublasLtMatmulAlgo_t a) {
+  return 1 + std::abs(static_cast<float>(settings_of(&a)[CUBLASLT_ALGO_CONFIG_ID]) - FASTEST);
+}
+
+static size_t setting_bytes(cublasLtMatmulAlgoConfigAttributes_t which) {
+  return which >= CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID ? 2 : 4;
+}
+
+cublasStatus_t cublasLtMatmulAlgoInit(cublasLtHandle_t, cublasComputeType_t, cudaDataType_t, cudaDataType_t,
+                                      cudaDataType_t, cudaDataType_t, cudaDataType_t, int id, cublasLtMatmulAlgo_t *a) {
+  if (id < FIRST || id >= FIRST + SUGGESTED) return CUBLAS_STATUS_INVALID_VALUE;
+  *a = cublasLtMatmulAlgo_t();
+  settings_of(a)[CUBLASLT_ALGO_CONFIG_ID] = static_cast<uint32_t>(id);
+  settings_of(a)[CUBLASLT_ALGO_CONFIG_SPLITK_NUM] = 1;
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *a,
+                                                    cublasLtMatmulAlgoConfigAttributes_t which, void *value,
+                                                    size_t bytes, size_t *written) {
+  if (which > CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID || bytes != setting_bytes(which))
+    return CUBLAS_STATUS_INVALID_VALUE;
+  memcpy(value, &reinterpret_cast<const uint32_t *>(a->data)[which], bytes);
+  return *written = bytes, CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulAlgoConfigSetAttribute(cublasLtMatmulAlgo_t *a, cublasLtMatmulAlgoConfigAttributes_t which,
+                                                    const void *value, size_t bytes) {
+  if (which == CUBLASLT_ALGO_CONFIG_ID || which > CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID ||
+      bytes != setting_bytes(which))
+    return CUBLAS_STATUS_INVALID_VALUE;
+  memcpy(&settings_of(a)[which], value, bytes);
+  return CUBLAS_STATUS_SUCCESS;
+}
+/* Only tiles that the suggestions have. */
+cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t, cublasLtMatmulDesc_t, cublasLtMatrixLayout_t,
+                                       cublasLtMatrixLayout_t, cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
+                                       const cublasLtMatmulAlgo_t *a, cublasLtMatmulHeuristicResult_t *result) {
+  const uint32_t *value = reinterpret_cast<const uint32_t *>(a->data);
+  *result = cublasLtMatmulHeuristicResult_t();
+  result->algo = *a, result->state = CUBLAS_STATUS_SUCCESS;
+  return value[CUBLASLT_ALGO_CONFIG_TILE_ID] == value[CUBLASLT_ALGO_CONFIG_ID] + 5 ? CUBLAS_STATUS_SUCCESS
+                                                                                   : CUBLAS_STATUS_NOT_SUPPORTED;
+}
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t blas, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t,
                                               cublasLtMatrixLayout_t, cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
-                                              cublasLtMatmulPreference_t, int, cublasLtMatmulHeuristicResult_t *best,
-                                              int *found) {
-  *best = cublasLtMatmulHeuristicResult_t();
-  best->state = CUBLAS_STATUS_SUCCESS;
-  return *found = 1, CUBLAS_STATUS_SUCCESS;
+                                              cublasLtMatmulPreference_t, int most,
+                                              cublasLtMatmulHeuristicResult_t *best, int *found) {
+  *found = most < SUGGESTED ? most : static_cast<int>(SUGGESTED);
+  for (int i = 0; i < *found; i++) {
+    best[i] = cublasLtMatmulHeuristicResult_t();
+    best[i].state = cublasLtMatmulAlgoInit(blas, reinterpret_cast<product *>(desc)->compute, CUDA_R_32F, CUDA_R_32F,
+                                           CUDA_R_32F, CUDA_R_32F, CUDA_R_32F, FIRST + i, &best[i].algo);
+    settings_of(&best[i].algo)[CUBLASLT_ALGO_CONFIG_TILE_ID] = static_cast<uint32_t>(FIRST + i + 5);
+    settings_of(&best[i].algo)[CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID] = 3;
+  }
+  return CUBLAS_STATUS_SUCCESS;
 }
 
 static double get(const void *p, cudaDataType type, int64_t i) {
@@ -186,10 +270,22 @@ static void set(void *p, cudaDataType type, int64_t i, double x) {
     static_cast<float *>(p)[i] = static_cast<float>(x);
 }
 
+/* A factor as the tensor cores read it: TF32 keeps 10 of fp32's 23 bits behind the point. */
+static double factor(const product *p, const void *data, cudaDataType type, int64_t i) {
+  float x = static_cast<float>(get(data, type, i));
+  if (p->compute != CUBLAS_COMPUTE_32F_FAST_TF32) return x;
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  bits = (bits + 0x1000u) & ~0x1fffu;
+  memcpy(&x, &bits, sizeof bits);
+  return x;
+}
+
 /* Column-major D = alpha op(A) B + beta C [+ bias of each row]. */
 static cublasStatus_t multiply(cublasLtMatmulDesc_t desc, double one, const void *A, cublasLtMatrixLayout_t da,
                                const void *B, cublasLtMatrixLayout_t db, double keep, const void *C,
-                               cublasLtMatrixLayout_t dc, void *D, cublasLtMatrixLayout_t dd) {
+                               cublasLtMatrixLayout_t dc, void *D, cublasLtMatrixLayout_t dd,
+                               const cublasLtMatmulAlgo_t &algo) {
   const product *p = reinterpret_cast<product *>(desc);
   const layout *a = reinterpret_cast<layout *>(da), *b = reinterpret_cast<layout *>(db),
                *c = reinterpret_cast<layout *>(dc), *d = reinterpret_cast<layout *>(dd);
@@ -199,15 +295,16 @@ static cublasStatus_t multiply(cublasLtMatmulDesc_t desc, double one, const void
       static_cast<uint64_t>(a->ld) < a->rows || static_cast<uint64_t>(b->ld) < b->rows ||
       static_cast<uint64_t>(d->ld) < d->rows)
     return CUBLAS_STATUS_INVALID_VALUE;
+  clock_ms += cost_of(algo);
   const bool has_bias = p->epilogue == CUBLASLT_EPILOGUE_BIAS;
   std::vector<double> wide(a->rows * a->cols), column(inner);
   for (uint64_t i = 0; i < a->rows; i++)
     for (uint64_t j = 0; j < a->cols; j++)
       wide[turned ? j * inner + i : i * inner + j] =
-          get(A, a->type, static_cast<int64_t>(j) * a->ld + static_cast<int64_t>(i));
+          factor(p, A, a->type, static_cast<int64_t>(j) * a->ld + static_cast<int64_t>(i));
   for (uint64_t j = 0; j < d->cols; j++) {
     for (uint64_t k = 0; k < inner; k++)
-      column[k] = get(B, b->type, static_cast<int64_t>(j) * b->ld + static_cast<int64_t>(k));
+      column[k] = factor(p, B, b->type, static_cast<int64_t>(j) * b->ld + static_cast<int64_t>(k));
     for (uint64_t i = 0; i < rows; i++) {
       const int64_t at = static_cast<int64_t>(j) * d->ld + static_cast<int64_t>(i);
       double sum = 0;
@@ -223,9 +320,10 @@ static cublasStatus_t multiply(cublasLtMatmulDesc_t desc, double one, const void
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const void *alpha, const void *A,
                               cublasLtMatrixLayout_t da, const void *B, cublasLtMatrixLayout_t db, const void *beta,
                               const void *C, cublasLtMatrixLayout_t dc, void *D, cublasLtMatrixLayout_t dd,
-                              const cublasLtMatmulAlgo_t *, void *, size_t, cudaStream_t) {
+                              const cublasLtMatmulAlgo_t *algo, void *, size_t, cudaStream_t) {
   const double one = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
-  const auto run = [=] { return multiply(desc, one, A, da, B, db, keep, C, dc, D, dd); };
+  const cublasLtMatmulAlgo_t chosen = *algo;
+  const auto run = [=] { return multiply(desc, one, A, da, B, db, keep, C, dc, D, dd, chosen); };
   vw_emulated_calls.products++;
   if (vw_emulated_keep([=] { (void)run(); })) return CUBLAS_STATUS_SUCCESS;
   return run();

@@ -1,0 +1,44 @@
+/* Which algorithm each matrix product of a context runs, as text for plan.yaml, and how a later run is held to it.
+ *
+ * A GPU library has many algorithms for one product; they differ in speed and in the order of their sums, so in bits.
+ * The same plan must give the same bits, so a choice is one of these, each the same in every run:
+ *   - the library's first suggestion: the default, decided by the kernel set (vw_kernel_set) alone;
+ *   - the fastest of a few suggestions, timed once in prepare: vw_algorithms_time, then vw_algorithms_text into the
+ * plan;
+ *   - what a plan recorded: vw_algorithms_obey before the first program is prepared.
+ * Text: one line a product, "key: value", both free of characters that YAML quotes, in the order of first use:
+ *
+ *   forward 1600x768x3072 bf16 bf16 f32 bias: id 66 tile 20 stages 36 split 1 reduction 0 swizzle 0 custom 0 inner 0
+ *   cluster 3                                                      (on one line)
+ *
+ * The key is direction, rows x width in x width out, types of factors and result, arithmetic, bias or plain. Products
+ * of one key share their algorithm. Backends other than cuda have nothing to choose: their text is empty. */
+#ifndef VW_KERNELS_ALGORITHMS_H
+#define VW_KERNELS_ALGORITHMS_H
+#include "kernels/op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Whether products that are prepared from now on are timed. Has no effect after vw_algorithms_obey. */
+void vw_algorithms_time(vw_context *ctx, bool on);
+
+/* The choices made so far, "" when there are none. The caller frees *text. Errors: VW_ERR_MEMORY. */
+vw_status vw_algorithms_text(const vw_context *ctx, char **text);
+
+/* Replaces all choices by recorded ones; products that the text lacks take the library's first suggestion, so nothing
+ * is timed any more. NULL or "" records nothing: only the latter holds. Preparing fails with VW_ERR_UNSUPPORTED where
+ * the device or library cannot run a recorded algorithm. Errors: VW_ERR_INPUT with the number of a line that is none.
+ */
+vw_status vw_algorithms_obey(vw_context *ctx, const char *text);
+
+/* What kernels/cuda/product.cu brings; only in builds with CUDA. */
+void vw_cuda_algorithms_time(vw_context *ctx, bool on);
+vw_status vw_cuda_algorithms_text(const vw_context *ctx, char **text);
+vw_status vw_cuda_algorithms_obey(vw_context *ctx, const char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
