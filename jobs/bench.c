@@ -180,7 +180,8 @@ static vw_status open_and_run(vw_bench *b, const char *const *positional, const 
   VW_TRY(vw_backend_named(backend_name, &backend));
   VW_TRY(vw_context_open(&b->ctx, backend, (int)threads, 0));
   b->rows = json_array();
-  vw_status st = run(b, positional, o);
+  vw_status st = vw_precision_named(b->precision ? b->precision : "auto", &b->ctx);
+  if (st == VW_OK) st = run(b, positional, o);
   if (st == VW_OK) st = write_json(b);
   json_decref(b->rows), json_decref(b->head);
   vw_clip_network_close(b->n);
@@ -204,6 +205,7 @@ int vw_job_bench(int argc, char **argv) {
       {"seconds", 0, VW_OPT_DOUBLE, &b.seconds, "S", "time for each row (default 3)"},
       {"threads", 't', VW_OPT_INT, &threads, "N", "threads (default 1)"},
       {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "ref, cpu or cuda (default cpu; gpu: cuda)"},
+      {"precision", 0, VW_OPT_STRING, &b.precision, "NAME", "of cuda: auto (mixed), fp32, tf32, mixed, bf16"},
       {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip: time by op of one step"},
       {"json", 0, VW_OPT_FLAG, &b.json, NULL, "as JSON"},
       {"save", 0, VW_OPT_STRING, &b.save, "FILE", "the JSON into a file, beside the table"},
