@@ -55,7 +55,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device) {
   p->multiProcessorCount = 1;
   return cudaSuccess;
 }
+/* Every other stream runs the blocks of its grids from the last to the first. */
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
+  vw_emulated_last_first = !vw_emulated_last_first;
   return *stream = reinterpret_cast<cudaStream_t>(1), cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t) {
