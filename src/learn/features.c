@@ -79,7 +79,8 @@ static vw_status decode(const encoder *e, const vw_clip_network *n, const vw_pic
   int64_t failed = count;
 #pragma omp parallel for num_threads((int)e->width) schedule(dynamic, 1) reduction(min : failed) if (count > 1)
   for (int64_t i = 0; i < count; i++)
-    if (load_pixels(n, list[i]->path, turn, e->square + i * e->values, e->pixels + i * e->values) != VW_OK && i < failed)
+    if (load_pixels(n, list[i]->path, turn, e->square + i * e->values, e->pixels + i * e->values) != VW_OK &&
+        i < failed)
       failed = i;
   if (failed == count) return VW_OK;
   vw_error_clear();
