@@ -64,7 +64,8 @@ static vw_status vw_launch(const vw_context *ctx, const char *name, void (*kerne
   kernel<<<static_cast<unsigned>(blocks), threads, shared, vw_cuda_of(ctx)->stream>>>(arguments...);
 #else
   (void)ctx, (void)always;
-  vw_emulate(name, static_cast<unsigned>(blocks), threads, shared, [=] { kernel(arguments...); });
+  vw_emulate(name, reinterpret_cast<const void *>(kernel), static_cast<unsigned>(blocks), threads, shared,
+             [=] { kernel(arguments...); });
 #endif
   const cudaError_t error = cudaGetLastError();
   VW_CHECK(error == cudaSuccess, VW_ERR_DEVICE, "cuda kernel %s: %s", name, cudaGetErrorString(error));

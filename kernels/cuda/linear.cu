@@ -33,9 +33,9 @@ __device__ static float act_grad(vw_activation a, float z) {
   return 1.0f;
 }
 
-template <typename Z, typename Y>
+template <typename Z, typename Y, typename R>
 __global__ static void __launch_bounds__(THREADS)
-    linear_act_kernel(Y *__restrict__ y, const Z *__restrict__ z, const Y *__restrict__ residual, vw_activation a,
+    linear_act_kernel(Y *__restrict__ y, const Z *__restrict__ z, const R *__restrict__ residual, vw_activation a,
                       int64_t n) {
   const int64_t i = vw_thread() * VW_PACK;
   if (i >= n) return;
@@ -46,7 +46,7 @@ __global__ static void __launch_bounds__(THREADS)
   vw_store_some(y, i, n, x);
 }
 
-/* z is NULL without an activation: then only the storage type changes. */
+/* z is NULL without an activation: then only the storage type changes (of dy, or of a residual). */
 template <typename D, typename Y, typename Z>
 __global__ static void __launch_bounds__(THREADS)
     linear_grad_act_kernel(D *__restrict__ dz, const Y *__restrict__ dy, const Z *__restrict__ z, vw_activation a,
@@ -105,9 +105,7 @@ static vw_status measure(vw_context *ctx, vw_call *c) {
   VW_CHECK(x->dtype == weight->dtype, VW_ERR_UNSUPPORTED,
            "linear on cuda multiplies like types, not %s by %s: change the dtype policy", vw_dtype_name(x->dtype),
            vw_dtype_name(weight->dtype));
-  VW_CHECK(!vw_present(residual) || residual->dtype == y->dtype, VW_ERR_UNSUPPORTED,
-           "linear on cuda: residual is %s, the result is %s: change the dtype policy", vw_dtype_name(residual->dtype),
-           vw_dtype_name(y->dtype));
+  if (vw_present(residual)) VW_TRY(check_stored(residual, "the residual"));
   c->scratch_bytes = vw_product_scratch();
   return VW_OK;
 }
@@ -116,35 +114,52 @@ static bool allows_tf32(const vw_context *ctx, const vw_call *c) {
   return ctx->tf32 && !static_cast<const vw_linear_attr *>(c->attr)->exact;
 }
 
+/* cuBLASLt adds a C of D's type: another residual is first copied to where the result goes, and added in place. */
+static bool needs_copy(const vw_call *c) {
+  const vw_tensor *residual = &c->in[LINEAR_RESIDUAL];
+  return act_of(c) == VW_ACT_NONE && vw_present(residual) && residual->dtype != c->out[LINEAR_Y].dtype;
+}
+
 static vw_status prepare(vw_context *ctx, vw_call *c) {
   const vw_tensor *x = &c->in[LINEAR_X];
   const void *residual = c->in[LINEAR_RESIDUAL].data;
-  const vw_product_spec spec = {true,
-                                allows_tf32(ctx, c),
-                                &c->in[LINEAR_WEIGHT],
-                                &c->in[LINEAR_BIAS],
-                                product_of(c),
-                                vw_rows(x),
-                                x->data,
-                                act_of(c) == VW_ACT_NONE ? residual : nullptr};
-  VW_TRY(vw_check_aligned("the residual", residual));
-  VW_TRY(vw_check_aligned("the result", c->out[LINEAR_Y].data));
+  const void *added = act_of(c) != VW_ACT_NONE ? nullptr : needs_copy(c) ? c->out[LINEAR_Y].data : residual;
+  const vw_product_spec spec = {
+      true, allows_tf32(ctx, c), &c->in[LINEAR_WEIGHT], &c->in[LINEAR_BIAS], product_of(c), vw_rows(x), x->data, added};
+  VW_TRY(vw_check_aligned("linear", "the residual", residual));
+  VW_TRY(vw_check_aligned("linear", "the result", c->out[LINEAR_Y].data));
   return prepare_product(ctx, c, &spec);
 }
 
-template <typename Z, typename Y> static vw_status activate(vw_context *ctx, const vw_call *c) {
+template <typename Z, typename Y, typename R> static vw_status activate(vw_context *ctx, const vw_call *c) {
   const int64_t n = vw_count(&c->out[LINEAR_Y]);
-  return vw_launch(ctx, "linear_act", linear_act_kernel<Z, Y>, n, PER_BLOCK, THREADS, 0, vw_data<Y>(&c->out[LINEAR_Y]),
-                   vw_data<const Z>(&c->out[LINEAR_Z]), vw_data<const Y>(&c->in[LINEAR_RESIDUAL]), act_of(c), n);
+  return vw_launch(ctx, "linear_act", linear_act_kernel<Z, Y, R>, n, PER_BLOCK, THREADS, 0,
+                   vw_data<Y>(&c->out[LINEAR_Y]), vw_data<const Z>(&c->out[LINEAR_Z]),
+                   vw_data<const R>(&c->in[LINEAR_RESIDUAL]), act_of(c), n);
+}
+
+static vw_status copy_residual(vw_context *ctx, const vw_call *c) {
+  const vw_tensor *residual = &c->in[LINEAR_RESIDUAL], *y = &c->out[LINEAR_Y];
+  return vw_with_type("linear", y, [&](auto ty) {
+    return vw_with_type("linear", residual, [&](auto tr) {
+      return vw_launch(ctx, "linear_residual", linear_grad_act_kernel<decltype(ty), decltype(tr), float>, vw_count(y),
+                       PER_BLOCK, THREADS, 0, vw_data<decltype(ty)>(y), vw_data<const decltype(tr)>(residual),
+                       static_cast<const float *>(nullptr), VW_ACT_NONE, vw_count(y));
+    });
+  });
 }
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
   if (!c->state) return VW_OK; /* no rows */
+  const vw_tensor *y = &c->out[LINEAR_Y], *residual = &c->in[LINEAR_RESIDUAL];
+  if (needs_copy(c)) VW_TRY(copy_residual(ctx, c));
   VW_TRY(vw_product_run(ctx, static_cast<const vw_product *>(c->state), c->scratch));
   if (act_of(c) == VW_ACT_NONE) return VW_OK;
   return vw_with_type("linear", &c->out[LINEAR_Z], [&](auto z) {
-    return vw_with_type("linear", &c->out[LINEAR_Y],
-                        [&](auto y) { return activate<decltype(z), decltype(y)>(ctx, c); });
+    return vw_with_type("linear", y, [&](auto ty) {
+      return vw_with_type("linear", vw_present(residual) ? residual : y,
+                          [&](auto tr) { return activate<decltype(z), decltype(ty), decltype(tr)>(ctx, c); });
+    });
   });
 }
 
@@ -173,8 +188,8 @@ static vw_status prepare_grad(vw_context *ctx, vw_call *c) {
   const vw_tensor *dy = &c->in[LINEAR_GRAD_DY];
   const vw_product_spec spec = {
       false, allows_tf32(ctx, c), &c->in[LINEAR_GRAD_WEIGHT], nullptr, &c->out[0], vw_rows(dy), dz_of(c), nullptr};
-  VW_TRY(vw_check_aligned("dy", dy->data));
-  VW_TRY(vw_check_aligned("z", c->in[LINEAR_GRAD_Z].data));
+  VW_TRY(vw_check_aligned("linear", "dy", dy->data));
+  VW_TRY(vw_check_aligned("linear", "z", c->in[LINEAR_GRAD_Z].data));
   return prepare_product(ctx, c, &spec);
 }
 

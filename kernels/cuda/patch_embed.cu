@@ -2,12 +2,14 @@
  * gathered from the picture while they are read. Blocks of 256 threads make 64 patches x 64 channels, a thread 4 x 4 of
  * them, in steps of 16 along 3PP: fp32 sums in the order of the hub's weights. 6 PP D operations a patch; traffic:
  * pixels D / 64 times, weights B n / 64 times, mostly from L2. It runs once a picture and study, next to a tower of
- * hundreds of times its work: CUDA cores do. */
+ * hundreds of times its work: CUDA cores do. A thread fetches one k of four patches and four channels a step: the
+ * divisions that find a patch are done once, those that find a pixel once a step. */
 #include "kernels/patch_embed.h"
 
 #include "kernels/cuda/device.cuh"
 
 enum { BLOCK = 64, DEEP = 16, SIDE = 16, EACH = BLOCK / SIDE, THREADS = SIDE * SIDE, PAD = BLOCK + 1 };
+static_assert(BLOCK * DEEP == EACH * THREADS && DEEP == SIDE, "each thread fetches EACH numbers of either factor");
 
 struct geometry {
   int64_t rows, n, D, K, P, W, pixels; /* rows: patches of all pictures; pixels: numbers of a picture */
@@ -18,9 +20,9 @@ __device__ static int64_t patch_at(const geometry &g, int64_t row) {
   return row / g.n * g.pixels + (i / across * g.P * g.W + i % across * g.P) * 3;
 }
 
-__device__ static int64_t pixel_at(const geometry &g, int64_t k) {
-  const int64_t in_channel = k % (g.P * g.P);
-  return (in_channel / g.P * g.W + in_channel % g.P) * 3 + k / (g.P * g.P);
+__device__ static int64_t pixel_at(const geometry &g, int64_t at) {
+  const int k = static_cast<int>(at), P = static_cast<int>(g.P), in_channel = k % (P * P);
+  return (in_channel / P * g.W + in_channel % P) * 3 + k / (P * P);
 }
 
 template <typename Y, typename X, typename W>
@@ -30,12 +32,16 @@ __global__ static void __launch_bounds__(THREADS)
   __shared__ float a[DEEP][PAD], b[DEEP][PAD];
   const int64_t across = (g.D + BLOCK - 1) / BLOCK;
   const int64_t row0 = blockIdx.x / across * BLOCK, col0 = blockIdx.x % across * BLOCK;
+  const int deep = threadIdx.x % DEEP, line = threadIdx.x / DEEP; /* what this thread fetches, and every 16th line */
   float sum[EACH][EACH] = {};
+  int64_t patch[EACH];
+  for (int i = 0; i < EACH; i++) patch[i] = patch_at(g, row0 + line + SIDE * i);
   for (int64_t k0 = 0; k0 < g.K; k0 += DEEP) {
-    for (int i = threadIdx.x; i < BLOCK * DEEP; i += THREADS) {
-      const int64_t k = k0 + i % DEEP, row = row0 + i / DEEP, col = col0 + i / DEEP;
-      a[i % DEEP][i / DEEP] = k < g.K && row < g.rows ? vw_load(pixels, patch_at(g, row) + pixel_at(g, k)) : 0.0f;
-      b[i % DEEP][i / DEEP] = k < g.K && col < g.D ? vw_load(weight, col * g.K + k) : 0.0f;
+    const int64_t k = k0 + deep, pixel = k < g.K ? pixel_at(g, k) : 0;
+    for (int i = 0; i < EACH; i++) {
+      const int64_t row = row0 + line + SIDE * i, col = col0 + line + SIDE * i;
+      a[deep][line + SIDE * i] = k < g.K && row < g.rows ? vw_load(pixels, patch[i] + pixel) : 0.0f;
+      b[deep][line + SIDE * i] = k < g.K && col < g.D ? vw_load(weight, col * g.K + k) : 0.0f;
     }
     __syncthreads();
     for (int k = 0; k < DEEP; k++)

@@ -12,6 +12,7 @@
 
 #include "kernels/algorithms.h"
 #include "kernels/backend.h"
+#include "kernels/cuda/vector.cuh"
 
 #include <cstdint>
 #include <cstdio>
@@ -21,7 +22,7 @@
 enum { THREADS = 256, MOST_CANDIDATES = 8, KEY_BYTES = 96, LINE_BYTES = 320, TIMES = 3, RUNS = 5 };
 static const size_t WORKSPACE = static_cast<size_t>(32) << 20; /* what cuBLAS asks for on 9.0; shared by all calls */
 static const size_t WORKSPACE_ALIGNMENT = 256;                 /* more than VW_ALIGN: the launcher rounds up */
-static const uint32_t ALIGNMENT = 16;                          /* the widest vector load; the arena keeps to it */
+static const uint32_t ALIGNMENT = VW_PACK_ALIGNMENT;           /* the widest vector load; the arena keeps to it */
 
 /* Column-major D (rows x cols) = op(A) B [+ C] [+ bias]; A is the weight as stored: K x M, leading dimension K. */
 struct vw_product {
@@ -208,12 +209,6 @@ static char *workspace_of(void *scratch) {
 
 char *vw_product_behind(void *scratch) {
   return workspace_of(scratch) + WORKSPACE;
-}
-
-vw_status vw_check_aligned(const char *what, const void *data) {
-  VW_CHECK(reinterpret_cast<uintptr_t>(data) % ALIGNMENT == 0, VW_ERR_ARG,
-           "linear: %s lies at %p, must be aligned to %u bytes", what, data, ALIGNMENT);
-  return VW_OK;
 }
 
 static bool has_bias(const vw_product_spec *spec) {
@@ -414,10 +409,10 @@ static vw_status choose(vw_context *ctx, vw_product *p, const vw_product_spec *s
 }
 
 vw_status vw_product_create(vw_context *ctx, const vw_product_spec *spec, void *scratch, vw_product **out) {
-  VW_TRY(vw_check_aligned("the weight", spec->weight->data));
-  VW_TRY(vw_check_aligned("the factor", spec->b));
-  VW_TRY(vw_check_aligned("the residual", spec->c));
-  VW_TRY(vw_check_aligned("the result", spec->out->data));
+  VW_TRY(vw_check_aligned("linear", "the weight", spec->weight->data));
+  VW_TRY(vw_check_aligned("linear", "the factor", spec->b));
+  VW_TRY(vw_check_aligned("linear", "the residual", spec->c));
+  VW_TRY(vw_check_aligned("linear", "the result", spec->out->data));
   vw_product *p = static_cast<vw_product *>(calloc(1, sizeof *p));
   VW_CHECK(p, VW_ERR_MEMORY, "out of memory: the plan of a linear layer");
   vw_status st = describe(ctx, p, spec);

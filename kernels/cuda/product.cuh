@@ -28,7 +28,4 @@ vw_status vw_product_run(vw_context *ctx, const vw_product *p, void *scratch);
 /* Frees what products of this device have chosen; called when it closes. */
 void vw_products_close(vw_cuda *cuda);
 
-/* Vector loads of activation passes and of cuBLASLt: `data` must lie on 16 bytes (NULL does). */
-vw_status vw_check_aligned(const char *what, const void *data);
-
 #endif

@@ -12,7 +12,7 @@ __global__ static void __launch_bounds__(THREADS)
   if (i < B && t >= 0 && t % every == 0 && t / every < points) history[t / every * B + i] = x[i];
 }
 
-__global__ static void advance_kernel(int64_t *to, const int64_t *from) {
+__global__ static void __launch_bounds__(1) advance_kernel(int64_t *to, const int64_t *from) {
   to[0] = from[0] + 1;
 }
 

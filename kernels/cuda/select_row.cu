@@ -1,8 +1,8 @@
-/* select_row and its gradient: y[b] = x[b, position[b]]; dx is dy there and 0 elsewhere. A thread an element; traffic:
- * what is written, and as many elements of the input as y has. */
+/* select_row and its gradient: y[b] = x[b, position[b]]; dx is dy there and 0 elsewhere. Forward a thread an
+ * element, gradient 8 channels a thread; traffic: what is written, and as many elements of the input as y has. */
 #include "kernels/select_row.h"
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/vector.cuh"
 
 enum { THREADS = 256 };
 
@@ -14,13 +14,17 @@ __global__ static void __launch_bounds__(THREADS)
   if (b < B) vw_store(y, i, vw_load(x, (b * T + position[b]) * C + i % C));
 }
 
+/* whole: rows lie in packs. */
 template <typename X, typename Y>
 __global__ static void __launch_bounds__(THREADS)
     select_row_grad_kernel(X *__restrict__ dx, const Y *__restrict__ dy, const int32_t *__restrict__ position,
-                           int64_t B, int64_t T, int64_t C) {
-  const int64_t i = vw_thread(), b = i / (T * C);
+                           int64_t B, int64_t T, int64_t C, bool whole) {
+  const int64_t packs = (C + VW_PACK - 1) / VW_PACK, i = vw_thread(), row = i / packs, c = i % packs * VW_PACK;
+  const int64_t b = row / T, end = whole ? C : 0;
   if (b >= B) return;
-  vw_store(dx, i, i / C % T == position[b] ? vw_load(dy, b * C + i % C) : 0.0f);
+  float x[VW_PACK] = {};
+  if (row % T == position[b]) vw_load_upto(dy + b * C, c, end, C, x);
+  vw_store_upto(dx + row * C, c, end, C, x);
 }
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
@@ -36,11 +40,13 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   const vw_tensor *dy = &c->in[SELECT_GRAD_DY], *dx = &c->out[0];
+  const int64_t B = dx->dim[0], T = dx->dim[1], C = dx->dim[2], items = B * T * ((C + VW_PACK - 1) / VW_PACK);
+  const bool whole = vw_packs(vw_data<char>(dy), C) && vw_packs(vw_data<char>(dx), C);
   return vw_with_type("select_row_grad", dx, [&](auto tx) {
     return vw_with_type("select_row_grad", dy, [&](auto ty) {
-      return vw_launch(ctx, "select_row_grad", select_row_grad_kernel<decltype(tx), decltype(ty)>, vw_count(dx),
-                       THREADS, THREADS, 0, vw_data<decltype(tx)>(dx), vw_data<const decltype(ty)>(dy),
-                       vw_i32(&c->in[SELECT_GRAD_POSITION]), dx->dim[0], dx->dim[1], dx->dim[2]);
+      return vw_launch(ctx, "select_row_grad", select_row_grad_kernel<decltype(tx), decltype(ty)>, items, THREADS,
+                       THREADS, 0, vw_data<decltype(tx)>(dx), vw_data<const decltype(ty)>(dy),
+                       vw_i32(&c->in[SELECT_GRAD_POSITION]), B, T, C, whole);
     });
   });
 }

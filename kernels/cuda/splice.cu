@@ -3,46 +3,83 @@
  *   x[b,t] = tail[m,t] + (t == word_pos[m] ? words[row_word[b]] : 0),  m = row_template[b]
  *   dwords[k] = sum over rows b with row_word[b] == k, in row order, of dx[b, word_pos[m]]
  *
- * Forward: one block a position (b, t), threads over channels; traffic: tail read and x written once. Gradient: one
- * block a word, each thread owns channels and adds the word's rows in order: no atomics, repeatable bit for bit. Every
- * block looks through row_word (B int32 from L2, K of them); blocks are few hundred rows. */
+ * Forward: 8 channels a thread, in 16-byte accesses where rows allow it; traffic: tail read and x written once.
+ * Gradient: one block a word, each thread owns channels and adds the word's rows in order: no atomics, repeatable bit
+ * for bit. The block finds its rows 256 at a time, a thread a row, and lists them in shared memory in row order
+ * (ballots and their counts); traffic: row_word (B int32, from L2) and the word's rows of dx once. One operation an
+ * element. */
 #include "kernels/splice.h"
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/vector.cuh"
 
-enum { THREADS = 256 };
+enum { THREADS = 256, WARPS = THREADS / 32 };
 
+/* Pack i of row-major packs, `packs` a row of C channels; whole: rows lie in packs. */
 template <typename P, typename X>
 __global__ static void __launch_bounds__(THREADS)
     splice_kernel(X *__restrict__ x, const float *__restrict__ words, const P *__restrict__ tail,
                   const int32_t *__restrict__ row_word, const int32_t *__restrict__ row_template,
-                  const int32_t *__restrict__ word_pos, int64_t T, int64_t C) {
-  const int64_t at = blockIdx.x, b = at / T, t = at % T, m = row_template[b];
-  const bool here = t == word_pos[m];
-  const float *word = words + row_word[b] * C;
-  for (int64_t c = threadIdx.x; c < C; c += THREADS)
-    vw_store(x, at * C + c, vw_load(tail, (m * T + t) * C + c) + (here ? word[c] : 0.0f));
+                  const int32_t *__restrict__ word_pos, int64_t rows, int64_t T, int64_t C, bool whole) {
+  const int64_t packs = (C + VW_PACK - 1) / VW_PACK, i = vw_thread(), at = i / packs, c = i % packs * VW_PACK;
+  if (at >= rows) return;
+  const int64_t b = at / T, t = at % T, m = row_template[b];
+  const int64_t end = whole ? C : 0; /* of what is read in packs */
+  float v[VW_PACK], add[VW_PACK] = {};
+  vw_load_upto(tail + (m * T + t) * C, c, end, C, v);
+  if (t == word_pos[m]) vw_load_upto(words + row_word[b] * C, c, end, C, add);
+  for (int j = 0; j < VW_PACK; j++) v[j] += add[j];
+  vw_store_upto(x + at * C, c, end, C, v);
 }
 
+/* Lists the rows of word k among b0..b0+THREADS-1 in order, as offsets of their channels in dx; returns how many. */
+__device__ static int list_rows(int64_t *list, int *counts, const int32_t *row_word, const int32_t *row_template,
+                                const int32_t *word_pos, int64_t k, int64_t b0, int64_t B, int64_t T, int64_t C) {
+  const int64_t b = b0 + threadIdx.x;
+  const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const bool mine = b < B && row_word[b] == k;
+  const unsigned those = __ballot_sync(0xffffffffu, mine);
+  __syncthreads(); /* the list before has been read */
+  if (lane == 0) counts[warp] = __popc(those);
+  __syncthreads();
+  int before = 0, all = 0;
+  for (unsigned w = 0; w < WARPS; w++) {
+    if (w < warp) before += counts[w];
+    all += counts[w];
+  }
+  if (mine) list[before + __popc(those & ((1u << lane) - 1))] = (b * T + word_pos[row_template[b]]) * C;
+  __syncthreads();
+  return all;
+}
+
+/* Channels in passes of THREADS; the list is made again for each: words have a few hundred channels. */
 template <typename X>
 __global__ static void __launch_bounds__(THREADS)
     splice_grad_kernel(float *__restrict__ dwords, const X *__restrict__ dx, const int32_t *__restrict__ row_word,
                        const int32_t *__restrict__ row_template, const int32_t *__restrict__ word_pos, int64_t B,
                        int64_t T, int64_t C) {
+  __shared__ int64_t list[THREADS];
+  __shared__ int counts[WARPS];
   const int64_t k = blockIdx.x;
-  for (int64_t c = threadIdx.x; c < C; c += THREADS) {
+  for (int64_t c0 = 0; c0 < C; c0 += THREADS) {
+    const int64_t c = c0 + threadIdx.x;
     float sum = 0;
-    for (int64_t b = 0; b < B; b++)
-      if (row_word[b] == k) sum += vw_load(dx, (b * T + word_pos[row_template[b]]) * C + c);
-    dwords[k * C + c] = sum;
+    for (int64_t b0 = 0; b0 < B; b0 += THREADS) {
+      const int n = list_rows(list, counts, row_word, row_template, word_pos, k, b0, B, T, C);
+      if (c < C)
+        for (int i = 0; i < n; i++) sum += vw_load(dx, list[i] + c);
+    }
+    if (c < C) dwords[k * C + c] = sum;
   }
 }
 
 template <typename P, typename X> static vw_status launch(vw_context *ctx, const vw_call *c) {
   const vw_tensor *x = &c->out[0];
-  return vw_launch(ctx, "splice", splice_kernel<P, X>, vw_rows(x), 1, THREADS, 0, vw_data<X>(x),
+  const int64_t rows = vw_rows(x), C = x->dim[2], packs = (C + VW_PACK - 1) / VW_PACK;
+  const bool whole = vw_packs(vw_data<X>(x), C) && vw_packs(vw_data<P>(&c->in[SPLICE_TAIL]), C) &&
+                     vw_packs(vw_f32(&c->in[SPLICE_WORDS]), C);
+  return vw_launch(ctx, "splice", splice_kernel<P, X>, rows * packs, THREADS, THREADS, 0, vw_data<X>(x),
                    vw_f32(&c->in[SPLICE_WORDS]), vw_data<const P>(&c->in[SPLICE_TAIL]), vw_i32(&c->in[SPLICE_ROW_WORD]),
-                   vw_i32(&c->in[SPLICE_ROW_TEMPLATE]), vw_i32(&c->in[SPLICE_WORD_POS]), x->dim[1], x->dim[2]);
+                   vw_i32(&c->in[SPLICE_ROW_TEMPLATE]), vw_i32(&c->in[SPLICE_WORD_POS]), rows, x->dim[1], C, whole);
 }
 
 template <typename X> static vw_status launch_grad(vw_context *ctx, const vw_call *c) {

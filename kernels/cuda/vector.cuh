@@ -13,6 +13,13 @@ template <typename T> static inline bool vw_packs(const T *p, int64_t C) {
   return C % VW_PACK == 0 && reinterpret_cast<uintptr_t>(p) % VW_PACK_ALIGNMENT == 0;
 }
 
+/* For kernels that read whatever they get in packs; the arena keeps to the alignment, NULL does. */
+static inline vw_status vw_check_aligned(const char *op, const char *what, const void *data) {
+  VW_CHECK(reinterpret_cast<uintptr_t>(data) % VW_PACK_ALIGNMENT == 0, VW_ERR_ARG,
+           "%s: %s lies at %p, must be aligned to %d bytes", op, what, data, static_cast<int>(VW_PACK_ALIGNMENT));
+  return VW_OK;
+}
+
 /* p: a pack's first element, aligned to VW_PACK_ALIGNMENT. */
 __device__ inline void vw_load_pack(const float *p, float (&x)[VW_PACK]) {
   const float4 a = reinterpret_cast<const float4 *>(p)[0], b = reinterpret_cast<const float4 *>(p)[1];
@@ -52,15 +59,25 @@ __device__ inline void vw_store_pair(__nv_bfloat16 *p, float a, float b) {
   *reinterpret_cast<uint32_t *>(p) = vw_bf16_pair(a, b);
 }
 
-/* The pack at i of n elements: whole ones at once, the last by its elements (zeros behind the end). p is aligned. */
+/* The pack at i of a row of C elements; packs that end by `end` at once, others by their elements (zeros behind C). */
+template <typename T>
+__device__ inline void vw_load_upto(const T *row, int64_t i, int64_t end, int64_t C, float (&x)[VW_PACK]) {
+  if (i + VW_PACK <= end) return vw_load_pack(row + i, x);
+  for (int j = 0; j < VW_PACK; j++) x[j] = i + j < C ? vw_load(row, i + j) : 0.0f;
+}
+template <typename T>
+__device__ inline void vw_store_upto(T *row, int64_t i, int64_t end, int64_t C, const float (&x)[VW_PACK]) {
+  if (i + VW_PACK <= end) return vw_store_pack(row + i, x);
+  for (int j = 0; j < VW_PACK; j++)
+    if (i + j < C) vw_store(row, i + j, x[j]);
+}
+
+/* The same where p is aligned and i is a multiple of 8. */
 template <typename T> __device__ inline void vw_load_some(const T *p, int64_t i, int64_t n, float (&x)[VW_PACK]) {
-  if (n - i >= VW_PACK) return vw_load_pack(p + i, x);
-  for (int j = 0; j < VW_PACK; j++) x[j] = i + j < n ? vw_load(p, i + j) : 0.0f;
+  vw_load_upto(p, i, n, n, x);
 }
 template <typename T> __device__ inline void vw_store_some(T *p, int64_t i, int64_t n, const float (&x)[VW_PACK]) {
-  if (n - i >= VW_PACK) return vw_store_pack(p + i, x);
-  for (int j = 0; j < VW_PACK; j++)
-    if (i + j < n) vw_store(p, i + j, x[j]);
+  vw_store_upto(p, i, n, n, x);
 }
 
 #endif

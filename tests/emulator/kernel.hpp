@@ -4,7 +4,9 @@
  *
  * The threads of a block are fibers; one gives way to the next where it waits for others: at __syncthreads and in warp
  * shuffles, which all 32 lanes must reach. Blocks take turns in running their threads forwards and backwards, so a
- * missing barrier shows as a wrong result; threads that wait for ever are reported with the kernel's name. */
+ * missing barrier shows as a wrong result; threads that wait for ever are reported with the kernel's name.
+ *
+ * In the mode of check.h nothing runs: launches and products are only checked against what devices take. */
 #ifndef VW_TESTS_EMULATOR_KERNEL_HPP
 #define VW_TESTS_EMULATOR_KERNEL_HPP
 #ifndef __cplusplus
@@ -28,7 +30,9 @@ extern vw_emulated_place vw_emulated;
 extern bool vw_emulated_last_first; /* the order of a grid's blocks */
 
 /* Returns after the whole grid has run. `shared` bytes are NaN at the start of every block. */
-void vw_emulate(const char *kernel, unsigned blocks, dim3 threads, size_t shared, const std::function<void()> &body);
+void vw_emulate(const char *name, const void *kernel, unsigned blocks, dim3 threads, size_t shared,
+                const std::function<void()> &body);
+bool vw_emulated_checks_only(void);
 void vw_emulated_sync_block(void);
 
 /* While the stream is captured: keeps the step and returns true. vw_emulated_refuse ends the program then. */
@@ -59,12 +63,13 @@ void vw_emulated_check_shared(const void *p, size_t bytes); /* inside shared mem
 #undef __shared__
 #define __shared__ static /* blocks run one after the other */
 #undef __launch_bounds__
-#define __launch_bounds__(...)
-#define threadIdx       (vw_emulated.thread)
-#define blockIdx        (vw_emulated.block)
-#define blockDim        (vw_emulated.threads)
-#define __syncthreads() vw_emulated_sync_block()
-#define __syncwarp()    vw_emulated_sync_warp()
+/* The bound travels as that many no-ops at the kernel's entry, where vw_emulate counts them. */
+#define __launch_bounds__(...) __attribute__((patchable_function_entry(0 + (__VA_ARGS__))))
+#define threadIdx              (vw_emulated.thread)
+#define blockIdx               (vw_emulated.block)
+#define blockDim               (vw_emulated.threads)
+#define __syncthreads()        vw_emulated_sync_block()
+#define __syncwarp()           vw_emulated_sync_warp()
 
 static inline unsigned vw_emulated_lane(void) {
   const dim3 t = vw_emulated.thread, n = vw_emulated.threads;
@@ -81,6 +86,19 @@ static inline float __shfl_sync(unsigned, float x, int lane) {
 
 static inline float __shfl_xor_sync(unsigned mask, float x, int lanes) {
   return __shfl_sync(mask, x, static_cast<int>(vw_emulated_lane() ^ static_cast<unsigned>(lanes)));
+}
+
+static inline unsigned __ballot_sync(unsigned, bool yes) {
+  const uint32_t mine[VW_EMULATED_WORDS] = {yes};
+  const vw_emulated_words *all = vw_emulated_gather(mine);
+  unsigned bits = 0;
+  for (unsigned lane = 0; lane < 32; lane++) bits |= all[lane].word[0] << lane;
+  vw_emulated_gathered();
+  return bits;
+}
+
+static inline int __popc(unsigned bits) {
+  return __builtin_popcount(bits);
 }
 
 static inline float __uint_as_float(unsigned bits) {

@@ -2,9 +2,14 @@
  * computed from the descriptions that a caller gives, in double, so wrong layouts give wrong results. */
 #include "tests/emulator/kernel.hpp"
 
+#include "tests/emulator/check.h"
+
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <cublasLt.h>
+#include <map>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <vector>
 
@@ -82,13 +87,28 @@ cudaError_t cudaMallocHost(void **out, size_t bytes) {
 cudaError_t cudaFreeHost(void *p) {
   return free(p), cudaSuccess;
 }
+/* Reserved by checks: never touched, so the largest networks fit any host. */
+static std::map<void *, size_t> reserved;
+
+static void *reserve(size_t bytes) {
+  void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return nullptr;
+  reserved[p] = bytes;
+  return p;
+}
+
 cudaError_t cudaMalloc(void **out, size_t bytes) {
   vw_emulated_refuse("cudaMalloc");
-  *out = bytes < static_cast<size_t>(1) << 40 ? aligned_alloc(256, (bytes + 255) / 256 * 256) : nullptr;
+  const bool fits = bytes < static_cast<size_t>(1) << 40;
+  *out = !fits ? nullptr : vw_emulated_checks_only() ? reserve(bytes) : aligned_alloc(256, (bytes + 255) / 256 * 256);
   return *out ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFree(void *p) {
-  return free(p), cudaSuccess;
+  const auto it = reserved.find(p);
+  if (it == reserved.end()) return free(p), cudaSuccess;
+  (void)munmap(p, it->second);
+  reserved.erase(it);
+  return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total) {
   *total = static_cast<size_t>(1) << 40;
@@ -97,12 +117,12 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total) {
 }
 cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t) {
   vw_emulated_calls.other++;
-  if (vw_emulated_keep([=] { memset(p, value, bytes); })) return cudaSuccess;
+  if (vw_emulated_checks_only() || vw_emulated_keep([=] { memset(p, value, bytes); })) return cudaSuccess;
   return memset(p, value, bytes), cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
   vw_emulated_calls.other++;
-  if (vw_emulated_keep([=] { memcpy(to, from, bytes); })) return cudaSuccess;
+  if (vw_emulated_checks_only() || vw_emulated_keep([=] { memcpy(to, from, bytes); })) return cudaSuccess;
   return memcpy(to, from, bytes), vw_emulated_alive();
 }
 
@@ -288,20 +308,84 @@ static double factor(const product *p, const void *data, cudaDataType type, int6
   return x;
 }
 
+static size_t bytes_of(const layout *l) {
+  return static_cast<size_t>(l->ld) * l->cols * (l->type == CUDA_R_16BF ? 2 : 4);
+}
+
+static bool overlap(const void *a, size_t na, const void *b, size_t nb) {
+  const char *p = static_cast<const char *>(a), *q = static_cast<const char *>(b);
+  return p < q + nb && q < p + na;
+}
+
+static bool aligned(const void *p, uintptr_t to) {
+  return reinterpret_cast<uintptr_t>(p) % to == 0;
+}
+
+static bool known(cudaDataType t) {
+  return t == CUDA_R_16BF || t == CUDA_R_32F;
+}
+
+/* What the documentation of cublasLtMatmul asks of shapes and types, or NULL. */
+static const char *shape_problem(const product *p, const layout *a, const layout *b, const layout *c, const layout *d) {
+  const bool turned = p->op_a == CUBLAS_OP_T;
+  const uint64_t rows = turned ? a->cols : a->rows, inner = turned ? a->rows : a->cols;
+  const layout *const all[] = {a, b, c, d};
+  for (const layout *l : all) {
+    if (l->rows < 1 || l->cols < 1 || l->rows > INT32_MAX || l->cols > INT32_MAX)
+      return "a dimension is 0 or too large";
+    if (static_cast<uint64_t>(l->ld) < l->rows) return "a leading dimension is smaller than the rows";
+    if (!known(l->type)) return "a type is neither bf16 nor fp32";
+  }
+  if (rows != d->rows || inner != b->rows || b->cols != d->cols) return "dimensions do not fit together";
+  if (c->rows != d->rows || c->cols != d->cols || c->type != d->type) return "C is not like D";
+  if (a->type != b->type) return "factors have different types";
+  if (a->type == CUDA_R_32F && d->type != CUDA_R_32F) return "fp32 factors have an fp32 result";
+  if (p->compute == CUBLAS_COMPUTE_32F_FAST_TF32 && a->type != CUDA_R_32F) return "TF32 is for fp32 factors";
+  return nullptr;
+}
+
+/* The same of pointers. */
+static const char *pointer_problem(const product *p, const void *A, const layout *a, const void *B, const layout *b,
+                                   const void *C, const void *D, const layout *d, const void *workspace, size_t bytes) {
+  if (!A || !B || !C || !D) return "an operand has no data";
+  if (!aligned(A, 16) || !aligned(B, 16) || !aligned(C, 16) || !aligned(D, 16)) return "an operand is not on 16 bytes";
+  if (overlap(D, bytes_of(d), A, bytes_of(a)) || overlap(D, bytes_of(d), B, bytes_of(b)))
+    return "the result overlaps a factor";
+  if (C != D && overlap(D, bytes_of(d), C, bytes_of(d))) return "the result overlaps C";
+  if (!aligned(workspace, 256)) return "the workspace is not on 256 bytes";
+  if (overlap(workspace, bytes, A, bytes_of(a)) || overlap(workspace, bytes, B, bytes_of(b)) ||
+      overlap(workspace, bytes, C, bytes_of(d)) || overlap(workspace, bytes, D, bytes_of(d)))
+    return "the workspace overlaps an operand";
+  if (p->epilogue == CUBLASLT_EPILOGUE_BIAS && (!p->bias || !aligned(p->bias, 16) || p->bias_type != d->type))
+    return "the bias has no data, is not on 16 bytes or not of D's type";
+  return nullptr;
+}
+
+static int64_t products;
+
+extern "C" int64_t vw_emulated_products(void) {
+  return products;
+}
+
 /* Column-major D = alpha op(A) B + beta C [+ bias of each row]. */
 static cublasStatus_t multiply(cublasLtMatmulDesc_t desc, double one, const void *A, cublasLtMatrixLayout_t da,
                                const void *B, cublasLtMatrixLayout_t db, double keep, const void *C,
                                cublasLtMatrixLayout_t dc, void *D, cublasLtMatrixLayout_t dd,
-                               const cublasLtMatmulAlgo_t &algo) {
+                               const cublasLtMatmulAlgo_t &algo, const void *workspace, size_t workspace_bytes) {
   const product *p = reinterpret_cast<product *>(desc);
   const layout *a = reinterpret_cast<layout *>(da), *b = reinterpret_cast<layout *>(db),
                *c = reinterpret_cast<layout *>(dc), *d = reinterpret_cast<layout *>(dd);
   const bool turned = p->op_a == CUBLAS_OP_T;
   const uint64_t rows = turned ? a->cols : a->rows, inner = turned ? a->rows : a->cols;
-  if (rows != d->rows || inner != b->rows || b->cols != d->cols || c->rows != d->rows || a->type != b->type ||
-      static_cast<uint64_t>(a->ld) < a->rows || static_cast<uint64_t>(b->ld) < b->rows ||
-      static_cast<uint64_t>(d->ld) < d->rows)
+  const char *problem = shape_problem(p, a, b, c, d);
+  if (!problem) problem = pointer_problem(p, A, a, B, b, C, D, d, workspace, workspace_bytes);
+  products++;
+  if (problem) {
+    fprintf(stderr, "emulator: product of %llu x %llu x %llu: %s\n", static_cast<unsigned long long>(rows),
+            static_cast<unsigned long long>(inner), static_cast<unsigned long long>(d->cols), problem);
     return CUBLAS_STATUS_INVALID_VALUE;
+  }
+  if (vw_emulated_checks_only()) return CUBLAS_STATUS_SUCCESS;
   clock_ms += cost_of(algo);
   const bool has_bias = p->epilogue == CUBLASLT_EPILOGUE_BIAS;
   std::vector<double> wide(a->rows * a->cols), column(inner);
@@ -327,12 +411,17 @@ static cublasStatus_t multiply(cublasLtMatmulDesc_t desc, double one, const void
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const void *alpha, const void *A,
                               cublasLtMatrixLayout_t da, const void *B, cublasLtMatrixLayout_t db, const void *beta,
                               const void *C, cublasLtMatrixLayout_t dc, void *D, cublasLtMatrixLayout_t dd,
-                              const cublasLtMatmulAlgo_t *algo, void *, size_t, cudaStream_t) {
+                              const cublasLtMatmulAlgo_t *algo, void *workspace, size_t workspace_bytes, cudaStream_t) {
   const double one = *static_cast<const float *>(alpha), keep = *static_cast<const float *>(beta);
   const cublasLtMatmulAlgo_t chosen = *algo;
-  const auto run = [=] { return multiply(desc, one, A, da, B, db, keep, C, dc, D, dd, chosen); };
+  const auto run = [=] {
+    return multiply(desc, one, A, da, B, db, keep, C, dc, D, dd, chosen, workspace, workspace_bytes);
+  };
   vw_emulated_calls.products++;
-  if (vw_emulated_keep([=] { (void)run(); })) return CUBLAS_STATUS_SUCCESS;
+  if (vw_emulated_keep([=] {
+        if (run() != CUBLAS_STATUS_SUCCESS) abort(); /* it has said why */
+      }))
+    return CUBLAS_STATUS_SUCCESS;
   return run();
 }
 

@@ -25,6 +25,7 @@
 #define LENGTH(a)          ((int)(sizeof(a) / sizeof *(a)))
 #define X(...)             VW_INPUT(VW_ACT, -1, 1, __VA_ARGS__)
 #define W(...)             VW_INPUT(VW_PARAM, -1, 1, __VA_ARGS__)
+#define R(...)             VW_INPUT(VW_RESIDUAL, -1, 1, __VA_ARGS__)
 #define H(...)             VW_INPUT(VW_HEAD, -1, 1, __VA_ARGS__)
 #define STAT(lo, hi, ...)  VW_INPUT(VW_STAT, lo, hi, __VA_ARGS__)
 #define INDEX(lo, hi, ...) VW_INPUT(VW_I32, lo, hi, __VA_ARGS__)
@@ -33,6 +34,8 @@
 
 static const vw_linear_attr plain = {VW_ACT_NONE, VW_ACT}, quick = {VW_ACT_QUICK_GELU, VW_ACT},
                             gelu = {VW_ACT_GELU, VW_ACT};
+static const vw_linear_attr stream = {VW_ACT_NONE, VW_RESIDUAL, false},
+                            quick_stream = {VW_ACT_QUICK_GELU, VW_RESIDUAL, false};
 static const vw_layernorm_attr eps5 = {1e-5};
 static const vw_attention_attr causal1 = {1, true}, causal3 = {3, true}, causal12 = {12, true}, full2 = {2, false},
                                full4 = {4, false};
@@ -47,6 +50,10 @@ static void linear_agrees(void **state) {
       {"gelu_2_17_33", &vw_linear_op, &gelu, {X(2, 17), W(33, 17), W(33), X(2, 33)}, SUM(17), 1 | 8},
       {"no_bias_3d", &vw_linear_op, &gelu, {X(2, 3, 9), W(31, 9), NO, NO}, SUM(9), 1},
       {"rows_61_residual", &vw_linear_op, &plain, {X(61, 100), W(77, 100), NO, X(61, 77)}, SUM(100), 1 | 8},
+      /* in bf16: a residual that is stored in another type than the result */
+      {"residual_bf16_to_f32", &vw_linear_op, &stream, {X(9, 20), W(13, 20), W(13), X(9, 13)}, SUM(20), 1 | 8},
+      {"residual_f32_to_bf16", &vw_linear_op, &plain, {X(9, 20), W(13, 20), W(13), R(9, 13)}, SUM(20), 1 | 8},
+      {"residual_act_to_f32", &vw_linear_op, &quick_stream, {X(9, 20), W(13, 20), W(13), X(9, 13)}, SUM(20), 1 | 8},
       {"no_rows", &vw_linear_op, &gelu, {X(0, 9), W(31, 9), NO, NO}, SUM(9), 0},
       {"fc1_128", &vw_linear_op, &quick, {X(64, 2, 768), W(3072, 768), W(3072), NO}, SUM(768), 0},
       {"fc2_13", &vw_linear_op, &plain, {X(13, 3072), W(768, 3072), W(768), X(13, 768)}, SUM(3072), 0},
@@ -66,12 +73,28 @@ static void layernorm_agrees(void **state) {
       {"vector_8", &vw_layernorm_op, &eps5, {X(8), W(8), W(8)}, SUM(8), 1},
       {"odd_77", &vw_layernorm_op, &eps5, {X(3, 2, 77), W(77), W(77)}, SUM(77), 1},
       {"one_channel", &vw_layernorm_op, &eps5, {X(5, 1), W(1), W(1)}, SUM(1), 0},
+      {"one_pack_8_rows", &vw_layernorm_op, &eps5, {X(9, 8), W(8), W(8)}, SUM(8), 0},
+      {"registers_264", &vw_layernorm_op, &eps5, {X(5, 264), W(264), W(264)}, SUM(264), 0},
+      {"registers_1280", &vw_layernorm_op, &eps5, {X(9, 1280), W(1280), W(1280)}, SUM(1280), 0},
+      {"beyond_registers", &vw_layernorm_op, &eps5, {X(3, 1664), W(1664), W(1664)}, SUM(1664), 0},
       {"clip_768", &vw_layernorm_op, &eps5, {X(64, 2, 768), W(768), W(768)}, SUM(768), 0},
       {"grad_odd_77",
        &vw_layernorm_grad_op,
        &eps5,
        {X(3, 2, 77), X(3, 2, 77), W(77), STAT(-1, 1, 3, 2), STAT(.5, 2, 3, 2)},
        SUM(77),
+       0},
+      {"grad_264",
+       &vw_layernorm_grad_op,
+       &eps5,
+       {X(5, 264), X(5, 264), W(264), STAT(-1, 1, 5), STAT(.5, 2, 5)},
+       SUM(264),
+       0},
+      {"grad_1280",
+       &vw_layernorm_grad_op,
+       &eps5,
+       {X(9, 1280), X(9, 1280), W(1280), STAT(-1, 1, 9), STAT(.5, 2, 9)},
+       SUM(1280),
        0},
       {"grad_1024",
        &vw_layernorm_grad_op,
@@ -95,6 +118,14 @@ static void splice_agrees(void **state) {
        EPS,
        1},
       {"one_row", &vw_splice_op, NULL, {H(1, 1), W(1, 1, 1), INDEX(0, 0, 1), INDEX(0, 0, 1), INDEX(0, 0, 1)}, EPS, 1},
+      {"packs", &vw_splice_op, NULL, {H(5, 24), W(3, 4, 24), INDEX(0, 4, 11), INDEX(0, 2, 11), INDEX(0, 3, 3)}, EPS, 0},
+      /* six hundred rows, some 120 a word; as many are summed */
+      {"grad_600",
+       &vw_splice_grad_op,
+       &five_words,
+       {X(600, 2, 300), INDEX(0, 4, 600), INDEX(0, 2, 600), INDEX(0, 1, 3)},
+       SUM(600),
+       0},
       /* eleven rows are summed at most */
       {"grad",
        &vw_splice_grad_op,
@@ -222,6 +253,7 @@ static void rows_agree(void **state) {
   const vw_op_case cases[] = {
       {"select", &vw_select_row_op, NULL, {X(4, 7, 5), INDEX(0, 6, 4)}, 0, 1},
       {"select_grad", &vw_select_row_grad_op, &select7, {X(4, 5), INDEX(0, 6, 4)}, 0, 0},
+      {"select_grad_packs", &vw_select_row_grad_op, &select7, {X(4, 24), INDEX(0, 6, 4)}, 0, 0},
       {"l2norm", &vw_l2norm_op, NULL, {X(3, 17)}, SUM(17), 1},
       {"l2norm_grad_768", &vw_l2norm_grad_op, NULL, {H(9, 768), H(9, 768), STAT(.1, 1, 9)}, SUM(768), 0},
       {"l2norm_768", &vw_l2norm_op, NULL, {X(16, 768)}, SUM(768), 0},
