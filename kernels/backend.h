@@ -31,6 +31,7 @@ void *vw_cuda_stream(const vw_context *ctx);
 void vw_cuda_bus(const vw_context *ctx, char text[32]);
 vw_status vw_cuda_pinned_allocate(size_t bytes, void **out);
 void vw_cuda_pinned_release(void *p);
+vw_status vw_cuda_sum(vw_context *ctx, void *out, const void *slices, int64_t n_slices, int64_t n, vw_dtype type);
 
 #ifdef __cplusplus
 }

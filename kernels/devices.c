@@ -45,3 +45,12 @@ void vw_pinned_release(vw_context *ctx, void *p) {
 #endif
   (void)ctx, (void)p;
 }
+
+vw_status vw_device_sum(vw_context *ctx, void *out, const void *slices, int64_t n_slices, int64_t n, vw_dtype type) {
+#ifdef VW_WITH_CUDA
+  if (ctx->backend == VW_CUDA) return vw_cuda_sum(ctx, out, slices, n_slices, n, type);
+#endif
+  (void)out, (void)slices, (void)n_slices, (void)n;
+  return VW_RAISE(VW_ERR_UNSUPPORTED, "backend %s sums no slices of %s on a device", vw_backend_name(ctx->backend),
+                  vw_dtype_name(type));
+}

@@ -44,6 +44,11 @@ void *vw_device_stream(const vw_context *ctx);
 vw_status vw_pinned_allocate(vw_context *ctx, size_t bytes, void **out);
 void vw_pinned_release(vw_context *ctx, void *p);
 
+/* out[n] = the sum of slices[n_slices, n] on the device of an open cuda context, in the order of slices, in double,
+ * rounded once to `type`, VW_F32 or VW_F64: the bits of vw_transport_sum. Enqueues. Errors: VW_ERR_UNSUPPORTED for
+ * other backends and types. */
+vw_status vw_device_sum(vw_context *ctx, void *out, const void *slices, int64_t n_slices, int64_t n, vw_dtype type);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,5 @@
-/* The devices of this machine, looked at without opening a context of viswords: see kernels/devices.h. */
+/* The devices of this machine, looked at without opening a context of viswords, and what the exchange between ranks
+ * asks of one: see kernels/devices.h. */
 #include "kernels/backend.h"
 #include "kernels/cuda/device.cuh"
 #include "kernels/devices.h"
@@ -104,4 +105,27 @@ extern "C" vw_status vw_cuda_pinned_allocate(size_t bytes, void **out) {
 
 extern "C" void vw_cuda_pinned_release(void *p) {
   (void)cudaFreeHost(p);
+}
+
+/* out_i = x_0i + x_1i + ... + x_(S-1)i, in this order, in double. One thread an element: neighbours read neighbours,
+ * and no sum is shared, so its order is the loop's. Traffic: S + 1 words an element. */
+enum { SUM_THREADS = 256 };
+
+template <typename T>
+__global__ static void sum_slices_kernel(T *__restrict__ out, const T *__restrict__ x, int64_t S, int64_t n) {
+  const int64_t i = vw_thread();
+  if (i >= n) return;
+  double sum = S ? static_cast<double>(x[i]) : 0; /* keeps a lone -0 */
+  for (int64_t s = 1; s < S; s++) sum += static_cast<double>(x[s * n + i]);
+  out[i] = static_cast<T>(sum);
+}
+
+extern "C" vw_status vw_cuda_sum(vw_context *ctx, void *out, const void *slices, int64_t n_slices, int64_t n,
+                                 vw_dtype type) {
+  if (type == VW_F32)
+    return vw_launch(ctx, "sum_slices", sum_slices_kernel<float>, n, SUM_THREADS, dim3(SUM_THREADS), 0,
+                     static_cast<float *>(out), static_cast<const float *>(slices), n_slices, n);
+  VW_CHECK(type == VW_F64, VW_ERR_UNSUPPORTED, "slices are summed in f32 or f64, not %s", vw_dtype_name(type));
+  return vw_launch(ctx, "sum_slices", sum_slices_kernel<double>, n, SUM_THREADS, dim3(SUM_THREADS), 0,
+                   static_cast<double *>(out), static_cast<const double *>(slices), n_slices, n);
 }

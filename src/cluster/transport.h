@@ -8,8 +8,9 @@
  * broken: every later call returns the same at once. What MPI still holds cannot be taken back, and MPI_Finalize would
  * wait for it: the job ends with vw_ranks_abort. (A peer that died is MPI's to tell; Open MPI ends the whole job.)
  *
- * All functions are collective among the ranks of the group, and have moved everything when they return. NCCL has run
- * on no GPU yet: tests run it against a stand-in for the library on an emulated device. */
+ * All functions are collective among the ranks of the group, and have moved everything when they return (a sum on a
+ * device may only be enqueued). NCCL has run on no GPU yet: tests run it against a stand-in for the library on an
+ * emulated device. */
 #ifndef VW_CLUSTER_TRANSPORT_H
 #define VW_CLUSTER_TRANSPORT_H
 
@@ -35,7 +36,7 @@ typedef struct vw_transport_memory {
   /* Host memory that the device copies from fast (pinned). NULL: malloc and free. */
   vw_status (*allocate_host)(void *user, size_t bytes, void **out);
   void (*release_host)(void *user, void *p);
-  /* vw_transport_sum on the device, same rule and same bits. NULL: on the host. */
+  /* The sum of vw_transport_sum on the device, same rule and same bits; may only enqueue it. NULL: on the host. */
   vw_status (*sum)(void *user, void *out, const void *slices, int64_t n_slices, int64_t n, vw_dtype type);
 } vw_transport_memory;
 

@@ -20,12 +20,17 @@ static void release_host(void *user, void *p) {
   vw_pinned_release(user, p);
 }
 
+static vw_status sum(void *user, void *out, const void *slices, int64_t n_slices, int64_t n, vw_dtype type) {
+  return vw_device_sum(user, out, slices, n_slices, n, type);
+}
+
 void vw_backend_memory(vw_context *ctx, vw_transport_memory *m) {
   *m = (vw_transport_memory){.user = ctx};
   if (vw_memory_of(ctx->backend)->host) return;
   m->stream = vw_device_stream(ctx);
   m->to_host = to_host, m->from_host = from_host;
   m->allocate_host = allocate_host, m->release_host = release_host;
+  m->sum = sum;
 }
 
 vw_status vw_backend_transport_open(vw_transport **t, const vw_ranks *ranks, vw_context *ctx) {

@@ -46,13 +46,20 @@ static vw_status check_weights(const vw_clip_network *n) {
   return st;
 }
 
-vw_status vw_clip_network_share(vw_clip_network *n, bool text, bool vision, const vw_ranks *ranks,
-                                vw_transport *transport) {
+/* One tower under the policy that its passes are planned with. */
+static vw_status share_tower(vw_clip_network *n, bool is_text, const vw_policy *policy, const vw_ranks *ranks,
+                             vw_transport *transport) {
   vw_graph *g = NULL;
-  VW_TRY(vw_agree_message(ranks, describe(n, text, vision, &g)));
-  const vw_status st = vw_weights_share(n->weights, g, &n->policy, ranks, transport);
+  VW_TRY(vw_agree_message(ranks, describe(n, is_text, !is_text, &g)));
+  const vw_status st = vw_weights_share(n->weights, g, policy, ranks, transport);
   vw_graph_destroy(g);
   return st;
+}
+
+vw_status vw_clip_network_share(vw_clip_network *n, bool text, bool vision, const vw_ranks *ranks,
+                                vw_transport *transport) {
+  if (text) VW_TRY(share_tower(n, true, &n->policy, ranks, transport));
+  return vision ? share_tower(n, false, &n->policy, ranks, transport) : VW_OK;
 }
 
 /* A tokenizer of another network: transformers would read every text's feature at its first token, and not say so. */

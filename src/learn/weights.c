@@ -197,8 +197,9 @@ static vw_status add(vw_weights *w, const vw_leaf *leaf, entry **out) {
   return VW_OK;
 }
 
+/* The newest of this name: a later bind may have asked for another storage type. */
 static entry *find(const vw_weights *w, const char *name) {
-  for (int64_t i = 0; i < w->n; i++)
+  for (int64_t i = w->n - 1; i >= 0; i--)
     if (!strcmp(w->entries[i].name, name)) return &w->entries[i];
   return NULL;
 }
@@ -229,6 +230,7 @@ vw_status vw_weights_bind(vw_weights *w, vw_program *p) {
       continue;
     }
     if (!e) VW_TRY(add(w, &leaf, &e));
+    if (e->tensor.dtype != leaf.tensor.dtype) VW_TRY(add(w, &leaf, &e)); /* shared under another policy */
     VW_TRY(vw_program_bind(p, leaf.value, e->tensor.data));
   }
   return VW_OK;

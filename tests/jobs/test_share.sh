@@ -61,3 +61,16 @@ if VISWORDS_TRANSPORT=pigeon mpi 2 "$emulated" run "$work/study.yaml" -o "$work/
   fail "an unknown transport was taken"
 fi
 grep -qF "VISWORDS_TRANSPORT is 'pigeon'" "$work/out.txt" || fail "$(cat "$work/out.txt")"
+
+# A rank that is lost, or never comes, while weights are sent by NCCL (a stand-in for it): a clear end within seconds.
+fake=$2/tests/libfake_nccl.so
+grep -q '^VISWORDS_HAS_NCCL:INTERNAL=ON' "$2/CMakeCache.txt" || { echo "NCCL: skipped: built without"; exit 0; }
+for wrong in breaks hangs; do
+  seconds=$SECONDS code=0
+  FAKE_NCCL=$wrong VISWORDS_TRANSPORT=nccl VISWORDS_TRANSPORT_TIMEOUT=1 VISWORDS_NCCL_LIBRARY=$fake \
+    mpi 2 "$emulated" run "$work/study.yaml" -o "$work/$wrong" --backend cuda -t 1 -q > "$work/out.txt" 2>&1 || code=$?
+  [ "$code" = 1 ] || fail "$wrong: exit code $code, expected 1: $(cat "$work/out.txt")"
+  [ $((SECONDS - seconds)) -lt 30 ] || fail "$wrong: it took $((SECONDS - seconds)) s"
+  grep -qE '^viswords: broadcast: (NCCL: remote process exited|rank [01] of 2 on .* waited 1 s for)' "$work/out.txt" ||
+    fail "$wrong: $(cat "$work/out.txt")"
+done

@@ -59,6 +59,10 @@ int main(int argc, char **argv) {
     st = check_failure(&r, &w);
   else if (st == VW_OK)
     st = check_transport(&r, &w, is_nccl ? VW_TRANSPORT_NCCL : VW_TRANSPORT_MPI);
+  if (st == VW_OK && !is_auto && argc == 2) { /* again, the slices summed on the host */
+    w.m.sum = NULL;
+    st = check_transport(&r, &w, VW_TRANSPORT_MPI);
+  }
   st = vw_agree_message(&r, st);
   if (st != VW_OK) (void)fprintf(stderr, "rank %d: %s\n%s", r.rank, vw_error_message(), vw_error_trail());
   vw_context_close(&ctx);

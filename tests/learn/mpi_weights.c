@@ -101,6 +101,28 @@ static vw_status try_share(const vw_ranks *r, vw_context *ctx, vw_transport *t, 
   return VW_OK;
 }
 
+/* A program of another storage type must not get what was shared for this one: it has the values in its own type. */
+static vw_status check_other_type(const vw_ranks *r, vw_context *ctx, vw_transport *t, const vw_graph *g) {
+  const vw_policy policy = vw_default_policy(ctx->backend);
+  vw_policy narrow = policy;
+  double got[ROWS * COLUMNS], expected[ROWS * COLUMNS];
+  uint16_t rounded[ROWS * COLUMNS];
+  source s;
+  vw_weights *w = NULL;
+  fill(&s, 0);
+  narrow.param = VW_BF16;
+  VW_TRY(vw_convert(rounded, VW_BF16, s.data[0], VW_F16, ROWS * COLUMNS));
+  VW_TRY(vw_convert(expected, VW_F64, rounded, VW_BF16, ROWS * COLUMNS));
+  VW_TRY(vw_weights_create(&w, ctx, find, &s, "the test"));
+  VW_TRY(vw_weights_share(w, g, &policy, r, t));
+  const int64_t shared = vw_weights_bytes(w);
+  for (int i = 0; i < 2; i++) VW_TRY(read_leaf(ctx, w, g, &narrow, 0, got));
+  VW_CHECK(!memcmp(got, expected, sizeof got), VW_ERR_ARG, "bf16 after f32: other values");
+  VW_CHECK(vw_weights_bytes(w) - shared == 5 * (int64_t)sizeof rounded, VW_ERR_ARG, "bf16 was not loaded once");
+  vw_weights_destroy(w);
+  return VW_OK;
+}
+
 static vw_status check_backend(const vw_ranks *r, vw_backend b) {
   vw_context ctx;
   vw_graph *g = NULL;
@@ -109,6 +131,7 @@ static vw_status check_backend(const vw_ranks *r, vw_backend b) {
   VW_TRY(vw_backend_transport_open(&t, r, &ctx));
   VW_TRY(describe(&g));
   for (int fail_at = 0; fail_at <= PARTS; fail_at++) VW_TRY(try_share(r, &ctx, t, g, fail_at));
+  VW_TRY(check_other_type(r, &ctx, t, g));
   if (r->rank == 0) (void)printf("%s: shared by %s\n", vw_backend_name(b), vw_transport_name(t));
   vw_graph_destroy(g);
   vw_transport_close(t);
