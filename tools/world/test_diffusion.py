@@ -1,8 +1,12 @@
 """Quick tests of the embedded Stable Diffusion's parts: python tools/world/test_diffusion.py"""
+import argparse
+import contextlib
+import io
 import json
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import torch
 from diffusers import DDIMScheduler
@@ -13,6 +17,9 @@ import licences
 import runs
 import scenes
 import sd_hub
+import train_judge
+import train_owl
+import train_sd
 
 DRAWINGS = Path(__file__).resolve().parents[2] / "data" / "drawings"
 
@@ -100,6 +107,61 @@ class Resume(unittest.TestCase):
             with self.assertRaises(KeyboardInterrupt):
                 train(b, 55)        # after the state saved at step 50
             self.assertTrue(torch.equal(train(b, None), whole))
+
+    def test_what_was_kept_is_used_for_the_same_settings_only(self):
+        with tempfile.TemporaryDirectory() as d:
+            path, made = Path(d) / "x.pt", []
+
+            def make():
+                made.append(1)
+                return torch.full((2,), float(len(made)))
+            for seed, value in ((1, 1.0), (1, 1.0), (2, 2.0), (2, 2.0)):
+                self.assertEqual(runs.kept(path, dict(seed=seed), make).tolist(), [value] * 2)
+            self.assertEqual(len(made), 2)
+            self.assertEqual([f.name for f in Path(d).iterdir()], ["x.pt"])
+
+    def test_fingerprint_tells_networks_apart(self):
+        a, b = torch.nn.Linear(3, 1), torch.nn.Linear(3, 1)
+        self.assertNotEqual(runs.fingerprint(a), runs.fingerprint(b))
+        b.load_state_dict(a.state_dict())
+        self.assertEqual(runs.fingerprint(a), runs.fingerprint(b))
+
+
+class Install(unittest.TestCase):
+    """A worse network does not replace the shipped one unless --force says so; an equal one does."""
+
+    def check(self, install, measure, weights):
+        """install(built, out, force); `measure` is the name of the function that rates a directory."""
+        rates = {"built": 0.5}
+        with tempfile.TemporaryDirectory() as d, mock.patch(measure, lambda f, *_: rates[Path(f).name]):
+            built, out = Path(d) / "built", Path(d) / "out"
+            for folder in (built, out):
+                folder.mkdir()
+                (folder / weights).write_text(folder.name)
+            for shipped, force, ends_as in ((0.6, False, "out"), (0.5, False, "built"), (0.6, True, "built")):
+                rates["out"] = shipped
+                (out / weights).write_text("out")
+                with contextlib.redirect_stdout(io.StringIO()):
+                    if ends_as == "out":
+                        with self.assertRaisesRegex(SystemExit, "is better and stays"):
+                            install(built, out, force)
+                    else:
+                        install(built, out, force)
+                self.assertEqual((out / weights).read_text(), ends_as)
+
+    def test_judge(self):
+        self.check(lambda built, out, force: train_judge.install(built, out, DRAWINGS, force),
+                   "train_judge.known_accuracy", "model.safetensors")
+
+    def test_owl(self):
+        with mock.patch("train_owl.judging_scenes", lambda *_: ()):
+            self.check(train_owl.install, "train_owl.average_precision", "model.safetensors")
+
+    def test_sd(self):
+        def install(built, out, force):
+            with tempfile.TemporaryDirectory() as work:
+                train_sd.install(built, argparse.Namespace(out=out, judge=None, work=Path(work), force=force))
+        self.check(install, "train_sd.shipped_rate", "model_index.json")
 
 
 if __name__ == "__main__":

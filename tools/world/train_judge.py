@@ -152,7 +152,7 @@ class Words:
         meaning = json.loads((a.drawings / "words.json").read_text())
         meaning.update({n: [n] for n in concepts.HELD_OUT})
         place = {c.name: i for i, c in enumerate(world.bank)}
-        self.words = sorted(meaning)
+        self.words, self.n_vocab = sorted(meaning), len(tok)
         self.true = torch.zeros(len(world.bank), len(self.words), dtype=torch.bool)
         for j, w in enumerate(self.words):
             self.true[[place[n] for n in meaning[w]], j] = True
@@ -186,10 +186,10 @@ def optimisers(m, muon, rate):
             torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.01)]
 
 
-def train_student(world, words, teacher, n_vocab, a):
+def train_student(world, words, teacher, a):
     """CLIP: image tower to the teacher's features, text tower to the words' places, and both."""
     torch.manual_seed(a.seed + 1)
-    m = build(n_vocab)
+    m = build(words.n_vocab)
     g = torch.Generator().manual_seed(a.seed)
     nets.whiten_patches(m, world.batch(g, 512)[0])
     with torch.no_grad():
@@ -226,7 +226,8 @@ def train_student(world, words, teacher, n_vocab, a):
 
 def refine(world, words, a):
     """The judge of --init trained further: all words true of a picture are right together."""
-    m = CLIPModel.from_pretrained(a.init, dtype=torch.float32)
+    m = build(words.n_vocab)
+    m.load_state_dict(CLIPModel.from_pretrained(a.init, dtype=torch.float32).state_dict())
     m.logit_scale.requires_grad_(False)
     scale = m.logit_scale.exp()
     run = runs.Run(a.work, "refined", m, optimisers(m, 0.01, 1e-3), a.student_steps,
@@ -300,7 +301,7 @@ def main():
     tok = CLIPTokenizerFast.from_pretrained(a.tokenizer)
     words = Words(a, world, tok)
     judge = refine(world, words, a) if a.init else train_student(
-        world, words, train_teacher(world, a).requires_grad_(False), len(tok), a)
+        world, words, train_teacher(world, a).requires_grad_(False), a)
     built = a.work / "judge-tiny"
     built.mkdir(exist_ok=True)
     for name in hub.TOKENIZER_FILES:
