@@ -32,17 +32,17 @@ enum { TEXT, IMAGE, NETWORKS };
 static void print_ceilings(const vw_bench *b, const vw_ceilings *c) {
   if (b->json) return;
   (void)printf("ceilings, measured now: copy %.1f GB/s (read and written)", 1e-9 * c->copy);
-  for (int i = 0; i < VW_PRECISIONS; i++)
-    if (c->product[i] > 0) (void)printf("; %s %.3f TFLOP/s", vw_precision_name((vw_precision)i), 1e-12 * c->product[i]);
+  for (int i = 0; i < VW_PRODUCTS; i++)
+    if (c->product[i] > 0) (void)printf("; %s %.3f TFLOP/s", vw_product_name((vw_product)i), 1e-12 * c->product[i]);
   (void)printf("; products of order %lld\n", (long long)c->order);
   (void)fflush(stdout);
 }
 
 static json_t *ceilings_json(const vw_ceilings *c) {
   json_t *products = json_object();
-  for (int i = 0; i < VW_PRECISIONS; i++)
+  for (int i = 0; i < VW_PRODUCTS; i++)
     if (c->product[i] > 0)
-      json_object_set_new(products, vw_precision_name((vw_precision)i), json_real(1e-12 * c->product[i]));
+      json_object_set_new(products, vw_product_name((vw_product)i), json_real(1e-12 * c->product[i]));
   return json_pack("{s:f, s:I, s:o}", "copy_gb_per_s", 1e-9 * c->copy, "order", (json_int_t)c->order, "products_tflops",
                    products);
 }

@@ -5,20 +5,14 @@
 #include "jobs/bench.h"
 
 /* How a product's factors are stored and multiplied. */
-typedef enum vw_precision {
-  VW_PRODUCT_FP64,
-  VW_PRODUCT_FP32,
-  VW_PRODUCT_TF32,
-  VW_PRODUCT_BF16,
-  VW_PRECISIONS
-} vw_precision;
-const char *vw_precision_name(vw_precision p); /* "fp64", ... */
+typedef enum vw_product { VW_PRODUCT_FP64, VW_PRODUCT_FP32, VW_PRODUCT_TF32, VW_PRODUCT_BF16, VW_PRODUCTS } vw_product;
+const char *vw_product_name(vw_product p); /* "fp64", ... */
 
 /* What this device reaches, measured in this run. */
 typedef struct vw_ceilings {
-  double copy;                   /* bytes a second, read and written added up */
-  double product[VW_PRECISIONS]; /* operations a second; 0: the backend has no such products */
-  int64_t order;                 /* of the square products */
+  double copy;                 /* bytes a second, read and written added up */
+  double product[VW_PRODUCTS]; /* operations a second; 0: the backend has no such products */
+  int64_t order;               /* of the square products */
 } vw_ceilings;
 
 /* Measures them: `order` 0 is the backend's own choice. */
@@ -32,7 +26,7 @@ typedef struct vw_kernel_row {
   vw_call_view call; /* the first of them */
   int64_t calls;
   double seconds, bytes, flops; /* of one call; bytes: every input and output once */
-  vw_precision precision;       /* of its products */
+  vw_product precision;         /* of its products */
   double at_ceiling;            /* seconds of one call on the roofline */
   bool copy_bound;              /* the copy is what bounds it, not the product */
 } vw_kernel_row;

@@ -10,8 +10,8 @@
 #define LONG_RUN 0.02 /* seconds: with no time to spend, a run that takes longer is not repeated */
 enum { ROUNDS = 5, MOST_RUNS = 100000, COPY_BYTES_PER_ORDER = 16 };
 
-const char *vw_precision_name(vw_precision p) {
-  static const char *const names[VW_PRECISIONS] = {"fp64", "fp32", "tf32", "bf16"};
+const char *vw_product_name(vw_product p) {
+  static const char *const names[VW_PRODUCTS] = {"fp64", "fp32", "tf32", "bf16"};
   return names[p];
 }
 
@@ -95,7 +95,7 @@ static int64_t default_order(vw_backend b) {
 vw_status vw_bench_ceilings(vw_bench *b, int64_t order, vw_ceilings *c) {
   static const struct {
     vw_backend backend;
-    vw_precision precision;
+    vw_product precision;
     vw_dtype type;
   } products[] = {{VW_REF, VW_PRODUCT_FP64, VW_F64},
                   {VW_CPU, VW_PRODUCT_FP32, VW_F32},

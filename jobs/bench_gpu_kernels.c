@@ -23,11 +23,11 @@ static bool same_call(const vw_call_view *a, const vw_call_view *b) {
 
 /* What the kernel multiplies: the narrowest type among its inputs; fp32 factors of linear ops as TF32 where the context
  * allows it, but for heads (kernels/op.h). */
-static vw_precision precision_of(const vw_context *ctx, const vw_call_view *c) {
-  vw_precision p = VW_PRODUCT_FP64;
+static vw_product precision_of(const vw_context *ctx, const vw_call_view *c) {
+  vw_product p = VW_PRODUCT_FP64;
   for (int i = 0; i < c->op->n_in; i++) {
     const vw_dtype t = vw_present(&c->in[i]) ? c->in[i].dtype : VW_F64;
-    const vw_precision own = t == VW_BF16 ? VW_PRODUCT_BF16 : t == VW_F32 ? VW_PRODUCT_FP32 : VW_PRODUCT_FP64;
+    const vw_product own = t == VW_BF16 ? VW_PRODUCT_BF16 : t == VW_F32 ? VW_PRODUCT_FP32 : VW_PRODUCT_FP64;
     if (own > p) p = own;
   }
   const bool linear = c->op->id == VW_OP_linear || c->op->id == VW_OP_linear_grad;
@@ -125,7 +125,7 @@ static void print_tensors(const vw_tensor *t, int n) {
 }
 
 static const char *bound_of(const vw_kernel_row *r) {
-  return r->copy_bound ? "copy" : vw_precision_name(r->precision);
+  return r->copy_bound ? "copy" : vw_product_name(r->precision);
 }
 
 static double share_of_time(const vw_kernel_table *t, const vw_kernel_row *r) {

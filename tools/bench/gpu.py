@@ -40,6 +40,7 @@ SIZES = {
     "L/14": ((768, 3072, 12, 12, 768), (1024, 4096, 24, 16, 224, 14)),
     "H/14": ((1024, 4096, 24, 16, 1024), (1280, 5120, 32, 16, 224, 14)),
 }
+WAYS = ["eager", "graph", "compiled", "compiled-graph"]
 KINDS = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -245,15 +246,16 @@ def kernel_step(row):
     op = row["op"]
     if op == "linear":
         bias = ins[2] if len(ins) > 2 and ins[2] is not None and ins[2].ndim == 1 else None
-        kind = ins[1].dtype
-        return lambda: F.linear(ins[0].to(kind), ins[1], bias.to(kind) if bias is not None else None)
+        x, bias = ins[0].to(ins[1].dtype), bias.to(ins[1].dtype) if bias is not None else None
+        return lambda: F.linear(x, ins[1], bias)
     if op == "linear_grad":
-        return lambda: torch.matmul(ins[0].to(ins[1].dtype), ins[1])
+        dy = ins[0].to(ins[1].dtype)
+        return lambda: torch.matmul(dy, ins[1])
     if op == "layernorm":
-        width = ins[1].shape
-        return lambda: F.layer_norm(ins[0].float(), width, ins[1].float(), ins[2].float())
+        gamma, beta = (y.to(ins[0].dtype) for y in ins[1:3])
+        return lambda: F.layer_norm(ins[0], gamma.shape, gamma, beta)
     if op == "layernorm_grad":
-        x, gamma = ins[1].float(), ins[2].float()
+        x, gamma = ins[1], ins[2].to(ins[1].dtype)
         return gradient_of(lambda x: F.layer_norm(x, gamma.shape, gamma), x)
     if op in ("attention", "attention_grad"):
         q, k, v, mask = attention_of(row, op == "attention_grad")
@@ -276,7 +278,9 @@ def kernels(table, args, clock):
             if step is None:
                 continue
             with torch.no_grad() if not row["op"].endswith("_grad") or row["op"] == "linear_grad" else torch.enable_grad():
-                made["seconds"] = clock(captured(step) if clock.cuda else step)  # no launch gaps between small ones
+                # captured: no launch gaps between small ones; a backward pass runs on its forward's stream and is not
+                alone = clock.cuda and row["op"] not in ("layernorm_grad", "attention_grad")
+                made["seconds"] = clock(captured(step) if alone else step)
             made["viswords_per_torch"] = made["seconds"] / row["seconds"]
         except Exception as error:  # noqa: BLE001
             made["error"] = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
@@ -291,7 +295,7 @@ def compare(theirs, rows, args, clock, say):
     for row in theirs["networks"]:
         if "error" in row:
             continue
-        same = [r for r in rows if "rate" in r and r["network"] == row["network"] and r["batch"] == row["batch"] and r["way"] != "loop"]
+        same = [r for r in rows if "rate" in r and r["way"] != "loop" and all(r[k] == row[k] for k in ("network", "batch"))]
         best = max(same, key=lambda r: r["rate"], default=None)
         one = {"network": row["network"], "batch": row["batch"], "viswords_rate": row["rate"],
                "kernels": kernels(row["kernels"], args, clock)}
@@ -302,7 +306,8 @@ def compare(theirs, rows, args, clock, say):
                 f"({best['precision']}, {best['run']}): {one['viswords_per_torch']:.2f}")
         for k in sorted(one["kernels"], key=lambda k: -k["calls"] * k["viswords_seconds"]):
             if "seconds" in k:
-                say(f"    {k['op']:>14} {k['viswords_per_torch']:6.2f} x torch's {1e6 * k['seconds']:10.2f} us  {' '.join(k['in'])}")
+                say(f"    {k['op']:>14} {k['viswords_per_torch']:6.2f} x torch's {1e6 * k['seconds']:10.2f} us  "
+                    + " ".join(k["in"]))
         out.append(one)
     return out
 
@@ -322,10 +327,18 @@ def arguments():
     p.add_argument("--only", choices=["ceilings", "text", "image"])
     p.add_argument("--seconds", type=float, default=1.0, help="of one timed run")
     p.add_argument("--repeats", type=int, default=3, help="timed runs; the best counts")
-    p.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    p.add_argument("--ways", type=lambda t: t.split(","), default=WAYS, help=f"of {','.join(WAYS)}; on a CPU no graphs")
+    p.add_argument("--limit", type=float, default=float("inf"), metavar="S",
+                   help="begin no row after S seconds: compiled ways come last and take longest")
     p.add_argument("--against", metavar="FILE", help="JSON of `viswords bench gpu`: ratios, and its kernels in PyTorch")
     p.add_argument("--json", metavar="FILE", help="write everything there too")
     return p.parse_args()
+
+
+def write(args, out):
+    if args.json:
+        with open(args.json, "w") as f:
+            json.dump(out, f, indent=1)
 
 
 def main():
@@ -336,8 +349,9 @@ def main():
     torch.set_default_device(args.device)
     if not cuda:  # nothing rounds to TF32 there
         args.precisions = [p for p in args.precisions if p != "tf32"]
-    ways = ["eager"] + (["graph"] if cuda else []) + ([] if args.no_compile else ["compiled"] + (["compiled-graph"] if cuda else []))
+    ways = [way for way in WAYS if way in args.ways and (cuda or "graph" not in way)]
     clock = Clock(args.device, args.seconds, args.repeats)
+    begun = time.monotonic()
     name = torch.cuda.get_device_name() if cuda else clip_text.cpu_name()
     top = ceilings(args, clock)
     print(f"{name}, torch {torch.__version__}, CLIP {args.size}; copy {top['copy_gb_per_s']:.1f} GB/s; " +
@@ -346,21 +360,25 @@ def main():
     work = [("text loop", open_text, [0])] + [("text savings", open_text, args.trials)] if args.only in (None, "text") else []
     work += [("image", open_image, args.pictures)] if args.only in (None, "image") else []
     rows = []
-    for network, opener, batches in work:
-        for batch, precision, way in ((b, p, w) for b in batches for p in args.precisions for w in ways):
-            row = measure(args, clock, top, network, opener, precision, way, batch)
-            rows.append(row)
-            head = f"{network:>12} {row['batch']:>6} {precision:>6} {way:>14} "
-            print(head + (row["error"] if "error" in row else f"{1e3 * row['seconds']:>10.3f} {row['rate']:>12.1f} "
-                          f"{row['tflops']:>9.3f} {row['share_of_products']:>7.1%}"), flush=True)
     out = {"device": name, "torch": torch.__version__, "cuda": torch.version.cuda, "size": args.size, "ceilings": top,
            "networks": rows}
+    todo = [(way, network, opener, batch, precision) for way in ways for network, opener, batches in work
+            for batch in batches for precision in args.precisions]
+    for way, network, opener, batch, precision in todo:
+        if time.monotonic() - begun > args.limit:
+            print(f"--limit: {len(todo) - len(rows)} rows left out")
+            break
+        row = measure(args, clock, top, network, opener, precision, way, batch)
+        rows.append(row)
+        head = f"{network:>12} {row['batch']:>6} {precision:>6} {way:>14} "
+        print(head + (row["error"] if "error" in row else f"{1e3 * row['seconds']:>10.3f} {row['rate']:>12.1f} "
+                      f"{row['tflops']:>9.3f} {row['share_of_products']:>7.1%}"), flush=True)
+        write(args, out)  # whatever ends it early
     if args.against:
         with open(args.against) as f:
-            out["against"] = compare(json.load(f), rows, args, clock, lambda text: print(text, flush=True))
-    if args.json:
-        with open(args.json, "w") as f:
-            json.dump(out, f, indent=1)
+            short = Clock(args.device, min(args.seconds, 0.1), args.repeats)
+            out["against"] = compare(json.load(f), rows, args, short, lambda text: print(text, flush=True))
+        write(args, out)
 
 
 if __name__ == "__main__":
