@@ -81,7 +81,7 @@ vw_status vw_bench_image_tower(vw_bench *b, int64_t B, vw_bench_program *out) {
   const vw_value pixels = vw_input(out->graph, vw_shape(VW_ACT, B, S, S, 3), "pixels");
   const vw_value class_row = vw_input(out->graph, vw_shape(VW_I32, B), "class_row");
   vw_output(out->graph, vw_clip_image_feature(out->graph, &b->n->vision, pixels, class_row, NULL), "feature");
-  return ready(b, &b->n->policy, 0, 0, out);
+  return ready(b, &b->n->image_policy, 0, 0, out);
 }
 
 void vw_bench_program_close(vw_bench_program *p) {

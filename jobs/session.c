@@ -46,19 +46,23 @@ vw_status vw_backend_named(const char *name, vw_backend *b) {
 static const char *const precision_names[] = {"auto", "fp32", "tf32", "mixed", "bf16"};
 enum { PRECISIONS = sizeof precision_names / sizeof *precision_names };
 
-/* --precision, else the study's. auto: what the backend is best at. */
-static vw_status choose_precision(vw_session *s) {
-  const char *name = s->options.precision;
-  int choice = s->config->precision;
-  for (choice = name ? 0 : choice; name && choice < PRECISIONS && strcmp(precision_names[choice], name) != 0;) choice++;
-  VW_CHECK(choice < PRECISIONS, VW_ERR_ARG, "--precision '%s': choose auto, fp32, tf32, mixed or bf16", name);
+vw_status vw_precision_named(const char *name, vw_context *ctx) {
   static const vw_precision chosen[PRECISIONS] = {[VW_PRECISION_FP32] = VW_COMPUTE_FP32,
                                                   [VW_PRECISION_TF32] = VW_COMPUTE_TF32,
                                                   [VW_PRECISION_MIXED] = VW_COMPUTE_MIXED,
                                                   [VW_PRECISION_BF16] = VW_COMPUTE_BF16};
+  int choice = 0;
+  while (choice < PRECISIONS && strcmp(precision_names[choice], name) != 0) choice++;
+  VW_CHECK(choice < PRECISIONS, VW_ERR_ARG, "--precision '%s': choose auto, fp32, tf32, mixed or bf16", name);
   if (choice == VW_PRECISION_AUTO)
-    return vw_context_set_precision(&s->ctx, s->ctx.backend == VW_CUDA ? VW_COMPUTE_MIXED : VW_COMPUTE_FP32);
-  return vw_context_set_precision(&s->ctx, chosen[choice]);
+    return vw_context_set_precision(ctx, ctx->backend == VW_CUDA ? VW_COMPUTE_MIXED : VW_COMPUTE_FP32);
+  return vw_context_set_precision(ctx, chosen[choice]);
+}
+
+/* --precision, else the study's. */
+static vw_status choose_precision(vw_session *s) {
+  const char *name = s->options.precision;
+  return vw_precision_named(name ? name : precision_names[s->config->precision], &s->ctx);
 }
 
 static int choose_threads(const vw_session *s) {

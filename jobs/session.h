@@ -51,6 +51,8 @@ void vw_session_close(vw_session *s);
 
 /* What --backend says: auto (the CPU for now), ref, cpu, cuda. Errors: VW_ERR_ARG. */
 vw_status vw_backend_named(const char *name, vw_backend *b);
+/* Sets the precision of an open context by its name on the command line; "auto": what the backend is best at. */
+vw_status vw_precision_named(const char *name, vw_context *ctx);
 
 /* Opens what s->config names, part of vw_session_open. Errors: the first problem; all are in s->problems. */
 vw_status vw_session_open_inputs(vw_session *s);
