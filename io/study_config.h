@@ -29,6 +29,7 @@ typedef enum vw_optimiser { VW_PGD, VW_ADAMW } vw_optimiser;
 typedef enum vw_exif { VW_EXIF_IGNORE, VW_EXIF_TURN } vw_exif;
 typedef enum vw_streams { VW_STREAMS_CONCEPT, VW_STREAMS_TRIAL } vw_streams;
 typedef enum vw_template_per { VW_TEMPLATE_PER_STEP } vw_template_per;
+typedef enum vw_algorithms_choice { VW_ALGORITHMS_FIRST, VW_ALGORITHMS_TIMED } vw_algorithms_choice;
 typedef enum vw_precision_choice {
   VW_PRECISION_AUTO,
   VW_PRECISION_FP32,
@@ -94,6 +95,7 @@ typedef struct vw_study_config {
   int64_t memory;         /* bytes that a block may take; 0: no limit */
   int backend;            /* vw_backend_choice */
   int precision;          /* vw_precision_choice */
+  int algorithms;         /* vw_algorithms_choice */
   vw_names stages;
   const char *cache; /* NULL: the user's cache directory */
 

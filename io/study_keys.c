@@ -93,6 +93,10 @@ const vw_key vw_study_keys[] = {
     {"plan.precision", VW_KEY_CHOICE, STUDY(precision), "auto", "auto fp32 tf32 mixed bf16",
      .help = "of cuda (ref: fp64, cpu: fp32): tf32: products of 10-bit factors; mixed: the same for texts, pictures in "
              "bf16; bf16: texts too; auto: mixed. Words, cosines and losses are fp32 in all"},
+    {"plan.algorithms", VW_KEY_CHOICE, STUDY(algorithms), "first", "first timed",
+     .help =
+         "of cuda's products: first: the library's own choice; timed: the fastest of a few, measured when the plan is "
+         "made and recorded in it"},
     {"plan.threads", VW_KEY_AUTO, STUDY(threads), "auto", .min = 1, .max = 65536, .help = "of a rank"},
     {"plan.memory", VW_KEY_MEMORY, STUDY(memory), "auto", .min = 1, .max = 9e15,
      .help = "of a rank: bytes, or with KiB, MiB, GiB, TiB"},

@@ -136,7 +136,7 @@ static vw_status run_clip(vw_bench *b, const char *dir, const char *trials, cons
 }
 
 typedef struct bench_options {
-  const char *trials, *variant, *backend, *precision;
+  const char *trials, *variant;
   vw_bench_gpu_options gpu;
 } bench_options;
 
@@ -173,13 +173,14 @@ static vw_status write_json(const vw_bench *b) {
 }
 
 /* Opens the backend (the default: cuda for `gpu`, else cpu), runs, prints. */
-static vw_status open_and_run(vw_bench *b, const char *const *positional, int64_t threads, const bench_options *o) {
+static vw_status open_and_run(vw_bench *b, const char *const *positional, const char *backend_name, int64_t threads,
+                              const bench_options *o) {
   vw_backend backend = VW_CPU;
-  const char *fallback = !strcmp(positional[0], "gpu") ? "cuda" : "cpu";
-  VW_TRY(vw_backend_named(o->backend ? o->backend : fallback, &backend));
+  if (!backend_name) backend_name = !strcmp(positional[0], "gpu") ? "cuda" : "cpu";
+  VW_TRY(vw_backend_named(backend_name, &backend));
   VW_TRY(vw_context_open(&b->ctx, backend, (int)threads, 0));
   b->rows = json_array();
-  vw_status st = vw_precision_named(o->precision, &b->ctx);
+  vw_status st = vw_precision_named(b->precision ? b->precision : "auto", &b->ctx);
   if (st == VW_OK) st = run(b, positional, o);
   if (st == VW_OK) st = write_json(b);
   json_decref(b->rows), json_decref(b->head);
@@ -190,9 +191,9 @@ static vw_status open_and_run(vw_bench *b, const char *const *positional, int64_
 
 int vw_job_bench(int argc, char **argv) {
   vw_bench b = {.seconds = 3};
-  bench_options o = {.precision = "auto"};
+  bench_options o = {0};
   int64_t threads = 1;
-  const char *positional[3];
+  const char *positional[3], *backend = NULL;
   const vw_option options[] = {
       {"trials", 0, VW_OPT_STRING, &o.trials, "LIST",
        "clip, gpu: trials in a batch (default 1,16,64,256; gpu: also 1024,1600)"},
@@ -203,9 +204,8 @@ int vw_job_bench(int argc, char **argv) {
        "gpu: order of the products that give the ceilings (default 8192; cpu 2048, ref 128)"},
       {"seconds", 0, VW_OPT_DOUBLE, &b.seconds, "S", "time for each row (default 3)"},
       {"threads", 't', VW_OPT_INT, &threads, "N", "threads (default 1)"},
-      {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "ref, cpu or cuda (default cpu; gpu: cuda)"},
-      {"precision", 0, VW_OPT_STRING, &o.precision, "NAME",
-       "cuda: fp32, tf32, mixed (tf32 for texts, bf16 for pictures; default) or bf16"},
+      {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "ref, cpu or cuda (default cpu; gpu: cuda)"},
+      {"precision", 0, VW_OPT_STRING, &b.precision, "NAME", "of cuda: auto (mixed), fp32, tf32, mixed, bf16"},
       {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip: time by op of one step"},
       {"json", 0, VW_OPT_FLAG, &b.json, NULL, "as JSON"},
       {"save", 0, VW_OPT_STRING, &b.save, "FILE", "the JSON into a file, beside the table"},
@@ -225,5 +225,5 @@ int vw_job_bench(int argc, char **argv) {
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   o.gpu.trials = o.trials;
-  return vw_report(open_and_run(&b, positional, threads, &o));
+  return vw_report(open_and_run(&b, positional, backend, threads, &o));
 }

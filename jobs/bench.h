@@ -12,7 +12,8 @@ typedef struct vw_bench {
   double seconds, sgemm;
   json_t *rows, *head; /* head: what stands beside the rows; NULL: sgemm and threads */
   bool json, ops;
-  const char *save; /* NULL, or a file that gets the JSON */
+  const char *save;      /* NULL, or a file that gets the JSON */
+  const char *precision; /* NULL: auto (vw_precision_named) */
 } vw_bench;
 
 /* Seconds of a steady clock. */

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "io/block_file.h"
 #include "io/durable.h"
+#include "kernels/algorithms.h"
 #include "learn/block_io.h"
 #include "learn/features.h"
 #include "learn/memory.h"
@@ -57,12 +58,6 @@ vw_status vw_precision_named(const char *name, vw_context *ctx) {
   if (choice == VW_PRECISION_AUTO)
     return vw_context_set_precision(ctx, ctx->backend == VW_CUDA ? VW_COMPUTE_MIXED : VW_COMPUTE_FP32);
   return vw_context_set_precision(ctx, chosen[choice]);
-}
-
-/* --precision, else the study's. */
-static vw_status choose_precision(vw_session *s) {
-  const char *name = s->options.precision;
-  return vw_precision_named(name ? name : precision_names[s->config->precision], &s->ctx);
 }
 
 static int choose_threads(const vw_session *s) {
@@ -135,6 +130,42 @@ static vw_status most_rows(const vw_session *s, int64_t **most) {
   return VW_OK;
 }
 
+/* A new plan on cuda with `plan.algorithms: timed`: every kind of block is prepared once, with a clock. */
+static vw_status time_algorithms(const vw_session *s, char **text) {
+  const vw_study_config *c = s->config;
+  vw_context *ctx = s->networks[0]->ctx;
+  vw_log(VW_LOG_INFO, "timing the device's algorithms for the products of %lld blocks", (long long)s->plan->n_blocks);
+  vw_algorithms_time(ctx, true);
+  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
+    const vw_block *b = &s->plan->blocks[i];
+    int64_t same = 0;
+    while (same < i && (s->plan->blocks[same].n != b->n || s->plan->blocks[same].model_index != b->model_index ||
+                        s->plan->blocks[same].data_index != b->data_index))
+      same++;
+    if (same < i) continue;
+    VW_TRY(vw_learn_rehearse(s->networks[b->model_index], &c->models[b->model_index].learn, s->pictures[b->data_index],
+                             vw_session_concepts(s, b->data_index), b->n));
+  }
+  vw_algorithms_time(ctx, false);
+  return vw_algorithms_text(ctx, text);
+}
+
+/* Products run what the plan recorded; a plan that is not new and records nothing means the library's choices, as
+ * before. */
+static vw_status settle_algorithms(vw_session *s, bool save, const char *path) {
+  const bool is_new = s->plan->n_new == s->plan->n_trials && s->plan->n_trials > 0;
+  if (save && is_new && s->ranks.rank == 0 && !s->plan->algorithms && s->ctx.backend == VW_CUDA &&
+      s->config->algorithms == VW_ALGORITHMS_TIMED) {
+    char *text = NULL;
+    vw_status st = time_algorithms(s, &text);
+    if (st == VW_OK && text[0]) st = vw_plan_set_algorithms(s->plan, text);
+    free(text);
+    VW_TRY(st);
+    VW_TRY(vw_plan_save(s->plan, path));
+  }
+  return vw_algorithms_obey(&s->ctx, s->plan->algorithms);
+}
+
 static vw_status open_plan(vw_session *s, bool save) {
   vw_hash *hashes = NULL;
   const vw_hash *const *rows = NULL;
@@ -157,6 +188,7 @@ static vw_status open_plan(vw_session *s, bool save) {
       VW_GOTO(vw_plan_create(&s->plan));
     VW_GOTO(vw_plan_update(s->plan, s->config, &inputs, &here, s->options.allow_other_kernels));
   }
+  VW_GOTO(settle_algorithms(s, save, path));
 cleanup:
   free(hashes), free((void *)(uintptr_t)rows), free(rows_that_fit);
   return st;
@@ -171,7 +203,10 @@ static vw_status open_local(vw_session *s) {
   const vw_status opened = vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank);
   VW_TRY(vw_study_keep(s->config, &s->problems, "plan.backend", -1, false, opened));
   if (opened != VW_OK) return vw_problems_first(&s->problems);
-  VW_TRY(vw_study_keep(s->config, &s->problems, "plan.precision", -1, false, choose_precision(s)));
+  const char *precision = s->options.precision ? s->options.precision : precision_names[s->config->precision];
+  const vw_status chosen = vw_precision_named(precision, &s->ctx);
+  VW_TRY(vw_study_keep(s->config, &s->problems, "plan.precision", -1, false, chosen));
+  if (chosen != VW_OK) return vw_problems_first(&s->problems);
   return vw_session_open_inputs(s);
 }
 

@@ -51,7 +51,9 @@ void vw_session_close(vw_session *s);
 
 /* What --backend says: auto (the CPU for now), ref, cpu, cuda. Errors: VW_ERR_ARG. */
 vw_status vw_backend_named(const char *name, vw_backend *b);
-/* Sets the precision of an open context by its name on the command line; "auto": what the backend is best at. */
+
+/* What --precision says: auto (what the backend is best at), fp32, tf32, mixed, bf16; for an open context that nothing
+ * was built on. Errors: VW_ERR_ARG, VW_ERR_UNSUPPORTED (not with this backend). */
 vw_status vw_precision_named(const char *name, vw_context *ctx);
 
 /* Opens what s->config names, part of vw_session_open. Errors: the first problem; all are in s->problems. */

@@ -4,43 +4,27 @@
  *   s_j = q . k_j / sqrt(D);  lse = log sum exp s_j;  p_j = exp(s_j - lse);  y = sum p_j v_j
  *   dp_j = dy . v_j;  ds_j = p_j (dp_j - dy . y) / sqrt(D);  dq = sum ds_j k_j;  dk_j = sum ds_j q;  dv_j = sum p_j dy
  *
- * Shapes of CLIP and OWL-v2: few own positions (2-16) behind a prefix, or a picture's 50-577 tokens. One warp a query
- * (dk, dv: a key), 8 warps a block that share tiles of 32 keys (queries) in shared memory, padded by one float so that
- * lanes reading rows side by side hit different banks. A lane scores one key, then owns the channels lane, lane + 32,
- * ...; all sums in fp32 and in fixed order: repeatable bit for bit. Traffic: qkv is read once a block of 8 queries and
- * y, lse written once; 4 T^2 D operations a head forward, 14 T^2 D backward. CUDA cores only: long pictures would gain
- * from tensor cores. */
-#include "kernels/attention.h"
-
-#include "kernels/cuda/device.cuh"
+ * Three families: few own positions (attention_few.cu), bf16 on tensor cores (attention_flash.cu), and here whatever is
+ * left: fp32 pictures and texts of more than 16 positions, heads of more than 128 channels. cuDNN's graph API could
+ * take the large shapes; it runs nowhere without a GPU, so kernels of our own, which the emulator tests, serve.
+ *
+ * One warp a query (dk, dv: a key), 8 warps a block that share tiles of 32 keys (queries) in shared memory, padded by
+ * one float so that lanes reading rows side by side hit different banks. A lane scores one key, then owns the channels
+ * lane, lane + 32, ...; all sums in fp32 and in fixed order: repeatable bit for bit. Traffic: qkv is read once a block
+ * of 8 queries and y, lse written once; 4 T^2 D operations a head forward, 14 T^2 D backward, on CUDA cores. */
+#include "kernels/cuda/attention.cuh"
 
 #include <type_traits>
 
 enum { WARPS = 8, TILE = 32, MAX_CHANNELS = 256 };
 
-/* Sizes and the rows' lists; pointers are NULL where absent. */
-struct geometry {
-  int64_t T, C, D, heads, prefix_rows;
-  const int32_t *row_prefix, *prefix_len, *length;
-  float scale;
-  bool causal;
-};
-
-/* What a row and head sees: keys j = 0..P-1 of the prefix, then own positions. */
-template <typename X> struct view {
-  const X *qkv, *prefix; /* at the head; rows are 3C and 2C apart */
-  int64_t C, P, length;
-  __device__ const X *key(int64_t j) const { return j < P ? prefix + j * 2 * C : qkv + (j - P) * 3 * C + C; }
-};
+using geometry = vw_attention_geometry;
+template <typename X> using view = vw_attention_view<X>;
 
 /* The block's place: heads of a row one behind the other, tiles of WARPS positions within a head. */
 struct place {
   int64_t b, head, first;
 };
-
-__device__ static int64_t least(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
 
 __device__ static place place_of(const geometry &g) {
   const int64_t tiles = (g.T + WARPS - 1) / WARPS, at = blockIdx.x / tiles;
@@ -49,13 +33,7 @@ __device__ static place place_of(const geometry &g) {
 
 template <typename X>
 __device__ static view<X> view_of(const geometry &g, const place &at, const X *qkv, const X *prefix) {
-  view<X> v = {qkv + at.b * g.T * 3 * g.C + at.head * g.D, nullptr, g.C, 0, g.length ? g.length[at.b] : g.T};
-  if (prefix) {
-    const int64_t m = g.row_prefix[at.b];
-    v.prefix = prefix + m * g.prefix_rows * 2 * g.C + at.head * g.D;
-    v.P = g.prefix_len[m];
-  }
-  return v;
+  return vw_attention_view_of(g, at.b, at.head, qkv, prefix);
 }
 
 /* Rows of D channels into shared memory, D + 1 apart: row r from from(r), zeros where that is NULL. */
@@ -98,7 +76,7 @@ __global__ static void __launch_bounds__(32 * WARPS)
   float *query = vw_shared(), *keys = query + WARPS * (g.D + 1), *values = keys + TILE * (g.D + 1);
   const place at = place_of(g);
   const view<X> v = view_of(g, at, qkv, prefix);
-  const int64_t t = at.first + threadIdx.y, last = least(at.first + WARPS, v.length);
+  const int64_t t = at.first + threadIdx.y, last = vw_least(at.first + WARPS, v.length);
   const bool is_live = t < v.length;
   const int64_t J = is_live ? v.P + (g.causal ? t + 1 : v.length) : 0; /* keys of this warp, and of the block */
   const int64_t block_J = at.first < v.length ? v.P + (g.causal ? last : v.length) : 0;
@@ -119,7 +97,7 @@ __global__ static void __launch_bounds__(32 * WARPS)
     const float now = fmaxf(most, vw_warp_max(s)), shrink = expf(most - now), p = sees ? expf(s - now) : 0.0f;
     sum = sum * shrink + vw_warp_sum(p);
     for (int i = 0; i < N; i++) out[i] *= shrink;
-    add_rows(out, p, values, least(J - base, TILE), g.D);
+    add_rows(out, p, values, vw_least(J - base, TILE), g.D);
     most = now;
   }
   if (t >= g.T) return;
@@ -139,7 +117,7 @@ __global__ static void __launch_bounds__(32 * WARPS)
   float *keys = slope + WARPS * (g.D + 1), *values = keys + TILE * (g.D + 1);
   const place at = place_of(g);
   const view<X> v = view_of(g, at, qkv, prefix);
-  const int64_t t = at.first + threadIdx.y, last = least(at.first + WARPS, v.length);
+  const int64_t t = at.first + threadIdx.y, last = vw_least(at.first + WARPS, v.length);
   const int64_t J = t < v.length ? v.P + (g.causal ? t + 1 : v.length) : 0;
   const int64_t block_J = at.first < v.length ? v.P + (g.causal ? last : v.length) : 0;
   const int64_t stat = (at.b * g.heads + at.head) * g.T + t, here = (at.b * g.T + t) * g.C + at.head * g.D;
@@ -165,7 +143,7 @@ __global__ static void __launch_bounds__(32 * WARPS)
       const float dp = dot(slope + threadIdx.y * (g.D + 1), values + threadIdx.x * (g.D + 1), g.D);
       ds = g.scale * expf(s - lse[stat]) * (dp - along);
     }
-    add_rows(dq, ds, keys, least(J - base, TILE), g.D);
+    add_rows(dq, ds, keys, vw_least(J - base, TILE), g.D);
   }
   if (t >= g.T) return;
   put(dqkv + (at.b * g.T + t) * 3 * g.C + at.head * g.D, dq, 1.0f, g.D);
@@ -201,7 +179,7 @@ __global__ static void __launch_bounds__(32 * WARPS)
       const float dp = dot(slope + threadIdx.x * (g.D + 1), values + threadIdx.y * (g.D + 1), g.D);
       ds = g.scale * p * (dp - dyy[stat + t]);
     }
-    const int64_t n = least(v.length - base, TILE);
+    const int64_t n = vw_least(v.length - base, TILE);
     add_rows(dk, ds, query, n, g.D), add_rows(dv, p, slope, n, g.D);
   }
   if (j >= g.T) return;
@@ -210,20 +188,6 @@ __global__ static void __launch_bounds__(32 * WARPS)
 }
 
 /* ---- launches --------------------------------------------------------------------------------------------------- */
-
-/* The optional inputs stand in the same order after qkv in forward and gradient. */
-static geometry geometry_of(const vw_tensor *in, const void *attr) {
-  const vw_attention_attr *a = static_cast<const vw_attention_attr *>(attr);
-  const vw_tensor *qkv = &in[ATTN_QKV], *prefix = &in[ATTN_PREFIX];
-  geometry g = {};
-  g.T = qkv->dim[1], g.C = qkv->dim[2] / 3, g.heads = a->heads, g.D = g.C / a->heads, g.causal = a->causal;
-  g.prefix_rows = vw_present(prefix) ? prefix->dim[1] : 0;
-  g.row_prefix = vw_i32(&in[ATTN_ROW_PREFIX]), g.prefix_len = vw_i32(&in[ATTN_PREFIX_LEN]);
-  g.length = vw_i32(&in[ATTN_LENGTH]);
-  g.scale = 1.0f / sqrtf(static_cast<float>(g.D));
-  return g;
-}
-static_assert(ATTNG_LENGTH - ATTNG_QKV == ATTN_LENGTH - ATTN_QKV, "geometry_of reads both argument lists");
 
 /* Blocks: B * heads * ceil(T / WARPS). */
 static int64_t blocks_of(const geometry &g, const vw_tensor *qkv) {
@@ -253,14 +217,14 @@ template <typename F> static vw_status with_channels(const char *op, int64_t D, 
 }
 
 template <typename X, int N> static vw_status launch(vw_context *ctx, const vw_call *c) {
-  const geometry g = geometry_of(c->in, c->attr);
+  const geometry g = vw_attention_geometry_of(c->in, c->attr);
   return vw_launch(ctx, "attention", attention_kernel<X, N>, blocks_of(g, &c->in[ATTN_QKV]), 1, dim3(32, WARPS),
                    shared_of(g, WARPS + 2 * TILE), vw_data<X>(&c->out[ATTN_Y]), vw_f32(&c->out[ATTN_LSE]),
                    vw_data<const X>(&c->in[ATTN_QKV]), vw_data<const X>(&c->in[ATTN_PREFIX]), g);
 }
 
 template <typename X, int N> static vw_status launch_grad(vw_context *ctx, const vw_call *c) {
-  const geometry g = geometry_of(c->in + ATTNG_QKV, c->attr);
+  const geometry g = vw_attention_geometry_of(c->in + ATTNG_QKV, c->attr);
   const int64_t blocks = blocks_of(g, &c->in[ATTNG_QKV]);
   const size_t shared = shared_of(g, 2 * WARPS + 2 * TILE);
   const X *dy = vw_data<const X>(&c->in[ATTNG_DY]), *qkv = vw_data<const X>(&c->in[ATTNG_QKV]);
@@ -273,28 +237,37 @@ template <typename X, int N> static vw_status launch_grad(vw_context *ctx, const
                    vw_data<X>(&c->out[0]), dyy, dy, qkv, lse, g);
 }
 
+/* ---- the op: which family takes a call ----------------------------------------------------------------------------
+ */
+
 static vw_status run(vw_context *ctx, const vw_call *c) {
   const vw_tensor *qkv = &c->in[ATTN_QKV];
+  const geometry g = vw_attention_geometry_of(c->in, c->attr);
   VW_TRY(check_types("attention", qkv, &c->in[ATTN_PREFIX], &c->out[ATTN_Y], &c->out[ATTN_LSE]));
+  if (vw_attention_is_few(g.T, g.D)) return vw_attention_few(ctx, c);
+  if (vw_attention_is_flash(g.T, g.D, qkv->dtype)) return vw_attention_flash(ctx, c);
   return vw_with_type("attention", qkv, [&](auto x) {
-    return with_channels("attention", geometry_of(c->in, c->attr).D,
-                         [&](auto n) { return launch<decltype(x), decltype(n)::value>(ctx, c); });
+    return with_channels("attention", g.D, [&](auto n) { return launch<decltype(x), decltype(n)::value>(ctx, c); });
   });
 }
 
-/* dy . y of every query and head. */
+/* dy . y of every query and head, where the gradient takes two kernels. */
 static vw_status measure_grad(vw_context *ctx, vw_call *c) {
+  const geometry g = vw_attention_geometry_of(c->in + ATTNG_QKV, c->attr);
   (void)ctx;
-  c->scratch_bytes = vw_bytes(&c->in[ATTNG_LSE]);
+  c->scratch_bytes = vw_attention_is_few(g.T, g.D) ? 0 : vw_bytes(&c->in[ATTNG_LSE]);
   return VW_OK;
 }
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   const vw_tensor *qkv = &c->in[ATTNG_QKV];
+  const geometry g = vw_attention_geometry_of(c->in + ATTNG_QKV, c->attr);
   VW_TRY(check_types("attention_grad", qkv, &c->in[ATTNG_PREFIX], &c->in[ATTNG_DY], &c->in[ATTNG_LSE]));
   VW_TRY(check_types("attention_grad", qkv, &c->in[ATTNG_Y], &c->out[0], &c->in[ATTNG_LSE]));
+  if (vw_attention_is_few(g.T, g.D)) return vw_attention_few_grad(ctx, c);
+  if (vw_attention_is_flash(g.T, g.D, qkv->dtype)) return vw_attention_flash_grad(ctx, c);
   return vw_with_type("attention_grad", qkv, [&](auto x) {
-    return with_channels("attention_grad", geometry_of(c->in + ATTNG_QKV, c->attr).D,
+    return with_channels("attention_grad", g.D,
                          [&](auto n) { return launch_grad<decltype(x), decltype(n)::value>(ctx, c); });
   });
 }

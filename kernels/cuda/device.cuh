@@ -24,7 +24,7 @@ struct vw_cuda {
   int64_t replays;
   vw_cuda_held *held; /* [n_held] what vw_cuda_memory gave out */
   int64_t n_held, room_held;
-  size_t bytes, most_bytes; /* in all, now and at most */
+  size_t bytes, most_bytes;     /* in all, now and at most */
   struct vw_products *products; /* algorithms chosen so far (product.cu); NULL: none */
 };
 

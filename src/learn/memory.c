@@ -110,3 +110,47 @@ vw_status vw_learn_rows_within(vw_clip_network *n, const vw_learn_config *learn,
   *rows = fits;
   return VW_OK;
 }
+
+/* ---- choices ----------------------------------------------------------------------------------------------------- */
+
+static vw_status write_zeros(vw_program *p, const vw_leaf *leaf) {
+  vw_tensor zero = leaf->tensor;
+  zero.data = calloc((size_t)vw_count(&zero) + 1, vw_dtype_bytes(zero.dtype));
+  VW_CHECK(zero.data, VW_ERR_MEMORY, "out of memory");
+  const vw_status st = vw_program_write(p, leaf->value, &zero);
+  free(zero.data);
+  return st;
+}
+
+static vw_status prepare_alone(const vw_graph *g, vw_clip_network *n, const vw_policy *policy) {
+  vw_program *p = NULL;
+  vw_status st = VW_OK;
+  VW_GOTO(vw_program_create(&p, g, n->ctx, policy));
+  VW_GOTO(vw_weights_bind(n->weights, p));
+  for (int64_t i = 0; i < vw_program_leaf_count(p); i++) {
+    const vw_leaf leaf = vw_program_leaf(p, i);
+    if (leaf.kind == VW_LEAF_INPUT || leaf.kind == VW_LEAF_STATE) VW_GOTO(write_zeros(p, &leaf));
+  }
+  VW_GOTO(vw_program_prepare(p));
+cleanup:
+  vw_program_destroy(p);
+  return st;
+}
+
+vw_status vw_learn_rehearse(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
+                            int64_t concepts, int64_t rows) {
+  vw_block_shape shape = shape_of(learn, pictures, concepts, rows);
+  VW_TRY(template_sizes(n, learn, &shape));
+  for (int what = 0; what < 3; what++) {
+    vw_graph *g = NULL;
+    const bool image = what == 2;
+    vw_status st = vw_graph_create(&g);
+    if (st == VW_OK)
+      st =
+          image ? vw_image_pass_graph(g, n) : vw_block_graph(g, &n->text, learn, &shape, n->scale, (vw_block_mode)what);
+    if (st == VW_OK) st = prepare_alone(g, n, image ? &n->image_policy : &n->policy);
+    vw_graph_destroy(g);
+    VW_TRY(st);
+  }
+  return VW_OK;
+}

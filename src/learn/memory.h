@@ -24,4 +24,9 @@ vw_status vw_learn_memory_of(vw_clip_network *n, const vw_learn_config *learn, c
 vw_status vw_learn_rows_within(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
                                int64_t concepts, int64_t bytes, int64_t most, int64_t *rows);
 
+/* Prepares the programs of a block of `rows` words and of the image tower as learning would, without data of their own,
+ * and lets them go: kernels make their choices (kernels/algorithms.h). */
+vw_status vw_learn_rehearse(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
+                            int64_t concepts, int64_t rows);
+
 #endif

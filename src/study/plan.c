@@ -254,6 +254,12 @@ cleanup:
   return st;
 }
 
+vw_status vw_plan_set_algorithms(vw_plan *plan, const char *text) {
+  VW_TRY(keep(&plan->pool, text, &plan->algorithms));
+  plan->changed = true;
+  return VW_OK;
+}
+
 vw_status vw_plan_save(vw_plan *plan, const char *path) {
   char *text = NULL;
   int64_t bytes = 0;

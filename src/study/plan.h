@@ -29,6 +29,7 @@ typedef struct vw_plan {
   int64_t seed;
   vw_plan_kernels with;   /* of the first update */
   vw_names other_kernels; /* what --allow-other-kernels went on with */
+  const char *algorithms; /* lines of kernels/algorithms.h, chosen by timing when the plan was made; NULL: none */
   vw_block *blocks;
   int64_t n_blocks;
   vw_trial *trials; /* in block order */
@@ -46,6 +47,9 @@ void vw_plan_destroy(vw_plan *plan); /* NULL allowed */
 /* Reads plan.yaml and checks every id against the contents. Rows are -1 until an update tells what the study asks for.
  * Errors: VW_ERR_INPUT naming the line; VW_ERR_IO. */
 vw_status vw_plan_load(const char *path, vw_plan **plan);
+
+/* Records what every later run is held to; the text is copied. Errors: VW_ERR_MEMORY. */
+vw_status vw_plan_set_algorithms(vw_plan *plan, const char *text);
 
 /* Writes it beside, then renames; does nothing when the plan has not changed. */
 vw_status vw_plan_save(vw_plan *plan, const char *path);

@@ -80,6 +80,18 @@ static void put_block(FILE *out, const vw_plan *plan, const vw_block *b) {
   }
 }
 
+/* The number of lines, then each; nothing where nothing was chosen. */
+static void put_algorithms(FILE *out, const char *text) {
+  int64_t n = 0;
+  for (const char *p = text; p && *p; p++) n += *p == '\n';
+  if (n) (void)fprintf(out, "algorithms: %" PRId64 "\n", n);
+  for (const char *p = text; n > 0; n--) {
+    const char *end = strchr(p, '\n');
+    (void)fprintf(out, "- \"%.*s\"\n", (int)(end - p), p);
+    p = end + 1;
+  }
+}
+
 vw_status vw_plan_text(const vw_plan *plan, char **text, int64_t *bytes) {
   size_t size = 0;
   *text = NULL;
@@ -98,6 +110,7 @@ vw_status vw_plan_text(const vw_plan *plan, char **text, int64_t *bytes) {
     put_text(out, plan->other_kernels.name[i]);
   }
   (void)fprintf(out, "]\n");
+  put_algorithms(out, plan->algorithms);
   (void)fprintf(out, "blocks: %" PRId64 "\n", plan->n_blocks);
   (void)fprintf(out, "trials: %" PRId64 "\n", plan->n_trials);
   (void)fprintf(out, "# A trial: id, hash of its pictures, concept, its kind, anchor, delta, replica\nplan:\n");
@@ -257,6 +270,36 @@ static vw_status other_kernels_line(cursor *c, vw_names *names) {
   return line_end(c);
 }
 
+/* `n` lines into one text, each with its end. */
+static vw_status get_algorithms(cursor *c, int64_t n, int64_t bytes, const char **text) {
+  if (n < 1 || n > bytes / 4) return AT(c, "more algorithms than the file can hold");
+  char *all = vw_pool_take(c->pool, (size_t)bytes + 1), *to = all;
+  VW_CHECK(all, VW_ERR_MEMORY, "%s: out of memory", c->path);
+  for (int64_t i = 0; i < n; i++) {
+    const char *line = NULL;
+    VW_TRY(text_line(c, "- ", &line));
+    const size_t length = strlen(line);
+    memcpy(to, line, length), to[length] = '\n', to += length + 1; /* no longer than in the file */
+  }
+  *to = 0, *text = all;
+  return VW_OK;
+}
+
+/* `blocks:`, in front of it the algorithms where the plan has any. */
+static vw_status blocks_line(cursor *c, vw_plan *plan, int64_t bytes) {
+  if (!advance(c)) return AT(c, "the file ends where blocks: should stand");
+  if (skip(c, "algorithms: ")) {
+    int64_t n = 0;
+    VW_TRY(get_int(c, &n));
+    VW_TRY(line_end(c));
+    VW_TRY(get_algorithms(c, n, bytes, &plan->algorithms));
+    return int_line(c, "blocks: ", &plan->n_blocks);
+  }
+  if (!skip(c, "blocks: ")) return AT(c, "expected blocks: ");
+  VW_TRY(get_int(c, &plan->n_blocks));
+  return line_end(c);
+}
+
 /* One trial; its id must be the hash of the rest. */
 static vw_status read_trial(cursor *c, const vw_block *b, vw_trial *t) {
   vw_hash id;
@@ -302,7 +345,7 @@ static vw_status read_block(cursor *c, vw_plan *plan, vw_block *b, int64_t *n_tr
   return AT(c, "the block's id does not match its trials");
 }
 
-static vw_status read_head(cursor *c, vw_plan *plan) {
+static vw_status read_head(cursor *c, vw_plan *plan, int64_t bytes) {
   int64_t version = 0;
   VW_TRY(int_line(c, "version: ", &version));
   VW_CHECK(version == VERSION, VW_ERR_UNSUPPORTED,
@@ -314,14 +357,14 @@ static vw_status read_head(cursor *c, vw_plan *plan) {
   VW_TRY(text_line(c, "precision: ", &plan->with.precision));
   VW_TRY(text_line(c, "kernels: ", &plan->with.kernels));
   VW_TRY(other_kernels_line(c, &plan->other_kernels));
-  VW_TRY(int_line(c, "blocks: ", &plan->n_blocks));
+  VW_TRY(blocks_line(c, plan, bytes));
   VW_TRY(int_line(c, "trials: ", &plan->n_trials));
   return get_key(c, "plan:");
 }
 
 static vw_status read_plan(cursor *c, vw_plan *plan, int64_t bytes) {
   int64_t n = 0;
-  VW_TRY(read_head(c, plan));
+  VW_TRY(read_head(c, plan, bytes));
   /* A trial's line has more than 64 bytes of hashes: larger counts are damage, not a reason to allocate. */
   const int64_t trials = plan->n_trials, blocks = plan->n_blocks;
   plan->n_trials = plan->n_blocks = 0;

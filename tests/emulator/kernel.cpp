@@ -16,13 +16,20 @@ enum {
 };
 
 vw_emulated_place vw_emulated;
+bool vw_emulated_last_first;
 
 namespace {
 
 /* Some threads that wait for each other. `alive` is how many have not returned. */
 struct group {
   unsigned here, alive, generation;
-  uint32_t value[WARP];
+  vw_emulated_words value[WARP];
+};
+
+struct copy {
+  void *to;
+  const void *from;
+  unsigned group;
 };
 
 struct fiber {
@@ -31,16 +38,26 @@ struct fiber {
   const unsigned *waits; /* until *waits differs from `seen`; NULL: does not wait */
   unsigned seen;
   char *stack; /* NULL: not yet begun */
+  std::vector<copy> copies;
+  unsigned groups; /* closed so far */
 };
 
 struct block {
   fiber thread[MOST_THREADS];
   group all, warp[MOST_THREADS / WARP];
   unsigned n, current;
+  const char *name;
   const std::function<void()> *body;
   jmp_buf scheduler;
   std::vector<float> shared;
 } run;
+
+[[noreturn]] void die(const char *what, unsigned thread) {
+  fprintf(stderr, "emulator: kernel %s: ", run.name);
+  fprintf(stderr, what, thread);
+  fprintf(stderr, "\n");
+  abort();
+}
 
 void give_way(const unsigned *waits) {
   fiber *f = &run.thread[run.current];
@@ -96,9 +113,9 @@ bool step(unsigned i) {
   return true;
 }
 
-void run_block(const char *kernel, bool is_backwards) {
+void run_block(bool is_backwards) {
   for (unsigned i = 0; i < run.n; i++) {
-    run.thread[i].is_done = false, run.thread[i].waits = nullptr;
+    run.thread[i].is_done = false, run.thread[i].waits = nullptr, run.thread[i].groups = 0;
   }
   run.all.here = 0, run.all.alive = run.n;
   for (unsigned w = 0; w * WARP < run.n; w++) run.warp[w].here = 0, run.warp[w].alive = WARP;
@@ -108,10 +125,10 @@ void run_block(const char *kernel, bool is_backwards) {
     for (volatile unsigned i = 0; i < run.n; i++)
       if (step(is_backwards ? run.n - 1 - i : i)) moved = true;
   }
+  for (unsigned i = 0; i < run.n; i++)
+    if (!run.thread[i].copies.empty()) die("thread %u ends with copies it never waited for", i);
   if (!run.all.alive) return;
-  fprintf(stderr, "emulator: kernel %s: %u of %u threads of block %u wait for ever at a barrier or shuffle\n", kernel,
-          run.all.alive, run.n, vw_emulated.block.x);
-  abort();
+  die("%u threads wait for ever at a barrier or shuffle", run.all.alive);
 }
 
 } // namespace
@@ -125,12 +142,13 @@ void vw_emulate(const char *kernel, unsigned blocks, dim3 threads, size_t shared
             run.n, shared);
     abort();
   }
-  run.body = &body;
+  run.body = &body, run.name = kernel;
   run.shared.resize(shared / sizeof(float));
   vw_emulated.threads = threads;
-  for (unsigned b = 0; b < blocks; b++) {
+  for (unsigned i = 0; i < blocks; i++) {
+    const unsigned b = vw_emulated_last_first ? blocks - 1 - i : i;
     vw_emulated.block = dim3(b, 0, 0);
-    run_block(kernel, b % 2);
+    run_block(b % 2);
   }
 }
 
@@ -138,13 +156,57 @@ void vw_emulated_sync_block(void) {
   arrive(&run.all);
 }
 
-uint32_t vw_emulated_shuffle(uint32_t value, unsigned lane) {
+const vw_emulated_words *vw_emulated_gather(const uint32_t (&mine)[VW_EMULATED_WORDS]) {
   group *g = &run.warp[run.current / WARP];
-  g->value[run.current % WARP] = value;
+  memcpy(g->value[run.current % WARP].word, mine, sizeof mine);
   arrive(g);
-  const uint32_t got = g->value[lane];
-  arrive(g); /* all have read before the next one writes */
+  return g->value;
+}
+
+/* All have read before the next one writes. */
+void vw_emulated_gathered(void) {
+  arrive(&run.warp[run.current / WARP]);
+}
+
+void vw_emulated_sync_warp(void) {
+  arrive(&run.warp[run.current / WARP]);
+}
+
+uint32_t vw_emulated_shuffle(uint32_t value, unsigned lane) {
+  const uint32_t mine[VW_EMULATED_WORDS] = {value};
+  const uint32_t got = vw_emulated_gather(mine)[lane].word[0];
+  vw_emulated_gathered();
   return got;
+}
+
+void vw_emulated_check_shared(const void *p, size_t bytes) {
+  const char *at = static_cast<const char *>(p), *base = reinterpret_cast<const char *>(run.shared.data());
+  if (at < base || at + bytes > base + run.shared.size() * sizeof(float) || (at - base) % 16 != 0)
+    die("thread %u leaves shared memory or its alignment", run.current);
+}
+
+void vw_emulated_copy(void *shared, const void *global) {
+  fiber *f = &run.thread[run.current];
+  vw_emulated_check_shared(shared, 16);
+  if (reinterpret_cast<uintptr_t>(global) % 16 != 0) die("thread %u copies from an unaligned address", run.current);
+  f->copies.push_back({shared, global, f->groups});
+}
+
+void vw_emulated_commit(void) {
+  run.thread[run.current].groups++;
+}
+
+/* Copies of groups that are not among the last `groups` closed ones; of open groups none. */
+void vw_emulated_wait(unsigned groups) {
+  fiber *f = &run.thread[run.current];
+  std::vector<copy> later;
+  for (const copy &c : f->copies) {
+    if (c.group + groups < f->groups)
+      memcpy(c.to, c.from, 16);
+    else
+      later.push_back(c);
+  }
+  f->copies.swap(later);
 }
 
 float *vw_shared(void) {

@@ -25,6 +25,7 @@ struct vw_emulated_place {
   dim3 thread, block, threads;
 };
 extern vw_emulated_place vw_emulated;
+extern bool vw_emulated_last_first; /* the order of a grid's blocks */
 
 /* Returns after the whole grid has run. `shared` bytes are NaN at the start of every block. */
 void vw_emulate(const char *kernel, unsigned blocks, dim3 threads, size_t shared, const std::function<void()> &body);
@@ -40,6 +41,21 @@ cudaError_t vw_emulated_alive(void);
 uint32_t vw_emulated_shuffle(uint32_t value, unsigned lane); /* value of that lane of the caller's warp */
 float *vw_shared(void);
 
+/* What lanes of a warp show each other: all put their words, all read, all leave. */
+enum { VW_EMULATED_WORDS = 6 };
+struct vw_emulated_words {
+  uint32_t word[VW_EMULATED_WORDS];
+};
+const vw_emulated_words *vw_emulated_gather(const uint32_t (&mine)[VW_EMULATED_WORDS]); /* of 32 lanes */
+void vw_emulated_gathered(void);
+void vw_emulated_sync_warp(void);
+
+/* Copies of 16 bytes that take place no earlier than their thread waits for them, and must be waited for. */
+void vw_emulated_copy(void *shared, const void *global);
+void vw_emulated_commit(void);
+void vw_emulated_wait(unsigned groups);
+void vw_emulated_check_shared(const void *p, size_t bytes); /* inside shared memory and aligned, else aborts */
+
 #undef __shared__
 #define __shared__ static /* blocks run one after the other */
 #undef __launch_bounds__
@@ -48,6 +64,7 @@ float *vw_shared(void);
 #define blockIdx        (vw_emulated.block)
 #define blockDim        (vw_emulated.threads)
 #define __syncthreads() vw_emulated_sync_block()
+#define __syncwarp()    vw_emulated_sync_warp()
 
 static inline unsigned vw_emulated_lane(void) {
   const dim3 t = vw_emulated.thread, n = vw_emulated.threads;
@@ -74,5 +91,7 @@ static inline float __uint_as_float(unsigned bits) {
 
 using std::isfinite;
 using std::isinf;
+
+#include "tests/emulator/mma.hpp"
 
 #endif

@@ -5,10 +5,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <cublasLt.h>
+#include <unistd.h>
 #include <vector>
 
 /* What goes wrong with the device is asked for by the environment: VW_EMULATOR_DEVICES, _DRIVER, _CAPABILITY,
- * _FREE_MIB, and _FAIL_AFTER: the device is lost at this call of those that answer vw_emulated_alive(). */
+ * _FREE_MIB; _FAIL_AFTER and _FAIL_FILE: the device is lost at this call of those that answer vw_emulated_alive(), once
+ * this file exists. */
 static int asked(const char *name, int otherwise) {
   const char *text = getenv(name);
   return text && *text ? atoi(text) : otherwise;
@@ -16,8 +18,11 @@ static int asked(const char *name, int otherwise) {
 
 cudaError_t vw_emulated_alive(void) {
   static const int fail_after = asked("VW_EMULATOR_FAIL_AFTER", 0);
+  static const char *const fail_file = getenv("VW_EMULATOR_FAIL_FILE");
   static int calls;
-  return fail_after && ++calls >= fail_after ? cudaErrorECCUncorrectable : cudaSuccess;
+  static bool is_lost;
+  is_lost |= (fail_after && ++calls >= fail_after) || (fail_file && access(fail_file, F_OK) == 0);
+  return is_lost ? cudaErrorECCUncorrectable : cudaSuccess;
 }
 
 /* ---- runtime ---- */
@@ -50,7 +55,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device) {
   p->multiProcessorCount = 1;
   return cudaSuccess;
 }
+/* Every other stream runs the blocks of its grids from the last to the first. */
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
+  vw_emulated_last_first = !vw_emulated_last_first;
   return *stream = reinterpret_cast<cudaStream_t>(1), cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t) {

@@ -25,6 +25,7 @@
 #define LENGTH(a)          ((int)(sizeof(a) / sizeof *(a)))
 #define X(...)             VW_INPUT(VW_ACT, -1, 1, __VA_ARGS__)
 #define W(...)             VW_INPUT(VW_PARAM, -1, 1, __VA_ARGS__)
+#define H(...)             VW_INPUT(VW_HEAD, -1, 1, __VA_ARGS__)
 #define STAT(lo, hi, ...)  VW_INPUT(VW_STAT, lo, hi, __VA_ARGS__)
 #define INDEX(lo, hi, ...) VW_INPUT(VW_I32, lo, hi, __VA_ARGS__)
 #define NO                                                                                                             \
@@ -56,6 +57,7 @@ static void linear_agrees(void **state) {
   };
   vw_op_cases_agree(cases, LENGTH(cases));
   vw_op_cases_gradient(cases, LENGTH(cases));
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 3); /* z (act' is at most 1.13) or dz, and the result */
 }
 
 static void layernorm_agrees(void **state) {
@@ -80,6 +82,7 @@ static void layernorm_agrees(void **state) {
   };
   vw_op_cases_agree(cases, LENGTH(cases));
   vw_op_cases_gradient(cases, LENGTH(cases));
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
 }
 
 static void splice_agrees(void **state) {
@@ -88,10 +91,10 @@ static void splice_agrees(void **state) {
       {"five_words",
        &vw_splice_op,
        NULL,
-       {X(5, 9), W(3, 4, 9), INDEX(0, 4, 11), INDEX(0, 2, 11), INDEX(0, 3, 3)},
+       {H(5, 9), W(3, 4, 9), INDEX(0, 4, 11), INDEX(0, 2, 11), INDEX(0, 3, 3)},
        EPS,
        1},
-      {"one_row", &vw_splice_op, NULL, {X(1, 1), W(1, 1, 1), INDEX(0, 0, 1), INDEX(0, 0, 1), INDEX(0, 0, 1)}, EPS, 1},
+      {"one_row", &vw_splice_op, NULL, {H(1, 1), W(1, 1, 1), INDEX(0, 0, 1), INDEX(0, 0, 1), INDEX(0, 0, 1)}, EPS, 1},
       /* eleven rows are summed at most */
       {"grad",
        &vw_splice_grad_op,
@@ -102,6 +105,7 @@ static void splice_agrees(void **state) {
   };
   vw_op_cases_agree(cases, LENGTH(cases));
   vw_op_cases_gradient(cases, LENGTH(cases));
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
 }
 
 /* Scores are sums of D products of size below 1, scaled by D^-1/2: of order 1, as are the probabilities' exponents; a
@@ -129,6 +133,23 @@ static void attention_agrees(void **state) {
       {"clip_77", &vw_attention_op, &causal12, {X(1, 77, 2304), NO, NO, NO, NO}, SUM(141), 0},
       {"vision_257", &vw_attention_op, &full4, {X(1, 257, 768), NO, NO, NO, NO}, SUM(321), 0},
       {"vision_50_two", &vw_attention_op, &full2, {X(2, 50, 72), NO, NO, NO, NO}, SUM(64), 0},
+      {"few_16", &vw_attention_op, &full2, {X(2, 16, 144), NO, NO, NO, NO}, SUM(40), 0},
+      {"few_wide_heads", &vw_attention_op, &causal1, {X(3, 5, 240), NO, NO, NO, INDEX(1, 5, 3)}, SUM(85), 0},
+      {"few_long_prefix",
+       &vw_attention_op,
+       &causal3,
+       {X(3, 6, 72), W(2, 71, 48), INDEX(0, 1, 3), INDEX(1, 71, 2), INDEX(1, 6, 3)},
+       SUM(85),
+       0},
+      {"many_behind_prefix",
+       &vw_attention_op,
+       &causal3,
+       {X(3, 70, 63), W(2, 75, 42), INDEX(0, 1, 3), INDEX(1, 75, 2), INDEX(1, 70, 3)},
+       SUM(152),
+       0},
+      {"causal_130_heads_of_32", &vw_attention_op, &causal3, {X(1, 130, 288), NO, NO, NO, NO}, SUM(162), 0},
+      {"heads_of_80", &vw_attention_op, &full2, {X(2, 66, 480), NO, NO, NO, INDEX(1, 66, 2)}, SUM(146), 0},
+      {"heads_of_120", &vw_attention_op, &causal1, {X(2, 66, 360), NO, NO, NO, INDEX(1, 66, 2)}, SUM(186), 0},
       {"grad_full_padded",
        &vw_attention_grad_op,
        &full2,
@@ -155,9 +176,45 @@ static void attention_agrees(void **state) {
        {X(1, 77, 256), X(1, 77, 768), NO, NO, NO, NO, X(1, 77, 256), STAT(4, 6, 1, 4, 77)},
        SUM(218),
        0},
+      {"grad_few_wide_heads",
+       &vw_attention_grad_op,
+       &causal1,
+       {X(3, 5, 80), X(3, 5, 240), NO, NO, NO, INDEX(1, 5, 3), X(3, 5, 80), STAT(2, 4, 3, 1, 5)},
+       SUM(90),
+       0},
+      {"grad_few_long_prefix",
+       &vw_attention_grad_op,
+       &causal3,
+       {X(3, 6, 24), X(3, 6, 72), W(2, 71, 48), INDEX(0, 1, 3), INDEX(1, 71, 2), INDEX(1, 6, 3), X(3, 6, 24),
+        STAT(4, 6, 3, 3, 6)},
+       SUM(91),
+       0},
+      {"grad_many_behind_prefix",
+       &vw_attention_grad_op,
+       &causal3,
+       {X(3, 70, 21), X(3, 70, 63), W(2, 75, 42), INDEX(0, 1, 3), INDEX(1, 75, 2), INDEX(1, 70, 3), X(3, 70, 21),
+        STAT(4, 6, 3, 3, 70)},
+       SUM(222),
+       0},
+      {"grad_causal_130",
+       &vw_attention_grad_op,
+       &causal3,
+       {X(1, 130, 96), X(1, 130, 288), NO, NO, NO, NO, X(1, 130, 96), STAT(4, 6, 1, 3, 130)},
+       SUM(292),
+       0},
+      {"grad_heads_of_120",
+       &vw_attention_grad_op,
+       &full2,
+       {X(2, 66, 240), X(2, 66, 720), NO, NO, NO, INDEX(1, 66, 2), X(2, 66, 240), STAT(4, 6, 2, 2, 66)},
+       SUM(252),
+       0},
   };
   vw_op_cases_agree(cases, LENGTH(cases));
   vw_op_cases_gradient(cases, LENGTH(cases));
+  /* An output is rounded to half a unit of its size. On tensor cores probabilities and ds are rounded before their
+   * products as well: the sum of their sizes is 1 forward; in the gradient p stays below 2 in sum over a row or column
+   * (lse above lies 2 to 6 over scores of about 0.3), ds below that. */
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 3);
 }
 
 static void rows_agree(void **state) {
@@ -166,8 +223,9 @@ static void rows_agree(void **state) {
       {"select", &vw_select_row_op, NULL, {X(4, 7, 5), INDEX(0, 6, 4)}, 0, 1},
       {"select_grad", &vw_select_row_grad_op, &select7, {X(4, 5), INDEX(0, 6, 4)}, 0, 0},
       {"l2norm", &vw_l2norm_op, NULL, {X(3, 17)}, SUM(17), 1},
+      {"l2norm_grad_768", &vw_l2norm_grad_op, NULL, {H(9, 768), H(9, 768), STAT(.1, 1, 9)}, SUM(768), 0},
       {"l2norm_768", &vw_l2norm_op, NULL, {X(16, 768)}, SUM(768), 0},
-      {"l2norm_grad", &vw_l2norm_grad_op, NULL, {X(3, 17), X(3, 17), STAT(.1, 1, 3)}, SUM(17), 0},
+      {"l2norm_grad", &vw_l2norm_grad_op, NULL, {H(3, 17), H(3, 17), STAT(.1, 1, 3)}, SUM(17), 0},
       {"add", &vw_add_op, NULL, {X(3, 17, 2), X(3, 17, 2)}, EPS, 3},
       {"take_floats", &vw_take_op, NULL, {X(5, 3, 2), INDEX(0, 4, 9)}, 0, 0},
       {"take_indices", &vw_take_op, NULL, {INDEX(0, 99, 6), INDEX(0, 5, 9)}, 0, 0},
@@ -177,6 +235,7 @@ static void rows_agree(void **state) {
   };
   vw_op_cases_agree(cases, LENGTH(cases));
   vw_op_cases_gradient(cases, LENGTH(cases));
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
 }
 
 /* A zero row stays zero and has no gradient; an infinity is never made. */

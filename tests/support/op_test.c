@@ -22,10 +22,10 @@ typedef struct device_tensor {
   char *base; /* guard, data, guard */
 } device_tensor;
 
-static device_tensor to_device(vw_context *ctx, const vw_memory *mem, vw_tensor shape, const vw_tensor *from) {
-  const vw_policy policy = vw_default_policy(ctx->backend);
+static device_tensor to_device(vw_context *ctx, const vw_memory *mem, const vw_policy *policy, vw_tensor shape,
+                               const vw_tensor *from) {
   device_tensor d = {.t = shape};
-  d.t.dtype = vw_resolve(&policy, shape.dtype == VW_F64 ? VW_ACT : shape.dtype);
+  d.t.dtype = vw_resolve(policy, shape.dtype == VW_F64 ? VW_ACT : shape.dtype);
   const size_t bytes = vw_bytes(&d.t), padded = (bytes + 63) / 64 * 64;
   char *host = malloc(padded + 2 * GUARD);
   assert_non_null(host);
@@ -74,7 +74,8 @@ static void run_kernel(vw_context *ctx, const vw_memory *mem, const vw_kernel *k
   if (k->measure) assert_ok(k->measure(ctx, c));
   device_tensor scratch = {0};
   if (c->scratch_bytes) {
-    scratch = to_device(ctx, mem, vw_shape(VW_U8, (int64_t)c->scratch_bytes), NULL);
+    const vw_policy policy = vw_default_policy(ctx->backend);
+    scratch = to_device(ctx, mem, &policy, vw_shape(VW_U8, (int64_t)c->scratch_bytes), NULL);
     c->scratch = scratch.t.data;
   }
   if (k->prepare) assert_ok(k->prepare(ctx, c));
@@ -85,20 +86,30 @@ static void run_kernel(vw_context *ctx, const vw_memory *mem, const vw_kernel *k
   if (scratch.base) mem->release(ctx, scratch.base);
 }
 
-static void run_op(vw_backend backend, int threads, uint32_t frozen, const vw_op *op, const void *attr,
-                   const vw_tensor *in, vw_tensor *out) {
+/* How a run stores its tensors: roles[i] is the role of input i where in[i] does not say it (doubles). */
+typedef struct run_types {
+  vw_policy policy;
+  const vw_op_input *roles; /* NULL: doubles are activations */
+} run_types;
+
+static void run_op(vw_backend backend, int threads, uint32_t frozen, const run_types *types, const vw_op *op,
+                   const void *attr, const vw_tensor *in, vw_tensor *out) {
   vw_context ctx;
   assert_ok(vw_context_open(&ctx, backend, threads, 0));
   const vw_memory *mem = vw_memory_of(backend);
   const vw_kernel *kernel = vw_kernel_of(backend, op->id);
   assert_non_null(kernel);
   device_tensor din[VW_MAX_IN] = {0}, dout[VW_MAX_OUT] = {0};
-  vw_tensor call_in[VW_MAX_IN] = {0}, call_out[VW_MAX_OUT] = {0}, shape[VW_MAX_OUT] = {0};
-  assert_ok(op->infer(in, attr, shape));
+  vw_tensor call_in[VW_MAX_IN] = {0}, call_out[VW_MAX_OUT] = {0}, shape[VW_MAX_OUT] = {0}, typed[VW_MAX_IN] = {0};
+  for (int i = 0; i < op->n_in; i++) {
+    typed[i] = in[i];
+    if (types->roles && vw_present(&in[i])) typed[i].dtype = types->roles[i].shape.dtype;
+  }
+  assert_ok(op->infer(typed, attr, shape));
   for (int i = 0; i < op->n_in; i++)
-    if (vw_present(&in[i])) din[i] = to_device(&ctx, mem, in[i], &in[i]), call_in[i] = din[i].t;
+    if (vw_present(&in[i])) din[i] = to_device(&ctx, mem, &types->policy, typed[i], &in[i]), call_in[i] = din[i].t;
   for (int i = 0; i < op->n_out; i++) {
-    dout[i] = op->in_place[i] ? din[op->in_place[i] - 1] : to_device(&ctx, mem, shape[i], NULL);
+    dout[i] = op->in_place[i] ? din[op->in_place[i] - 1] : to_device(&ctx, mem, &types->policy, shape[i], NULL);
     call_out[i] = dout[i].t;
   }
   vw_call c = {.in = call_in, .out = call_out, .attr = attr, .frozen = frozen};
@@ -112,9 +123,14 @@ static void run_op(vw_backend backend, int threads, uint32_t frozen, const vw_op
   vw_context_close(&ctx);
 }
 
+static run_types usual_types(vw_backend backend) {
+  return (run_types){vw_default_policy(backend), NULL};
+}
+
 void vw_op_run(vw_backend backend, int threads, const vw_op *op, const void *attr, const vw_tensor *in,
                vw_tensor *out) {
-  run_op(backend, threads, 0, op, attr, in, out);
+  const run_types types = usual_types(backend);
+  run_op(backend, threads, 0, &types, op, attr, in, out);
 }
 
 void vw_op_free(vw_tensor *t, int n) {
@@ -161,7 +177,8 @@ static void same_bits(const vw_op_case *c, const char *what, const vw_tensor *a,
       fail_msg("%s: output %d of %s differs between %s", c->name, i, c->op->name, what);
 }
 
-static void near_reference(const vw_op_case *c, vw_backend backend, const vw_tensor *out, const vw_tensor *ref) {
+static void near_reference(const vw_op_case *c, vw_backend backend, const vw_tensor *out, const vw_tensor *ref,
+                           double tol) {
   for (int i = 0; i < c->op->n_out; i++) {
     char what[160];
     (void)snprintf(what, sizeof what, "%s: output %d of %s on %s", c->name, i, c->op->name, vw_backend_name(backend));
@@ -169,7 +186,7 @@ static void near_reference(const vw_op_case *c, vw_backend backend, const vw_ten
     if (is_integer(out[i].dtype)) {
       if (memcmp(out[i].data, ref[i].data, vw_bytes(&out[i])) != 0) fail_msg("%s differs from ref", what);
     } else if (vw_count(&out[i])) {
-      vw_assert_near(what, vw_f64(&out[i]), vw_f64(&ref[i]), vw_count(&out[i]), c->tol);
+      vw_assert_near(what, vw_f64(&out[i]), vw_f64(&ref[i]), vw_count(&out[i]), tol);
     }
   }
 }
@@ -181,11 +198,12 @@ static void case_agrees(const vw_op_case *c, vw_backend backend, uint64_t seed) 
   vw_op_case_inputs(c, seed, in);
   vw_op_run(VW_REF, 1, c->op, c->attr, in, ref);
   vw_op_run(backend, 1, c->op, c->attr, in, one);
-  run_op(backend, 1, ~0u, c->op, c->attr, in, again); /* as weights: kernels may repack them in prepare */
+  const run_types types = usual_types(backend);
+  run_op(backend, 1, ~0u, &types, c->op, c->attr, in, again); /* as weights: kernels may repack them in prepare */
   vw_op_run(backend, 2, c->op, c->attr, in, two);
   same_bits(c, "two runs", one, again);
   same_bits(c, "1 and 2 threads", one, two);
-  near_reference(c, backend, one, ref);
+  near_reference(c, backend, one, ref, c->tol);
   vw_op_free(in, c->op->n_in), vw_op_free(ref, c->op->n_out), vw_op_free(one, c->op->n_out);
   vw_op_free(again, c->op->n_out), vw_op_free(two, c->op->n_out);
 }
@@ -206,6 +224,43 @@ void vw_op_cases_agree(const vw_op_case *cases, int n) {
       continue;
     }
     for (int i = 0; i < n; i++) case_agrees(&cases[i], b, (uint64_t)i + 1);
+  }
+}
+
+/* ---- bf16 */
+
+/* Doubles that the policy stores in bf16, as they come back from there. */
+static void round_inputs(const vw_op_case *c, const vw_policy *policy, vw_tensor *in) {
+  for (int i = 0; i < c->op->n_in; i++) {
+    const int64_t n = vw_count(&in[i]);
+    if (!vw_present(&in[i]) || vw_resolve(policy, c->in[i].shape.dtype) != VW_BF16) continue;
+    uint16_t *narrow = malloc((size_t)n * sizeof *narrow + 1);
+    assert_non_null(narrow);
+    assert_ok(vw_convert(narrow, VW_BF16, in[i].data, VW_F64, n));
+    assert_ok(vw_convert(in[i].data, VW_F64, narrow, VW_BF16, n));
+    free(narrow);
+  }
+}
+
+void vw_op_cases_agree_bf16(const vw_op_case *cases, int n, double roundings) {
+  const char *reason = unavailable(VW_CUDA);
+  if (reason) {
+    print_message("skipped on cuda: %s\n", reason);
+    return;
+  }
+  for (int i = 0; i < n; i++) {
+    const vw_op_case *c = &cases[i];
+    const run_types types = {{VW_BF16, VW_BF16, VW_F32, VW_F32, VW_F32}, c->in};
+    vw_tensor in[VW_MAX_IN] = {0}, ref[VW_MAX_OUT] = {0}, one[VW_MAX_OUT] = {0}, again[VW_MAX_OUT] = {0};
+    vw_op_case_inputs(c, (uint64_t)i + 1, in);
+    round_inputs(c, &types.policy, in);
+    vw_op_run(VW_REF, 1, c->op, c->attr, in, ref);
+    run_op(VW_CUDA, 1, 0, &types, c->op, c->attr, in, one);
+    run_op(VW_CUDA, 1, ~0u, &types, c->op, c->attr, in, again);
+    same_bits(c, "two runs in bf16", one, again);
+    near_reference(c, VW_CUDA, one, ref, c->tol + roundings * 0x1p-8);
+    vw_op_free(in, c->op->n_in), vw_op_free(ref, c->op->n_out), vw_op_free(one, c->op->n_out);
+    vw_op_free(again, c->op->n_out);
   }
 }
 

@@ -45,6 +45,11 @@ void vw_op_case_inputs(const vw_op_case *c, uint64_t seed, vw_tensor *in);
 void vw_op_cases_agree(const vw_op_case *cases, int n);
 void vw_op_cases_gradient(const vw_op_case *cases, int n);
 
+/* The same on cuda with weights and activations in bf16, residuals, heads and statistics in fp32: ref gets the rounded
+ * inputs. Tolerance: the case's plus `roundings` times 2^-8, half a unit of bf16's 8
+ * bits, relative to the largest element. */
+void vw_op_cases_agree_bf16(const vw_op_case *cases, int n, double roundings);
+
 /* Refused by the contract, with a message that contains `text`. in: shapes only. */
 void vw_op_refused(const vw_op *op, const void *attr, const vw_tensor *in, const char *text);
 #endif
