@@ -2,6 +2,8 @@
  * docs/benchmarks.md says what the columns mean. tools/bench/gpu.py does the same work in PyTorch. */
 #include "jobs/bench_gpu.h"
 
+#include "kernels/algorithms.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,9 +150,10 @@ vw_status vw_bench_gpu(vw_bench *b, const char *dir, const vw_bench_gpu_options 
                  b->ctx.threads == 1 ? "" : "s");
   VW_TRY(vw_bench_ceilings(b, o->order, &g.ceilings));
   print_ceilings(b, &g.ceilings);
-  b->head = json_pack("{s:s, s:s, s:s, s:s, s:i, s:o}", "model", dir, "backend", vw_backend_name(b->ctx.backend),
-                      "precision", vw_precision_name(&b->ctx), "kernels", kernels, "threads", b->ctx.threads,
-                      "ceilings", ceilings_json(&g.ceilings));
+  vw_algorithms_time(&b->ctx, o->timed);
+  b->head = json_pack("{s:s, s:s, s:s, s:s, s:b, s:i, s:o}", "model", dir, "backend", vw_backend_name(b->ctx.backend),
+                      "precision", vw_precision_name(&b->ctx), "kernels", kernels, "timed", o->timed, "threads",
+                      b->ctx.threads, "ceilings", ceilings_json(&g.ceilings));
   if (!o->only || !strcmp(o->only, "text"))
     VW_TRY(vw_bench_each("trials", o->trials ? o->trials : "1,16,64,256,1024,1600", measure_text, &g));
   if (!o->only || !strcmp(o->only, "image"))

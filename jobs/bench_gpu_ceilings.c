@@ -2,6 +2,7 @@
 #include "jobs/bench_gpu.h"
 
 #include "core/random.h"
+#include "kernels/algorithms.h"
 #include "kernels/linear.h"
 #include "kernels/rate.h"
 
@@ -109,7 +110,9 @@ vw_status vw_bench_ceilings(vw_bench *b, int64_t order, vw_ceilings *c) {
     if (products[i].backend != b->ctx.backend) continue;
     vw_context ctx = b->ctx;
     VW_TRY(vw_context_set_precision(&ctx, products[i].computed));
+    vw_algorithms_time(&ctx, true); /* a ceiling is what the fastest of them reaches */
     VW_TRY(product_rate(&ctx, products[i].type, c->order, b->seconds, &c->product[products[i].precision]));
+    vw_algorithms_time(&ctx, false);
   }
   return VW_OK;
 }

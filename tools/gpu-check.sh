@@ -114,6 +114,7 @@ if [ $backend != cuda ] && [ -z "${GPU_CHECK_MODEL:-}" ]; then
 fi
 [ -e "$model/config.json" ] || step random-clip "$limit" "$viswords" random-clip "$model" --size L/14
 step bench "$((3 * limit))" "$viswords" bench gpu "$model" --backend $backend --save "$out/bench.json" "${sizes[@]}"
+step bench-timed "$((2 * limit))" "$viswords" bench gpu "$model" --backend $backend --timed --save "$out/bench-timed.json" "${sizes[@]}"
 if python3 -c 'import torch, sys; sys.exit(0 if "'$backend'" != "cuda" or torch.cuda.is_available() else 1)' 2>/dev/null; then
   [ ! -s "$out/bench.json" ] || python_sizes+=(--against "$out/bench.json")
   step torch "$((4 * limit))" python3 tools/bench/gpu.py --json "$out/torch.json" "${python_sizes[@]}"

@@ -88,8 +88,9 @@ if [ -x "$2/tests/viswords_emulated" ]; then
   sed -n 's/.*"held": \([0-9]*\).*/\1/p' "$work/out.txt" | paste "$work/planned.txt" - > "$work/memory.txt"
   awk '$2 < $1 || (NR < 3 && $2 > 1.03 * $1) { bad = 1 } END { exit bad || NR != 3 }' "$work/memory.txt" ||
     fail "planned and held: $(cat "$work/memory.txt")"
-  bench 0 gpu "$model" --trials 2 --order 32 --only text --precision bf16 --json
+  bench 0 gpu "$model" --trials 2 --order 32 --only text --precision bf16 --timed --json
   says 'bf16[2, 2, 576]'
+  says '"timed": true'
   viswords=$plain
 fi
 bench 2 gpu "$model" --backend cpu --precision bf16
