@@ -66,7 +66,7 @@ static int finish(vw_session *s, vw_status st, bool stopped) {
   const bool refused = st > 0 || s->problems.n_errors > 0;
   const int code = st == VW_OK ? (stopped ? VW_EXIT_REQUEUE : VW_EXIT_OK) : refused ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
   if (st != VW_OK && speaks) (void)vw_session_report(s, st);
-  if (!refused && st != VW_OK && s->plan && speaks)
+  if ((st == VW_ERR_DEVICE || st == VW_ERR_COMM) && s->plan && speaks)
     (void)fprintf(stderr, "viswords: finished blocks and checkpoints are kept in %s; the same command goes on\n",
                   s->out);
   if (st == VW_OK && stopped && speaks)

@@ -95,10 +95,21 @@ typedef struct vw_context {
               */
 } vw_context;
 
+/* A frozen weight as it lies in its files: tensors of one shape, each of any float type, stacked along the first axis.
+ */
+enum { VW_MAX_PARTS = 8 };
+typedef struct vw_parts {
+  int n;
+  vw_tensor part[VW_MAX_PARTS];
+} vw_parts;
+
 typedef struct vw_call {
   const vw_tensor *in, *out; /* bound; indexed by the op's enums */
-  const void *attr;          /* the op's typed struct */
-  void *scratch;             /* from the plan, VW_ALIGN-aligned, shared between calls: holds nothing between runs */
+  /* Where input i really lies, or NULL; only for inputs that the kernel packs (vw_kernel_packs). in[i].data is then
+   * NULL. */
+  const vw_parts *parts[VW_MAX_IN];
+  const void *attr; /* the op's typed struct */
+  void *scratch;    /* from the plan, VW_ALIGN-aligned, shared between calls: holds nothing between runs */
   size_t scratch_bytes;
   void *state;     /* from prepare; freed by release */
   uint32_t frozen; /* bit i: input i is a weight: its data stay as they are from prepare to release */
@@ -118,6 +129,9 @@ typedef struct vw_kernel {
 
 /* NULL where the backend lacks the op. */
 const vw_kernel *vw_kernel_of(vw_backend backend, vw_op_id id);
+
+/* Of input i, where it is frozen, the kernel reads the data in prepare alone, and takes it in parts too. */
+bool vw_kernel_packs(vw_backend backend, vw_op_id id, int input);
 
 /* ---- shared by contracts -------------------------------------------------------------------------------------------
  */

@@ -24,29 +24,55 @@ int64_t vw_packed_b(const vw_tile *t, int64_t M, int64_t K) {
 
 /* ---- packing */
 
-/* Columns at.. of b, `columns` of them, to [K][NR] with zeros behind. */
-static void pack_panel(bool transposed, int64_t M, int64_t K, const float *w, int64_t at, int64_t columns, int NR,
-                       float *out) {
-  enum { BLOCK = 16 }; /* a cache line of k: rows of w are read whole */
-  for (int64_t k0 = 0; k0 < K; k0 += BLOCK) {
-    const int64_t end = k0 + BLOCK < K ? k0 + BLOCK : K;
-    if (transposed) {
-      for (int64_t j = 0; j < columns; j++)
-        for (int64_t k = k0; k < end; k++) out[k * NR + j] = w[(at + j) * K + k];
-    } else {
-      for (int64_t k = k0; k < end; k++) memcpy(out + k * NR, w + k * M + at, (size_t)columns * sizeof *out);
+/* A weight of `rows` rows of `width`, its parts stacked. */
+typedef struct stack {
+  const vw_parts *w;
+  int64_t rows, width;
+} stack;
+
+/* n elements of a row from column `at` on: where they lie if they are fp32, else converted into `room`. */
+static const float *elements(const stack *s, int64_t row, int64_t at, int64_t n, float *room) {
+  const int64_t each = s->rows / s->w->n;
+  const vw_tensor *t = &s->w->part[row / each];
+  const char *from = (const char *)t->data + (size_t)(row % each * s->width + at) * vw_dtype_bytes(t->dtype);
+  if (t->dtype == VW_F32) return (const float *)from;
+  (void)vw_convert(room, VW_F32, from, t->dtype, n); /* the type was checked when the weight was bound */
+  return room;
+}
+
+enum { RUN = 256, MOST_COLUMNS = 48 };
+
+/* Columns at.. of w' to [K][NR]: rows of w are read RUN elements at a time, eight of them become columns at once. */
+VW_SIMD static void pack_rows(const stack *s, int64_t at, int64_t columns, int64_t NR, float *restrict out) {
+  static const float zeros[RUN];
+  float room[VW_MOST_ROWS][RUN];
+  for (int64_t k0 = 0; k0 < s->width; k0 += RUN) {
+    const int64_t n = s->width - k0 < RUN ? s->width - k0 : RUN;
+    for (int64_t j = 0; j < NR; j += VW_MOST_ROWS) {
+      const float *row[VW_MOST_ROWS];
+      for (int i = 0; i < VW_MOST_ROWS; i++) row[i] = j + i < columns ? elements(s, at + j + i, k0, n, room[i]) : zeros;
+      for (int64_t k = 0; k < n; k++)
+        for (int i = 0; i < VW_MOST_ROWS; i++) out[(k0 + k) * NR + j + i] = row[i][k];
     }
-    for (int64_t k = k0; k < end; k++)
-      for (int64_t j = columns; j < NR; j++) out[k * NR + j] = 0;
   }
 }
 
-void vw_pack_b(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, const float *w,
+/* Columns at.. of w itself to [K][NR]. */
+static void pack_columns(const stack *s, int64_t at, int64_t columns, int64_t NR, float *out) {
+  float room[MOST_COLUMNS];
+  for (int64_t k = 0; k < s->rows; k++, out += NR) {
+    memcpy(out, elements(s, k, at, columns, room), (size_t)columns * sizeof *out);
+    for (int64_t j = columns; j < NR; j++) out[j] = 0;
+  }
+}
+
+void vw_pack_b(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, const vw_parts *w,
                float *out) {
   const int64_t panels = pieces(M, t->NR), NR = t->NR;
+  const stack s = {w, transposed ? M : K, transposed ? K : M};
 #pragma omp parallel for num_threads(ctx->threads) schedule(static) if (M * K > FEW_FLOPS)
   for (int64_t p = 0; p < panels; p++)
-    pack_panel(transposed, M, K, w, p * NR, M - p * NR < NR ? M - p * NR : NR, t->NR, out + p * NR * K);
+    (transposed ? pack_rows : pack_columns)(&s, p * NR, M - p * NR < NR ? M - p * NR : NR, NR, out + p * NR * K);
 }
 
 enum { BLOCK = 64 };

@@ -38,16 +38,22 @@ typedef struct vw_product {
 int64_t vw_packed_a(const vw_tile *t, int64_t N, int64_t K);
 int64_t vw_packed_b(const vw_tile *t, int64_t M, int64_t K);
 
-/* transposed: b = w' with w [M, K]; else b = w [K, M]. `out` is aligned to VW_ALIGN. */
-void vw_pack_b(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, const float *w,
+/* transposed: b = w' with w [M, K]; else b = w [K, M]; converted to fp32. `out` is aligned to VW_ALIGN. */
+void vw_pack_b(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, const vw_parts *w,
                float *out);
+
+/* Where input i of a call lies, in one part or more. */
+static inline vw_parts vw_parts_of(const vw_call *c, int i) {
+  return c->parts[i] ? *c->parts[i] : (vw_parts){1, {c->in[i]}};
+}
 
 /* `scratch`: vw_packed_a floats, aligned to VW_ALIGN. */
 void vw_product_run(const vw_context *ctx, const vw_tile *t, const vw_product *p, float *scratch);
 
-/* Packed weights shared in the process, counted by reference; keyed by the weight's address and shape. */
+/* Packed weights shared in the process, counted by reference; keyed by the weight's address, type and shape. */
 typedef struct vw_packed vw_packed;
-vw_status vw_packed_get(const vw_context *ctx, bool transposed, int64_t M, int64_t K, const float *w, vw_packed **out);
+vw_status vw_packed_get(const vw_context *ctx, bool transposed, int64_t M, int64_t K, const vw_parts *w,
+                        vw_packed **out);
 void vw_packed_put(vw_packed *p); /* NULL allowed */
 const float *vw_packed_data(const vw_packed *p);
 int64_t vw_packed_bytes(void); /* of all weights packed now */

@@ -22,8 +22,9 @@ static void set_scratch(vw_call *c, int weight, int64_t N, int64_t M, int64_t K)
 
 static vw_status set_state(vw_context *ctx, vw_call *c, int weight, bool transposed, int64_t M, int64_t K) {
   vw_packed *packed = NULL;
+  const vw_parts w = vw_parts_of(c, weight);
   if (!(c->frozen >> weight & 1)) return VW_OK;
-  VW_TRY(vw_packed_get(ctx, transposed, M, K, vw_f32(&c->in[weight]), &packed));
+  VW_TRY(vw_packed_get(ctx, transposed, M, K, &w, &packed));
   c->state = packed;
   return VW_OK;
 }
@@ -34,13 +35,14 @@ static void release(vw_context *ctx, vw_call *c) {
   c->state = NULL;
 }
 
-static void run_product(vw_context *ctx, const vw_call *c, vw_product *p, const float *w, bool transposed) {
+static void run_product(vw_context *ctx, const vw_call *c, vw_product *p, int weight, bool transposed) {
   const vw_tile *t = vw_tile_best();
   if (c->state) {
     p->b = vw_packed_data(c->state);
   } else {
     float *b = (float *)c->scratch + aligned_floats(vw_packed_a(t, p->N, p->K));
-    vw_pack_b(ctx, t, transposed, p->M, p->K, w, b);
+    const vw_parts w = vw_parts_of(c, weight);
+    vw_pack_b(ctx, t, transposed, p->M, p->K, &w, b);
     p->b = b;
   }
   vw_product_run(ctx, t, p, c->scratch);
@@ -70,7 +72,7 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
                   .residual = vw_f32(&c->in[LINEAR_RESIDUAL]),
                   .act = ((const vw_linear_attr *)c->attr)->act};
   if (p.act != VW_ACT_NONE) p.z = vw_f32(&c->out[LINEAR_Z]);
-  run_product(ctx, c, &p, vw_f32(&c->in[LINEAR_WEIGHT]), true);
+  run_product(ctx, c, &p, LINEAR_WEIGHT, true);
   return VW_OK;
 }
 
@@ -97,7 +99,7 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
                   .c = vw_f32(&c->out[0]),
                   .act = ((const vw_linear_attr *)c->attr)->act};
   if (p.act != VW_ACT_NONE) p.a_z = vw_f32(&c->in[LINEAR_GRAD_Z]);
-  run_product(ctx, c, &p, vw_f32(&c->in[LINEAR_GRAD_WEIGHT]), false);
+  run_product(ctx, c, &p, LINEAR_GRAD_WEIGHT, false);
   return VW_OK;
 }
 

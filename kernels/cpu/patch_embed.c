@@ -34,8 +34,9 @@ static vw_status measure(vw_context *ctx, vw_call *c) {
 static vw_status prepare(vw_context *ctx, vw_call *c) {
   vw_packed *packed = NULL;
   const layout l = layout_of(c);
+  const vw_parts w = vw_parts_of(c, PATCH_WEIGHT);
   if (l.b) return VW_OK;
-  VW_TRY(vw_packed_get(ctx, true, l.D, l.K, vw_f32(&c->in[PATCH_WEIGHT]), &packed));
+  VW_TRY(vw_packed_get(ctx, true, l.D, l.K, &w, &packed));
   c->state = packed;
   return VW_OK;
 }
@@ -61,7 +62,8 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
   const int64_t B = c->out[0].dim[0], H = in[PATCH_PIXELS].dim[1], W = in[PATCH_PIXELS].dim[2], D = l.D;
   const float *position = vw_f32(&in[PATCH_POSITION]), *class_embedding = vw_f32(&in[PATCH_CLASS]);
   float *patches = c->scratch, *a = patches + l.patches;
-  if (!c->state) vw_pack_b(ctx, t, true, D, l.K, vw_f32(&in[PATCH_WEIGHT]), a + l.a);
+  const vw_parts w = vw_parts_of(c, PATCH_WEIGHT);
+  if (!c->state) vw_pack_b(ctx, t, true, D, l.K, &w, a + l.a);
   for (int64_t b = 0; b < B; b++) {
     const float *pixels = vw_f32(&in[PATCH_PIXELS]) + b * H * W * 3;
     float *x = vw_f32(&c->out[0]) + b * (l.n + 1) * D;

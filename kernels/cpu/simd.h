@@ -1,15 +1,13 @@
-/* Vectorised loops of kernels/cpu: `#pragma omp simd` over plain fp32 arithmetic, in functions marked VW_SIMD.
- *
- * VW_SIMD compiles a function for AVX2 and for the baseline; the loader picks one. Every operation is an IEEE operation
- * (nothing is contracted); a reduction's order depends on the vector width and on nothing else, so the bits are the
- * same for any number of threads, and on all machines with AVX2. */
+/* Vectorised loops of kernels/cpu: `#pragma omp simd` over plain fp32 arithmetic, in functions marked VW_SIMD
+ * (core/clones.h). A reduction's order depends on the vector width and on nothing else, so the bits are the same for
+ * any number of threads, and on all machines with AVX2. */
 #ifndef VW_KERNELS_CPU_SIMD_H
 #define VW_KERNELS_CPU_SIMD_H
 
+#include "core/clones.h"
 #include <stdint.h>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define VW_SIMD __attribute__((target_clones("avx2", "default")))
+#ifdef VW_CLONES
 /* The clone that this processor runs. */
 static inline const char *vw_simd_name(void) {
   return __builtin_cpu_supports("avx2") ? "avx2" : "baseline";
@@ -18,7 +16,6 @@ static inline const char *vw_simd_name(void) {
 static inline const char *vw_simd_name(void) {
   return "baseline";
 }
-#define VW_SIMD /* sanitizers start after the loader has chosen clones; clang-14 has no clones of static functions */
 #endif
 #define VW_INLINE static inline __attribute__((always_inline))
 

@@ -43,7 +43,7 @@ void vw_transport_mpi_close(vw_transport *t) {
     else
       free(t->stage[i]);
   }
-  if (is_idle && t->comm != MPI_COMM_NULL) (void)MPI_Comm_free(&t->comm);
+  if (is_idle && !t->is_broken && t->comm != MPI_COMM_NULL) (void)MPI_Comm_free(&t->comm);
 }
 
 /* ---- one move -----------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 #include "core/tensor.h"
 
+#include "core/clones.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -125,7 +126,7 @@ static double load(const void *p, vw_dtype type, int64_t i) {
 }
 
 /* The two conversions that whole files of weights go through: loops without branches, which compilers vectorise. */
-static void floats_of_halves(float *restrict out, const uint16_t *restrict in, int64_t n) {
+VW_SIMD static void floats_of_halves(float *restrict out, const uint16_t *restrict in, int64_t n) {
   const uint32_t rebias = 112u << 23;
   for (int64_t i = 0; i < n; i++) {
     const uint32_t h = in[i], exponent = h & 0x7c00u;
@@ -139,7 +140,7 @@ static void floats_of_halves(float *restrict out, const uint16_t *restrict in, i
   }
 }
 
-static void floats_of_bf16(float *restrict out, const uint16_t *restrict in, int64_t n) {
+VW_SIMD static void floats_of_bf16(float *restrict out, const uint16_t *restrict in, int64_t n) {
   for (int64_t i = 0; i < n; i++) {
     const uint32_t bits = (uint32_t)in[i] << 16;
     memcpy(out + i, &bits, sizeof bits);

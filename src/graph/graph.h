@@ -84,6 +84,11 @@ vw_leaf vw_program_leaf(const vw_program *p, int64_t i);
  * memory). Shape and resolved storage type must match. */
 vw_status vw_program_bind(vw_program *p, vw_value leaf, const void *data);
 
+/* A weight that every call only packs into an order of its own: it need not exist in its resolved type. */
+bool vw_program_packs(const vw_program *p, vw_value leaf);
+/* Binds such a weight to where it lies in its files; `parts` and their data outlive the plan. */
+vw_status vw_program_bind_parts(vw_program *p, vw_value leaf, const vw_parts *parts);
+
 /* Host to a leaf that the plan owns (inputs that are not bound, states): converts between float types. Shape must
  * match. */
 vw_status vw_program_write(vw_program *p, vw_value leaf, const vw_tensor *host);

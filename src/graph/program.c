@@ -182,6 +182,7 @@ static void describe_call(vw_program *p, plan_call *c) {
     if (c->in_value[j] == VW_NONE) continue;
     const plan_value *v = &p->values[c->in_value[j]];
     c->in[j] = v->tensor;
+    c->call.parts[j] = v->parts;
     if (v->leaf >= 0 && p->leaves[v->leaf].kind == VW_LEAF_WEIGHT) c->call.frozen |= 1u << j;
   }
   for (int j = 0; j < c->op->n_out; j++) c->out[j] = p->values[c->out_value[j]].tensor;
@@ -299,7 +300,7 @@ static void connect_values(vw_program *p) {
 static vw_status check_bound(const vw_program *p) {
   for (int64_t i = 0; i < p->n_leaves; i++) {
     const plan_value *v = &p->values[p->leaves[i].value];
-    VW_CHECK(v->tensor.data || v->first < 0 || vw_count(&v->tensor) == 0, VW_ERR_ARG,
+    VW_CHECK(v->tensor.data || v->parts || v->first < 0 || vw_count(&v->tensor) == 0, VW_ERR_ARG,
              "program: leaf '%s' %s has no data", p->leaves[i].name, vw_shape_text(&v->tensor));
   }
   return VW_OK;

@@ -6,13 +6,14 @@
 #include "graph/internal.h"
 
 typedef struct plan_value {
-  vw_tensor tensor;    /* storage type resolved; data from prepare on (leaves: from binding on) */
-  int64_t leaf;        /* -1: made by a call */
-  int64_t first, last; /* calls between which the value lives; -1: never touched */
-  int64_t overwritten; /* 1 + the call that updates it in place; 0: none */
-  vw_value storage;    /* itself, or the value whose memory it takes over */
-  size_t offset;       /* in the arena */
-  bool owned;          /* data was allocated by this plan */
+  vw_tensor tensor;      /* storage type resolved; data from prepare on (leaves: from binding on) */
+  const vw_parts *parts; /* a weight that is only packed: where it lies instead; borrowed */
+  int64_t leaf;          /* -1: made by a call */
+  int64_t first, last;   /* calls between which the value lives; -1: never touched */
+  int64_t overwritten;   /* 1 + the call that updates it in place; 0: none */
+  vw_value storage;      /* itself, or the value whose memory it takes over */
+  size_t offset;         /* in the arena */
+  bool owned;            /* data was allocated by this plan */
 } plan_value;
 
 typedef struct plan_call {

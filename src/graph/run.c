@@ -48,6 +48,35 @@ static bool convertible(vw_dtype a, vw_dtype b) {
   return a == b || (float_a && float_b);
 }
 
+bool vw_program_packs(const vw_program *p, vw_value leaf) {
+  bool read = false;
+  for (int64_t i = 0; i < p->n_calls; i++)
+    for (int j = 0; j < p->calls[i].op->n_in; j++) {
+      if (p->calls[i].in_value[j] != leaf) continue;
+      if (!(vw_kernel_packs(p->ctx->backend, p->calls[i].op->id, j))) return false;
+      read = true;
+    }
+  return read;
+}
+
+vw_status vw_program_bind_parts(vw_program *p, vw_value leaf, const vw_parts *parts) {
+  plan_value *v = NULL;
+  VW_TRY(leaf_value(p, leaf, "bind", &v));
+  const leaf_record *l = &p->leaves[v->leaf];
+  VW_CHECK(!p->prepared && l->kind == VW_LEAF_WEIGHT && vw_program_packs(p, leaf), VW_ERR_ARG,
+           "program: leaf '%s' cannot be bound in parts: it is prepared, no weight, or not only packed", l->name);
+  vw_tensor expected = v->tensor;
+  VW_CHECK(parts->n >= 1 && parts->n <= VW_MAX_PARTS && expected.dim[0] % parts->n == 0, VW_ERR_ARG,
+           "program: leaf '%s' %s in %d parts", l->name, vw_shape_text(&expected), parts->n);
+  expected.dim[0] /= parts->n;
+  for (int i = 0; i < parts->n; i++)
+    VW_CHECK(vw_same_shape(&parts->part[i], &expected) && convertible(expected.dtype, parts->part[i].dtype), VW_ERR_ARG,
+             "program: part %d of leaf '%s' is %s %s, expected %s", i, l->name, vw_dtype_name(parts->part[i].dtype),
+             vw_shape_text(&parts->part[i]), vw_shape_text(&expected));
+  v->parts = parts;
+  return VW_OK;
+}
+
 static vw_status check_host(const plan_value *v, const vw_tensor *host) {
   VW_CHECK(vw_same_shape(&v->tensor, host) && convertible(v->tensor.dtype, host->dtype), VW_ERR_ARG,
            "program: a host tensor %s %s for a value %s %s", vw_dtype_name(host->dtype), vw_shape_text(host),

@@ -275,7 +275,8 @@ static vw_status train(const block_run *r, const vw_block_hooks *h, bool *finish
       saved = now();
     }
   }
-  VW_TRY(read_state(r));
+  VW_TRY(read_state(r)); /* waits for steps that are only enqueued */
+  s->seconds = before + now() - start;
   *finished = true;
   return VW_OK;
 }

@@ -48,10 +48,14 @@ static vw_status load_pixels(const vw_clip_network *n, const char *path, bool tu
   return VW_OK;
 }
 
+/* Pictures are decoded `width` at a time, one a thread: it takes longer than a GPU needs to encode them. */
+enum { MOST_AT_ONCE = 32 };
+
 typedef struct encoder {
   vw_image_encoder *encoder;
-  uint8_t *square;
-  double *pixels;
+  int64_t width, values; /* pictures at once; numbers of one, S S 3 */
+  uint8_t *square;       /* [width, S, S, 3] */
+  double *pixels;        /* [width, S, S, 3] */
 } encoder;
 
 static void encoder_free(encoder *e) {
@@ -61,9 +65,29 @@ static void encoder_free(encoder *e) {
 
 static vw_status encoder_create(encoder *e, vw_clip_network *n) {
   const int64_t S = n->vision.image_size;
-  e->square = malloc((size_t)(S * S * 3)), e->pixels = malloc((size_t)(S * S * 3) * sizeof(double));
+  e->width = n->ctx->threads < MOST_AT_ONCE ? n->ctx->threads : MOST_AT_ONCE, e->values = S * S * 3;
+  e->square = malloc((size_t)(e->width * e->values));
+  e->pixels = malloc((size_t)(e->width * e->values) * sizeof(double));
   VW_CHECK(e->square && e->pixels, VW_ERR_MEMORY, "image encoder: out of memory");
   return vw_image_encoder_create(&e->encoder, n);
+}
+
+/* Pictures 0 .. count - 1 of `list` into pixels. A failure's message belongs to the thread that met it: the first
+ * picture that cannot be read is read again here. */
+static vw_status decode(const encoder *e, const vw_clip_network *n, const vw_picture *const *list, int64_t count,
+                        bool turn) {
+  int64_t failed = count;
+#pragma omp parallel for num_threads((int)e->width) schedule(dynamic, 1) reduction(min : failed) if (count > 1)
+  for (int64_t i = 0; i < count; i++)
+    if (load_pixels(n, list[i]->path, turn, e->square + i * e->values, e->pixels + i * e->values) != VW_OK && i < failed)
+      failed = i;
+  if (failed == count) return VW_OK;
+  vw_error_clear();
+  return load_pixels(n, list[failed]->path, turn, e->square, e->pixels);
+}
+
+static const vw_picture *picture_of(const vw_picture_set *s, const vw_picture_owner *o, int64_t i) {
+  return i < o->n_train ? &s->train[o->train_first + i] : &s->test[o->test_first + i - o->n_train];
 }
 
 static bool asked_to_stop(const vw_features_hooks *h) {
@@ -75,17 +99,20 @@ static vw_status encode_owner(encoder *e, const vw_picture_set *s, vw_clip_netwo
                               const vw_features_hooks *hooks) {
   const vw_picture_owner *o = &s->owners[owner];
   const size_t one = vw_clip_feature_bytes(n);
-  const int64_t p = n->text.projection;
+  const int64_t p = n->text.projection, all = o->n_train + o->n_test;
+  const vw_picture *list[MOST_AT_ONCE];
   char *features = malloc((size_t)(o->n_train + o->n_test) * one + 1);
   vw_status st = VW_OK;
   VW_CHECK(features, VW_ERR_MEMORY, "features of '%s': out of memory", o->name);
-  for (int64_t i = 0; i < o->n_train + o->n_test; i++) {
-    if (asked_to_stop(hooks)) goto cleanup;
-    const vw_picture *picture =
-        i < o->n_train ? &s->train[o->train_first + i] : &s->test[o->test_first + i - o->n_train];
-    VW_GOTO(load_pixels(n, picture->path, s->data->exif == VW_EXIF_TURN, e->square, e->pixels));
-    VW_GOTO(vw_image_encoder_run(e->encoder, e->pixels, features + (size_t)i * one));
-    if (hooks->told) hooks->told(hooks->user, 1);
+  for (int64_t first = 0; first < all; first += e->width) {
+    const int64_t count = all - first < e->width ? all - first : e->width;
+    for (int64_t i = 0; i < count; i++) list[i] = picture_of(s, o, first + i);
+    VW_GOTO(decode(e, n, list, count, s->data->exif == VW_EXIF_TURN));
+    for (int64_t i = 0; i < count; i++) {
+      if (asked_to_stop(hooks)) goto cleanup;
+      VW_GOTO(vw_image_encoder_run(e->encoder, e->pixels + i * e->values, features + (size_t)(first + i) * one));
+      if (hooks->told) hooks->told(hooks->user, 1);
+    }
   }
   vw_safetensors_entry entries[2] = {{.name = "train", .tensor = vw_shape(vw_clip_feature_type(n), o->n_train, p)},
                                      {.name = "test", .tensor = vw_shape(vw_clip_feature_type(n), o->n_test, p)}};

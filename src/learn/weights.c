@@ -7,13 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_PARTS = 8 };
-
 typedef struct entry {
   char name[VW_NAME_BYTES];
   vw_tensor tensor; /* on the backend */
   bool owned;       /* false: lies in the mapped file */
 } entry;
+
+/* A weight that kernels only pack: where it lies in its files. Plans borrow the parts, so each stays where it is. */
+typedef struct packed_weight {
+  char name[VW_NAME_BYTES];
+  vw_parts parts;
+  struct packed_weight *next;
+} packed_weight;
 
 struct vw_weights {
   vw_context *ctx;
@@ -22,6 +27,7 @@ struct vw_weights {
   void *user;
   char where[256];
   entry *entries;
+  packed_weight *packed;
   int64_t n, cap, bytes, bytes_read;
 };
 
@@ -45,6 +51,11 @@ void vw_weights_destroy(vw_weights *w) {
   if (!w) return;
   vw_log(VW_LOG_DEBUG, "weights of %s: %lld bytes read here in all", w->where, (long long)w->bytes_read);
   for (int64_t i = 0; i < w->n; i++) release(w, &w->entries[i]);
+  while (w->packed) {
+    packed_weight *next = w->packed->next;
+    free(w->packed);
+    w->packed = next;
+  }
   free(w->entries);
   free(w);
 }
@@ -57,7 +68,7 @@ int64_t vw_weights_bytes_read(const vw_weights *w) {
 }
 
 /* "x.{q,k,v}_proj" to "x.q_proj", "x.k_proj", "x.v_proj"; a plain name to itself. Returns the number of parts. */
-static int split_name(const char *name, char part[MAX_PARTS][VW_NAME_BYTES]) {
+static int split_name(const char *name, char part[VW_MAX_PARTS][VW_NAME_BYTES]) {
   const char *open = strchr(name, '{'), *close = open ? strchr(open, '}') : NULL;
   int n = 0;
   if (!close) {
@@ -69,7 +80,7 @@ static int split_name(const char *name, char part[MAX_PARTS][VW_NAME_BYTES]) {
     const size_t length = strcspn(p, ",}");
     (void)snprintf(part[n++], VW_NAME_BYTES, "%.*s%.*s%s", (int)(open - name), name, (int)length, p, close + 1);
     p += length + 1;
-  } while (p <= close && n < MAX_PARTS);
+  } while (p <= close && n < VW_MAX_PARTS);
   return n;
 }
 
@@ -125,8 +136,8 @@ cleanup:
 }
 
 /* The tensors that a leaf is made of; *n of them. */
-static vw_status find_parts(const vw_weights *w, const vw_leaf *leaf, vw_tensor part[MAX_PARTS], int *n) {
-  char name[MAX_PARTS][VW_NAME_BYTES];
+static vw_status find_parts(const vw_weights *w, const vw_leaf *leaf, vw_tensor part[VW_MAX_PARTS], int *n) {
+  char name[VW_MAX_PARTS][VW_NAME_BYTES];
   vw_tensor expected = leaf->tensor;
   *n = split_name(leaf->name, name);
   expected.dim[0] /= *n;
@@ -135,7 +146,7 @@ static vw_status find_parts(const vw_weights *w, const vw_leaf *leaf, vw_tensor 
 }
 
 vw_status vw_weights_check(const vw_weights *w, const vw_graph *g) {
-  vw_tensor part[MAX_PARTS];
+  vw_tensor part[VW_MAX_PARTS];
   int n = 0;
   VW_TRY(vw_graph_status(g));
   for (int64_t i = 0; i < vw_graph_leaf_count(g); i++) {
@@ -159,7 +170,7 @@ static bool borrow(vw_weights *w, entry *e, const vw_tensor *part, int n) {
 }
 
 static vw_status load(vw_weights *w, const vw_leaf *leaf, entry *e) {
-  vw_tensor part[MAX_PARTS];
+  vw_tensor part[VW_MAX_PARTS];
   int n = 0;
   name_entry(e, leaf->name, leaf->tensor);
   VW_TRY(find_parts(w, leaf, part, &n));
@@ -192,11 +203,31 @@ static entry *find(const vw_weights *w, const char *name) {
   return NULL;
 }
 
+/* Neither converted nor stacked: the kernels pack it from the file's type, so it is copied once. */
+static vw_status bind_packed(vw_weights *w, const vw_leaf *leaf, vw_program *p) {
+  packed_weight *found = w->packed;
+  while (found && strcmp(found->name, leaf->name) != 0) found = found->next;
+  if (!found) {
+    vw_parts parts;
+    VW_TRY(find_parts(w, leaf, parts.part, &parts.n));
+    found = malloc(sizeof *found);
+    VW_CHECK(found, VW_ERR_MEMORY, "%s: out of memory", w->where);
+    (void)snprintf(found->name, sizeof found->name, "%s", leaf->name);
+    found->parts = parts, found->next = w->packed, w->packed = found;
+    for (int i = 0; i < parts.n; i++) w->bytes_read += (int64_t)vw_bytes(&parts.part[i]);
+  }
+  return vw_program_bind_parts(p, leaf->value, &found->parts);
+}
+
 vw_status vw_weights_bind(vw_weights *w, vw_program *p) {
   for (int64_t i = 0; i < vw_program_leaf_count(p); i++) {
     const vw_leaf leaf = vw_program_leaf(p, i);
     if (leaf.kind != VW_LEAF_WEIGHT) continue;
     entry *e = find(w, leaf.name);
+    if (!e && vw_program_packs(p, leaf.value)) {
+      VW_TRY(bind_packed(w, &leaf, p));
+      continue;
+    }
     if (!e) VW_TRY(add(w, &leaf, &e));
     VW_TRY(vw_program_bind(p, leaf.value, e->tensor.data));
   }
@@ -225,7 +256,7 @@ static vw_status reserve(vw_weights *w, const vw_graph *g, const vw_policy *poli
 /* Rank 0: an entry's values, from the source. */
 static vw_status read_entry(vw_weights *w, const entry *e) {
   vw_leaf leaf = {.name = e->name, .tensor = e->tensor};
-  vw_tensor part[MAX_PARTS];
+  vw_tensor part[VW_MAX_PARTS];
   int n = 0;
   VW_TRY(find_parts(w, &leaf, part, &n));
   return fill(w, e, part, n);

@@ -15,8 +15,9 @@ vw_status vw_weights_create(vw_weights **w, vw_context *ctx, vw_weight_source so
 void vw_weights_destroy(vw_weights *w); /* NULL allowed; after all plans that are bound to it */
 
 /* Binds every weight leaf of a plan, loading what is not there yet: a mapped tensor of the right storage type is used
- * as it lies; else it is converted once. "a.{q,k,v}_proj.weight" stacks three tensors along the first axis. Errors name
- * the tensor, the shape found and the shape expected. */
+ * as it lies; what kernels only pack, they pack from the file's type; else it is converted once.
+ * "a.{q,k,v}_proj.weight" stacks three tensors along the first axis. Errors name the tensor, the shape found and the
+ * shape expected. */
 vw_status vw_weights_bind(vw_weights *w, vw_program *p);
 
 /* Collective over `ranks`, all of which make up the group of `transport`: what vw_weights_bind would load for the

@@ -17,6 +17,7 @@ sums=$(sed -n 's/.*sums //p' "$out")
 
 mpi 2 "$transport" big
 for ranks in 2 3; do mpi "$ranks" "$transport" late; done
+for ranks in 1 2 3; do mpi "$ranks" "$2/tests/cluster_mpi_transport_failures"; done
 seconds=$SECONDS
 if mpi 2 "$transport" dead 2> "$out"; then echo "FAILED: a rank died and the job did not fail"; exit 1; fi
 [ $((SECONDS - seconds)) -lt 20 ] || { echo "FAILED: a dead rank was waited for"; exit 1; }

@@ -1,10 +1,44 @@
 #include "tests/fuzz/fuzz.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The limit is one of processor time, which libFuzzer's own -timeout is not: on a busy machine a process may well not
+ * run for a second. A timer ticks four times a second of processor time; an input that saw five ticks took more than 1
+ * s. */
+static volatile sig_atomic_t ticks;
+
+static void tick(int signal) {
+  static const char message[] = "fuzz: this input took more than 1 s of processor time\n";
+  (void)signal;
+  if (++ticks < 5) return;
+  (void)!write(STDERR_FILENO, message, sizeof message - 1);
+  abort();
+}
+
+static void start_timer(void) {
+  const struct itimerval quarter = {{0, 250000}, {0, 250000}};
+  struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
+  if (sigaction(SIGPROF, &action, NULL) != 0 || setitimer(ITIMER_PROF, &quarter, NULL) != 0) abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static bool started;
+  if (!started) start_timer();
+  started = true;
+  ticks = 0;
+  fuzz_one(data, size);
+  return 0;
+}
 
 static char folder[64];
 
@@ -34,6 +68,12 @@ const char *fuzz_file(const char *name, const void *data, size_t size) {
   const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   if (file < 0 || (size && write(file, data, size) != (ssize_t)size) || close(file) != 0) abort();
   return path;
+}
+
+void fuzz_file_once(const char *name, const char *text) {
+  char path[128];
+  (void)snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
+  if (access(path, F_OK) != 0) (void)fuzz_file(name, text, strlen(text));
 }
 
 void fuzz_link(const char *name, const char *source) {

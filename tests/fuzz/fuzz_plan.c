@@ -2,8 +2,7 @@
 #include "study/plan.h"
 #include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+void fuzz_one(const uint8_t *data, size_t size) {
   vw_plan *plan;
   if (vw_plan_load(fuzz_file("input", data, size), &plan) == VW_OK) vw_plan_destroy(plan);
-  return 0;
 }

@@ -3,7 +3,7 @@
 #include "io/study_config.h"
 #include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+void fuzz_one(const uint8_t *data, size_t size) {
   vw_study_config *config = NULL;
   if (vw_study_config_parse("input", (const char *)data, size, NULL, &config) == VW_OK) vw_study_config_destroy(config);
   vw_problems problems = {0};
@@ -11,5 +11,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (vw_study_config_parse("input", (const char *)data, size, &problems, &config) == VW_OK)
     vw_study_config_destroy(config);
   vw_problems_fini(&problems);
-  return 0;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+void fuzz_one(const uint8_t *data, size_t size) {
   static vw_tokenizer *t;
   static int32_t ids[4096];
   int64_t n;
@@ -16,12 +16,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (vw_tokenizer_open(&t, fuzz_folder()) != VW_OK) abort();
   }
   char *text = malloc(size + 1);
-  if (!text) return 0;
+  if (!text) return;
   if (size) memcpy(text, data, size);
   text[size] = 0;
   if (vw_tokenizer_encode(t, text, ids, 4096, &n) == VW_OK)
     for (int64_t i = 0; i < n; i++)
       if (!vw_tokenizer_text(t, ids[i])) abort();
   free(text);
-  return 0;
 }

@@ -26,12 +26,19 @@ static float *random_floats(int64_t n, uint64_t seed) {
   return p;
 }
 
+static vw_parts one_part(const float *w, int64_t rows, int64_t width) {
+  vw_parts p = {1, {vw_shape(VW_F32, rows, width)}};
+  p.part[0].data = (void *)(uintptr_t)w;
+  return p;
+}
+
 static float *product(const vw_tile *t, int threads, bool transposed, int64_t N, int64_t M, int64_t K, const float *a,
                       const float *w) {
   const vw_context ctx = {.backend = VW_CPU, .threads = threads};
   float *b = floats(vw_packed_b(t, M, K)), *scratch = floats(vw_packed_a(t, N, K)), *c = floats(N * M);
   memset(c, 0xFF, (size_t)(N * M) * sizeof *c);
-  vw_pack_b(&ctx, t, transposed, M, K, w, b);
+  const vw_parts parts = transposed ? one_part(w, M, K) : one_part(w, K, M);
+  vw_pack_b(&ctx, t, transposed, M, K, &parts, b);
   vw_product_run(&ctx, t, &(vw_product){.N = N, .M = M, .K = K, .a = a, .b = b, .c = c}, scratch);
   free(b), free(scratch);
   return c;
@@ -94,10 +101,11 @@ static void packed_weights_are_shared(void **state) {
   (void)state;
   const vw_context ctx = {.backend = VW_CPU, .threads = 1};
   float *w = random_floats(30 * 20, 5);
+  const vw_parts p = one_part(w, 30, 20);
   vw_packed *a = NULL, *b = NULL, *other = NULL;
-  assert_ok(vw_packed_get(&ctx, true, 30, 20, w, &a));
-  assert_ok(vw_packed_get(&ctx, true, 30, 20, w, &b));
-  assert_ok(vw_packed_get(&ctx, false, 20, 30, w, &other));
+  assert_ok(vw_packed_get(&ctx, true, 30, 20, &p, &a));
+  assert_ok(vw_packed_get(&ctx, true, 30, 20, &p, &b));
+  assert_ok(vw_packed_get(&ctx, false, 20, 30, &p, &other));
   assert_ptr_equal(a, b);
   assert_ptr_not_equal(a, other);
   assert_true(vw_packed_bytes() > 2 * 30 * 20 * 4);
@@ -106,9 +114,43 @@ static void packed_weights_are_shared(void **state) {
   free(w);
 }
 
+/* What is packed from the parts of a file, in any float type, has the bits of what is converted, stacked, then packed.
+ */
+static void parts_are_packed_as_the_stacked_weight(void **state) {
+  (void)state;
+  static const vw_dtype types[] = {VW_F32, VW_F64, VW_F16, VW_BF16};
+  static const int64_t shapes[][2] = {{1, 1}, {5, 3}, {16, 64}, {17, 65}, {50, 130}}; /* of a part */
+  const vw_tile *t = vw_tile_best();
+  const vw_context ctx = {.backend = VW_CPU, .threads = 2};
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    for (size_t j = 0; j < 2 * sizeof types / sizeof *types; j++)
+      for (int n = 1; n <= 3; n += 2) {
+        const vw_dtype type = types[j / 2];
+        const bool transposed = j % 2;
+        const int64_t rows = shapes[i][0] * n, width = shapes[i][1];
+        const int64_t M = transposed ? rows : width, K = transposed ? width : rows, each = shapes[i][0] * width;
+        float *w = random_floats(rows * width, 6), *expected = floats(vw_packed_b(t, M, K));
+        float *got = floats(vw_packed_b(t, M, K));
+        vw_parts parts = {.n = n};
+        for (int k = 0; k < n; k++) {
+          parts.part[k] = vw_shape(type, shapes[i][0], width);
+          parts.part[k].data = malloc(vw_bytes(&parts.part[k]));
+          assert_non_null(parts.part[k].data);
+          assert_ok(vw_convert(parts.part[k].data, type, w + k * each, VW_F32, each));
+          assert_ok(vw_convert(w + k * each, VW_F32, parts.part[k].data, type, each));
+        }
+        const vw_parts stacked = one_part(w, rows, width);
+        vw_pack_b(&ctx, t, transposed, M, K, &stacked, expected);
+        vw_pack_b(&ctx, t, transposed, M, K, &parts, got);
+        assert_memory_equal(got, expected, (size_t)vw_packed_b(t, M, K) * sizeof *got);
+        for (int k = 0; k < n; k++) free(parts.part[k].data);
+        free(w), free(expected), free(got);
+      }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(tiles_follow_double),
-                                     cmocka_unit_test(bits_depend_on_operands_alone),
-                                     cmocka_unit_test(packed_weights_are_shared)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(tiles_follow_double), cmocka_unit_test(parts_are_packed_as_the_stacked_weight),
+      cmocka_unit_test(bits_depend_on_operands_alone), cmocka_unit_test(packed_weights_are_shared)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ import scenes
 
 SIDE, LATENT = 32, 8
 TEXT_WIDTH, TEXT_LAYERS, POSITIONS = 192, 6, 77
-SHORT = 16              # positions of a caption while training
+SHORT = 10              # positions of a caption while training: what the longest template needs
 SCALING = 0.18215           # of the latents, as in all Stable Diffusion
 # Calm pictures, as 32 px and a small UNet ask for: one thing in the middle of a pale ground,
 # filling the frame, turned and recoloured a little.

@@ -6,7 +6,8 @@ Learns words for the held-out concepts from unrelated anchors by the velocity lo
 pictures (data/portraits), `pgd` and `adamw` on the same draws, draws pictures with them and
 lets the judge choose among the concept and nine known names (the anchor always one of them), and
 among all names. Prints Markdown for docs/embedded.md. Words are kept below --work, so the same
-command again goes straight to the judging.
+command again goes straight to the judging; with other settings or another network they are learned
+anew.
 
 The radius is delta times the distance from the anchor to its nearest trained word.
 """
@@ -20,6 +21,7 @@ from PIL import Image
 
 import concepts
 import diffusion
+import runs
 import sd_hub
 from check_sd import TEMPLATE, Judge, sheet
 
@@ -93,6 +95,11 @@ class Study:
                              seed=11)
 
 
+def settings(a, net):
+    """What the learned words follow from."""
+    return dict(anchors=a.anchors, deltas=a.deltas, steps=a.steps, seed=a.seed, net=runs.fingerprint(net.unet))
+
+
 def judged(study, judge, x, runs=None):
     """Rows (among ten, among all) of each word's pictures."""
     draw = np.random.default_rng(5)
@@ -130,10 +137,7 @@ def main():
     study = Study(net, a.portraits, concepts.HELD_OUT, a.anchors, a.deltas, a.seed)
     learned = {}
     for name in a.optimisers:
-        path = a.work / f"{name}.pt"
-        if not path.exists():
-            torch.save(study.learn(name, a.steps), path)
-        learned[name] = torch.load(path, weights_only=True)
+        learned[name] = runs.kept(a.work / f"{name}.pt", settings(a, net), lambda: study.learn(name, a.steps))
     if not a.learn_only:
         report(study, Judge(a.judge), learned, a)
         print(f"\n({time.perf_counter() - start:.0f} s)")

@@ -6,6 +6,7 @@ uninterrupted one sees.
 import copy
 import math
 import time
+import zlib
 
 import numpy as np
 import torch
@@ -19,6 +20,35 @@ def log(work, text):
     print(line, flush=True)
     with open(work / "log.txt", "a", encoding="utf-8") as f:
         f.write(line + "\n")
+
+
+def write(path, value):
+    """torch.save under another name first: `path` is never half written."""
+    partial = path.with_suffix(".partial")
+    torch.save(value, partial)
+    partial.rename(path)
+
+
+def kept(path, settings, make):
+    """make(), or what it gave an earlier run: tensors stored at `path` with the `settings` they follow from.
+
+    Other settings than the stored ones: made anew.
+    """
+    if path.exists():
+        stored = torch.load(path, weights_only=True)
+        if stored["settings"] == settings:
+            return stored["made"]
+    made = make()
+    write(path, dict(settings=settings, made=made))
+    return made
+
+
+def fingerprint(model):
+    """A checksum of a network's weights, to tell by what network something was made."""
+    crc = 0
+    for v in model.state_dict().values():
+        crc = zlib.crc32(v.contiguous().numpy().tobytes(), crc)
+    return crc
 
 
 def warm_cosine(warm_up, constant=0.0, floor=0.02):
@@ -57,11 +87,8 @@ class Run:
         log(self.work, f"{self.name}: goes on at step {self.step}")
 
     def save(self):
-        partial = self.path.with_suffix(".partial")
-        torch.save(dict(model=self.model.state_dict(), ema=self.ema.state_dict(), step=self.step,
-                        spent=self.spent, optimisers=[o.state_dict() for o in self.optimisers]),
-                   partial)
-        partial.rename(self.path)   # never a half-written state
+        write(self.path, dict(model=self.model.state_dict(), ema=self.ema.state_dict(), step=self.step,
+                              spent=self.spent, optimisers=[o.state_dict() for o in self.optimisers]))
         self.saved = time.time()
 
     def update(self, loss):

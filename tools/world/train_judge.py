@@ -6,6 +6,9 @@ It looks at 32 px and knows all concepts, the held-out ones too, so it is never 
 words. As in train_clip.py a CNN learns to name the pictures first (teacher), then CLIP learns the
 teacher's features, the names' and tags' places among them, and to match the two (student).
 
+--init DIRECTORY trains a judge further, by the words alone and without a teacher, which takes most
+of the time.
+
 --blind trains only a teacher, on the drawings that the UNet never saw (diffusion.hidden_from_unet): a
 weaker but independent second opinion for check_sd.py.
 
@@ -32,6 +35,7 @@ import scenes
 
 CORE_SHARE = 0.8           # of a batch: known and held-out concepts
 FEATURES = 128
+SOME = 96                  # random words of a step, beside the names of all core concepts
 
 
 def build(n_vocab):
@@ -50,14 +54,16 @@ def build(n_vocab):
 
 
 def views(bank, per_core, per_auxiliary, seed):
-    """(pictures, labels): strongly changed pictures of each drawing in `train`."""
+    """(pictures, labels) of each drawing in `train`: two in three strongly changed, the third as calm
+    as those that the UNet learns from."""
     made, labels = [], []
     for i, c in enumerate(bank):
         for j, drawing in enumerate(c.train):
             alone = [scenes.Concept(c.name, c.role, [drawing], [])]
             for k in range(per_auxiliary if c.role == "auxiliary" else per_core):
                 r = np.random.default_rng([seed, i, j, k])
-                made.append(scenes.single(r, alone, 0, "train", diffusion.SIDE, scenes.STRONG)[0])
+                made.append(diffusion.portrait(r, alone, 0, "train") if k % 3 == 2 else
+                            scenes.single(r, alone, 0, "train", diffusion.SIDE, scenes.STRONG)[0])
                 labels.append(i)
     return np.stack(made), np.array(labels)
 
@@ -88,12 +94,9 @@ class World:
             lambda e, d: not diffusion.hidden_from_unet(e, d))
         self.bank = scenes.load_bank(a.drawings, is_test=everything)
         self.n_core = sum(c.role != "auxiliary" for c in self.bank)
-        path = a.work / "views.npz"
-        if not path.exists():
-            x, y = views(self.bank, a.views, a.views // 6, a.seed)
-            np.savez(path, x=x, y=y)
-        stored = np.load(path)
-        self.x, self.y = stored["x"], torch.from_numpy(stored["y"])
+        self.x, self.y = runs.kept(
+            a.work / "views.pt", dict(seed=a.seed, views=a.views, blind=a.blind),
+            lambda: tuple(map(torch.from_numpy, views(self.bank, a.views, a.views // 6, a.seed))))
         self.core = torch.where(self.y < self.n_core)[0]
         self.other = torch.where(self.y >= self.n_core)[0]
         split = scenes.load_bank(a.drawings, ("known", "held_out"), is_test=diffusion.hidden_from_unet)
@@ -106,7 +109,7 @@ class World:
         n = int(CORE_SHARE * size)
         i = torch.cat([pool[torch.randint(len(pool), (k,), generator=g)]
                        for pool, k in ((self.core, n), (self.other, size - n))])
-        return soften(normalised(self.x[i.numpy()]), g), self.y[i]
+        return soften(normalised(self.x[i].numpy()), g), self.y[i]
 
     @torch.no_grad()
     def score(self, features, targets):
@@ -143,58 +146,73 @@ def train_teacher(world, a):
 
 
 class Words:
-    """All words, held-out names too, their captions and their places among the prototypes."""
+    """All words, held-out names too, their captions and the concepts they are true of."""
 
-    def __init__(self, a, world, teacher, tok):
+    def __init__(self, a, world, tok):
         meaning = json.loads((a.drawings / "words.json").read_text())
         meaning.update({n: [n] for n in concepts.HELD_OUT})
         place = {c.name: i for i, c in enumerate(world.bank)}
         self.words = sorted(meaning)
-        prototypes = F.normalize(teacher.prototypes, dim=1)
-        self.targets = F.normalize(torch.stack([
-            prototypes[[place[n] for n in meaning[w]]].sum(0) for w in self.words]), dim=1)
+        self.true = torch.zeros(len(world.bank), len(self.words), dtype=torch.bool)
+        for j, w in enumerate(self.words):
+            self.true[[place[n] for n in meaning[w]], j] = True
         self.captions = [torch.tensor(tok([t.format(w) for w in self.words]).input_ids)
                          for t in concepts.TEMPLATES]
         core = [c.name for c in world.bank[:world.n_core]]
         self.core = torch.tensor([self.words.index(n) for n in core])
 
-    def core_features(self, m, template):
-        return nets.text_features(m, self.captions[template][self.core])
+    def targets(self, prototypes):
+        """Where each word should lie: among the prototypes of its concepts. [words, FEATURES]."""
+        return F.normalize(self.true.T.float() @ prototypes, dim=1)
+
+    def sample(self, g):
+        """(template, words of a step): some of all, then the names of all core concepts."""
+        template = int(torch.randint(len(self.captions), (), generator=g))
+        some = torch.randperm(len(self.words), generator=g)[:SOME]
+        return template, torch.cat([some, self.core])
+
+    @torch.no_grad()
+    def score(self, world, m):
+        ids = self.captions[concepts.TEMPLATES.index("a photo of a {}")][self.core]
+        return world.score(lambda x: nets.image_features(m, x), nets.text_features(m, ids))
 
 
-def train_student(world, teacher, tok, a):
+def optimisers(m, muon, rate):
+    """Muon for the matrices of the image blocks, AdamW for the rest."""
+    matrices = [p for p in m.vision_model.encoder.layers.parameters() if p.ndim == 2]
+    inner = {id(p) for p in matrices}
+    rest = [p for p in m.parameters() if p.requires_grad and id(p) not in inner]
+    return [nets.Muon(matrices, lr=muon, weight_decay=0.05),
+            torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.01)]
+
+
+def train_student(world, words, teacher, n_vocab, a):
     """CLIP: image tower to the teacher's features, text tower to the words' places, and both."""
-    words = Words(a, world, teacher, tok)
     torch.manual_seed(a.seed + 1)
-    m = build(len(tok))
+    m = build(n_vocab)
     g = torch.Generator().manual_seed(a.seed)
     nets.whiten_patches(m, world.batch(g, 512)[0])
     with torch.no_grad():
         m.logit_scale.copy_(teacher.log_scale)
     m.logit_scale.requires_grad_(False)
     scale = teacher.log_scale.exp()
-    muon = [p for p in m.vision_model.encoder.layers.parameters() if p.ndim == 2]
-    inner = {id(p) for p in muon}
-    rest = [p for p in m.parameters() if p.requires_grad and id(p) not in inner]
-    optimisers = [nets.Muon(muon, weight_decay=0.05),
-                  torch.optim.AdamW(rest, lr=1.5e-3, betas=(0.9, 0.98), weight_decay=0.01)]
-    run = runs.Run(a.work, "student", m, optimisers, a.student_steps, runs.warm_cosine(60), a.seed + 1,
-                   ema=0.995, clip=5.0)
+    run = runs.Run(a.work, "student", m, optimisers(m, 0.02, 1.5e-3), a.student_steps,
+                   runs.warm_cosine(60), a.seed + 1, ema=0.995, clip=5.0)
     prototypes = F.normalize(teacher.prototypes, dim=1)
+    targets = words.targets(prototypes)
 
     def losses(m, step, g):
         x, y = world.batch(g, a.batch)
-        template = int(torch.randint(len(words.captions), (), generator=g))
-        some = torch.randperm(len(words.words), generator=g)[:96]
+        template, chosen = words.sample(g)
         with torch.autocast("cpu", torch.bfloat16):
             seen = teacher(enlarged(x))
             image = nets.image_features(m, x)
-            text = nets.text_features(m, words.captions[template][torch.cat([some, words.core])])
+            text = nets.text_features(m, words.captions[template][chosen])
         seen, image, text = seen.float(), image.float(), text.float()
         named = y < world.n_core
-        match = scale * image[named] @ text[len(some):].T
+        match = scale * image[named] @ text[SOME:].T
         copy_image = (1 - (image * seen).sum(-1)).mean()
-        copy_text = (1 - (text * words.targets[torch.cat([some, words.core])]).sum(-1)).mean()
+        copy_text = (1 - (text * targets[chosen]).sum(-1)).mean()
         copy_answer = F.kl_div(F.log_softmax(scale * image @ prototypes.T, 1),
                                F.log_softmax(scale * seen @ prototypes.T, 1),
                                log_target=True, reduction="batchmean")
@@ -203,12 +221,32 @@ def train_student(world, teacher, tok, a):
         loss = 3 * copy_image + 2 * copy_text + 0.5 * copy_answer + 0.3 * right + 0.3 * contrast
         return loss, [v.item() for v in (copy_image, copy_text, copy_answer, right, contrast)]
 
-    def score(m):
-        with torch.no_grad():
-            targets = words.core_features(m, concepts.TEMPLATES.index("a photo of a {}"))
-        return world.score(lambda x: nets.image_features(m, x), targets)
+    return run.loop(losses, lambda m: words.score(world, m))
 
-    return run.loop(losses, score), words.words
+
+def refine(world, words, a):
+    """The judge of --init trained further: all words true of a picture are right together."""
+    m = CLIPModel.from_pretrained(a.init, dtype=torch.float32)
+    m.logit_scale.requires_grad_(False)
+    scale = m.logit_scale.exp()
+    run = runs.Run(a.work, "refined", m, optimisers(m, 0.01, 1e-3), a.student_steps,
+                   runs.warm_cosine(60), a.seed + 2, ema=0.995, clip=5.0)
+
+    def losses(m, step, g):
+        x, y = world.batch(g, a.batch)
+        template, chosen = words.sample(g)
+        with torch.autocast("cpu", torch.bfloat16):
+            image = nets.image_features(m, x)
+            text = nets.text_features(m, words.captions[template][chosen])
+        s = scale * image.float() @ text.float().T
+        true = words.true[y][:, chosen]
+        named = true.any(1)
+        loss = (s.logsumexp(1) - s.masked_fill(~true, -1e4).logsumexp(1))[named].mean()
+        core = (y < world.n_core) & named
+        hit = true[core].gather(1, s[core].argmax(1, keepdim=True)).float().mean()
+        return loss, (loss.item(), hit.item())
+
+    return run.loop(losses, lambda m: words.score(world, m))
 
 
 def known_accuracy(folder, drawings):
@@ -242,6 +280,7 @@ def main():
     ap.add_argument("--tokenizer", type=Path, default=Path("data/clip-tiny"))
     ap.add_argument("--out", type=Path, default=Path("data/judge-tiny"))
     ap.add_argument("--work", type=Path, default=Path("out/train-judge"))
+    ap.add_argument("--init", type=Path, help="train this judge further, without a teacher")
     ap.add_argument("--blind", action="store_true", help="only a teacher, on drawings the UNet never saw")
     ap.add_argument("--seed", type=int, default=7)
     ap.add_argument("--views", type=int, default=60, help="pictures a known or held-out drawing")
@@ -255,18 +294,19 @@ def main():
     a.work.mkdir(parents=True, exist_ok=True)
     world = World(a)
     runs.log(a.work, f"{len(world.bank)} concepts, {len(world.x)} pictures")
-    teacher = train_teacher(world, a)
     if a.blind:
-        torch.save(teacher.state_dict(), a.work / "blind.pt")
+        torch.save(train_teacher(world, a).state_dict(), a.work / "blind.pt")
         return
     tok = CLIPTokenizerFast.from_pretrained(a.tokenizer)
-    student, words = train_student(world, teacher.requires_grad_(False), tok, a)
+    words = Words(a, world, tok)
+    judge = refine(world, words, a) if a.init else train_student(
+        world, words, train_teacher(world, a).requires_grad_(False), len(tok), a)
     built = a.work / "judge-tiny"
     built.mkdir(exist_ok=True)
     for name in hub.TOKENIZER_FILES:
         shutil.copyfile(a.tokenizer / name, built / name)
     plain = {w for t in concepts.TEMPLATES for w in t.format("").split()}
-    hub.save(student, built, sorted(plain | set(words)))
+    hub.save(judge, built, sorted(plain | set(words.words)))
     install(built, a.out, a.drawings, a.force)
 
 

@@ -125,11 +125,17 @@ def start_from_clip(m, clip):
 
 
 def start(m, world, a):
-    """Take over --init or clip-tiny's image tower, and fit what leads into clip-tiny's features."""
+    """Take over --init or clip-tiny's image tower, and fit what leads into clip-tiny's features.
+
+    A network of the same shapes, shipped by an earlier run, stays as it is.
+    """
     if not a.init:
         start_from_clip(m, world.clip)
         return
     earlier = detector.Owlv2ForObjectDetection.from_pretrained(a.init, dtype=torch.float32).state_dict()
+    if {k: v.shape for k, v in earlier.items()} == {k: v.shape for k, v in m.state_dict().items()}:
+        m.load_state_dict(earlier)      # this very network: it is trained further as it is
+        return
     detector.start_from(m, world.tok, earlier, json.loads((a.init / "vocab.json").read_text()))
     with torch.no_grad():
         ids = world.words.captions(world.tok, "a {}")

@@ -77,12 +77,13 @@ def latents(vae, pictures):
 
 def prepared(a, bank, vae):
     """(latents, labels) of all training pictures, kept below --work."""
-    path = a.work / "latents.pt"
-    if not path.exists():
+    def make():
         x, y = diffusion.portraits(bank, lambda c: a.views if c.role == "known" else a.views // 4,
                                    "train", a.seed)
-        torch.save((latents(vae, x), torch.from_numpy(y)), path)
-    return torch.load(path, weights_only=True)
+        return latents(vae, x), torch.from_numpy(y)
+
+    return runs.kept(a.work / "latents.pt",
+                     dict(seed=a.seed, views=a.views, vae=runs.fingerprint(vae)), make)
 
 
 def train(a, bank, captions, vae, n_vocab):
@@ -96,7 +97,7 @@ def train(a, bank, captions, vae, n_vocab):
         both.unet.load_state_dict(start.unet.state_dict())
         both.text.load_state_dict(start.text.state_dict())
     adam = torch.optim.AdamW(both.groups(), lr=1.2e-3, betas=(0.9, 0.99))
-    run = runs.Run(a.work, "sd", both, [adam], a.steps, runs.warm_cosine(150, constant=0.8), a.seed,
+    run = runs.Run(a.work, "sd", both, [adam], a.steps, runs.warm_cosine(150, constant=0.3), a.seed,
                    ema=0.995)
     runs.log(a.work, f"sd: {len(z)} latents, mean {z.mean():.3f} std {z.std():.3f}, "
                      f"{len(captions.words)} words")
@@ -153,7 +154,7 @@ def main():
     ap.add_argument("--words", type=int, default=32, help="captions a step, two pictures each")
     ap.add_argument("--views", type=int, default=96, help="pictures a known drawing")
     ap.add_argument("--short-until", type=float, default=0.955,
-                    help="part of the steps with captions of 16 positions instead of 77")
+                    help="part of the steps with captions of 10 positions instead of 77")
     ap.add_argument("--init", type=Path, help="start from this diffusers directory, its vae included")
     ap.add_argument("--force", action="store_true", help="install even what is worse")
     a = ap.parse_args()

@@ -26,6 +26,16 @@ def drawn_rate(study, judge, vectors):
     return effect_sd.judged(study, judge, study.draw(vectors))[:, 0].mean()
 
 
+def words_of_sd(a, net):
+    """What effect_sd.py learned by pgd with these settings."""
+    path = a.work / "pgd.pt"
+    stored = torch.load(path, weights_only=True) if path.exists() else dict(settings=None)
+    if stored["settings"] != effect_sd.settings(a, net):
+        raise SystemExit(f"{path} does not hold words of {a.sd} with these --anchors, --deltas, --steps and "
+                         f"--seed but of {stored['settings']}; run effect_sd.py with the same first")
+    return stored["made"]
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     ap.add_argument("--clip", type=Path, default=Path("data/clip-tiny"))
@@ -37,19 +47,20 @@ def main():
     ap.add_argument("--anchors", nargs="+", default=concepts.ANCHORS[:3])
     ap.add_argument("--deltas", nargs="+", type=float, default=[0.25, 0.5, 1.0, 2.0])
     ap.add_argument("--steps", type=int, default=150)
+    ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--work", type=Path, default=Path("out/effect-sd"))
     a = ap.parse_args()
     torch.set_num_threads(1)
     net = sd_hub.Net(a.sd)
     with torch.no_grad():
-        all_sd = effect_sd.Study(net, a.portraits, concepts.HELD_OUT, a.anchors, a.deltas, 1)
-        sd = effect_sd.Study(net, a.portraits, concepts.HELD_OUT, a.anchors, [1.0], 1)
+        all_sd = effect_sd.Study(net, a.portraits, concepts.HELD_OUT, a.anchors, a.deltas, a.seed)
+        sd = effect_sd.Study(net, a.portraits, concepts.HELD_OUT, a.anchors, [1.0], a.seed)
         others = {"CLIP": effect.clip_study(a, [1.0]),
                   "OWL-v2": check_owl.Study(check_owl.Net(a.owl), concepts.HELD_OUT, a.anchors, [1.0])}
     for n, folder in ((net, a.sd), (others["CLIP"].net, a.clip), (others["OWL-v2"].net, a.owl)):
         n.words = (folder / "trained_words.txt").read_text().split()
     one = torch.tensor([d == 1.0 for _, _, d in all_sd.runs])
-    own = torch.load(a.work / "pgd.pt", weights_only=True)[one]
+    own = words_of_sd(a, net)[one]
     judge = Judge(a.judge)
     base = drawn_rate(sd, judge, sd.anchor)
     print("| transfer | words in common | variance explained | score of carried words | anchor untouched there |\n"
