@@ -202,6 +202,8 @@ int vw_job_bench(int argc, char **argv) {
       {"only", 0, VW_OPT_STRING, &o.gpu.only, "NAME", "gpu: ceilings, text or image; default: all"},
       {"order", 0, VW_OPT_INT, &o.gpu.order, "N",
        "gpu: order of the products that give the ceilings (default 8192; cpu 2048, ref 128)"},
+      {"timed", 0, VW_OPT_FLAG, &o.gpu.timed, NULL,
+       "gpu: on cuda, time the algorithms for each product first, as studies with plan.algorithms: timed"},
       {"seconds", 0, VW_OPT_DOUBLE, &b.seconds, "S", "time for each row (default 3)"},
       {"threads", 't', VW_OPT_INT, &threads, "N", "threads (default 1)"},
       {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "ref, cpu or cuda (default cpu; gpu: cuda)"},

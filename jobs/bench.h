@@ -53,6 +53,7 @@ typedef struct vw_bench_gpu_options {
   const char *trials, *pictures; /* batch sizes of the text encoder and of the image tower; NULL: the defaults */
   const char *only;              /* "ceilings", "text" or "image"; NULL: all */
   int64_t order;                 /* of the products that give the ceilings; 0: by backend */
+  bool timed;                    /* the library's algorithms are timed for each product of a network */
 } vw_bench_gpu_options;
 vw_status vw_bench_gpu(vw_bench *b, const char *dir, const vw_bench_gpu_options *options);
 

@@ -2,6 +2,8 @@
  * docs/benchmarks.md says what the columns mean. tools/bench/gpu.py does the same work in PyTorch. */
 #include "jobs/bench_gpu.h"
 
+#include "kernels/algorithms.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,26 +49,17 @@ static json_t *ceilings_json(const vw_ceilings *c) {
                    products);
 }
 
-static int64_t weight_bytes(const vw_program *p) {
-  int64_t sum = 0;
-  for (int64_t i = 0; i < vw_program_leaf_count(p); i++) {
-    const vw_leaf leaf = vw_program_leaf(p, i);
-    if (leaf.kind == VW_LEAF_WEIGHT) sum += (int64_t)vw_bytes(&leaf.tensor);
-  }
-  return sum;
-}
-
 /* What is said of a network at one batch size. */
 typedef struct network_row {
   const network_kind *kind;
-  int64_t batch, weights;
-  double seconds; /* of a step */
+  int64_t batch, held; /* held: bytes of the device when it ran, all that this process allocated there */
+  double seconds;      /* of a step */
   vw_program_memory memory;
   vw_kernel_table kernels;
 } network_row;
 
 static int64_t planned_bytes(const network_row *r) {
-  return r->memory.arena + r->memory.leaves + r->weights;
+  return r->memory.arena + r->memory.leaves + r->memory.weights;
 }
 
 static void print_row(const network_row *r) {
@@ -77,9 +70,11 @@ static void print_row(const network_row *r) {
       "the roofline\n",
       r->kind->name, (long long)r->batch, 1e3 * r->seconds, (double)r->batch / r->seconds, r->kind->unit,
       1e-12 * t->flops / r->seconds, 100 * t->products / r->seconds, 100 * t->at_ceiling / r->seconds);
-  (void)printf("  memory: arena %.1f MiB, leaves %.1f, weights %.1f, planned together %.1f\n",
-               mib * (double)r->memory.arena, mib * (double)r->memory.leaves, mib * (double)r->weights,
+  (void)printf("  memory: arena %.1f MiB, leaves %.1f, weights %.1f, planned together %.1f",
+               mib * (double)r->memory.arena, mib * (double)r->memory.leaves, mib * (double)r->memory.weights,
                mib * (double)planned_bytes(r));
+  if (r->held) (void)printf("; %.1f held on the device", mib * (double)r->held);
+  (void)printf("\n");
   (void)printf("  %lld calls take %.3f ms alone; the step takes %+.1f %% of that more\n", (long long)t->calls,
                1e3 * t->seconds, 100 * (r->seconds - t->seconds) / t->seconds);
   vw_kernel_table_print_ops(t);
@@ -89,9 +84,9 @@ static void print_row(const network_row *r) {
 
 static json_t *row_json(const network_row *r) {
   const vw_kernel_table *t = &r->kernels;
-  json_t *memory =
-      json_pack("{s:I, s:I, s:I, s:I}", "arena", (json_int_t)r->memory.arena, "leaves", (json_int_t)r->memory.leaves,
-                "weights", (json_int_t)r->weights, "planned", (json_int_t)planned_bytes(r));
+  json_t *memory = json_pack("{s:I, s:I, s:I, s:I, s:I}", "arena", (json_int_t)r->memory.arena, "leaves",
+                             (json_int_t)r->memory.leaves, "weights", (json_int_t)r->memory.weights, "planned",
+                             (json_int_t)planned_bytes(r), "held", (json_int_t)r->held);
   return json_pack("{s:s, s:I, s:f, s:f, s:s, s:f, s:f, s:f, s:o, s:I, s:f, s:f, s:o, s:o}", "network", r->kind->name,
                    "batch", (json_int_t)r->batch, "seconds", r->seconds, "rate", (double)r->batch / r->seconds, "unit",
                    r->kind->unit, "tflops", 1e-12 * t->flops / r->seconds, "share_of_products",
@@ -105,7 +100,7 @@ static vw_status measure_row(gpu_bench *g, network_row *r) {
   vw_status st = VW_OK;
   VW_GOTO(r->kind->open(g->b, r->batch, &s));
   VW_GOTO(vw_bench_time_runs(s.program, g->b->seconds, &r->seconds));
-  r->memory = vw_program_memory_of(s.program), r->weights = weight_bytes(s.program);
+  r->memory = vw_program_memory_of(s.program), r->held = vw_memory_used(&g->b->ctx).held;
   VW_GOTO(vw_kernel_table_measure(g->b, &g->ceilings, s.program, KERNEL_SHARE * g->b->seconds, &r->kernels));
   if (!g->b->json) print_row(r);
   json_array_append_new(g->b->rows, row_json(r)); /* while the program that the rows' tensors belong to is there */
@@ -149,13 +144,16 @@ vw_status vw_bench_gpu(vw_bench *b, const char *dir, const vw_bench_gpu_options 
   VW_TRY(check_options(o));
   vw_kernel_set(&b->ctx, kernels);
   if (!b->json)
-    (void)printf("%s: text encoder %lld x %lld layers, image tower %lld x %lld layers; %s, %d thread%s\n", dir,
+    (void)printf("%s: text encoder %lld x %lld layers, image tower %lld x %lld layers; %s, %s, %d thread%s\n", dir,
                  (long long)b->n->text.t.width, (long long)b->n->text.t.layers, (long long)b->n->vision.t.width,
-                 (long long)b->n->vision.t.layers, kernels, b->ctx.threads, b->ctx.threads == 1 ? "" : "s");
+                 (long long)b->n->vision.t.layers, kernels, vw_precision_name(&b->ctx), b->ctx.threads,
+                 b->ctx.threads == 1 ? "" : "s");
   VW_TRY(vw_bench_ceilings(b, o->order, &g.ceilings));
   print_ceilings(b, &g.ceilings);
-  b->head = json_pack("{s:s, s:s, s:s, s:i, s:o}", "model", dir, "backend", vw_backend_name(b->ctx.backend), "kernels",
-                      kernels, "threads", b->ctx.threads, "ceilings", ceilings_json(&g.ceilings));
+  vw_algorithms_time(&b->ctx, o->timed);
+  b->head = json_pack("{s:s, s:s, s:s, s:s, s:b, s:i, s:o}", "model", dir, "backend", vw_backend_name(b->ctx.backend),
+                      "precision", vw_precision_name(&b->ctx), "kernels", kernels, "timed", o->timed, "threads",
+                      b->ctx.threads, "ceilings", ceilings_json(&g.ceilings));
   if (!o->only || !strcmp(o->only, "text"))
     VW_TRY(vw_bench_each("trials", o->trials ? o->trials : "1,16,64,256,1024,1600", measure_text, &g));
   if (!o->only || !strcmp(o->only, "image"))

@@ -70,7 +70,7 @@ machine() {
 export -f machine 2>/dev/null || true
 export viswords
 step machine 60 bash -c machine
-if "$viswords" --help | grep -q '^  doctor '; then step doctor 120 "$viswords" doctor; else skip doctor "this viswords has none"; fi
+step doctor 120 "$viswords" doctor
 
 # ---- right?
 for test in kernels_test_network_ops kernels_test_learning_ops kernels_test_cuda_column kernels_test_network_fixtures; do
@@ -82,9 +82,15 @@ for test in kernels_test_network_ops kernels_test_learning_ops kernels_test_cuda
   fi
 done
 for stage in learn evaluate; do
-  step "golden-$stage" "$limit" "$viswords" $stage tests/golden/golden.yaml -o "$scratch/golden" --backend $backend --threads 1
+  step "golden-$stage" "$limit" "$viswords" $stage tests/golden/golden.yaml -o "$scratch/golden" --backend $backend --precision fp32 --threads 1
 done
 step golden "$limit" "$tests/golden_check_study$suffix" tests/reference/fixtures/golden_golden.safetensors "$scratch/golden" rounded
+# what a user runs, in the precision that is the default; two ranks share the device
+step smoke "$limit" "$viswords" run jobs/studies/smoke.yaml -o "$scratch/smoke" --backend $backend
+mpirun=$root/tools/mpirun.sh
+[ ! -e "$root/bin/viswords-mpirun" ] || mpirun=$root/bin/viswords-mpirun
+step two-ranks "$limit" "$mpirun" -n 2 "$viswords" run jobs/studies/smoke.yaml -o "$scratch/smoke2" --backend $backend
+step same-bits 60 "$viswords" diff "$scratch/smoke" "$scratch/smoke2"
 step verify "$limit" "$viswords" verify data/clip-tiny --reference tests/reference/fixtures/verify_tiny.safetensors --backend $backend
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null || true)
 for tool in memcheck racecheck synccheck initcheck; do
@@ -108,6 +114,7 @@ if [ $backend != cuda ] && [ -z "${GPU_CHECK_MODEL:-}" ]; then
 fi
 [ -e "$model/config.json" ] || step random-clip "$limit" "$viswords" random-clip "$model" --size L/14
 step bench "$((3 * limit))" "$viswords" bench gpu "$model" --backend $backend --save "$out/bench.json" "${sizes[@]}"
+step bench-timed "$((2 * limit))" "$viswords" bench gpu "$model" --backend $backend --timed --save "$out/bench-timed.json" "${sizes[@]}"
 if python3 -c 'import torch, sys; sys.exit(0 if "'$backend'" != "cuda" or torch.cuda.is_available() else 1)' 2>/dev/null; then
   [ ! -s "$out/bench.json" ] || python_sizes+=(--against "$out/bench.json")
   step torch "$((4 * limit))" python3 tools/bench/gpu.py --json "$out/torch.json" "${python_sizes[@]}"

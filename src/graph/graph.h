@@ -114,8 +114,9 @@ int64_t vw_program_call_count(const vw_program *p);
 vw_call_view vw_program_call(const vw_program *p, int64_t i);
 
 /* Runs every call in order; call i repeats[i] times in a row between two waits, seconds[i] is then the mean time of one
- * (what it reads may lie in caches). repeats[i] = 0: once and untimed, seconds[i] = 0. Calls that update states in
- * place move them on at every repetition. */
+ * (what it reads may lie in caches). Backends that record programs record the repetitions of a call too, and may run it
+ * more often. repeats[i] = 0: once and untimed, seconds[i] = 0. Calls that update states in place move them on at every
+ * repetition. */
 vw_status vw_program_time_calls(vw_program *p, const int64_t *repeats, double *seconds);
 
 /* Bytes the plan owns: arena (values by lifetime + scratch) and leaves, and what the arena would be without reuse.

@@ -19,6 +19,40 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+enum { RECORDED = 32 }; /* runs of a call in one recording */
+
+/* Runs of a call between two waits, as the backend starts calls in a step: recorded where it can record. */
+static vw_status time_recorded(vw_program *p, const plan_call *c, int64_t repeats, double *seconds) {
+  const vw_recorder *r = p->memory_ops->recorder;
+  const int64_t n = repeats < RECORDED ? repeats : RECORDED, replays = (repeats + n - 1) / n;
+  void *recording = NULL;
+  double start = 0;
+  vw_status st = r->begin(p->ctx), ran = VW_OK;
+  if (st != VW_OK) return vw_fail(st, __FILE__, __LINE__, "recording %s", c->op->name);
+  for (int64_t j = 0; j < n && ran == VW_OK; j++) ran = c->kernel->run(p->ctx, &c->call);
+  st = r->end(p->ctx, &recording);
+  VW_GOTO(vw_first(ran, st));
+  VW_GOTO(r->replay(p->ctx, recording)); /* the first brings the recording to the device */
+  VW_GOTO(p->memory_ops->synchronise(p->ctx));
+  start = now();
+  for (int64_t j = 0; j < replays; j++) VW_GOTO(r->replay(p->ctx, recording));
+  VW_GOTO(p->memory_ops->synchronise(p->ctx));
+  *seconds = (now() - start) / (double)(replays * n);
+cleanup:
+  r->forget(p->ctx, recording);
+  return st;
+}
+
+static vw_status time_call(vw_program *p, const plan_call *c, int64_t repeats, double *seconds) {
+  VW_TRY(p->memory_ops->synchronise(p->ctx));
+  if (p->memory_ops->recorder && repeats > 1) return time_recorded(p, c, repeats, seconds);
+  const double start = now();
+  for (int64_t j = 0; j < repeats; j++) VW_TRY(c->kernel->run(p->ctx, &c->call));
+  VW_TRY(p->memory_ops->synchronise(p->ctx));
+  *seconds = (now() - start) / (double)repeats;
+  return VW_OK;
+}
+
 /* In the order of the plan, as a call's inputs are overwritten by later calls: an index read behind its time could
  * point anywhere. Outputs never share memory with inputs, so a repetition computes the same again. */
 vw_status vw_program_time_calls(vw_program *p, const int64_t *repeats, double *seconds) {
@@ -27,15 +61,10 @@ vw_status vw_program_time_calls(vw_program *p, const int64_t *repeats, double *s
     const plan_call *c = &p->calls[i];
     VW_CHECK(repeats[i] >= 0, VW_ERR_ARG, "program: call %" PRId64 " is to run %" PRId64 " times", i, repeats[i]);
     seconds[i] = 0;
-    if (!repeats[i]) {
+    if (repeats[i])
+      VW_TRY(time_call(p, c, repeats[i], &seconds[i]));
+    else
       VW_TRY(c->kernel->run(p->ctx, &c->call));
-      continue;
-    }
-    VW_TRY(p->memory_ops->synchronise(p->ctx));
-    const double start = now();
-    for (int64_t j = 0; j < repeats[i]; j++) VW_TRY(c->kernel->run(p->ctx, &c->call));
-    VW_TRY(p->memory_ops->synchronise(p->ctx));
-    seconds[i] = (now() - start) / (double)repeats[i];
   }
   return p->memory_ops->synchronise(p->ctx);
 }

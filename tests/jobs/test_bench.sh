@@ -77,11 +77,24 @@ grep -q "at once" "$work/out.txt" && fail "--only ceilings ran a network"
 if [ -x "$2/tests/viswords_emulated" ]; then
   plain=$viswords viswords=$2/tests/viswords_emulated
   bench 0 gpu "$model" --trials 1,2 --pictures 1 --order 32 --json
-  viswords=$plain
   check_gpu_json
   for product in fp32 tf32 bf16; do between $product 0 1e3 1; done
   says "emulated, no GPU"
+  says '"precision": "mixed"' # pictures in bf16 with an fp32 residual stream, texts in fp32
+  says 'bf16[1, 65, 432]'
+  grep -q 'bf16\[2, 2' "$work/out.txt" && fail "texts are fp32 in mixed precision"
+  # the device holds what the plan says for texts, and their weights beside what it says for pictures
+  sed -n 's/.*"planned": \([0-9]*\).*/\1/p' "$work/out.txt" > "$work/planned.txt"
+  sed -n 's/.*"held": \([0-9]*\).*/\1/p' "$work/out.txt" | paste "$work/planned.txt" - > "$work/memory.txt"
+  awk '$2 < $1 || (NR < 3 && $2 > 1.03 * $1) { bad = 1 } END { exit bad || NR != 3 }' "$work/memory.txt" ||
+    fail "planned and held: $(cat "$work/memory.txt")"
+  bench 0 gpu "$model" --trials 2 --order 32 --only text --precision bf16 --timed --json
+  says 'bf16[2, 2, 576]'
+  says '"timed": true'
+  viswords=$plain
 fi
+bench 2 gpu "$model" --backend cpu --precision bf16
+says "backend cpu computes in fp32 alone"
 bench 2 gpu "$model" --backend cpu --only words
 says "choose ceilings, text or image"
 bench 1 gpu "$model" --backend cpu --order 64 --only ceilings --save "$work/nowhere/saved.json"
