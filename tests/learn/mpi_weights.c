@@ -117,7 +117,7 @@ static vw_status check_other_type(const vw_ranks *r, vw_context *ctx, vw_transpo
   VW_TRY(vw_weights_share(w, g, &policy, r, t));
   const int64_t shared = vw_weights_bytes(w);
   for (int i = 0; i < 2; i++) VW_TRY(read_leaf(ctx, w, g, &narrow, 0, got));
-  VW_CHECK(!memcmp(got, expected, sizeof got), VW_ERR_ARG, "bf16 after f32: other values");
+  for (int i = 0; i < ROWS * COLUMNS; i++) VW_CHECK(got[i] == expected[i], VW_ERR_ARG, "bf16 after f32: value %d", i);
   VW_CHECK(vw_weights_bytes(w) - shared == 5 * (int64_t)sizeof rounded, VW_ERR_ARG, "bf16 was not loaded once");
   vw_weights_destroy(w);
   return VW_OK;
