@@ -23,7 +23,7 @@ static vw_status feature_path(const vw_picture_set *s, const vw_clip_network *n,
   vw_hasher *h = vw_hasher_create();
   VW_CHECK(h, VW_ERR_MEMORY, "out of memory");
   vw_kernel_set(n->ctx, kernels);
-  vw_hasher_field(h, "viswords-features-1");
+  vw_hasher_field(h, "viswords-features-2");
   vw_hasher_add(h, &weights, sizeof weights);
   vw_hasher_field(h, kernels);
   vw_hasher_int(h, (int64_t)vw_clip_feature_type(n));

@@ -14,6 +14,7 @@ import math
 import pathlib
 
 import numpy as np
+import PIL
 import torch
 import transformers
 from PIL import Image
@@ -249,8 +250,9 @@ def main():
     out = texts_part(ref, texts, args.small) | pictures_part(ref, pictures[: 2 if args.small else None], args.small)
     out["logits"] = ref.scale * out["image_features"] @ out["text_features"].T
     out |= words_part(ref, ref.entries(args.words), out["image_features"])
-    about = {"kind": "clip", "pictures": [name for name, _ in pictures], **LEARN}
-    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    about = {"kind": "clip", "pictures": [name for name, _ in pictures],
+             "pillow": int(PIL.__version__.split(".")[0]), **LEARN}
+    versions = f"torch {torch.__version__}, transformers {transformers.__version__}, Pillow {PIL.__version__}"
     save_file({k: v.detach().contiguous() for k, v in out.items()}, args.out,
               metadata={"format": "viswords-reference 1", "made_with": versions, "json": json.dumps(about)})
     print(f"{args.out}: {len(texts)} texts, {len(pictures)} pictures, {STEPS} steps ({versions})")
