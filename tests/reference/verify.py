@@ -157,7 +157,8 @@ def texts_part(ref, texts, small):
 
 def pictures_part(ref, pictures, small):
     opened = [Image.open(io.BytesIO(data)).convert("RGB") for _, data in pictures]
-    pixels = torch.cat([ref.processor(p, return_tensors="pt").pixel_values for p in opened]).float()
+    shape = dict(input_data_format="channels_last", return_tensors="pt")  # said: 1 or 3 rows would be taken for channels
+    pixels = torch.cat([ref.processor(p, **shape).pixel_values for p in opened]).float()
     out = {f"picture.{i}": torch.tensor(list(data), dtype=torch.uint8) for i, (_, data) in enumerate(pictures)}
     out["pixels"] = pixels.permute(0, 2, 3, 1)
     with torch.no_grad():
