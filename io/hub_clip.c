@@ -72,6 +72,10 @@ static vw_status read_vision(const char *path, const json_t *config, vw_hub_visi
   VW_TRY(vw_json_double(path, where, c, "layer_norm_eps", 1e-5, &v->eps));
   VW_TRY(read_activation(path, where, c, v->activation));
   VW_TRY(check_heads(path, where, v->width, v->heads, v->eps));
+  VW_CHECK(v->image_size % v->patch == 0, VW_ERR_UNSUPPORTED,
+           "%s: %simage_size %" PRId64 " is not a multiple of patch_size %" PRId64
+           "; viswords reads whole pictures only",
+           path, where, v->image_size, v->patch);
   return VW_OK;
 }
 
@@ -115,7 +119,8 @@ static vw_status read_size(const char *path, const json_t *config, const char *k
     return VW_OK;
   }
   (void)snprintf(where, sizeof where, "%s.", key);
-  VW_CHECK(json_object_get(v, edge), VW_ERR_UNSUPPORTED, "%s: %s has no '%s'", path, key, edge);
+  VW_CHECK(json_object_get(v, edge), VW_ERR_UNSUPPORTED, "%s: %s has no '%s'; expected {\"%s\": pixels} or a number",
+           path, key, edge, edge);
   VW_TRY(vw_json_int(path, where, v, edge, 1, 1 << 14, 224, out));
   VW_TRY(vw_json_int(path, where, v, "width", 1, 1 << 14, *out, &width));
   VW_CHECK(width == *out, VW_ERR_UNSUPPORTED, "%s: %s is not a square", path, key);

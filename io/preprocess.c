@@ -93,7 +93,8 @@ static vw_status resize_columns(const uint8_t *in, int64_t h, int64_t w, uint8_t
   return st;
 }
 
-vw_status vw_resize_bicubic(const uint8_t *rgb, int64_t h, int64_t w, uint8_t *out, int64_t H, int64_t W) {
+vw_status vw_resize_bicubic(const uint8_t *rgb, int64_t h, int64_t w, uint8_t *out, int64_t H, int64_t W,
+                            bool width_first) {
   VW_CHECK(h > 0 && w > 0 && H > 0 && W > 0 && w <= VW_MAX_PIXELS / h && W <= VW_MAX_PIXELS / H &&
                W <= VW_MAX_PIXELS / h,
            VW_ERR_ARG, "cannot resize %" PRId64 " x %" PRId64 " pixels to %" PRId64 " x %" PRId64, w, h, W, H);
@@ -103,10 +104,12 @@ vw_status vw_resize_bicubic(const uint8_t *rgb, int64_t h, int64_t w, uint8_t *o
   }
   if (h == H) return resize_rows(rgb, h, w, out, W);
   if (w == W) return resize_columns(rgb, h, w, out, H);
-  uint8_t *between = malloc((size_t)(h * W * 3));
-  VW_CHECK(between, VW_ERR_MEMORY, "resize: out of memory for %" PRId64 " x %" PRId64 " pixels", W, h);
-  vw_status st = resize_rows(rgb, h, w, between, W);
-  if (st == VW_OK) st = resize_columns(between, h, W, out, H);
+  const bool height_first = !width_first && H < h && h - H > 2 * (w - W);
+  const int64_t rows = height_first ? H : h, columns = height_first ? w : W; /* between the passes */
+  uint8_t *between = malloc((size_t)(rows * columns * 3));
+  VW_CHECK(between, VW_ERR_MEMORY, "resize: out of memory for %" PRId64 " x %" PRId64 " pixels", columns, rows);
+  vw_status st = height_first ? resize_columns(rgb, h, w, between, H) : resize_rows(rgb, h, w, between, W);
+  if (st == VW_OK) st = height_first ? resize_rows(between, H, w, out, W) : resize_columns(between, h, W, out, H);
   free(between);
   return st;
 }
@@ -130,7 +133,7 @@ vw_status vw_preprocess_pixels(const vw_preprocess *p, const vw_image *image, ui
            h, W, H);
   uint8_t *whole = malloc((size_t)(H * W * 3));
   VW_CHECK(whole, VW_ERR_MEMORY, "preprocessing: out of memory for %" PRId64 " x %" PRId64 " pixels", W, H);
-  const vw_status st = vw_resize_bicubic(image->rgb, h, w, whole, H, W);
+  const vw_status st = vw_resize_bicubic(image->rgb, h, w, whole, H, W, p->width_first);
   const int64_t top = (H - p->crop) / 2, left = (W - p->crop) / 2;
   for (int64_t y = 0; st == VW_OK && y < p->crop; y++)
     memcpy(out + y * p->crop * 3, whole + ((top + y) * W + left) * 3, (size_t)(p->crop * 3));

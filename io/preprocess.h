@@ -9,15 +9,19 @@ typedef struct vw_preprocess {
   int64_t crop;           /* S: edge of the square that is cut from the centre; at most `size` */
   double mean[3], std[3]; /* of RGB in 0..1 */
   double rescale;         /* 1/255 */
+  bool width_first;       /* always: Pillow before 13 */
 } vw_preprocess;
 
 /* CLIP's published numbers for pictures of `size` pixels. */
 vw_preprocess vw_preprocess_clip(int64_t size);
 
 /* Resizes as Pillow's BICUBIC does: rgb [h, w, 3] to out [H, W, 3]. Separable, widened when shrinking (antialiased),
- * a = -0.5; weights in 22-bit fixed point; the picture between the two passes is rounded to 8 bits.
- * Errors: VW_ERR_ARG, VW_ERR_MEMORY. */
-vw_status vw_resize_bicubic(const uint8_t *rgb, int64_t h, int64_t w, uint8_t *out, int64_t H, int64_t W);
+ * a = -0.5; weights in 22-bit fixed point; the picture between the two passes is rounded to 8 bits. Which pass is first
+ * then shows by some grey levels: Pillow 13 begins with the height where it shrinks by more than twice as many pixels
+ * as the width, and so does this; older ones (`width_first`) always with the width. Errors: VW_ERR_ARG, VW_ERR_MEMORY.
+ */
+vw_status vw_resize_bicubic(const uint8_t *rgb, int64_t h, int64_t w, uint8_t *out, int64_t H, int64_t W,
+                            bool width_first);
 
 /* Shortest edge to p->size (the other: int(size * long / short)), then the centre (offsets rounded down):
  * out [crop, crop, 3], the caller's. Errors: VW_ERR_ARG, VW_ERR_INPUT (a picture that is so long that it would have

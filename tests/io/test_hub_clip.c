@@ -309,11 +309,15 @@ static void wrong_config(void **state) {
   expect_refused(VW_ERR_INPUT, "text_config.hidden_size 512 is not a multiple of the 7 heads");
   put("config.json", "{\"vision_config\": {\"hidden_act\": \"silu\"}}");
   expect_refused(VW_ERR_UNSUPPORTED, "vision_config.hidden_act is 'silu'");
+  put("config.json", "{\"vision_config\": {\"image_size\": 30, \"patch_size\": 7}}");
+  expect_refused(VW_ERR_UNSUPPORTED, "vision_config.image_size 30 is not a multiple of patch_size 7");
   put("config.json", "{\"vision_config\": {\"num_hidden_layers\": 0}}");
   expect_refused(VW_ERR_INPUT, "vision_config.num_hidden_layers is 0, expected 1 to 1000");
   put("config.json", tiny);
   put("preprocessor_config.json", "{\"size\": 8, \"crop_size\": 8, \"resample\": 2}");
   expect_refused(VW_ERR_UNSUPPORTED, "preprocessor_config.json: resample is 2");
+  put("preprocessor_config.json", "{\"size\": {\"height\": 8, \"width\": 8}, \"crop_size\": 8}");
+  expect_refused(VW_ERR_UNSUPPORTED, "size has no 'shortest_edge'; expected {\"shortest_edge\": pixels}");
   put("preprocessor_config.json", "{\"size\": 9, \"crop_size\": 9}");
   expect_refused(VW_ERR_INPUT, "crop_size is 9, but vision_config.image_size");
   put("preprocessor_config.json", "{\"size\": 8, \"crop_size\": 8, \"do_center_crop\": false}");

@@ -158,6 +158,8 @@ static void preprocess(void **state) {
   check_preprocessing("line.png", 24, 24);
   check_preprocessing("dot.png", 8, 8);
   check_preprocessing("large.png", 14, 14); /* shrunk 14 times */
+  check_preprocessing("tower.png", 24, 24); /* the height first */
+  check_preprocessing("column.png", 16, 16);
 }
 
 static void write_png(void **state) {

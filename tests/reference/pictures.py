@@ -121,11 +121,13 @@ def turned(expected):
         expected["turned/" + name] = np.ascontiguousarray(image.convert("RGB"))
 
 
-def preprocessing(expected):
+CASES = [("wide", 37, 90, 32, 32), ("tall", 101, 64, 32, 32), ("small", 9, 11, 32, 32), ("odd", 33, 47, 31, 24),
+         ("even", 48, 64, 32, 28), ("same", 32, 32, 32, 32), ("row", 16, 33, 16, 16), ("line", 3, 50, 24, 24),
+         ("dot", 1, 1, 8, 8), ("large", 200, 150, 14, 14)]
+
+
+def preprocessing(expected, cases):
     # the order of channels is said: a picture of 3 or 1 rows would be taken for channels first
-    cases = [("wide", 37, 90, 32, 32), ("tall", 101, 64, 32, 32), ("small", 9, 11, 32, 32), ("odd", 33, 47, 31, 24),
-             ("even", 48, 64, 32, 28), ("same", 32, 32, 32, 32), ("row", 16, 33, 16, 16), ("line", 3, 50, 24, 24),
-             ("dot", 1, 1, 8, 8), ("large", 200, 150, 14, 14)]
     for name, h, w, size, crop in cases:
         image = Image.fromarray(picture(h, w))
         image.save(HERE / f"{name}.png")
@@ -143,8 +145,9 @@ if __name__ == "__main__":
     HERE.mkdir(parents=True, exist_ok=True)
     expected = {}
     decoding(expected)
-    preprocessing(expected)
+    preprocessing(expected, CASES)
     odd_kinds(expected)  # last: what is drawn before stays as it was
     turned(expected)
+    preprocessing(expected, [("tower", 70, 30, 24, 24), ("column", 75, 17, 16, 16)])  # height first since Pillow 13
     save_file(expected, HERE / "expected.safetensors", metadata={"made_by": "tests/reference/pictures.py"})
     print(len(expected), "tensors")

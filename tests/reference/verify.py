@@ -14,6 +14,7 @@ import math
 import pathlib
 
 import numpy as np
+import PIL
 import torch
 import transformers
 from PIL import Image
@@ -156,7 +157,8 @@ def texts_part(ref, texts, small):
 
 def pictures_part(ref, pictures, small):
     opened = [Image.open(io.BytesIO(data)).convert("RGB") for _, data in pictures]
-    pixels = torch.cat([ref.processor(p, return_tensors="pt").pixel_values for p in opened]).float()
+    shape = dict(input_data_format="channels_last", return_tensors="pt")  # said: 1 or 3 rows would be taken for channels
+    pixels = torch.cat([ref.processor(p, **shape).pixel_values for p in opened]).float()
     out = {f"picture.{i}": torch.tensor(list(data), dtype=torch.uint8) for i, (_, data) in enumerate(pictures)}
     out["pixels"] = pixels.permute(0, 2, 3, 1)
     with torch.no_grad():
@@ -249,8 +251,9 @@ def main():
     out = texts_part(ref, texts, args.small) | pictures_part(ref, pictures[: 2 if args.small else None], args.small)
     out["logits"] = ref.scale * out["image_features"] @ out["text_features"].T
     out |= words_part(ref, ref.entries(args.words), out["image_features"])
-    about = {"kind": "clip", "pictures": [name for name, _ in pictures], **LEARN}
-    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    about = {"kind": "clip", "pictures": [name for name, _ in pictures],
+             "pillow": int(PIL.__version__.split(".")[0]), **LEARN}
+    versions = f"torch {torch.__version__}, transformers {transformers.__version__}, Pillow {PIL.__version__}"
     save_file({k: v.detach().contiguous() for k, v in out.items()}, args.out,
               metadata={"format": "viswords-reference 1", "made_with": versions, "json": json.dumps(about)})
     print(f"{args.out}: {len(texts)} texts, {len(pictures)} pictures, {STEPS} steps ({versions})")
