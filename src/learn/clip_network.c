@@ -59,7 +59,7 @@ static vw_status share_tower(vw_clip_network *n, bool is_text, const vw_policy *
 vw_status vw_clip_network_share(vw_clip_network *n, bool text, bool vision, const vw_ranks *ranks,
                                 vw_transport *transport) {
   if (text) VW_TRY(share_tower(n, true, &n->policy, ranks, transport));
-  return vision ? share_tower(n, false, &n->policy, ranks, transport) : VW_OK;
+  return vision ? share_tower(n, false, &n->image_policy, ranks, transport) : VW_OK;
 }
 
 /* A tokenizer of another network: transformers would read every text's feature at its first token, and not say so. */
@@ -119,6 +119,7 @@ vw_status vw_clip_network_open(vw_clip_network **out, const char *dir, vw_contex
   vw_clip_network *n = calloc(1, sizeof *n);
   *out = NULL;
   VW_CHECK(n, VW_ERR_MEMORY, "%s: out of memory", dir);
+  n->image_policy = vw_default_policy(ctx->backend);
   n->ctx = ctx;
   n->policy = vw_default_policy(ctx->backend);
   const vw_status st = open_parts(n, dir);

@@ -18,7 +18,7 @@ typedef struct vw_clip_network {
   vw_clip_vision_config vision;
   vw_tensor token_embedding, position_embedding; /* views into the mapped file: [V, C], [positions, C] */
   double scale;                                  /* exp(logit_scale) */
-  vw_policy policy;
+  vw_policy policy, image_policy;                /* of texts and words; of pictures: by the context's precision */
   char dir[1024];
 } vw_clip_network;
 
