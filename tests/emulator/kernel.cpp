@@ -48,6 +48,7 @@ struct block {
   fiber thread[MOST_THREADS];
   group all, warp[MOST_THREADS / WARP];
   unsigned n, current;
+  bool copies_at_once;
   const char *name;
   const std::function<void()> *body;
   jmp_buf scheduler;
@@ -119,7 +120,7 @@ void run_block(bool is_backwards) {
   for (unsigned i = 0; i < run.n; i++) {
     run.thread[i].is_done = false, run.thread[i].waits = nullptr, run.thread[i].groups = 0;
   }
-  run.all.here = 0, run.all.alive = run.n;
+  run.all.here = 0, run.all.alive = run.n, run.copies_at_once = is_backwards;
   for (unsigned w = 0; w * WARP < run.n; w++) run.warp[w].here = 0, run.warp[w].alive = WARP;
   if (!run.shared.empty()) memset(run.shared.data(), 0xFF, run.shared.size() * sizeof(float));
   for (volatile bool moved = true; run.all.alive && moved;) {
@@ -227,7 +228,10 @@ void vw_emulated_copy(void *shared, const void *global) {
   fiber *f = &run.thread[run.current];
   vw_emulated_check_shared(shared, 16);
   if (reinterpret_cast<uintptr_t>(global) % 16 != 0) die("thread %u copies from an unaligned address", run.current);
-  f->copies.push_back({shared, global, f->groups});
+  if (run.copies_at_once)
+    memcpy(shared, global, 16);
+  else
+    f->copies.push_back({shared, global, f->groups});
 }
 
 void vw_emulated_commit(void) {

@@ -6,6 +6,9 @@
  * shuffles, which all 32 lanes must reach. Blocks take turns in running their threads forwards and backwards, so a
  * missing barrier shows as a wrong result; threads that wait for ever are reported with the kernel's name.
  *
+ * Not every missing barrier shows: warps that exchange fragments advance in step, so none runs a whole tile ahead of
+ * another (the barrier behind the tiles of attention_flash.cu can be taken out unnoticed; racecheck would see it).
+ *
  * In the mode of check.h nothing runs: launches and products are only checked against what devices take. */
 #ifndef VW_TESTS_EMULATOR_KERNEL_HPP
 #define VW_TESTS_EMULATOR_KERNEL_HPP
@@ -54,7 +57,8 @@ const vw_emulated_words *vw_emulated_gather(const uint32_t (&mine)[VW_EMULATED_W
 void vw_emulated_gathered(void);
 void vw_emulated_sync_warp(void);
 
-/* Copies of 16 bytes that take place no earlier than their thread waits for them, and must be waited for. */
+/* Copies of 16 bytes, which a device makes at any time until their thread has waited for them: every other block at
+ * once, the others when they are waited for, and dies if they never are. */
 void vw_emulated_copy(void *shared, const void *global);
 void vw_emulated_commit(void);
 void vw_emulated_wait(unsigned groups);
