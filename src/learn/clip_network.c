@@ -119,7 +119,6 @@ vw_status vw_clip_network_open(vw_clip_network **out, const char *dir, vw_contex
   vw_clip_network *n = calloc(1, sizeof *n);
   *out = NULL;
   VW_CHECK(n, VW_ERR_MEMORY, "%s: out of memory", dir);
-  n->image_policy = vw_default_policy(ctx->backend);
   n->ctx = ctx;
   n->policy = ctx->precision == VW_COMPUTE_BF16 ? vw_bf16_policy() : vw_default_policy(ctx->backend);
   n->image_policy = ctx->precision == VW_COMPUTE_MIXED ? vw_bf16_policy() : n->policy;
