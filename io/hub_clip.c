@@ -74,7 +74,7 @@ static vw_status read_vision(const char *path, const json_t *config, vw_hub_visi
   VW_TRY(check_heads(path, where, v->width, v->heads, v->eps));
   VW_CHECK(v->image_size % v->patch == 0, VW_ERR_UNSUPPORTED,
            "%s: %simage_size %" PRId64 " is not a multiple of patch_size %" PRId64
-           "; viswords reads whole pictures only",
+           "; viswords takes whole patches only",
            path, where, v->image_size, v->patch);
   return VW_OK;
 }
