@@ -112,7 +112,8 @@ extern "C" void vw_cuda_pinned_release(void *p) {
 enum { SUM_THREADS = 256 };
 
 template <typename T>
-__global__ static void sum_slices_kernel(T *__restrict__ out, const T *__restrict__ x, int64_t S, int64_t n) {
+__global__ static void __launch_bounds__(SUM_THREADS)
+    sum_slices_kernel(T *__restrict__ out, const T *__restrict__ x, int64_t S, int64_t n) {
   const int64_t i = vw_thread();
   if (i >= n) return;
   double sum = S ? static_cast<double>(x[i]) : 0; /* keeps a lone -0 */
