@@ -36,10 +36,13 @@ def write_json(path, value):
 
 
 def save_half(model, folder):
-    """Config and fp16 weights of one part."""
+    """Config and fp16 weights of one part; not the path it came from, which diffusers would note."""
     state = {k: v.clone() for k, v in model.state_dict().items()}
     model.half().save_pretrained(folder, safe_serialization=True)
     model.float().load_state_dict(state)
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("_name_or_path", None)
+    write_json(folder / "config.json", config)
     for f in folder.glob("*.safetensors"):
         f.chmod(0o644)          # safetensors writes it for the owner alone
 
