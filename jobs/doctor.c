@@ -177,7 +177,7 @@ static void look_at_exchange(doctor *d) {
   const char *asked = getenv("VISWORDS_TRANSPORT");
   const vw_status st = vw_nccl_look(&v);
   if (v.is_built) say(d, "exchange", "NCCL, built for", "%s", v.built);
-  if (st == VW_OK) say(d, "exchange", "NCCL, found", "%s (%s)", v.library, v.path);
+  if (st == VW_OK) say(d, "exchange", "NCCL, found", "%s (%s)", v.found, v.path);
   if (st != VW_OK) problem(d, "exchange", st, wants_cuda(d) && asked && !strcmp(asked, "nccl"));
 #if defined(MPIX_CUDA_AWARE_SUPPORT)
   say(d, "exchange", "MPI and CUDA", "%s; viswords sends device memory through the host or by NCCL, and needs neither",

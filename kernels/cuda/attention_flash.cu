@@ -50,6 +50,15 @@ template <int W, typename F> __device__ static void bring(bf16 *to, int rows, co
                from);
 }
 
+/* Keys base .. base + KEYS - 1 and their values, zeros from key J on, as one group of copies. */
+template <int W>
+__device__ static void bring_keys(bf16 *keys, bf16 *values, const vw_attention_geometry &g,
+                                  const vw_attention_view<bf16> &v, int64_t base, int64_t J) {
+  bring<W>(keys, KEYS, g, [&](int r) { return base + r < J ? v.key(base + r) : nullptr; });
+  bring<W>(values, KEYS, g, [&](int r) { return base + r < J ? v.value(base + r) : nullptr; });
+  vw_copy_commit();
+}
+
 /* ---- products ---------------------------------------------------------------------------------------------------- */
 
 /* A fragment of 16 rows of a tile at channel k. */
@@ -202,9 +211,7 @@ __global__ static void __launch_bounds__(THREADS)
     }
   const auto bring_tile = [&](int64_t base) {
     const int slot = base / KEYS % 2 * TILE;
-    bring<W>(keys + slot, KEYS, g, [&](int r) { return base + r < J ? v.key(base + r) : nullptr; });
-    bring<W>(values + slot, KEYS, g, [&](int r) { return base + r < J ? v.value(base + r) : nullptr; });
-    vw_copy_commit();
+    bring_keys<W>(keys + slot, values + slot, g, v, base, J);
   };
 
   if (J) {
@@ -290,9 +297,7 @@ __global__ static void __launch_bounds__(THREADS)
   }
   const auto bring_tile = [&](int64_t base) {
     const int slot = base / KEYS % 2 * TILE;
-    bring<W>(keys + slot, KEYS, g, [&](int r) { return base + r < J ? v.key(base + r) : nullptr; });
-    bring<W>(values + slot, KEYS, g, [&](int r) { return base + r < J ? v.value(base + r) : nullptr; });
-    vw_copy_commit();
+    bring_keys<W>(keys + slot, values + slot, g, v, base, J);
   };
 
   if (J) {

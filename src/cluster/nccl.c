@@ -121,7 +121,7 @@ vw_status vw_nccl_look(vw_nccl_versions *v) {
   *v = (vw_nccl_versions){.is_built = true};
   version_text(NCCL_VERSION_CODE, v->built);
   VW_TRY(load());
-  version_text(nccl.version, v->library);
+  version_text(nccl.version, v->found);
   v->path = nccl.path;
   return VW_OK;
 }

@@ -7,10 +7,10 @@
 enum { VW_NCCL_TEXT = 32 };
 
 typedef struct vw_nccl_versions {
-  bool is_built;              /* this program knows NCCL at all */
-  char built[VW_NCCL_TEXT];   /* the header's: "2.28.9" */
-  char library[VW_NCCL_TEXT]; /* the one found now; "" where none is */
-  const char *path;           /* the name or path that it was opened by; static */
+  bool is_built;            /* this program knows NCCL at all */
+  char built[VW_NCCL_TEXT]; /* the header's: "2.28.9" */
+  char found[VW_NCCL_TEXT]; /* the one found now; "" where none is */
+  const char *path;         /* the name or path that it was opened by; static */
 } vw_nccl_versions;
 
 /* Opens the library as a transport would. Not collective, needs no device. Errors, which say the way out:
