@@ -319,6 +319,21 @@ static vw_status read_models(vw_reader *r, yaml_node_t *map, yaml_node_t *common
   return check_used(r, seen, "", 0, c->n_models, n_own);
 }
 
+/* Every slice of a step needs a picture. */
+static vw_status check_slices(vw_reader *r, yaml_node_t *node) {
+  const vw_study_config *c = r->config;
+  for (int64_t i = 0; node && i < c->n_models; i++) {
+    const vw_learn_config *l = &c->models[i].learn;
+    const int64_t most = l->positives > l->negatives ? l->positives : l->negatives;
+    if (c->ranks_per_block > most)
+      return vw_reader_keep(r, VW_AT(r, node,
+                                     "plan.ranks_per_block: %" PRId64 " is more than model '%s' has positives or "
+                                     "negatives in a step (%" PRId64 "): each slice needs a picture",
+                                     c->ranks_per_block, c->models[i].name, most));
+  }
+  return VW_OK;
+}
+
 static vw_status read_document(vw_reader *r) {
   vw_study_config *c = r->config;
   yaml_node_t *seen[VW_MOST_KEYS] = {0}, *at[3] = {0};
@@ -333,7 +348,11 @@ static vw_status read_document(vw_reader *r) {
       if (strcmp(vw_study_keys[i].key, sections[k]) == 0) at[k] = seen[i];
   if (at[1]) VW_TRY(vw_reader_keep(r, name_models(r, at[1])));
   if (at[0]) VW_TRY(vw_reader_keep(r, read_data(r, at[0])));
-  return c->n_models ? read_models(r, at[1], at[2]) : VW_OK;
+  if (!c->n_models) return VW_OK;
+  VW_TRY(read_models(r, at[1], at[2]));
+  for (int i = 0; i < vw_study_n_keys; i++)
+    if (strcmp(vw_study_keys[i].key, "plan.ranks_per_block") == 0) VW_TRY(check_slices(r, seen[i]));
+  return VW_OK;
 }
 
 /* --- public ----------------------------------------------------------------------------------------------------- */

@@ -91,6 +91,7 @@ typedef struct vw_study_config {
   const char *vocabulary; /* "default", "words", "all", or the path of a list of words */
 
   int64_t ranks, threads; /* threads 0: auto */
+  int64_t ranks_per_block;
   int64_t block;          /* rows of a block; 0: auto */
   int64_t memory;         /* bytes that a block may take; 0: no limit */
   int backend;            /* vw_backend_choice */

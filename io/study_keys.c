@@ -86,6 +86,9 @@ const vw_key vw_study_keys[] = {
 
     {"plan.ranks", VW_KEY_INT, STUDY(ranks), "8", .min = 1, .max = 1e6,
      .help = "ranks that block sizes are made for, however many run"},
+    {"plan.ranks_per_block", VW_KEY_INT, STUDY(ranks_per_block), "1", .min = 1, .max = 1024,
+     .help = "slices that the pictures of a block's step are cut into, for so many ranks to share; for networks whose "
+             "step is long, not for CLIP"},
     {"plan.block", VW_KEY_AUTO, STUDY(block), "auto", .min = 1, .max = 65536,
      .help = "words learned together; auto: at most 64, blocks a multiple of ranks"},
     {"plan.backend", VW_KEY_CHOICE, STUDY(backend), "auto", "auto ref cpu cuda",

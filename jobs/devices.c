@@ -75,7 +75,7 @@ vw_status vw_session_share_weights(vw_session *s) {
   vw_transport *t = NULL;
   const double start = vw_seconds();
   if (s->has_shared_weights || !is_wanted(s)) return VW_OK;
-  VW_TRY(vw_backend_transport_open(&t, &s->ranks, &s->ctx));
+  VW_TRY(vw_backend_transport_open(&t, &s->ranks, &s->ctx, 0));
   const vw_status st = share_all(s, t);
   if (vw_transport_is_broken(t)) { /* the others cannot be asked any more */
     (void)vw_report(st);

@@ -62,7 +62,13 @@ typedef struct learner {
   char id[VW_BLOCK_ID];
   vw_progress progress;
   double saving; /* seconds this block's checkpoints took */
+  vw_team *team; /* NULL: no block of the plan is shared */
 } learner;
+
+/* Takes blocks, saves and writes them: every rank, or the first of a team. */
+static bool leads(const learner *l) {
+  return !l->team || l->team->rank == 0;
+}
 
 static bool should_stop(void *user) {
   learner *l = user;
@@ -83,7 +89,7 @@ static vw_status checkpoint(void *user, const vw_block_state *state) {
 
 static void advanced(void *user, int64_t step, int64_t steps) {
   learner *l = user;
-  if (step + 1 == steps) (void)vw_queue_ask(l->q);
+  if (step + 1 == steps && leads(l)) (void)vw_queue_ask(l->q);
   vw_queue_poll(l->q);
   if (l->s->ranks.rank == 0) vw_progress_update(&l->progress, vw_queue_done(l->q) + l->block->n * step / steps);
 }
@@ -98,9 +104,10 @@ static vw_status learn_words(learner *l, vw_clip_task *task, vw_block_state *sta
                                 .checkpoint_seconds = l->s->options.checkpoint_seconds};
   bool resumed = false;
   VW_TRY(vw_block_start(state, &l->s->words[b->model_index], trials));
-  VW_TRY(vw_block_checkpoint_load(l->s->out, l->id, state, &resumed));
+  if (leads(l)) VW_TRY(vw_block_checkpoint_load(l->s->out, l->id, state, &resumed));
   if (resumed) vw_log(VW_LOG_INFO, "block %s goes on from its checkpoint at step %lld", l->id, (long long)state->step);
-  return vw_block_learn(state, task, l->s->config, trials, &hooks, finished);
+  return vw_block_learn(state, task, l->s->config, trials, (vw_block_share){.slices = b->slices, .team = l->team},
+                        &hooks, finished);
 }
 
 static vw_status learn_block(learner *l, bool *finished) {
@@ -114,7 +121,7 @@ static vw_status learn_block(learner *l, bool *finished) {
   l->saving = 0;
   vw_status st = learn_words(l, task, &state, finished);
   vw_sections_add(&l->s->sections, "learn", "steps", vw_seconds() - begun - l->saving);
-  if (st == VW_OK && *finished) {
+  if (st == VW_OK && *finished && leads(l)) {
     const double write = vw_seconds();
     st = vw_block_results_write(l->s->out, b, l->s->plan->trials + b->first, &state, &l->s->words[b->model_index]);
     vw_sections_add(&l->s->sections, "learn", "results", vw_seconds() - write);
@@ -126,21 +133,55 @@ static vw_status learn_block(learner *l, bool *finished) {
   return st;
 }
 
+/* The block that comes next, for all ranks of a team the one its leader took; *item < 0: none. */
+static vw_status next_block(learner *l, int64_t *item) {
+  const double start = vw_seconds();
+  unsigned wants = 0;
+  *item = -1;
+  if (leads(l)) VW_TRY(vw_queue_take(l->q, item));
+  if (l->team) VW_TRY(vw_team_meet(l->team, VW_OK, &wants, item));
+  if (wants & VW_TEAM_FAILED) *item = -1;
+  vw_sections_add(&l->s->sections, "learn", "queue", vw_seconds() - start);
+  return VW_OK;
+}
+
 static vw_status learn_blocks(learner *l, const int64_t *todo) {
   for (;;) {
     int64_t item = -1;
     bool finished = false;
-    const double start = vw_seconds();
-    VW_TRY(vw_queue_take(l->q, &item));
-    vw_sections_add(&l->s->sections, "learn", "queue", vw_seconds() - start);
+    VW_TRY(next_block(l, &item));
     if (item < 0) return VW_OK;
     l->block = &l->s->plan->blocks[todo[item]];
     vw_block_file_id(l->block, "", l->id);
     VW_TRY(vw_fault("taking", l->id));
+    if (!leads(l) && l->block->slices <= 1) continue; /* the leader's alone */
     VW_TRY(learn_block(l, &finished));
     if (!finished) return VW_OK;
-    for (int64_t i = 0; i < l->block->n; i++) VW_TRY(vw_queue_report_done(l->q));
+    for (int64_t i = 0; leads(l) && i < l->block->n; i++) VW_TRY(vw_queue_report_done(l->q));
   }
+}
+
+/* A rank that failed tells its team, so that nobody waits for it; where nobody can be told any more, the job ends. */
+static vw_status learn_with_team(learner *l, const int64_t *todo) {
+  vw_status st = learn_blocks(l, todo);
+  unsigned wants = 0;
+  if (!l->team) return st;
+  if (st != VW_OK && !vw_team_is_broken(l->team)) st = vw_team_meet(l->team, st, &wants, NULL);
+  if (vw_team_is_broken(l->team)) {
+    (void)vw_report(st);
+    vw_ranks_abort(&l->s->ranks, VW_EXIT_FAILED);
+  }
+  return st;
+}
+
+/* As large as the plan's blocks have slices, at most. */
+static vw_status open_team(vw_session *s, const int64_t *todo, int64_t n, vw_team *team, learner *l) {
+  int64_t most = 1;
+  for (int64_t i = 0; i < n; i++)
+    if (s->plan->blocks[todo[i]].slices > most) most = s->plan->blocks[todo[i]].slices;
+  if (most == 1) return VW_OK;
+  l->team = team;
+  return vw_team_open(team, &s->ranks, &s->ctx, most);
 }
 
 static int by_rows(const void *a, const void *b, void *blocks) {
@@ -183,6 +224,7 @@ static void say_what_is_left(const vw_session *s, int64_t left, int64_t trials) 
 
 vw_status vw_stage_learn(vw_session *s, bool *stopped) {
   learner l = {.s = s};
+  vw_team team = {0};
   int64_t *todo = NULL, n = 0, left = 0, trials = 0;
   *stopped = false;
   vw_status st = vw_agree_message(&s->ranks, list_todo(s, &todo, &n, &left, &trials));
@@ -191,9 +233,10 @@ vw_status vw_stage_learn(vw_session *s, bool *stopped) {
   VW_GOTO(vw_session_share_weights(s));
   VW_GOTO(ensure_features(s, stopped));
   if (*stopped) goto cleanup;
+  VW_GOTO(open_team(s, todo, n, &team, &l));
   VW_GOTO(vw_queue_create(&s->ranks, n, &l.q));
   vw_progress_start(&l.progress, s->ranks.rank == 0 && !s->options.quiet ? stderr : NULL, "learn", "trials", 0, left);
-  st = learn_blocks(&l, todo);
+  st = learn_with_team(&l, todo);
   if (st != VW_OK) (void)vw_queue_stop(l.q); /* the others save what they have and come to the same place */
   *stopped = st == VW_OK && vw_stop_requested();
   const double start = vw_seconds();
@@ -205,6 +248,7 @@ vw_status vw_stage_learn(vw_session *s, bool *stopped) {
   *stopped = any != 0;
 cleanup:
   vw_queue_destroy(l.q);
+  vw_team_close(&team);
   free(todo);
   return st;
 }

@@ -121,7 +121,7 @@ static vw_status most_rows(const vw_session *s, int64_t **most) {
     for (int64_t d = 0; d < c->n_data; d++) {
       int64_t *rows = &(*most)[m * c->n_data + d];
       VW_TRY(vw_learn_rows_within(s->networks[m], &c->models[m].learn, s->pictures[d], vw_session_concepts(s, d),
-                                  device_budget(s), MOST_GPU_ROWS, rows));
+                                  c->ranks_per_block, device_budget(s), MOST_GPU_ROWS, rows));
       VW_CHECK(*rows > 0, VW_ERR_MEMORY,
                "model '%s' and data set '%s' do not fit into the device's memory: %.1f MiB are free for this rank; run "
                "fewer ranks a device, or fewer pictures a class",
@@ -296,7 +296,7 @@ vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out) {
     vw_learn_memory m;
     if (!b->n_selected || b->model_index < 0 || b->data_index < 0) continue;
     VW_TRY(vw_learn_memory_of(s->networks[b->model_index], &c->models[b->model_index].learn, s->pictures[b->data_index],
-                              vw_session_concepts(s, b->data_index), b->n, &m));
+                              vw_session_concepts(s, b->data_index), b->n, b->slices, &m));
     if (m.peak > out->peak) *out = m;
   }
   return VW_OK;

@@ -17,6 +17,8 @@ static vw_status infer(const vw_tensor *in, const void *attr, vw_tensor *out) {
              "draw: %s is %s %s, key has B=%" PRId64 " rows", i == DRAW_OFFSET ? "offset" : "count",
              vw_dtype_name(in[i].dtype), vw_shape_text(&in[i]), B);
   VW_CHECK(a->S >= 1 && a->S <= INT32_MAX, VW_ERR_ARG, "draw: S is %" PRId64 ", must be in 1..2^31-1", a->S);
+  VW_CHECK(a->first >= 0 && a->first <= INT32_MAX - a->S, VW_ERR_ARG, "draw: first is %" PRId64 ", S is %" PRId64,
+           a->first, a->S);
   VW_CHECK(!a->squeeze || a->S == 1, VW_ERR_ARG, "draw: squeeze needs S = 1, S is %" PRId64, a->S);
   out[0] = a->squeeze ? vw_shape(VW_I32, B) : vw_shape(VW_I32, B, a->S);
   return VW_OK;

@@ -1,8 +1,10 @@
 /* draw: random members of per-row pools; what makes a training step need nothing of the host.
  *   in   key [B, 2] u32 (low, high word of the row's stream key)   step [1] i64   pool [L] i32
  *        offset [B] i32, count [B] i32: row b draws from pool[offset[b] .. offset[b] + count[b])
- *   out  index [B, S] i32 ([B] when attr.squeeze and S is 1):  pool[offset + vw_below(vw_draw_u32(key, step, purpose,
- * s), count)] With replacement. Rows with equal keys and pools get equal draws (shared streams). core/random.h. */
+ *   out  index [B, S] i32 ([B] when attr.squeeze and S is 1):
+ *        pool[offset + vw_below(vw_draw_u32(key, step, purpose, first + s), count)]
+ * With replacement. Rows with equal keys and pools get equal draws (shared streams); columns first .. first + S of a
+ * wider draw are what a draw of their own gives. core/random.h. */
 #ifndef VW_KERNELS_DRAW_H
 #define VW_KERNELS_DRAW_H
 #include "kernels/op.h"
@@ -13,7 +15,7 @@ extern "C" {
 
 enum { DRAW_KEY, DRAW_STEP, DRAW_POOL, DRAW_OFFSET, DRAW_COUNT };
 typedef struct vw_draw_attr {
-  int64_t S;
+  int64_t S, first;
   uint32_t purpose; /* vw_purpose */
   bool squeeze;
 } vw_draw_attr;

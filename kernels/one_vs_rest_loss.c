@@ -15,6 +15,8 @@ static vw_status check(const vw_tensor *z, const vw_tensor *picture, const vw_te
   VW_CHECK(rest->ndim == 2, VW_ERR_ARG, "one_vs_rest_loss: rest is %s, must be [R, P]", vw_shape_text(rest));
   VW_CHECK(a->positives >= 0 && a->positives <= z->dim[1], VW_ERR_ARG,
            "one_vs_rest_loss: %" PRId64 " positives of S=%" PRId64 " pictures", a->positives, z->dim[1]);
+  VW_CHECK(a->of == 0 || a->of >= z->dim[1], VW_ERR_ARG,
+           "one_vs_rest_loss: S=%" PRId64 " pictures of a step's %" PRId64, z->dim[1], a->of);
   return VW_OK;
 }
 
@@ -58,9 +60,9 @@ const vw_op vw_one_vs_rest_loss_grad_op = {.name = "one_vs_rest_loss_grad",
                                            .attr_size = sizeof(vw_one_vs_rest_attr),
                                            .infer = infer_grad};
 
-vw_value vw_one_vs_rest_loss(vw_graph *g, vw_value z, vw_value picture, vw_one_vs_rest_tables t, int64_t positives) {
+vw_value vw_one_vs_rest_loss(vw_graph *g, vw_value z, vw_value picture, vw_one_vs_rest_tables t,
+                             vw_one_vs_rest_attr attr) {
   vw_value loss = VW_NONE;
-  (void)vw_emit(g, &vw_one_vs_rest_loss_op, &(vw_one_vs_rest_attr){.positives = positives},
-                (vw_value[]){z, picture, t.row_table, t.rest, t.truth}, &loss);
+  (void)vw_emit(g, &vw_one_vs_rest_loss_op, &attr, (vw_value[]){z, picture, t.row_table, t.rest, t.truth}, &loss);
   return loss;
 }

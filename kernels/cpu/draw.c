@@ -16,7 +16,7 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
   for (int64_t b = 0; b < B; b++) {
     const uint64_t stream = (uint64_t)key[2 * b + 1] << 32 | key[2 * b];
     for (int64_t s = 0; s < a->S; s++) {
-      const uint32_t word = vw_draw_u32(stream, step, a->purpose, (uint32_t)s);
+      const uint32_t word = vw_draw_u32(stream, step, a->purpose, (uint32_t)(a->first + s));
       index[b * a->S + s] = pool[offset[b] + (int64_t)vw_below(word, (uint32_t)count[b])];
     }
   }

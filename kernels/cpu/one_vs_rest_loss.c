@@ -19,7 +19,7 @@ static float sigmoid(float x) {
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
   (void)ctx;
-  const int64_t positives = ((const vw_one_vs_rest_attr *)c->attr)->positives;
+  const vw_one_vs_rest_attr *a = c->attr;
   const int64_t B = c->in[OVR_Z].dim[0], S = c->in[OVR_Z].dim[1], P = c->in[OVR_REST].dim[1];
   const float *z = vw_f32(&c->in[OVR_Z]), *rest = vw_f32(&c->in[OVR_REST]), *truth = vw_f32(&c->in[OVR_TRUTH]);
   const int32_t *picture = vw_i32(&c->in[OVR_PICTURE]), *row_table = vw_i32(&c->in[OVR_ROW_TABLE]);
@@ -30,16 +30,16 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
     float sum = 0;
     for (int64_t s = 0; s < S; s++) {
       const int64_t i = b * S + s, at = table + picture[i];
-      sum += loss_of(rest[at], z[i], s < positives ? z[i] : truth[at]);
+      sum += loss_of(rest[at], z[i], s < a->positives ? z[i] : truth[at]);
     }
-    loss[b] = sum / (float)S;
+    loss[b] = sum / (float)(a->of ? a->of : S);
   }
   return VW_OK;
 }
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   (void)ctx;
-  const int64_t positives = ((const vw_one_vs_rest_attr *)c->attr)->positives;
+  const vw_one_vs_rest_attr *a = c->attr;
   const int64_t B = c->in[OVRG_Z].dim[0], S = c->in[OVRG_Z].dim[1], P = c->in[OVRG_REST].dim[1];
   const float *dloss = vw_f32(&c->in[OVRG_DLOSS]), *z = vw_f32(&c->in[OVRG_Z]), *rest = vw_f32(&c->in[OVRG_REST]);
   const int32_t *picture = vw_i32(&c->in[OVRG_PICTURE]), *row_table = vw_i32(&c->in[OVRG_ROW_TABLE]);
@@ -50,8 +50,8 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
       const int64_t i = b * S + s;
       const float r = rest[row_table[b] * P + picture[i]];
       /* sigmoid(x) - 1 as -sigmoid(-x): a small gradient keeps its digits */
-      const float slope = s < positives ? -sigmoid(r - z[i]) : sigmoid(z[i] - r);
-      dz[i] = dloss[b] / (float)S * slope;
+      const float slope = s < a->positives ? -sigmoid(r - z[i]) : sigmoid(z[i] - r);
+      dz[i] = dloss[b] / (float)(a->of ? a->of : S) * slope;
     }
   return VW_OK;
 }

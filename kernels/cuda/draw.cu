@@ -13,7 +13,8 @@ __global__ static void __launch_bounds__(THREADS)
   const int64_t i = vw_thread(), b = i / a.S;
   if (i >= n) return;
   const uint64_t stream = static_cast<uint64_t>(key[2 * b + 1]) << 32 | key[2 * b];
-  const uint32_t word = vw_draw_u32(stream, static_cast<uint64_t>(step[0]), a.purpose, static_cast<uint32_t>(i % a.S));
+  const uint32_t s = static_cast<uint32_t>(a.first + i % a.S);
+  const uint32_t word = vw_draw_u32(stream, static_cast<uint64_t>(step[0]), a.purpose, s);
   index[i] = pool[offset[b] + static_cast<int64_t>(vw_below(word, static_cast<uint32_t>(count[b])))];
 }
 

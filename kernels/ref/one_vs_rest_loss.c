@@ -18,7 +18,7 @@ static double sigmoid(double x) {
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
   (void)ctx;
-  const int64_t positives = ((const vw_one_vs_rest_attr *)c->attr)->positives;
+  const vw_one_vs_rest_attr *a = c->attr;
   const int64_t B = c->in[OVR_Z].dim[0], S = c->in[OVR_Z].dim[1], P = c->in[OVR_REST].dim[1];
   const double *z = vw_f64(&c->in[OVR_Z]), *rest = vw_f64(&c->in[OVR_REST]), *truth = vw_f64(&c->in[OVR_TRUTH]);
   const int32_t *picture = vw_i32(&c->in[OVR_PICTURE]), *row_table = vw_i32(&c->in[OVR_ROW_TABLE]);
@@ -29,16 +29,16 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
     double sum = 0;
     for (int64_t s = 0; s < S; s++) {
       const int64_t i = b * S + s, at = table + picture[i];
-      sum += loss_of(rest[at], z[i], s < positives ? z[i] : truth[at]);
+      sum += loss_of(rest[at], z[i], s < a->positives ? z[i] : truth[at]);
     }
-    loss[b] = sum / (double)S;
+    loss[b] = sum / (double)(a->of ? a->of : S);
   }
   return VW_OK;
 }
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   (void)ctx;
-  const int64_t positives = ((const vw_one_vs_rest_attr *)c->attr)->positives;
+  const vw_one_vs_rest_attr *a = c->attr;
   const int64_t B = c->in[OVRG_Z].dim[0], S = c->in[OVRG_Z].dim[1], P = c->in[OVRG_REST].dim[1];
   const double *dloss = vw_f64(&c->in[OVRG_DLOSS]), *z = vw_f64(&c->in[OVRG_Z]), *rest = vw_f64(&c->in[OVRG_REST]);
   const int32_t *picture = vw_i32(&c->in[OVRG_PICTURE]), *row_table = vw_i32(&c->in[OVRG_ROW_TABLE]);
@@ -49,8 +49,8 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
       const int64_t i = b * S + s;
       const double r = rest[row_table[b] * P + picture[i]];
       /* sigmoid(x) - 1 as -sigmoid(-x): a small gradient keeps its digits */
-      const double slope = s < positives ? -sigmoid(r - z[i]) : sigmoid(z[i] - r);
-      dz[i] = dloss[b] / (double)S * slope;
+      const double slope = s < a->positives ? -sigmoid(r - z[i]) : sigmoid(z[i] - r);
+      dz[i] = dloss[b] / (double)(a->of ? a->of : S) * slope;
     }
   return VW_OK;
 }

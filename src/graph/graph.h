@@ -77,12 +77,23 @@ typedef struct vw_program vw_program;
 vw_status vw_program_create(vw_program **p, const vw_graph *g, vw_context *ctx, const vw_policy *policy);
 void vw_program_destroy(vw_program *p); /* NULL allowed */
 
+/* The same in the arena of a program of the same context that lives longer and never runs at the same time: outputs of
+ * one are lost when the other runs. A program whose values do not fit there gets an arena of its own. */
+vw_status vw_program_create_beside(vw_program **p, const vw_graph *g, vw_context *ctx, const vw_policy *policy,
+                                   const vw_program *beside);
+/* Binds every input that `from` (which lives longer) has data for, by name; what is bound or written already, and what
+ * `from` lacks, is left alone. Errors: VW_ERR_ARG where shapes or storage types differ. */
+vw_status vw_program_bind_inputs(vw_program *p, const vw_program *from);
+
 int64_t vw_program_leaf_count(const vw_program *p);
 vw_leaf vw_program_leaf(const vw_program *p, int64_t i);
 
 /* Binds a leaf to memory of the backend that outlives the plan (weights shared by plans; for ref and cpu any host
  * memory). Shape and resolved storage type must match. */
 vw_status vw_program_bind(vw_program *p, vw_value leaf, const void *data);
+
+/* Has an output written to memory of the backend that outlives the plan, instead of the arena. Before prepare. */
+vw_status vw_program_place(vw_program *p, vw_value output, void *data);
 
 /* A weight that every call only packs into an order of its own: it need not exist in its resolved type. */
 bool vw_program_packs(const vw_program *p, vw_value leaf);
@@ -125,6 +136,8 @@ typedef struct vw_program_memory {
   int64_t arena, scratch, leaves, without_reuse, weights;
 } vw_program_memory;
 vw_program_memory vw_program_memory_of(const vw_program *p);
+/* The arena that vw_program_create_beside adds to what `beside` holds: 0 where it fits. */
+int64_t vw_program_arena_beside(const vw_program_memory *p, const vw_program_memory *beside);
 
 /* The same before anything is allocated; inputs count as leaves that the plan owns. Errors as vw_program_create. */
 vw_status vw_program_measure(const vw_graph *g, vw_context *ctx, const vw_policy *policy, vw_program_memory *out);

@@ -211,10 +211,14 @@ static vw_status fill_leaf(vw_program *p, plan_value *v, double fill) {
   return st;
 }
 
-static vw_status allocate(vw_program *p) {
-  VW_TRY(p->memory_ops->allocate(p->ctx, p->arena_bytes + p->scratch_bytes + VW_ALIGN, &p->arena));
+static vw_status allocate(vw_program *p, const vw_program *beside) {
+  p->borrows = beside && beside->ctx == p->ctx && vw_program_arena_beside(&p->memory, &beside->memory) == 0;
+  if (p->borrows)
+    p->arena = beside->arena, p->memory.arena = 0;
+  else
+    VW_TRY(p->memory_ops->allocate(p->ctx, p->arena_bytes + p->scratch_bytes + VW_ALIGN, &p->arena));
 #ifndef NDEBUG
-  if (p->memory_ops->host)
+  if (p->memory_ops->host && !p->borrows)
     memset(p->arena, 0xff, p->arena_bytes + p->scratch_bytes); /* NaN: an unwritten output shows */
 #endif
   for (int64_t i = 0; i < p->n_leaves; i++) {
@@ -240,7 +244,12 @@ static vw_status lay_out(vw_program *p, const vw_graph *g, const vw_policy *poli
   return VW_OK;
 }
 
-static vw_status make(vw_program **out, const vw_graph *g, vw_context *ctx, const vw_policy *policy, bool with_memory) {
+int64_t vw_program_arena_beside(const vw_program_memory *p, const vw_program_memory *beside) {
+  return p->arena <= beside->arena ? 0 : p->arena;
+}
+
+static vw_status make(vw_program **out, const vw_graph *g, vw_context *ctx, const vw_policy *policy, bool with_memory,
+                      const vw_program *beside) {
   const vw_policy fallback = vw_default_policy(ctx->backend);
   VW_TRY(vw_graph_status(g));
   vw_program *p = calloc(1, sizeof *p);
@@ -248,7 +257,7 @@ static vw_status make(vw_program **out, const vw_graph *g, vw_context *ctx, cons
   p->ctx = ctx;
   p->memory_ops = vw_memory_of(ctx->backend);
   vw_status st = lay_out(p, g, policy ? policy : &fallback);
-  if (st == VW_OK && with_memory) st = allocate(p);
+  if (st == VW_OK && with_memory) st = allocate(p, beside);
   if (st == VW_OK)
     *out = p;
   else
@@ -256,16 +265,21 @@ static vw_status make(vw_program **out, const vw_graph *g, vw_context *ctx, cons
   return st;
 }
 
-vw_status vw_program_create(vw_program **out, const vw_graph *g, vw_context *ctx, const vw_policy *policy) {
+vw_status vw_program_create_beside(vw_program **out, const vw_graph *g, vw_context *ctx, const vw_policy *policy,
+                                   const vw_program *beside) {
   *out = NULL;
-  const vw_status st = make(out, g, ctx, policy, true);
+  const vw_status st = make(out, g, ctx, policy, true, beside);
   return st == VW_OK ? st : vw_fail(st, __FILE__, __LINE__, "vw_program_create");
+}
+
+vw_status vw_program_create(vw_program **out, const vw_graph *g, vw_context *ctx, const vw_policy *policy) {
+  return vw_program_create_beside(out, g, ctx, policy, NULL);
 }
 
 vw_status vw_program_measure(const vw_graph *g, vw_context *ctx, const vw_policy *policy, vw_program_memory *out) {
   vw_program *p = NULL;
   *out = (vw_program_memory){0};
-  VW_TRY(make(&p, g, ctx, policy, false));
+  VW_TRY(make(&p, g, ctx, policy, false, NULL));
   *out = p->memory;
   for (int64_t i = 0; i < p->n_leaves; i++)
     if (p->leaves[i].kind != VW_LEAF_WEIGHT) out->leaves += (int64_t)vw_bytes(&p->values[p->leaves[i].value].tensor);
@@ -283,7 +297,7 @@ void vw_program_destroy(vw_program *p) {
   }
   for (int64_t i = 0; p->values && i < p->n_values; i++)
     if (p->values[i].owned) p->memory_ops->release(p->ctx, p->values[i].tensor.data);
-  if (p->arena) p->memory_ops->release(p->ctx, p->arena);
+  if (p->arena && !p->borrows) p->memory_ops->release(p->ctx, p->arena);
   free(p->calls), free(p->values), free(p->leaves);
   free(p);
 }
@@ -292,7 +306,8 @@ void vw_program_destroy(vw_program *p) {
 static void connect_values(vw_program *p) {
   for (int64_t i = 0; i < p->n_values; i++) {
     plan_value *v = &p->values[i];
-    if (v->leaf < 0 && v->first >= 0 && v->storage == i) v->tensor.data = (char *)p->arena + v->offset;
+    if (v->leaf < 0 && v->first >= 0 && v->storage == i)
+      v->tensor.data = v->placed ? v->placed : (char *)p->arena + v->offset;
   }
   for (int64_t i = 0; i < p->n_values; i++) p->values[i].tensor.data = storage_of(p, (vw_value)i)->tensor.data;
 }

@@ -14,6 +14,7 @@ typedef struct plan_value {
   vw_value storage;      /* itself, or the value whose memory it takes over */
   size_t offset;         /* in the arena */
   bool owned;            /* data was allocated by this plan */
+  void *placed;          /* an output's memory outside the arena; NULL: none */
 } plan_value;
 
 typedef struct plan_call {
@@ -35,6 +36,7 @@ struct vw_program {
   size_t arena_bytes, scratch_bytes;
   void *arena;
   vw_program_memory memory;
+  bool borrows; /* the arena is another program's */
   bool prepared, has_run;
   void *recording; /* all calls, where the backend can record them; from the second run on */
 };

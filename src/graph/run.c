@@ -42,6 +42,30 @@ vw_status vw_program_bind(vw_program *p, vw_value leaf, const void *data) {
   return VW_OK;
 }
 
+vw_status vw_program_bind_inputs(vw_program *p, const vw_program *from) {
+  for (int64_t i = 0; i < p->n_leaves; i++) {
+    const plan_value *mine = &p->values[p->leaves[i].value], *theirs = NULL;
+    if (p->leaves[i].kind != VW_LEAF_INPUT || mine->tensor.data) continue;
+    for (int64_t j = 0; j < from->n_leaves && !theirs; j++)
+      if (from->leaves[j].kind == VW_LEAF_INPUT && !strcmp(from->leaves[j].name, p->leaves[i].name))
+        theirs = &from->values[from->leaves[j].value];
+    if (!theirs || !theirs->tensor.data) continue;
+    VW_CHECK(vw_same_shape(&mine->tensor, &theirs->tensor) && mine->tensor.dtype == theirs->tensor.dtype, VW_ERR_ARG,
+             "program: leaf '%s' is %s %s here, %s %s there", p->leaves[i].name, vw_dtype_name(mine->tensor.dtype),
+             vw_shape_text(&mine->tensor), vw_dtype_name(theirs->tensor.dtype), vw_shape_text(&theirs->tensor));
+    VW_TRY(vw_program_bind(p, p->leaves[i].value, theirs->tensor.data));
+  }
+  return VW_OK;
+}
+
+vw_status vw_program_place(vw_program *p, vw_value output, void *data) {
+  VW_CHECK(output >= 0 && output < p->n_values && p->values[output].leaf < 0 &&
+               p->values[output].storage == output && p->values[output].last == p->n_calls && !p->prepared,
+           VW_ERR_ARG, "program: value %d is no output that can be placed", output);
+  p->values[output].placed = data;
+  return VW_OK;
+}
+
 static bool convertible(vw_dtype a, vw_dtype b) {
   const bool float_a = a == VW_F32 || a == VW_F64 || a == VW_F16 || a == VW_BF16;
   const bool float_b = b == VW_F32 || b == VW_F64 || b == VW_F16 || b == VW_BF16;

@@ -33,8 +33,8 @@ void vw_backend_memory(vw_context *ctx, vw_transport_memory *m) {
   m->sum = sum;
 }
 
-vw_status vw_backend_transport_open(vw_transport **t, const vw_ranks *ranks, vw_context *ctx) {
-  vw_transport_options o = {.kind = VW_TRANSPORT_AUTO};
+vw_status vw_backend_transport_open(vw_transport **t, const vw_ranks *ranks, vw_context *ctx, int team) {
+  vw_transport_options o = {.kind = VW_TRANSPORT_AUTO, .team = team};
   vw_backend_memory(ctx, &o.memory);
   return vw_transport_open(t, ranks, &o);
 }

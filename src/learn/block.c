@@ -1,4 +1,4 @@
-#include "learn/block.h"
+#include "learn/block_internal.h"
 
 #include "core/random.h"
 #include "study/metrics.h"
@@ -43,26 +43,20 @@ void vw_block_state_free(vw_block_state *s) {
 
 /* ---- the leaves of a block --------------------------------------------------------------------------------------- */
 
-typedef struct block_run {
-  const vw_clip_task *t;
-  const vw_learn_config *learn;
-  vw_block_state *s;
-  vw_block_shape shape;
-  int32_t *row_slot; /* [K] */
-  vw_slot *slots;
-  uint64_t *keys; /* [K] */
-  vw_graph *graph[2];
-  vw_program *program[2]; /* by vw_block_mode */
-} block_run;
+void vw_block_drop_program(vw_block_part_program *p) {
+  vw_program_destroy(p->program), vw_graph_destroy(p->graph);
+  *p = (vw_block_part_program){0};
+}
 
-static void run_free(block_run *r) {
-  for (int i = 0; i < 2; i++) vw_program_destroy(r->program[i]), vw_graph_destroy(r->graph[i]);
+static void run_free(vw_block_run *r) {
+  vw_sliced_free(r);
+  vw_block_drop_program(&r->trained), vw_block_drop_program(&r->watch); /* the owner of what all use last */
   for (int64_t i = 0; r->slots && i < r->shape.slots; i++) vw_slot_free(&r->slots[i]);
   free(r->slots), free(r->row_slot), free(r->keys);
 }
 
 /* Gives every trial the slot of its concept, in order of appearance. */
-static vw_status find_slots(block_run *r, const vw_study_config *config, const vw_trial *trials) {
+static vw_status find_slots(vw_block_run *r, const vw_study_config *config, const vw_trial *trials) {
   const int64_t K = r->s->K;
   r->row_slot = calloc((size_t)K, sizeof *r->row_slot), r->keys = calloc((size_t)K, sizeof *r->keys);
   r->slots = calloc((size_t)K, sizeof *r->slots);
@@ -83,15 +77,15 @@ static vw_status find_slots(block_run *r, const vw_study_config *config, const v
   return VW_OK;
 }
 
-static vw_status write_leaf(vw_program *p, const vw_graph *g, const char *name, vw_tensor shape, const void *data) {
-  const vw_value v = vw_find(g, name);
+static vw_status write_leaf(const vw_block_part_program *p, const char *name, vw_tensor shape, const void *data) {
+  const vw_value v = vw_find(p->graph, name);
   VW_CHECK(v != VW_NONE, VW_ERR_ARG, "block: the graph has no leaf '%s'", name);
   shape.data = (void *)(uintptr_t)data;
-  return vw_program_write(p, v, &shape);
+  return vw_program_write(p->program, v, &shape);
 }
 
 /* A pool of picture indices: all slots' lists one after the other, and each row's part of it. */
-static vw_status write_pool(const block_run *r, int mode, const char *name, bool positive, int64_t entries) {
+static vw_status write_pool(const vw_block_run *r, const char *name, bool positive, int64_t entries) {
   const int64_t K = r->s->K;
   int32_t *pool = malloc((size_t)(entries + 2 * K) * sizeof *pool + sizeof *pool), *offset = pool + entries,
           *count = offset + K;
@@ -113,26 +107,24 @@ static vw_status write_pool(const block_run *r, int mode, const char *name, bool
     offset[k] = (int32_t)start[r->row_slot[k]], count[k] = (int32_t)(positive ? s->n_positive : s->n_negative);
   }
   (void)snprintf(leaf, sizeof leaf, "%s_pool", name);
-  VW_GOTO(write_leaf(r->program[mode], r->graph[mode], leaf, vw_shape(VW_I32, entries), pool));
+  VW_GOTO(write_leaf(&r->watch, leaf, vw_shape(VW_I32, entries), pool));
   (void)snprintf(leaf, sizeof leaf, "%s_offset", name);
-  VW_GOTO(write_leaf(r->program[mode], r->graph[mode], leaf, vw_shape(VW_I32, K), offset));
+  VW_GOTO(write_leaf(&r->watch, leaf, vw_shape(VW_I32, K), offset));
   (void)snprintf(leaf, sizeof leaf, "%s_count", name);
-  VW_GOTO(write_leaf(r->program[mode], r->graph[mode], leaf, vw_shape(VW_I32, K), count));
+  VW_GOTO(write_leaf(&r->watch, leaf, vw_shape(VW_I32, K), count));
 cleanup:
   free(pool), free(start);
   return st;
 }
 
 /* Rows of the tables of logits are slot * M + template: drawing a template draws the row. */
-static vw_status write_table_rows(const block_run *r, int mode) {
+static vw_status write_table_rows(const vw_block_run *r) {
   const int64_t M = r->shape.M, K = r->s->K, rows = r->shape.slots * M;
   int32_t *x = malloc((size_t)(2 * rows + 4 * K) * sizeof *x);
   VW_CHECK(x, VW_ERR_MEMORY, "block: out of memory");
   int32_t *pool = x, *template_of = pool + rows, *offset = template_of + rows, *count = offset + K,
           *row_word = count + K;
   uint32_t *key = (uint32_t *)calloc((size_t)(2 * K), sizeof *key);
-  vw_program *p = r->program[mode];
-  const vw_graph *g = r->graph[mode];
   vw_status st = VW_OK;
   if (!key) st = VW_RAISE(VW_ERR_MEMORY, "block: out of memory");
   if (st != VW_OK) goto cleanup;
@@ -141,18 +133,18 @@ static vw_status write_table_rows(const block_run *r, int mode) {
     offset[k] = (int32_t)(r->row_slot[k] * M), count[k] = (int32_t)r->t->learn_templates, row_word[k] = (int32_t)k;
     key[2 * k] = (uint32_t)r->keys[k], key[2 * k + 1] = (uint32_t)(r->keys[k] >> 32);
   }
-  VW_GOTO(write_leaf(p, g, "slot_pool", vw_shape(VW_I32, rows), pool));
-  VW_GOTO(write_leaf(p, g, "slot_offset", vw_shape(VW_I32, K), offset));
-  VW_GOTO(write_leaf(p, g, "slot_count", vw_shape(VW_I32, K), count));
-  VW_GOTO(write_leaf(p, g, "template_of", vw_shape(VW_I32, rows), template_of));
-  VW_GOTO(write_leaf(p, g, "row_word", vw_shape(VW_I32, K), row_word));
-  VW_GOTO(write_leaf(p, g, "key", vw_shape(VW_U32, K, 2), key));
+  VW_GOTO(write_leaf(&r->watch, "slot_pool", vw_shape(VW_I32, rows), pool));
+  VW_GOTO(write_leaf(&r->watch, "slot_offset", vw_shape(VW_I32, K), offset));
+  VW_GOTO(write_leaf(&r->watch, "slot_count", vw_shape(VW_I32, K), count));
+  VW_GOTO(write_leaf(&r->watch, "template_of", vw_shape(VW_I32, rows), template_of));
+  VW_GOTO(write_leaf(&r->watch, "row_word", vw_shape(VW_I32, K), row_word));
+  VW_GOTO(write_leaf(&r->watch, "key", vw_shape(VW_U32, K, 2), key));
 cleanup:
   free(x), free(key);
   return st;
 }
 
-static vw_status write_logit_tables(const block_run *r) {
+static vw_status write_logit_tables(const vw_block_run *r) {
   const int64_t M = r->shape.M, P = r->shape.pictures, rows = r->shape.slots * M;
   double *rest = malloc((size_t)(rows * P) * sizeof *rest), *truth = malloc((size_t)(rows * P) * sizeof *truth);
   vw_status st = VW_OK;
@@ -160,63 +152,80 @@ static vw_status write_logit_tables(const block_run *r) {
     st = VW_RAISE(VW_ERR_MEMORY, "block: out of memory for tables of %lld x %lld", (long long)rows, (long long)P);
   for (int64_t i = 0; st == VW_OK && i < r->shape.slots; i++)
     VW_GOTO(vw_slot_tables(&r->slots[i], r->t, rest + i * M * P, truth + i * M * P));
-  for (int mode = 0; st == VW_OK && mode < 2; mode++) {
-    VW_GOTO(write_leaf(r->program[mode], r->graph[mode], "rest", vw_shape(VW_F64, rows, P), rest));
-    VW_GOTO(write_leaf(r->program[mode], r->graph[mode], "truth", vw_shape(VW_F64, rows, P), truth));
-  }
+  if (st == VW_OK) VW_GOTO(write_leaf(&r->watch, "rest", vw_shape(VW_F64, rows, P), rest));
+  if (st == VW_OK) VW_GOTO(write_leaf(&r->watch, "truth", vw_shape(VW_F64, rows, P), truth));
 cleanup:
   free(rest), free(truth);
   return st;
 }
 
-static vw_status build_program(block_run *r, int mode) {
+static vw_status make_program(const vw_block_run *r, vw_block_mode mode, const vw_block_shape *shape,
+                              vw_block_part_program *p) {
   const vw_clip_network *n = r->t->network;
-  VW_TRY(vw_graph_create(&r->graph[mode]));
-  VW_TRY(vw_block_graph(r->graph[mode], &n->text, r->learn, &r->shape, n->scale, (vw_block_mode)mode));
-  VW_TRY(vw_program_create(&r->program[mode], r->graph[mode], n->ctx, &n->policy));
-  VW_TRY(vw_weights_bind(n->weights, r->program[mode]));
-  VW_TRY(vw_task_write_templates(r->t, r->program[mode], r->graph[mode]));
-  VW_TRY(write_table_rows(r, mode));
-  VW_TRY(write_pool(r, mode, "positive", true, r->shape.positive_pool));
-  VW_TRY(write_pool(r, mode, "negative", false, r->shape.negative_pool));
-  return write_leaf(r->program[mode], r->graph[mode], "features",
+  VW_TRY(vw_graph_create(&p->graph));
+  VW_TRY(vw_block_graph(p->graph, &n->text, r->learn, shape, n->scale, mode));
+  VW_TRY(vw_program_create_beside(&p->program, p->graph, n->ctx, &n->policy, r->watch.program));
+  return vw_weights_bind(n->weights, p->program);
+}
+
+vw_status vw_block_add_program(const vw_block_run *r, vw_block_mode mode, int64_t slice, vw_block_part_program *p) {
+  vw_block_shape shape = r->shape;
+  shape.slice = slice;
+  return make_program(r, mode, &shape, p);
+}
+
+/* The program that owns the block's inputs. */
+static vw_status build_watch(vw_block_run *r) {
+  const vw_clip_network *n = r->t->network;
+  const int64_t zero = 0;
+  vw_block_part_program watch = {0};
+  const vw_status st = make_program(r, VW_BLOCK_WATCH, &r->shape, &watch);
+  r->watch = watch;
+  VW_TRY(st);
+  VW_TRY(vw_task_write_templates(r->t, watch.program, watch.graph));
+  VW_TRY(write_table_rows(r));
+  if (r->learn->positives) VW_TRY(write_pool(r, "positive", true, r->shape.positive_pool));
+  if (r->learn->negatives) VW_TRY(write_pool(r, "negative", false, r->shape.negative_pool));
+  VW_TRY(write_logit_tables(r));
+  VW_TRY(write_leaf(&watch, "step", vw_shape(VW_I64, 1), &zero));
+  VW_TRY(write_leaf(&watch, "words", vw_shape(VW_F64, r->s->K, r->s->C), r->s->words));
+  return write_leaf(&watch, "features",
                     vw_shape(vw_clip_feature_type(n), r->shape.pictures, n->text.projection), r->t->train);
 }
 
-static vw_status write_state(const block_run *r) {
-  vw_program *p = r->program[VW_BLOCK_TRAIN];
-  const vw_graph *g = r->graph[VW_BLOCK_TRAIN];
+static vw_status write_state(const vw_block_run *r) {
+  const vw_block_part_program *p = &r->trained;
   const vw_block_state *s = r->s;
   const vw_tensor matrix = vw_shape(VW_F64, s->K, s->C);
-  VW_TRY(write_leaf(p, g, "words", matrix, s->words));
-  VW_TRY(write_leaf(p, g, "anchors", matrix, s->anchors));
-  VW_TRY(write_leaf(p, g, "radius", vw_shape(VW_F64, s->K), s->radius));
-  VW_TRY(write_leaf(p, g, "step", vw_shape(VW_I64, 1), &s->step));
-  VW_TRY(write_leaf(p, g, "history", vw_shape(VW_F64, s->points, s->K), s->history));
+  VW_TRY(write_leaf(p, "words", matrix, s->words));
+  VW_TRY(write_leaf(p, "anchors", matrix, s->anchors));
+  VW_TRY(write_leaf(p, "radius", vw_shape(VW_F64, s->K), s->radius));
+  VW_TRY(write_leaf(p, "step", vw_shape(VW_I64, 1), &s->step));
+  VW_TRY(write_leaf(p, "history", vw_shape(VW_F64, s->points, s->K), s->history));
   if (r->learn->optimiser != VW_ADAMW) return VW_OK;
-  VW_TRY(write_leaf(p, g, "adam_m", matrix, s->moments[0]));
-  return write_leaf(p, g, "adam_v", matrix, s->moments[1]);
+  VW_TRY(write_leaf(p, "adam_m", matrix, s->moments[0]));
+  return write_leaf(p, "adam_v", matrix, s->moments[1]);
 }
 
-static vw_status read_leaf(const block_run *r, int mode, const char *name, vw_tensor shape, void *data) {
+static vw_status read_leaf(const vw_block_part_program *p, const char *name, vw_tensor shape, void *data) {
   shape.data = data;
-  return vw_program_read(r->program[mode], vw_find(r->graph[mode], name), &shape);
+  return vw_program_read(p->program, vw_find(p->graph, name), &shape);
 }
 
-static vw_status read_state(const block_run *r) {
-  vw_block_state *s = r->s;
+static vw_status read_state(const vw_block_run *r) {
+  const vw_block_state *s = r->s;
   const vw_tensor matrix = vw_shape(VW_F64, s->K, s->C);
-  VW_TRY(read_leaf(r, VW_BLOCK_TRAIN, "words", matrix, s->words));
-  VW_TRY(read_leaf(r, VW_BLOCK_TRAIN, "history", vw_shape(VW_F64, s->points, s->K), s->history));
+  VW_TRY(read_leaf(&r->trained, "words", matrix, s->words));
+  VW_TRY(read_leaf(&r->trained, "history", vw_shape(VW_F64, s->points, s->K), s->history));
   if (r->learn->optimiser != VW_ADAMW) return VW_OK;
-  VW_TRY(read_leaf(r, VW_BLOCK_TRAIN, "adam_m", matrix, s->moments[0]));
-  return read_leaf(r, VW_BLOCK_TRAIN, "adam_v", matrix, s->moments[1]);
+  VW_TRY(read_leaf(&r->trained, "adam_m", matrix, s->moments[0]));
+  return read_leaf(&r->trained, "adam_v", matrix, s->moments[1]);
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
 /* Mean loss [K] and gradient [K, C] (may be NULL) of the words over the fixed set, summed in the order of the draws. */
-static vw_status watch(const block_run *r, double *loss, double *gradient) {
+static vw_status watch(const vw_block_run *r, double *loss, double *gradient) {
   const vw_block_state *s = r->s;
   const int64_t n = s->K * s->C;
   double *one = malloc((size_t)(n + s->K) * sizeof *one), *row = one + n;
@@ -224,14 +233,13 @@ static vw_status watch(const block_run *r, double *loss, double *gradient) {
   VW_CHECK(one, VW_ERR_MEMORY, "block: out of memory");
   memset(loss, 0, (size_t)s->K * sizeof *loss);
   if (gradient) memset(gradient, 0, (size_t)n * sizeof *gradient);
-  vw_program *p = r->program[VW_BLOCK_WATCH];
-  const vw_graph *g = r->graph[VW_BLOCK_WATCH];
-  VW_GOTO(write_leaf(p, g, "words", vw_shape(VW_F64, s->K, s->C), s->words));
+  const vw_block_part_program *p = &r->watch;
+  VW_GOTO(write_leaf(p, "words", vw_shape(VW_F64, s->K, s->C), s->words));
   for (int64_t i = 0; i < VW_WATCH_DRAWS; i++) {
-    VW_GOTO(write_leaf(p, g, "step", vw_shape(VW_I64, 1), &i));
-    VW_GOTO(vw_program_run(p));
-    VW_GOTO(read_leaf(r, VW_BLOCK_WATCH, "loss", vw_shape(VW_F64, s->K), row));
-    VW_GOTO(read_leaf(r, VW_BLOCK_WATCH, "gradient", vw_shape(VW_F64, s->K, s->C), one));
+    VW_GOTO(write_leaf(p, "step", vw_shape(VW_I64, 1), &i));
+    VW_GOTO(vw_program_run(p->program));
+    VW_GOTO(read_leaf(p, "loss", vw_shape(VW_F64, s->K), row));
+    VW_GOTO(read_leaf(p, "gradient", vw_shape(VW_F64, s->K, s->C), one));
     for (int64_t k = 0; k < s->K; k++) loss[k] += row[k] / VW_WATCH_DRAWS;
     for (int64_t k = 0; gradient && k < n; k++) gradient[k] += one[k] / VW_WATCH_DRAWS;
   }
@@ -240,7 +248,7 @@ cleanup:
   return st;
 }
 
-static vw_status finish(const block_run *r) {
+static vw_status finish(const vw_block_run *r) {
   vw_block_state *s = r->s;
   VW_TRY(watch(r, s->loss_end, s->gradient));
   for (int64_t k = 0; k < s->K; k++) {
@@ -253,24 +261,49 @@ static vw_status finish(const block_run *r) {
   return VW_OK;
 }
 
-static vw_status save(const block_run *r, const vw_block_hooks *h) {
+static bool leads(const vw_block_run *r) {
+  return !r->sliced || r->sliced->team->rank == 0;
+}
+
+static vw_status save(const vw_block_run *r, const vw_block_hooks *h) {
+  if (!leads(r)) return VW_OK;
   VW_TRY(read_state(r));
   return h->checkpoint ? h->checkpoint(h->user, r->s) : VW_OK;
 }
 
-static vw_status train(const block_run *r, const vw_block_hooks *h, bool *finished) {
+/* VW_TEAM_STOP, VW_TEAM_SAVE: what this rank wants now. */
+static unsigned wishes(const vw_block_run *r, const vw_block_hooks *h, double saved) {
+  unsigned wants = h->stop && h->stop(h->user) ? VW_TEAM_STOP : 0;
+  if (leads(r) && h->checkpoint && now() - saved > h->checkpoint_seconds) wants |= VW_TEAM_SAVE;
+  return wants;
+}
+
+/* *wants: this rank's wishes, or where ranks share the step what they agreed on. */
+static vw_status run_step(const vw_block_run *r, const vw_block_hooks *h, double saved, unsigned *wants) {
+  if (r->sliced) {
+    *wants = wishes(r, h, saved);
+    return vw_sliced_run(r, wants);
+  }
+  VW_TRY(vw_program_run(r->trained.program));
+  *wants = wishes(r, h, saved);
+  return VW_OK;
+}
+
+static vw_status train(const vw_block_run *r, const vw_block_hooks *h, bool *finished) {
   vw_block_state *s = r->s;
   const double start = now(), before = s->seconds;
   double saved = start;
   *finished = false;
   while (s->step < r->learn->steps) {
-    VW_TRY(vw_program_run(r->program[VW_BLOCK_TRAIN]));
+    unsigned wants = 0;
+    VW_TRY(run_step(r, h, saved, &wants));
+    if (wants & VW_TEAM_FAILED) return save(r, h);
     s->step++;
     s->seconds = before + now() - start;
     if (h->advanced) h->advanced(h->user, s->step, r->learn->steps);
     if (s->step == r->learn->steps) break;
-    if (h->stop && h->stop(h->user)) return save(r, h);
-    if (h->checkpoint && now() - saved > h->checkpoint_seconds) {
+    if (wants & VW_TEAM_STOP) return save(r, h);
+    if (wants & VW_TEAM_SAVE) {
       VW_TRY(save(r, h));
       saved = now();
     }
@@ -281,13 +314,9 @@ static vw_status train(const block_run *r, const vw_block_hooks *h, bool *finish
   return VW_OK;
 }
 
-/* `plan.memory`: what both programs of a block take, without the weights that all blocks share. */
-static vw_status check_memory(const block_run *r, int64_t limit) {
-  int64_t bytes = 0;
-  for (int mode = 0; mode < 2; mode++) {
-    const vw_program_memory m = vw_program_memory_of(r->program[mode]);
-    bytes += m.arena + m.leaves;
-  }
+/* `plan.memory`: what all programs of a block take, without the weights that all blocks share. */
+static vw_status check_memory(const vw_block_run *r, int64_t limit) {
+  const int64_t bytes = vw_block_bytes(r);
   VW_CHECK(!limit || bytes <= limit, VW_ERR_MEMORY,
            "a block of %lld trials takes %.1f MiB, plan.memory allows %.1f: set plan.block to fewer rows and use a new "
            "output "
@@ -296,36 +325,63 @@ static vw_status check_memory(const block_run *r, int64_t limit) {
   return VW_OK;
 }
 
-static vw_status prepare(block_run *r, const vw_study_config *config, const vw_trial *trials) {
+static vw_status prepare(vw_block_run *r, const vw_study_config *config, const vw_trial *trials, vw_team *team) {
   VW_TRY(find_slots(r, config, trials));
-  for (int mode = 0; mode < 2; mode++) VW_TRY(build_program(r, mode));
-  VW_TRY(check_memory(r, config->memory));
-  VW_TRY(write_logit_tables(r));
+  VW_TRY(build_watch(r));
+  VW_TRY(vw_block_add_program(r, team ? VW_BLOCK_UPDATE : VW_BLOCK_TRAIN, 0, &r->trained));
   VW_TRY(write_state(r));
-  const int64_t zero = 0;
-  VW_TRY(write_leaf(r->program[VW_BLOCK_WATCH], r->graph[VW_BLOCK_WATCH], "step", vw_shape(VW_I64, 1), &zero));
-  VW_TRY(write_leaf(r->program[VW_BLOCK_WATCH], r->graph[VW_BLOCK_WATCH], "words", vw_shape(VW_F64, r->s->K, r->s->C),
-                    r->s->words));
-  for (int mode = 0; mode < 2; mode++) VW_TRY(vw_program_prepare(r->program[mode]));
+  if (team) VW_TRY(vw_sliced_create(r, team));
+  VW_TRY(vw_program_bind_inputs(r->trained.program, r->watch.program));
+  VW_TRY(check_memory(r, config->memory));
+  VW_TRY(vw_program_prepare(r->watch.program));
+  VW_TRY(vw_program_prepare(r->trained.program));
+  return team ? vw_sliced_prepare(r) : VW_OK;
+}
+
+/* What the leader starts from, to all members. *go_on false: somebody has failed. */
+static vw_status share_state(vw_block_state *s, vw_team *team, bool *go_on) {
+  const int64_t matrix = s->K * s->C * (int64_t)sizeof *s->words;
+  unsigned wants = 0;
+  VW_TRY(vw_team_meet(team, VW_OK, &wants, &s->step));
+  *go_on = !(wants & VW_TEAM_FAILED);
+  if (!*go_on) return VW_OK;
+  VW_TRY(vw_transport_broadcast(team->talk, s->words, matrix, 0));
+  for (int i = 0; i < 2 && s->moments[i]; i++) VW_TRY(vw_transport_broadcast(team->talk, s->moments[i], matrix, 0));
+  return VW_OK;
+}
+
+/* No member starts a step before all can. */
+static vw_status all_ready(vw_team *team, bool *go_on) {
+  unsigned wants = 0;
+  VW_TRY(vw_team_meet(team, VW_OK, &wants, NULL));
+  *go_on = !(wants & VW_TEAM_FAILED);
   return VW_OK;
 }
 
 vw_status vw_block_learn(vw_block_state *s, const vw_clip_task *t, const vw_study_config *config,
-                         const vw_trial *trials, const vw_block_hooks *hooks, bool *finished) {
+                         const vw_trial *trials, vw_block_share share, const vw_block_hooks *hooks, bool *finished) {
   const vw_block_hooks none = {0};
-  block_run r = {.t = t, .learn = t->learn, .s = s};
+  vw_block_run r = {.t = t, .learn = t->learn, .s = s};
+  vw_team *team = share.slices > 1 ? share.team : NULL;
   vw_status st = VW_OK;
+  bool go_on = true;
+  *finished = false;
   r.shape = (vw_block_shape){.K = s->K,
                              .M = t->templates.M,
                              .P = t->templates.P,
                              .T = t->templates.T,
                              .pictures = t->pictures->n_train,
                              .points = s->points,
-                             .every = s->every};
-  VW_GOTO(prepare(&r, config, trials));
-  if (s->step == 0) VW_GOTO(watch(&r, s->loss_start, NULL));
+                             .every = s->every,
+                             .slices = share.slices};
+  if (team) VW_GOTO(share_state(s, team, &go_on));
+  if (!go_on) goto cleanup;
+  VW_GOTO(prepare(&r, config, trials, team));
+  if (team) VW_GOTO(all_ready(team, &go_on));
+  if (!go_on) goto cleanup;
+  if (s->step == 0 && leads(&r)) VW_GOTO(watch(&r, s->loss_start, NULL));
   VW_GOTO(train(&r, hooks ? hooks : &none, finished));
-  if (*finished) VW_GOTO(finish(&r));
+  if (*finished && leads(&r)) VW_GOTO(finish(&r));
 cleanup:
   run_free(&r);
   return st;

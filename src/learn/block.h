@@ -4,6 +4,7 @@
 
 #include "learn/block_graph.h"
 #include "learn/task.h"
+#include "learn/team.h"
 #include "study/trial.h"
 
 /* One block's numbers; all arrays are double, rows in the block's order. What a checkpoint keeps stands first. */
@@ -35,11 +36,21 @@ typedef struct vw_block_hooks {
   double checkpoint_seconds;
 } vw_block_hooks;
 
+/* How a block is shared: slices of a step's pictures (plan), and the ranks that compute them. slices <= 1: a rank
+ * learns it alone, team is not used. */
+typedef struct vw_block_share {
+  int64_t slices;
+  vw_team *team;
+} vw_block_share;
+
 /* Goes on from s->step (0: from the anchors in s->words) to the end or until `stop` says so. trials[K] share model and
- * data set. *finished: all steps are done and the results are in s. Same trials and kernels, same bits: for any number
- * of threads and any number of interruptions. */
+ * data set. *finished: all steps are done and the results are in s. Same trials, slices and kernels, same bits: for any
+ * number of ranks in the team, of threads and of interruptions.
+ *
+ * With slices collective in the team: what the leader starts from is what all start from, only the leader is asked to
+ * save, and results are in the leader's s. A member that returns an error has not told the others (vw_team_meet). */
 vw_status vw_block_learn(vw_block_state *s, const vw_clip_task *t, const vw_study_config *config,
-                         const vw_trial *trials, const vw_block_hooks *hooks, bool *finished);
+                         const vw_trial *trials, vw_block_share share, const vw_block_hooks *hooks, bool *finished);
 
 /* The draws of one stream, for `viswords draws` and the tests: steps first .. first + n of the training set (watch
  * false) or of the fixed set. template [n], positive [n, positives], negative [n, negatives] picture indices. */

@@ -3,6 +3,7 @@
 #include "learn/block_graph.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* A graph's memory by its plan; the caller destroys the graph. */
 static vw_status measure(const vw_graph *g, const vw_clip_network *n, const vw_policy *policy, int64_t *bytes,
@@ -29,7 +30,8 @@ static vw_status template_sizes(const vw_clip_network *n, const vw_learn_config 
 }
 
 /* A block whose rows are spread over as many concepts as can be: the largest pools and tables. */
-static vw_block_shape shape_of(const vw_learn_config *learn, const vw_picture_set *p, int64_t concepts, int64_t rows) {
+static vw_block_shape shape_of(const vw_learn_config *learn, const vw_picture_set *p, int64_t concepts, int64_t rows,
+                               int64_t slices) {
   const int64_t slots = rows < concepts ? rows : concepts;
   const int64_t points = learn->loss_points < learn->steps ? learn->loss_points : learn->steps;
   return (vw_block_shape){.K = rows,
@@ -38,23 +40,67 @@ static vw_block_shape shape_of(const vw_learn_config *learn, const vw_picture_se
                           .positive_pool = slots * p->data->train,
                           .negative_pool = slots * p->n_train,
                           .points = points < 1 ? 1 : points,
-                          .every = 1};
+                          .every = 1,
+                          .slices = slices};
+}
+
+/* Bytes of the leaves of `g` that are no inputs of `from`, whose inputs it uses. */
+static int64_t own_leaves(const vw_graph *g, const vw_graph *from, const vw_policy *policy) {
+  int64_t bytes = 0;
+  for (int64_t i = 0; i < vw_graph_leaf_count(g); i++) {
+    const vw_leaf leaf = vw_graph_leaf(g, i);
+    vw_tensor t = leaf.tensor;
+    bool is_there = leaf.kind == VW_LEAF_WEIGHT;
+    for (int64_t j = 0; leaf.kind == VW_LEAF_INPUT && j < vw_graph_leaf_count(from) && !is_there; j++) {
+      const vw_leaf other = vw_graph_leaf(from, j);
+      is_there = other.kind == VW_LEAF_INPUT && !strcmp(other.name, leaf.name);
+    }
+    t.dtype = vw_resolve(policy, t.dtype);
+    if (!is_there) bytes += (int64_t)vw_bytes(&t);
+  }
+  return bytes;
+}
+
+/* A program beside the one that owns the inputs and lends its arena (learn/block.c). */
+static vw_status measure_beside(const vw_clip_network *n, const vw_learn_config *learn, const vw_block_shape *shape,
+                                vw_block_mode mode, const vw_graph *owner, const vw_program_memory *lent,
+                                int64_t *bytes) {
+  vw_graph *g = NULL;
+  vw_program_memory m = {0};
+  vw_status st = vw_graph_create(&g);
+  if (st == VW_OK) st = vw_block_graph(g, &n->text, learn, shape, n->scale, mode);
+  if (st == VW_OK) st = vw_program_measure(g, n->ctx, &n->policy, &m);
+  if (st == VW_OK) *bytes += vw_program_arena_beside(&m, lent) + own_leaves(g, owner, &n->policy);
+  vw_graph_destroy(g);
+  return st;
+}
+
+/* The most that a rank takes: with slices, one that computes all of them (a team of one). The update's inputs gradient
+ * and loss are the sum of the slices. */
+static vw_status measure_steps(const vw_clip_network *n, const vw_learn_config *learn, const vw_block_shape *shape,
+                               const vw_graph *owner, const vw_program_memory *lent, int64_t *bytes) {
+  const int64_t head = (int64_t)vw_dtype_bytes(vw_resolve(&n->policy, VW_HEAD));
+  const int64_t row = (shape->K * n->text.t.width + shape->K) * head;
+  vw_block_shape part = *shape;
+  if (shape->slices <= 1) return measure_beside(n, learn, shape, VW_BLOCK_TRAIN, owner, lent, bytes);
+  VW_TRY(measure_beside(n, learn, shape, VW_BLOCK_UPDATE, owner, lent, bytes));
+  for (part.slice = 0; part.slice < part.slices; part.slice++)
+    VW_TRY(measure_beside(n, learn, &part, VW_BLOCK_SLICE, owner, lent, bytes));
+  *bytes += shape->slices * row;
+  return VW_OK;
 }
 
 static vw_status measure_block(vw_clip_network *n, const vw_learn_config *learn, const vw_block_shape *shape,
                                vw_learn_memory *m) {
-  m->block = 0;
-  for (int mode = VW_BLOCK_TRAIN; mode <= VW_BLOCK_WATCH; mode++) {
-    vw_graph *g = NULL;
-    int64_t bytes = 0;
-    vw_status st = vw_graph_create(&g);
-    if (st == VW_OK) st = vw_block_graph(g, &n->text, learn, shape, n->scale, (vw_block_mode)mode);
-    if (st == VW_OK) st = measure(g, n, &n->policy, &bytes, &m->weights);
-    vw_graph_destroy(g);
-    VW_TRY(st);
-    m->block += bytes;
-  }
-  return VW_OK;
+  vw_graph *g = NULL;
+  vw_program_memory lent = {0};
+  vw_status st = vw_graph_create(&g);
+  if (st == VW_OK) st = vw_block_graph(g, &n->text, learn, shape, n->scale, VW_BLOCK_WATCH);
+  if (st == VW_OK) st = vw_program_measure(g, n->ctx, &n->policy, &lent);
+  m->block = lent.arena + lent.leaves, m->weights = lent.weights;
+  if (st == VW_OK) st = measure_steps(n, learn, shape, g, &lent, &m->block);
+  vw_graph_destroy(g);
+  return st;
 }
 
 static vw_status measure_texts(vw_clip_network *n, int64_t tokens, vw_learn_memory *m) {
@@ -84,8 +130,8 @@ static int64_t larger(int64_t a, int64_t b) {
 }
 
 vw_status vw_learn_memory_of(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
-                             int64_t concepts, int64_t rows, vw_learn_memory *out) {
-  vw_block_shape shape = shape_of(learn, pictures, concepts, rows);
+                             int64_t concepts, int64_t rows, int64_t slices, vw_learn_memory *out) {
+  vw_block_shape shape = shape_of(learn, pictures, concepts, rows, slices);
   *out = (vw_learn_memory){0};
   VW_TRY(template_sizes(n, learn, &shape));
   VW_TRY(measure_block(n, learn, &shape, out));
@@ -96,12 +142,12 @@ vw_status vw_learn_memory_of(vw_clip_network *n, const vw_learn_config *learn, c
 }
 
 vw_status vw_learn_rows_within(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
-                               int64_t concepts, int64_t bytes, int64_t most, int64_t *rows) {
+                               int64_t concepts, int64_t slices, int64_t bytes, int64_t most, int64_t *rows) {
   int64_t fits = 0, fails = most + 1;
   while (fails - fits > 1) {
     vw_learn_memory m;
     const int64_t middle = fails == most + 1 ? most : fits + (fails - fits) / 2; /* mostly all fit: tried first */
-    VW_TRY(vw_learn_memory_of(n, learn, pictures, concepts, middle, &m));
+    VW_TRY(vw_learn_memory_of(n, learn, pictures, concepts, middle, slices, &m));
     if (m.peak <= bytes)
       fits = middle;
     else
@@ -139,7 +185,7 @@ cleanup:
 
 vw_status vw_learn_rehearse(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
                             int64_t concepts, int64_t rows) {
-  vw_block_shape shape = shape_of(learn, pictures, concepts, rows);
+  vw_block_shape shape = shape_of(learn, pictures, concepts, rows, 0);
   VW_TRY(template_sizes(n, learn, &shape));
   for (int what = 0; what < 3; what++) {
     vw_graph *g = NULL;

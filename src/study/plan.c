@@ -168,6 +168,7 @@ static vw_status append_block(vw_plan *plan, const vw_study_config *c, const vw_
   *b = (vw_block){.weights = in->weights[first->model_index],
                   .first = plan->n_trials,
                   .n = n,
+                  .slices = c->ranks_per_block < 1 ? 1 : c->ranks_per_block,
                   .n_selected = n,
                   .model_index = first->model_index,
                   .data_index = first->data_index};
@@ -194,7 +195,8 @@ static vw_status append_group(vw_plan *plan, const vw_study_config *c, const vw_
   const vw_trial *first = &wanted[which[0].at];
   const int64_t most =
       in->most_rows ? in->most_rows[first->model_index * c->n_data + first->data_index] : MOST_CLIP_ROWS;
-  const int64_t blocks = vw_plan_block_count(n, c->ranks, c->block, most);
+  const int64_t teams = c->ranks_per_block > 1 ? (c->ranks + c->ranks_per_block - 1) / c->ranks_per_block : c->ranks;
+  const int64_t blocks = vw_plan_block_count(n, teams, c->block, most);
   vw_block *grown = realloc(plan->blocks, (size_t)(plan->n_blocks + blocks) * sizeof *grown);
   VW_CHECK(grown, VW_ERR_MEMORY, "no memory for %" PRId64 " blocks", plan->n_blocks + blocks);
   plan->blocks = grown;
@@ -289,6 +291,14 @@ cleanup:
   return st;
 }
 
+/* The most ranks that share a block. */
+static int64_t largest_team(const vw_plan *plan) {
+  int64_t most = 1;
+  for (int64_t b = 0; b < plan->n_blocks; b++)
+    if (plan->blocks[b].n_selected && plan->blocks[b].slices > most) most = plan->blocks[b].slices;
+  return most;
+}
+
 void vw_plan_print(const vw_plan *plan, int64_t ranks, FILE *out) {
   const int64_t active = vw_plan_active_blocks(plan);
   (void)fprintf(out, "study %s: %" PRId64 " trials in %" PRId64 " blocks (%" PRId64 " trials new)\n", plan->study,
@@ -310,7 +320,11 @@ void vw_plan_print(const vw_plan *plan, int64_t ranks, FILE *out) {
                     first->model, first->data, trials, blocks, least, most);
   }
   (void)fprintf(out, "  backend %s, %s, %s\n", plan->with.backend, plan->with.precision, plan->with.kernels);
-  (void)fprintf(out, "  %" PRId64 " ranks are at most %.0f %% busy\n", ranks, 100 * vw_plan_utilisation(active, ranks));
+  const int64_t team = largest_team(plan), teams = (ranks + team - 1) / team;
+  if (team > 1)
+    (void)fprintf(out, "  a block's steps are cut into up to %" PRId64 " slices, %" PRId64 " ranks make %" PRId64 " teams\n",
+                  team, ranks, teams);
+  (void)fprintf(out, "  %" PRId64 " ranks are at most %.0f %% busy\n", ranks, 100 * vw_plan_utilisation(active, teams));
   if (plan->n_trials > plan->n_selected)
     (void)fprintf(out, "  %" PRId64 " trials of earlier versions of the study are kept\n",
                   plan->n_trials - plan->n_selected);

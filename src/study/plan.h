@@ -13,6 +13,7 @@ typedef struct vw_block {
   const char *model, *data;
   vw_hash weights, protocol;       /* as in vw_trial_hash */
   int64_t first, n;                /* trials[first .. first + n) of the plan */
+  int64_t slices;                  /* parts of a step's pictures, which ranks may share (learn/team.h); 1: whole */
   int64_t n_selected;              /* trials with row >= 0; 0: nothing to do */
   int64_t model_index, data_index; /* places in the study file, -1: not in it */
 } vw_block;

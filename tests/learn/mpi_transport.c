@@ -34,7 +34,7 @@ static vw_status check_failure(const vw_ranks *r, const test_memory *w) {
 
 static vw_status check_auto(const vw_ranks *r, vw_context *ctx) {
   vw_transport *t = NULL;
-  VW_TRY(vw_backend_transport_open(&t, r, ctx));
+  VW_TRY(vw_backend_transport_open(&t, r, ctx, 0));
   if (r->rank == 0) (void)printf("auto: %s\n", vw_transport_name(t));
   vw_transport_close(t);
   return VW_OK;

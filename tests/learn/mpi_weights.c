@@ -128,7 +128,7 @@ static vw_status check_backend(const vw_ranks *r, vw_backend b) {
   vw_graph *g = NULL;
   vw_transport *t = NULL;
   VW_TRY(vw_agree_message(r, vw_context_open(&ctx, b, 1, r->local_rank)));
-  VW_TRY(vw_backend_transport_open(&t, r, &ctx));
+  VW_TRY(vw_backend_transport_open(&t, r, &ctx, 0));
   VW_TRY(describe(&g));
   for (int fail_at = 0; fail_at <= PARTS; fail_at++) VW_TRY(try_share(r, &ctx, t, g, fail_at));
   VW_TRY(check_other_type(r, &ctx, t, g));
