@@ -17,7 +17,8 @@ enum {
   MOST_BYTES = 1 << 20, /* a study file is written by hand */
   MOST_PAIRS = 4096,    /* of a mapping: twins are looked for pair by pair */
   MOST_NESTED = 500,
-  SHOWN = 64 /* bytes of a key in a message */
+  ENOUGH = 1000, /* problems, after which keys are not looked at any more */
+  SHOWN = 64     /* bytes of a key in a message */
 };
 
 /* --- walking --------------------------------------------------------------------------------------------------- */
@@ -123,7 +124,9 @@ static vw_status walk(vw_reader *r, const target *t, yaml_node_t *map) {
     return VW_AT(r, map, "%s: expected a mapping of keys, got %s", name, vw_reader_got(map));
   if (mapping_count(map) > MOST_PAIRS)
     return VW_AT(r, map, "%s: %" PRId64 " keys in one mapping; at most %d", name, mapping_count(map), MOST_PAIRS);
-  for (int64_t i = 0; i < mapping_count(map); i++) VW_TRY(vw_reader_keep(r, walk_pair(r, t, map, i)));
+  /* `learn` is read once a model, wrong keys and all: models times keys would take minutes, and nobody reads so many */
+  for (int64_t i = 0; i < mapping_count(map) && r->problems->n_errors < ENOUGH; i++)
+    VW_TRY(vw_reader_keep(r, walk_pair(r, t, map, i)));
   return VW_OK;
 }
 

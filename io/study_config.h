@@ -92,11 +92,11 @@ typedef struct vw_study_config {
 
   int64_t ranks, threads; /* threads 0: auto */
   int64_t ranks_per_block;
-  int64_t block;          /* rows of a block; 0: auto */
-  int64_t memory;         /* bytes that a block may take; 0: no limit */
-  int backend;            /* vw_backend_choice */
-  int precision;          /* vw_precision_choice */
-  int algorithms;         /* vw_algorithms_choice */
+  int64_t block;  /* rows of a block; 0: auto */
+  int64_t memory; /* bytes that a block may take; 0: no limit */
+  int backend;    /* vw_backend_choice */
+  int precision;  /* vw_precision_choice */
+  int algorithms; /* vw_algorithms_choice */
   vw_names stages;
   const char *cache; /* NULL: the user's cache directory */
 

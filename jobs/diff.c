@@ -112,6 +112,16 @@ static void compare_kernels(vw_diff *d) {
                      strcmp(a->kernels, b->kernels) != 0 || d->plan[0]->other_kernels.n || d->plan[1]->other_kernels.n;
 }
 
+/* Bits depend on which words are learned together and on the slices of a step. */
+static bool same_blocks(const vw_plan *a, const vw_plan *b) {
+  for (int64_t i = 0; i < a->n_blocks; i++) {
+    int64_t j = 0;
+    while (j < b->n_blocks && !same_hash(a->blocks[i].id, b->blocks[j].id)) j++;
+    if (j == b->n_blocks || a->blocks[i].slices != b->blocks[j].slices) return false;
+  }
+  return true;
+}
+
 static void kernels_text(const vw_plan *p, char text[VW_DIFF_TEXT / 3]) {
   (void)snprintf(text, VW_DIFF_TEXT / 3, "%s %s (%s%s%s)", p->with.backend, p->with.precision, p->with.kernels,
                  p->other_kernels.n ? ", later " : "", p->other_kernels.n ? p->other_kernels.name[0] : "");
@@ -141,6 +151,10 @@ static vw_status compare(vw_diff *d) {
     const size_t n = strlen(d->why);
     (void)snprintf(d->why + n, sizeof d->why - n, "%sother kernels: %s and %s", n ? "; " : "", a, b);
   }
+  if (!d->why[0] && !same_blocks(d->plan[0], d->plan[1]))
+    (void)snprintf(d->why, sizeof d->why,
+                   "the plans learn the same trials in other blocks (plan.ranks, plan.block) or in other slices of a "
+                   "step (plan.ranks_per_block): sums are in another order");
   if (!d->why[0])
     (void)snprintf(d->why, sizeof d->why,
                    "plan, kernels and inputs are the same: a file was changed, or other versions of the program made "

@@ -72,7 +72,8 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   VW_TRY(vw_check_f32("one_vs_rest_loss_grad", "gradients", &c->out[0]));
   return vw_launch(ctx, "one_vs_rest_loss_grad", one_vs_rest_grad_kernel, vw_count(z), THREADS, THREADS, 0,
                    vw_f32(&c->out[0]), vw_f32(&c->in[OVRG_DLOSS]), vw_f32(z), vw_i32(&c->in[OVRG_PICTURE]),
-                   vw_i32(&c->in[OVRG_ROW_TABLE]), vw_f32(rest), attr_of(c, z->dim[1]), z->dim[0], z->dim[1], rest->dim[1]);
+                   vw_i32(&c->in[OVRG_ROW_TABLE]), vw_f32(rest), attr_of(c, z->dim[1]), z->dim[0], z->dim[1],
+                   rest->dim[1]);
 }
 
 extern "C" const vw_kernel one_vs_rest_loss_cuda = {run, nullptr, nullptr, nullptr};

@@ -59,8 +59,8 @@ vw_status vw_program_bind_inputs(vw_program *p, const vw_program *from) {
 }
 
 vw_status vw_program_place(vw_program *p, vw_value output, void *data) {
-  VW_CHECK(output >= 0 && output < p->n_values && p->values[output].leaf < 0 &&
-               p->values[output].storage == output && p->values[output].last == p->n_calls && !p->prepared,
+  VW_CHECK(output >= 0 && output < p->n_values && p->values[output].leaf < 0 && p->values[output].storage == output &&
+               p->values[output].last == p->n_calls && !p->prepared,
            VW_ERR_ARG, "program: value %d is no output that can be placed", output);
   p->values[output].placed = data;
   return VW_OK;

@@ -189,8 +189,8 @@ static vw_status build_watch(vw_block_run *r) {
   VW_TRY(write_logit_tables(r));
   VW_TRY(write_leaf(&watch, "step", vw_shape(VW_I64, 1), &zero));
   VW_TRY(write_leaf(&watch, "words", vw_shape(VW_F64, r->s->K, r->s->C), r->s->words));
-  return write_leaf(&watch, "features",
-                    vw_shape(vw_clip_feature_type(n), r->shape.pictures, n->text.projection), r->t->train);
+  return write_leaf(&watch, "features", vw_shape(vw_clip_feature_type(n), r->shape.pictures, n->text.projection),
+                    r->t->train);
 }
 
 static vw_status write_state(const vw_block_run *r) {

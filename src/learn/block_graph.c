@@ -68,10 +68,10 @@ static step_draws draw_step(vw_graph *g, const vw_learn_config *learn, const vw_
   d.table = vw_draw(g, key, step, pools(g, "slot", s->slots * s->M, s->K),
                     (vw_draw_attr){.S = 1, .purpose = VW_DRAW_TEMPLATE + set, .squeeze = true});
   d.template = vw_take(g, vw_input(g, vw_shape(VW_I32, s->slots * s->M), "template_of"), d.table);
-  const vw_value positive = draw_pictures(g, s, "positive", key, step, vw_block_part_of(s, learn->positives),
-                                          VW_DRAW_POSITIVE + set);
-  const vw_value negative = draw_pictures(g, s, "negative", key, step, vw_block_part_of(s, learn->negatives),
-                                          VW_DRAW_NEGATIVE + set);
+  const vw_value positive =
+      draw_pictures(g, s, "positive", key, step, vw_block_part_of(s, learn->positives), VW_DRAW_POSITIVE + set);
+  const vw_value negative =
+      draw_pictures(g, s, "negative", key, step, vw_block_part_of(s, learn->negatives), VW_DRAW_NEGATIVE + set);
   d.picture = positive == VW_NONE ? negative : negative == VW_NONE ? positive : vw_join(g, positive, negative);
   return d;
 }

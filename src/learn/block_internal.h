@@ -15,7 +15,7 @@ typedef struct vw_sliced_step {
   vw_team *team;
   int64_t *count;                /* [team->size] slices of each member */
   vw_block_part_program *slices; /* [count[team->rank]] */
-  int64_t n;                     /* elements of a slice's row: gradient [K, C], then loss [K], each from an aligned place */
+  int64_t n; /* elements of a slice's row: gradient [K, C], then loss [K], each from an aligned place */
   vw_dtype type;
   void *rows; /* [all slices, n] in the backend's memory */
   void *sum;  /* [n] */

@@ -37,8 +37,7 @@ static size_t loss_at(const vw_block_run *r) {
 
 /* Consecutive slices to each member, the larger shares last. */
 static void share_out(const vw_sliced_step *d, int64_t slices) {
-  for (int i = 0; i < d->team->size; i++)
-    d->count[i] = slices * (i + 1) / d->team->size - slices * i / d->team->size;
+  for (int i = 0; i < d->team->size; i++) d->count[i] = slices * (i + 1) / d->team->size - slices * i / d->team->size;
 }
 
 static vw_status allocate(vw_block_run *r, int64_t slices) {

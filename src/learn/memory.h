@@ -16,7 +16,8 @@ typedef struct vw_learn_memory {
 } vw_learn_memory;
 
 /* For a block of `rows` words of one network on one data set that has `concepts` (null concepts counted), its steps in
- * `slices` that this rank computes all. Nothing is allocated on the backend. Errors: VW_ERR_INPUT (a template), VW_ERR_UNSUPPORTED, VW_ERR_MEMORY. */
+ * `slices` that this rank computes all. Nothing is allocated on the backend. Errors: VW_ERR_INPUT (a template),
+ * VW_ERR_UNSUPPORTED, VW_ERR_MEMORY. */
 vw_status vw_learn_memory_of(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
                              int64_t concepts, int64_t rows, int64_t slices, vw_learn_memory *out);
 

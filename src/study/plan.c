@@ -322,7 +322,8 @@ void vw_plan_print(const vw_plan *plan, int64_t ranks, FILE *out) {
   (void)fprintf(out, "  backend %s, %s, %s\n", plan->with.backend, plan->with.precision, plan->with.kernels);
   const int64_t team = largest_team(plan), teams = (ranks + team - 1) / team;
   if (team > 1)
-    (void)fprintf(out, "  a block's steps are cut into up to %" PRId64 " slices, %" PRId64 " ranks make %" PRId64 " teams\n",
+    (void)fprintf(out,
+                  "  a block's steps are cut into up to %" PRId64 " slices, %" PRId64 " ranks make %" PRId64 " teams\n",
                   team, ranks, teams);
   (void)fprintf(out, "  %" PRId64 " ranks are at most %.0f %% busy\n", ranks, 100 * vw_plan_utilisation(active, teams));
   if (plan->n_trials > plan->n_selected)

@@ -158,6 +158,81 @@ static void calls_are_seen_and_timed(void **state) {
   vw_program_destroy(p), vw_graph_destroy(g), vw_context_close(&ctx);
 }
 
+static void refused(vw_status st, const char *says) {
+  assert_int_equal(st, VW_ERR_ARG);
+  if (!strstr(vw_error_message(), says)) fail_msg("'%s' does not say '%s'", vw_error_message(), says);
+}
+
+/* Loss and gradient of one program: [B], [B, C]. */
+static void read_both(vw_program *p, vw_value loss, vw_value grad, double *out) {
+  vw_tensor l = vw_shape(VW_F64, B), t = vw_shape(VW_F64, B, C);
+  l.data = out, t.data = out + B;
+  assert_ok(vw_program_read(p, loss, &l));
+  assert_ok(vw_program_read(p, grad, &t));
+}
+
+static void programs_share_an_arena_and_inputs(void **state) {
+  (void)state;
+  vw_context ctx;
+  vw_graph *g = NULL;
+  vw_program *first = NULL, *second = NULL;
+  vw_value words, grad = VW_NONE;
+  double w[B * C], a[B + B * C], b[B + B * C], placed[B] = {0};
+  assert_ok(vw_context_open(&ctx, VW_REF, 1, 0));
+  assert_ok(vw_graph_create(&g));
+  const vw_value loss = build(g, &words, &grad);
+  vw_output(g, grad, "gradient");
+  assert_ok(vw_program_create(&first, g, &ctx, NULL));
+  bind(first, g);
+  assert_ok(vw_program_create_beside(&second, g, &ctx, NULL, first));
+  assert_ok(vw_program_bind_inputs(second, first));
+  assert_ok(vw_program_place(second, loss, placed));
+  refused(vw_program_place(second, words, placed), "no output that can be placed");
+  assert_ok(vw_program_prepare(second));
+  refused(vw_program_place(second, grad, placed), "no output that can be placed");
+  const vw_program_memory own = vw_program_memory_of(first), shared = vw_program_memory_of(second);
+  assert_true(own.arena > 0 && shared.arena == 0);
+  assert_int_equal(shared.leaves, sizeof w + sizeof placed); /* words, and the ones that seed the gradient */
+  assert_int_equal(vw_program_arena_beside(&own, &own), 0);
+  assert_int_equal(vw_program_arena_beside(&own, &shared), own.arena); /* what is borrowed is not lent */
+
+  vw_test_fill(w, (int64_t)B * C, 6);
+  (void)total_loss(first, words, loss, w);
+  read_both(first, loss, grad, a);
+  for (int i = 0; i < B * C; i++) w[i] = -w[i];
+  (void)total_loss(second, words, loss, w);
+  read_both(second, loss, grad, b);
+  assert_memory_equal(placed, b, sizeof placed); /* the loss went where the caller wanted it */
+  assert_memory_not_equal(a, b, sizeof a);
+  assert_ok(vw_program_run(first)); /* its words and inputs are as they were */
+  read_both(first, loss, grad, b);
+  assert_memory_equal(a, b, sizeof a);
+  vw_program_destroy(second), vw_program_destroy(first), vw_graph_destroy(g);
+  vw_context_close(&ctx);
+}
+
+static void inputs_of_other_shapes_are_not_shared(void **state) {
+  (void)state;
+  vw_context ctx;
+  vw_graph *g[2] = {NULL, NULL};
+  vw_program *p[2] = {NULL, NULL};
+  double x[2 * 3] = {0};
+  assert_ok(vw_context_open(&ctx, VW_REF, 1, 0));
+  for (int i = 0; i < 2; i++) {
+    assert_ok(vw_graph_create(&g[i]));
+    const vw_value in = vw_input(g[i], vw_shape(VW_HEAD, 2, 2 + i), "x");
+    vw_output(g[i], vw_add(g[i], in, in), "y");
+    assert_ok(vw_program_create_beside(&p[i], g[i], &ctx, NULL, i ? p[0] : NULL));
+  }
+  assert_ok(vw_program_bind_inputs(p[1], p[0])); /* nothing there yet */
+  vw_tensor t = vw_shape(VW_F64, 2, 2);
+  t.data = x;
+  assert_ok(vw_program_write(p[0], vw_find(g[0], "x"), &t));
+  refused(vw_program_bind_inputs(p[1], p[0]), "leaf 'x' is f64 [2, 3] here, f64 [2, 2] there");
+  for (int i = 1; i >= 0; i--) vw_program_destroy(p[i]), vw_graph_destroy(g[i]);
+  vw_context_close(&ctx);
+}
+
 static void states_are_updated_in_place(void **state) {
   (void)state;
   vw_context ctx;
@@ -228,6 +303,8 @@ int main(void) {
       cmocka_unit_test(reverse_follows_finite_differences),
       cmocka_unit_test(unused_nodes_cost_nothing_and_memory_is_reused),
       cmocka_unit_test(calls_are_seen_and_timed),
+      cmocka_unit_test(programs_share_an_arena_and_inputs),
+      cmocka_unit_test(inputs_of_other_shapes_are_not_shared),
       cmocka_unit_test(states_are_updated_in_place),
       cmocka_unit_test(reading_a_state_after_its_update_is_refused),
       cmocka_unit_test(the_first_mistake_is_kept),

@@ -338,6 +338,28 @@ static void test_template_fill(void **state) {
   assert_int_equal(vw_template_fill("a {} there", "cat", text, 11), VW_ERR_ARG);
 }
 
+/* Wrong keys of `learn` are not told once for each of thousands of models: that would take minutes. */
+static void test_many_wrong_keys(void **state) {
+  (void)state;
+  enum { MANY = 4000 };
+  char *text = NULL;
+  size_t bytes = 0;
+  vw_problems problems = {0};
+  vw_study_config *c = NULL;
+  FILE *out = open_memstream(&text, &bytes);
+  assert_non_null(out);
+  (void)fprintf(out, "data: {o: {root: r, concepts: [a]}}\ntrials: {anchors: [the]}\nmodels:\n");
+  for (int i = 0; i < MANY; i++) (void)fprintf(out, "  m%d: {weights: w}\n", i);
+  (void)fprintf(out, "learn:\n");
+  for (int i = 0; i < MANY; i++) (void)fprintf(out, "  k%d: 1\n", i);
+  assert_int_equal(fclose(out), 0);
+  assert_ok(vw_study_config_parse("s.yaml", text, bytes, &problems, &c));
+  assert_in_range(problems.n_errors, 1000, MANY);
+  vw_study_config_destroy(c);
+  vw_problems_fini(&problems);
+  free(text);
+}
+
 /* The studies that are shipped, and the class list they point to. */
 static void test_shipped(void **state) {
   (void)state;
@@ -372,11 +394,18 @@ static void test_reference_is_current(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_full),          cmocka_unit_test(test_defaults),
-      cmocka_unit_test(test_protocol_text), cmocka_unit_test(test_wrong),
-      cmocka_unit_test(test_many),          cmocka_unit_test(test_places),
-      cmocka_unit_test(test_missing_file),  cmocka_unit_test(test_template_fill),
-      cmocka_unit_test(test_shipped),       cmocka_unit_test(test_reference_is_current),
+      cmocka_unit_test(test_full),
+      cmocka_unit_test(test_defaults),
+      cmocka_unit_test(test_protocol_text),
+      cmocka_unit_test(test_wrong),
+      cmocka_unit_test(test_many),
+      cmocka_unit_test(test_places),
+      cmocka_unit_test(test_missing_file),
+      cmocka_unit_test(test_template_fill),
+      cmocka_unit_test(test_many_wrong_keys),
+      cmocka_unit_test(test_reference_is_current),
+      cmocka_unit_test(test_shipped),
+      cmocka_unit_test(test_reference_is_current),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -400,7 +400,50 @@ static void draws_are_shared_and_uniform(void **state) {
   const double mean = B / 2.0 * S / BINS;
   for (int i = 0; i < BINS; i++) chi2 += ((double)seen[i] - mean) * ((double)seen[i] - mean) / mean;
   assert_true(chi2 < BINS - 1 + 5 * sqrt(2.0 * (BINS - 1))); /* five standard deviations above its mean */
-  vw_op_free(&a, 1), vw_op_free(&other, 1);
+  vw_op_free(&other, 1);
+
+  enum { FIRST = 1000, LAST = S - FIRST }; /* columns of their own are those of the wide draw */
+  const vw_draw_attr part = {.S = LAST, .first = FIRST, .purpose = 2};
+  for (int k = 0; k < LENGTH(backends); k++) {
+    vw_op_run(backends[k], 1, &vw_draw_op, &part, in, &other);
+    for (int b = 0; b < B; b++)
+      assert_memory_equal(vw_i32(&other) + b * LAST, vw_i32(&a) + b * S + FIRST, LAST * sizeof(int32_t));
+    vw_op_free(&other, 1);
+  }
+  vw_op_free(&a, 1);
+}
+
+/* Two parts of a step's pictures, one behind the other, give the loss and the gradient of all. */
+static void slices_add_up_to_the_step(void **state) {
+  (void)state;
+  enum { ALL = 4, POSITIVES = 1 };
+  double z[ALL] = {3, -2, 7, .5}, rest[ALL] = {1, 2, 7, -4}, truth[ALL] = {1, 0, 6, -5}, dloss[1] = {4};
+  int32_t picture[ALL] = {0, 1, 2, 3}, row_table[1] = {0};
+  const vw_tensor tr = integers(row_table, 1, 0), trest = numbers(rest, 1, ALL), ttruth = numbers(truth, 1, ALL);
+  for (int b = 0; b < LENGTH(backends); b++) {
+    vw_tensor whole = {0}, out = {0}, slope = {0};
+    double sum = 0, dz[ALL];
+    const vw_one_vs_rest_attr all = {.positives = POSITIVES};
+    vw_op_run(backends[b], 1, &vw_one_vs_rest_loss_op, &all,
+              (vw_tensor[]){numbers(z, 1, ALL), integers(picture, 1, ALL), tr, trest, ttruth}, &whole);
+    vw_op_run(backends[b], 1, &vw_one_vs_rest_loss_grad_op, &all,
+              (vw_tensor[]){numbers(dloss, 1, 0), numbers(z, 1, ALL), integers(picture, 1, ALL), tr, trest}, &slope);
+    for (int first = 0, n; first < ALL; first += n) {
+      n = first ? 3 : 1;
+      const vw_one_vs_rest_attr part = {.positives = first ? 0 : POSITIVES, .of = ALL};
+      const vw_tensor tz = numbers(z + first, 1, n), tp = integers(picture + first, 1, n);
+      vw_op_run(backends[b], 1, &vw_one_vs_rest_loss_op, &part, (vw_tensor[]){tz, tp, tr, trest, ttruth}, &out);
+      sum += vw_f64(&out)[0];
+      vw_op_free(&out, 1);
+      vw_op_run(backends[b], 1, &vw_one_vs_rest_loss_grad_op, &part,
+                (vw_tensor[]){numbers(dloss, 1, 0), tz, tp, tr, trest}, &out);
+      memcpy(dz + first, vw_f64(&out), (size_t)n * sizeof *dz);
+      vw_op_free(&out, 1);
+    }
+    vw_assert_near("loss", &sum, vw_f64(&whole), 1, LOGIT(1));
+    assert_memory_equal(dz, vw_f64(&slope), sizeof dz);
+    vw_op_free(&whole, 1), vw_op_free(&slope, 1);
+  }
 }
 
 static void record_keeps_the_right_rows(void **state) {
@@ -420,16 +463,19 @@ static void record_keeps_the_right_rows(void **state) {
 
 static void wrong_shapes_are_refused(void **state) {
   (void)state;
-  const vw_draw_attr two = {.S = 2, .squeeze = true};
-  const vw_one_vs_rest_attr many = {.positives = 9};
+  const vw_draw_attr two = {.S = 2, .squeeze = true}, far = {.S = 2, .first = INT32_MAX};
+  const vw_one_vs_rest_attr many = {.positives = 9}, few = {.positives = 1, .of = 3};
   const vw_pgd_attr pgd = {.eta0 = .1, .steps = 10}, no_steps = {.eta0 = .1};
   const vw_adamw_attr beta = {1e-3, 1, .999, 1e-8, 0};
 #define T(...) vw_shape(VW_HEAD, __VA_ARGS__)
 #define I(...) vw_shape(VW_I32, __VA_ARGS__)
   const vw_tensor step = vw_shape(VW_I64, 1), key = vw_shape(VW_U32, 3, 2);
   vw_op_refused(&vw_draw_op, &two, (vw_tensor[]){key, step, I(9), I(3), I(3)}, "squeeze needs S = 1");
+  vw_op_refused(&vw_draw_op, &far, (vw_tensor[]){key, step, I(9), I(3), I(3)}, "draw: first is 2147483647, S is 2");
   vw_op_refused(&vw_draw_op, &two, (vw_tensor[]){key, step, I(9), I(4), I(3)}, "offset is i32 [4], key has B=3");
   vw_op_refused(&vw_picture_logits_op, NULL, (vw_tensor[]){T(3, 8), T(9, 7), I(3, 2)}, "q has C=8");
+  vw_op_refused(&vw_one_vs_rest_loss_op, &few, (vw_tensor[]){T(3, 8), I(3, 8), I(3), T(1, 9), T(1, 9)},
+                "S=8 pictures of a step's 3");
   vw_op_refused(&vw_one_vs_rest_loss_op, &many, (vw_tensor[]){T(3, 8), I(3, 8), I(3), T(1, 9), T(1, 9)},
                 "9 positives of S=8");
   vw_op_refused(&vw_softmax_xent_op, NULL, (vw_tensor[]){T(3, 8), T(3)}, "label is head [3], must be i32 [N=3]");
@@ -452,6 +498,7 @@ int main(void) {
       cmocka_unit_test(adamw_keeps_to_its_edges),
       cmocka_unit_test(a_word_without_rivals_has_no_loss),
       cmocka_unit_test(draws_are_shared_and_uniform),
+      cmocka_unit_test(slices_add_up_to_the_step),
       cmocka_unit_test(record_keeps_the_right_rows),
       cmocka_unit_test(wrong_shapes_are_refused),
   };

@@ -212,6 +212,28 @@ static void test_damage(void **state) {
   vw_study_config_destroy(c);
 }
 
+/* Slices are a block's own: those of a plan that is there stay when the study asks for others. */
+static void test_slices(void **state) {
+  (void)state;
+  vw_study_config *c = study(2, TWO, "plan: {ranks: 6, ranks_per_block: 3}"), *more = study(2, THREE, "");
+  vw_plan *plan = NULL, *again = NULL;
+  char *text = NULL;
+  assert_ok(vw_plan_open(path, c, &inputs, &here, false, &plan));
+  assert_int_equal(plan->n_blocks, 2); /* for 6 ranks in teams of 3 */
+  for (int64_t i = 0; i < plan->n_blocks; i++) assert_int_equal(plan->blocks[i].slices, 3);
+  vw_plan_destroy(plan);
+  assert_ok(vw_plan_open(path, more, &inputs, &here, false, &again));
+  for (int64_t i = 0; i < again->n_blocks; i++) assert_int_equal(again->blocks[i].slices, i < 2 ? 3 : 1);
+  assert_true(again->n_blocks > 2);
+  assert_ok(vw_file_read(path, &text, NULL));
+  assert_non_null(strstr(damage(text, "slices: 3", "slices: 1"), "expected 2 to 1024 slices"));
+  assert_non_null(strstr(damage(text, "slices: 3", "slices: x"), "expected a count"));
+  assert_non_null(strstr(damage(text, "slices: 3", "scales: 3"), "expected trials:"));
+  free(text);
+  vw_plan_destroy(again);
+  vw_study_config_destroy(c), vw_study_config_destroy(more);
+}
+
 static double seconds(void) {
   struct timespec t;
   (void)clock_gettime(CLOCK_MONOTONIC, &t);
@@ -244,6 +266,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_unchanged_is_not_written, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_kernels, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_slices, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_size_of_the_paper, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
