@@ -17,7 +17,7 @@ enum {
   MOST_BYTES = 1 << 20, /* a study file is written by hand */
   MOST_PAIRS = 4096,    /* of a mapping: twins are looked for pair by pair */
   MOST_NESTED = 500,
-  ENOUGH = 1000, /* problems, after which keys are not looked at any more */
+  ENOUGH = 1000,        /* problems, after which `learn` is not read for one more model */
   SHOWN = 64     /* bytes of a key in a message */
 };
 
@@ -124,9 +124,7 @@ static vw_status walk(vw_reader *r, const target *t, yaml_node_t *map) {
     return VW_AT(r, map, "%s: expected a mapping of keys, got %s", name, vw_reader_got(map));
   if (mapping_count(map) > MOST_PAIRS)
     return VW_AT(r, map, "%s: %" PRId64 " keys in one mapping; at most %d", name, mapping_count(map), MOST_PAIRS);
-  /* `learn` is read once a model, wrong keys and all: models times keys would take minutes, and nobody reads so many */
-  for (int64_t i = 0; i < mapping_count(map) && r->problems->n_errors < ENOUGH; i++)
-    VW_TRY(vw_reader_keep(r, walk_pair(r, t, map, i)));
+  for (int64_t i = 0; i < mapping_count(map); i++) VW_TRY(vw_reader_keep(r, walk_pair(r, t, map, i)));
   return VW_OK;
 }
 
@@ -303,7 +301,8 @@ static vw_status read_learn_of(vw_reader *r, yaml_node_t *common, yaml_node_t *o
   VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
   VW_TRY(set_defaults(r, VW_SEC_LEARN, l));
   const target all = {VW_SEC_LEARN, l, "learn", "", seen}, mine = {VW_SEC_LEARN, l, path, "", seen_own};
-  if (common) VW_TRY(vw_reader_keep(r, walk(r, &all, common)));
+  /* wrong keys are told once a model; thousands of both would take minutes, and nobody reads so many */
+  if (common && (i == 0 || r->problems->n_errors < ENOUGH)) VW_TRY(vw_reader_keep(r, walk(r, &all, common)));
   if (own) VW_TRY(vw_reader_keep(r, walk(r, &mine, own)));
   if (!l->judge_template) l->judge_template = l->templates.name[0];
   for (int k = 0; k < vw_study_n_keys; k++) n_own[k] += seen_own[k] != NULL;

@@ -89,7 +89,7 @@ static vw_status write_pool(const vw_block_run *r, const char *name, bool positi
   const int64_t K = r->s->K;
   int32_t *pool = malloc((size_t)(entries + 2 * K) * sizeof *pool + sizeof *pool), *offset = pool + entries,
           *count = offset + K;
-  int64_t *start = calloc((size_t)r->shape.slots, sizeof *start);
+  int64_t *start = calloc((size_t)r->shape.slots + 1, sizeof *start);
   char leaf[64];
   vw_status st = VW_OK;
   if (!pool || !start) {
