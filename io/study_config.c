@@ -17,8 +17,7 @@ enum {
   MOST_BYTES = 1 << 20, /* a study file is written by hand */
   MOST_PAIRS = 4096,    /* of a mapping: twins are looked for pair by pair */
   MOST_NESTED = 500,
-  ENOUGH = 1000,        /* problems, after which `learn` is not read for one more model */
-  SHOWN = 64     /* bytes of a key in a message */
+  SHOWN = 64 /* bytes of a key in a message */
 };
 
 /* --- walking --------------------------------------------------------------------------------------------------- */
@@ -289,9 +288,27 @@ static vw_status check_used(vw_reader *r, yaml_node_t **seen, const char *prefix
   return VW_OK;
 }
 
+/* Defaults, then `learn`, for model i. It is read once: lists are compared with themselves, and thousands of models
+ * times thousands of values would take minutes. Only a map of steps says something else to each model. */
+static vw_status read_common(vw_reader *r, yaml_node_t *common, int64_t i, yaml_node_t **seen, vw_learn_config *first) {
+  vw_learn_config *l = &r->config->models[i].learn;
+  const target all = {VW_SEC_LEARN, l, "learn", "", seen};
+  VW_TRY(set_defaults(r, VW_SEC_LEARN, l));
+  if (i == 0) {
+    if (common) VW_TRY(vw_reader_keep(r, walk(r, &all, common)));
+    *first = *l;
+    return VW_OK;
+  }
+  const int64_t steps = l->steps;
+  *l = *first;
+  for (int k = 0; k < vw_study_n_keys; k++)
+    if (seen[k] && vw_study_keys[k].type == VW_KEY_STEPS) vw_steps_of(r, seen[k], steps, &l->steps);
+  return VW_OK;
+}
+
 /* Defaults, then learn, then models.<name>.learn, for one model. */
 static vw_status read_learn_of(vw_reader *r, yaml_node_t *common, yaml_node_t *own, int64_t i, yaml_node_t **seen,
-                               int64_t *n_own) {
+                               int64_t *n_own, vw_learn_config *first) {
   yaml_node_t *seen_own[VW_MOST_KEYS] = {0};
   vw_learn_config *l = &r->config->models[i].learn;
   char before[96];
@@ -299,10 +316,8 @@ static vw_status read_learn_of(vw_reader *r, yaml_node_t *common, yaml_node_t *o
   (void)snprintf(before, sizeof before, "models.%s.", r->model);
   const char *path = vw_reader_path(r, vw_reader_path(r, "models", r->model), "learn");
   VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
-  VW_TRY(set_defaults(r, VW_SEC_LEARN, l));
-  const target all = {VW_SEC_LEARN, l, "learn", "", seen}, mine = {VW_SEC_LEARN, l, path, "", seen_own};
-  /* wrong keys are told once a model; thousands of both would take minutes, and nobody reads so many */
-  if (common && (i == 0 || r->problems->n_errors < ENOUGH)) VW_TRY(vw_reader_keep(r, walk(r, &all, common)));
+  const target mine = {VW_SEC_LEARN, l, path, "", seen_own};
+  VW_TRY(read_common(r, common, i, seen, first));
   if (own) VW_TRY(vw_reader_keep(r, walk(r, &mine, own)));
   if (!l->judge_template) l->judge_template = l->templates.name[0];
   for (int k = 0; k < vw_study_n_keys; k++) n_own[k] += seen_own[k] != NULL;
@@ -313,10 +328,11 @@ static vw_status read_models(vw_reader *r, yaml_node_t *map, yaml_node_t *common
   vw_study_config *c = r->config;
   yaml_node_t *seen[VW_MOST_KEYS] = {0};
   int64_t n_own[VW_MOST_KEYS] = {0};
+  vw_learn_config first = {0};
   for (int64_t i = 0; i < c->n_models; i++) {
     yaml_node_t *own = NULL;
     VW_TRY(vw_reader_keep(r, read_model(r, map, i, &own)));
-    VW_TRY(read_learn_of(r, common, own, i, seen, n_own));
+    VW_TRY(read_learn_of(r, common, own, i, seen, n_own, &first));
   }
   return check_used(r, seen, "", 0, c->n_models, n_own);
 }

@@ -220,6 +220,16 @@ static vw_status assign_steps_of(vw_reader *r, const vw_key *o, int64_t *member,
   return VW_OK;
 }
 
+void vw_steps_of(const vw_reader *r, const yaml_node_t *node, int64_t otherwise, int64_t *steps) {
+  if (node->type != YAML_MAPPING_NODE) return;
+  *steps = otherwise;
+  for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+    const char *name = scalar(vw_reader_node(r, pair->key));
+    int64_t v = 0;
+    if (name && r->model && strcmp(name, r->model) == 0 && integer_of(vw_reader_node(r, pair->value), &v)) *steps = v;
+  }
+}
+
 /* A number, or {clip: 400, owl: 300}: each name must be a model of the study; the others keep what they had. */
 static vw_status assign_steps(vw_reader *r, const vw_key *o, int64_t *member, yaml_node_t *node, const char *path) {
   if (node->type != YAML_MAPPING_NODE) return assign_int(r, o, member, node, path);

@@ -41,6 +41,9 @@ const char *vw_reader_path(vw_reader *r, const char *a, const char *b);
 /* What a node is, for messages: "a list", "a mapping", "nothing", "'text'". */
 const char *vw_reader_got(const yaml_node_t *node);
 
+/* `node`, a checked value of learn.steps: where it is a map, *steps is what it says for r->model, else `otherwise`. */
+void vw_steps_of(const vw_reader *r, const yaml_node_t *node, int64_t otherwise, int64_t *steps);
+
 /* Converts a node to the option's type, checks it and stores it in the struct at `base`. */
 vw_status vw_reader_assign(vw_reader *r, const vw_key *o, void *base, yaml_node_t *node, const char *path);
 

@@ -10,8 +10,8 @@
 #include <string.h>
 
 void vw_diff_note(vw_diff *d, const char *why, const char *fmt, ...) {
-  va_list args;
   if (d->first[0]) return;
+  va_list args;
   va_start(args, fmt);
   (void)vsnprintf(d->first, sizeof d->first, fmt, args);
   va_end(args);
