@@ -58,6 +58,15 @@ has "$work/lost.log" 'rank 0 of 2 on .* waited 1 s for .* dead, stuck or slow'
 run 0 2 "$work/lost"
 same "$work/one/blocks" "$work/lost/blocks"
 
+# A step without negatives, whole and in slices.
+for kind in whole study; do
+  sed 's/negatives: 3/negatives: 0/; s/, learn: {optimiser: adamw}//; s/steps: 4/steps: 2/' "$work/$kind.yaml" > "$work/none.yaml"
+  study=$work/none.yaml
+  run 0 1 "$work/none-$kind"
+done
+"$viswords" diff "$work/none-whole" "$work/none-study" --tolerance 1e-5 > "$work/diff" || fail "no negatives: $(cat "$work/diff")"
+study=$work/study.yaml
+
 # A slice without a picture is refused where it stands.
 sed 's/ranks_per_block: 2/ranks_per_block: 4/' "$work/study.yaml" > "$work/many.yaml"
 code=0
