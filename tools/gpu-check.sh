@@ -91,6 +91,11 @@ mpirun=$root/tools/mpirun.sh
 [ ! -e "$root/bin/viswords-mpirun" ] || mpirun=$root/bin/viswords-mpirun
 step two-ranks "$limit" "$mpirun" -n 2 "$viswords" run jobs/studies/smoke.yaml -o "$scratch/smoke2" --backend $backend
 step same-bits 60 "$viswords" diff "$scratch/smoke" "$scratch/smoke2"
+# a step in slices: by one rank, and by a team of two (through NCCL where each has a device of its own)
+sed 's/^plan:.*/plan: {ranks: 2, ranks_per_block: 2}/; s#: ../../data#: '"$root"'/data#' jobs/studies/smoke.yaml >"$scratch/team.yaml"
+step sliced "$limit" "$viswords" run "$scratch/team.yaml" -o "$scratch/sliced" --backend $backend
+step team "$limit" "$mpirun" -n 2 "$viswords" run "$scratch/team.yaml" -o "$scratch/team" --backend $backend
+step team-same-bits 60 "$viswords" diff "$scratch/sliced" "$scratch/team"
 step verify "$limit" "$viswords" verify data/clip-tiny --reference tests/reference/fixtures/verify_tiny.safetensors --backend $backend
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null || true)
 for tool in memcheck racecheck synccheck initcheck; do
