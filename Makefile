@@ -7,7 +7,7 @@ MPIRUN = tools/mpirun.sh
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo smoke test check check-format check-tidy check-layers check-asan check-fuzz check-long fuzz soak coverage bundle check-bundle format clean
+.PHONY: help deps build demo smoke test check check-format check-tidy check-layers check-asan check-fuzz check-long check-barriers fuzz soak coverage bundle check-bundle format clean
 
 help:
 	@echo 'viswords: learn visual words for frozen vision-language models'
@@ -18,6 +18,7 @@ help:
 	@echo '  make test     build and run all tests'
 	@echo '  make check    format, clang-tidy, who includes whom, tests under sanitizers, 5 s of fuzzing a reader'
 	@echo '  make check-long  the tests three times over under the sanitizers'
+	@echo '  make check-barriers  takes each barrier out of the CUDA kernels and asks whether a test notices (emulated)'
 	@echo '  make fuzz     libFuzzer on every reader of foreign files, to 10 million executions each (docs/fuzzing.md); resumes'
 	@echo '  make soak     SOAK=200 kills at random times and states of a small study, each compared with an undisturbed run'
 	@echo '  make coverage    line coverage of the C code by the tests (gcov)'
@@ -73,6 +74,10 @@ fuzz: deps
 check-long: deps
 	@tools/build.sh ci-asan $(JOBS)
 	@tools/test.sh ci-asan $(JOBS) --repeat until-fail:3 --schedule-random
+
+check-barriers: deps
+	@tools/build.sh ci $(JOBS)
+	@tests/emulator/barriers.sh build/ci
 
 SOAK ?= 200
 soak: deps

@@ -228,7 +228,7 @@ __global__ static void __launch_bounds__(32 * MOST_WARPS)
   float2 dq[Q][N];
   fill(m.query, v.qkv, 3 * g.C, v.length, Q, m.width, g.D);
   fill(m.slope, dy + first, g.C, v.length, Q, m.width, g.D);
-  __syncwarp();
+  __syncwarp(); /* for memory's order: the first sum below makes all lanes wait, too, but orders nothing */
 #pragma unroll
   for (int t = 0; t < Q; t++) {
     along[t] = norm[t] = 0;

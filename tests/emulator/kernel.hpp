@@ -3,11 +3,9 @@
  * that a GPU refuses, memory races within a warp's own step, differences of expf and its like.
  *
  * The threads of a block are fibers; one gives way to the next where it waits for others: at __syncthreads and in warp
- * shuffles, which all 32 lanes must reach. Blocks take turns in running their threads forwards and backwards, so a
- * missing barrier shows as a wrong result; threads that wait for ever are reported with the kernel's name.
- *
- * Not every missing barrier shows: warps that exchange fragments advance in step, so none runs a whole tile ahead of
- * another (the barrier behind the tiles of attention_flash.cu can be taken out unnoticed; racecheck would see it).
+ * shuffles, which all 32 lanes must reach. A warp runs as far ahead of the others as barriers let it, in every other
+ * block the last warp first and its lanes backwards, so a missing barrier shows as a wrong result; threads that wait
+ * for ever are reported with the kernel's name.
  *
  * In the mode of check.h nothing runs: launches and products are only checked against what devices take. */
 #ifndef VW_TESTS_EMULATOR_KERNEL_HPP
@@ -36,7 +34,8 @@ extern bool vw_emulated_last_first; /* the order of a grid's blocks */
 void vw_emulate(const char *name, const void *kernel, unsigned blocks, dim3 threads, size_t shared,
                 const std::function<void()> &body);
 bool vw_emulated_checks_only(void);
-void vw_emulated_sync_block(void);
+/* VISWORDS_EMULATOR_WITHOUT=FILE.cu:LINE takes the barrier there out: barriers.sh asks whether a test notices. */
+void vw_emulated_sync_block(const char *file, int line);
 
 /* While the stream is captured: keeps the step and returns true. vw_emulated_refuse ends the program then. */
 bool vw_emulated_keep(const std::function<void()> &step);
@@ -55,7 +54,7 @@ struct vw_emulated_words {
 };
 const vw_emulated_words *vw_emulated_gather(const uint32_t (&mine)[VW_EMULATED_WORDS]); /* of 32 lanes */
 void vw_emulated_gathered(void);
-void vw_emulated_sync_warp(void);
+void vw_emulated_sync_warp(const char *file, int line);
 
 /* Copies of 16 bytes, which a device makes at any time until their thread has waited for them: every other block at
  * once, the others when they are waited for, and dies if they never are. */
@@ -72,8 +71,8 @@ void vw_emulated_check_shared(const void *p, size_t bytes); /* inside shared mem
 #define threadIdx              (vw_emulated.thread)
 #define blockIdx               (vw_emulated.block)
 #define blockDim               (vw_emulated.threads)
-#define __syncthreads()        vw_emulated_sync_block()
-#define __syncwarp()           vw_emulated_sync_warp()
+#define __syncthreads()        vw_emulated_sync_block(__FILE__, __LINE__)
+#define __syncwarp()           vw_emulated_sync_warp(__FILE__, __LINE__)
 
 static inline unsigned vw_emulated_lane(void) {
   const dim3 t = vw_emulated.thread, n = vw_emulated.threads;
