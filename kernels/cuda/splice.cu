@@ -38,9 +38,8 @@ __device__ static int list_rows(int64_t *list, int *counts, const int32_t *row_w
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const bool mine = b < B && row_word[b] == k;
   const unsigned those = __ballot_sync(0xffffffffu, mine);
-  __syncthreads(); /* the list before has been read */
   if (lane == 0) counts[warp] = __popc(those);
-  __syncthreads();
+  __syncthreads(); /* which also says that the list before has been read */
   int before = 0, all = 0;
   for (unsigned w = 0; w < WARPS; w++) {
     if (w < warp) before += counts[w];
