@@ -272,12 +272,14 @@ static vw_status other_kernels_line(cursor *c, vw_names *names) {
 
 /* `n` lines into one text, each with its end. */
 static vw_status get_algorithms(cursor *c, int64_t n, int64_t bytes, const char **text) {
-  if (n < 1 || n > bytes / 4) return AT(c, "more algorithms than the file can hold");
+  if (n < 1 || n > bytes / 4) return AT(c, "a number of algorithms that the file cannot hold");
   char *all = vw_pool_take(c->pool, (size_t)bytes + 1), *to = all;
   VW_CHECK(all, VW_ERR_MEMORY, "%s: out of memory", c->path);
   for (int64_t i = 0; i < n; i++) {
     const char *line = NULL;
-    VW_TRY(text_line(c, "- ", &line));
+    if (!advance(c) || !skip(c, "- ")) return AT(c, "expected an algorithm");
+    VW_TRY(get_text(c, &line));
+    VW_TRY(line_end(c));
     const size_t length = strlen(line);
     memcpy(to, line, length), to[length] = '\n', to += length + 1; /* no longer than in the file */
   }
