@@ -11,7 +11,7 @@ study good.yaml 5 dog
 line() {
   local code=0 expected=$1 pattern=$2
   shift 2
-  timeout 60 "$@" > out.txt 2> err.txt || code=$?
+  timeout "$most_seconds" "$@" > out.txt 2> err.txt || code=$?
   [ "$code" = "$expected" ] || { cat err.txt >&2 && fail "exit code $code, expected $expected: $*"; }
   [ "$(grep -c '^viswords' err.txt)" = 1 ] || { cat err.txt >&2 && fail "not one line: $*"; }
   grep -q "^viswords.*$pattern" err.txt || { cat err.txt >&2 && fail "nothing says '$pattern': $*"; }

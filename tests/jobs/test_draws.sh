@@ -10,7 +10,7 @@ expected=$source_dir/tests/reference/fixtures/golden_draws.safetensors
 draws() {
   local expected=$1 code=0
   shift
-  timeout 60 "$viswords" draws "$@" > "$work/out.txt" 2>&1 || code=$?
+  timeout "$most_seconds" "$viswords" draws "$@" > "$work/out.txt" 2>&1 || code=$?
   [ "$code" = "$expected" ] || fail "draws $*: exit code $code, expected $expected: $(cat "$work/out.txt")"
 }
 says() { grep -qF -- "$1" "$work/out.txt" || fail "expected '$1' in: $(cat "$work/out.txt")"; }

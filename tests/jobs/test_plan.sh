@@ -6,7 +6,7 @@ cd "$work"
 
 plan() { # CODE ARGUMENTS...: output in out.txt
   local code=0
-  timeout 60 "$viswords" plan "${@:2}" > out.txt 2>&1 || code=$?
+  timeout "$most_seconds" "$viswords" plan "${@:2}" > out.txt 2>&1 || code=$?
   [ "$code" = "$1" ] || { cat out.txt >&2 && fail "exit code $code, expected $1: plan ${*:2}"; }
 }
 says() { grep -q -- "$1" out.txt || { cat out.txt >&2 && fail "nothing says '$1'"; }; }
@@ -27,20 +27,20 @@ for line in '"study": "small"' '"trials": 12,' '"new": 12,' '"ranks": 4,' '"peak
 [ "$(ls)" = "$(printf 'out.txt\nstudy.yaml')" ] || fail "plan wrote: $(ls)"
 
 # the same blocks that a run makes; a grown study adds to them, a smaller one lets some rest
-"$viswords" learn study.yaml -o done --quiet --threads 1
+"$viswords" learn study.yaml -o made --quiet --threads 1
 grep -o '"id": "[0-9a-f]*"' out.txt | cut -d '"' -f 4 | sort > planned.txt
-grep -o 'block: "[0-9a-f]*"' done/plan.yaml | cut -d '"' -f 2 | sort | cmp - planned.txt || fail "other blocks were planned"
-cp done/plan.yaml before.yaml
-plan 0 study.yaml -o done
+grep -o 'block: "[0-9a-f]*"' made/plan.yaml | cut -d '"' -f 2 | sort | cmp - planned.txt || fail "other blocks were planned"
+cp made/plan.yaml before.yaml
+plan 0 study.yaml -o made
 says "12 trials in 4 blocks (0 trials new)"
 study study.yaml 2 'dog, hammer'
-plan 0 study.yaml -o done
+plan 0 study.yaml -o made
 says "24 trials in 8 blocks (12 trials new)"
 study study.yaml 2 hammer
-plan 0 study.yaml -o done
+plan 0 study.yaml -o made
 says "12 trials in 4 blocks (12 trials new)"
 says "12 trials of earlier versions of the study are kept"
-cmp done/plan.yaml before.yaml || fail "plan wrote into the output directory"
+cmp made/plan.yaml before.yaml || fail "plan wrote into the output directory"
 
 plan 0 --keys
 says "^learn.steps "
