@@ -1,6 +1,6 @@
 #include "kernels/cpu/gemm.h"
 
-#include "core/arena.h"
+#include "core/align.h"
 #include "kernels/cpu/activation.h"
 #include <stdlib.h>
 #include <string.h>

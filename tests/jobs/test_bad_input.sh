@@ -25,6 +25,10 @@ edit() { sed "$1" good.yaml > bad.yaml; } # sed's commands
 line 2 "unknown command 'lern'; did you mean 'learn'" "$viswords" lern
 line 2 "unknown option 'bakend'; did you mean --backend" "$viswords" run good.yaml --bakend cpu
 line 2 "-o DIR is missing" "$viswords" run good.yaml
+"$viswords" > out.txt 2> err.txt && fail "no command, and no complaint"
+grep -q "^usage: viswords COMMAND" err.txt || fail "no command: $(cat err.txt)"
+"$viswords" --help | diff err.txt - || fail "--help says something else than the complaint"
+"$viswords" --version | grep -qE '^viswords [0-9]+[.][0-9]+[.][0-9]+' || fail "--version: $("$viswords" --version)"
 line 2 "STUDY.yaml is missing" "$viswords" run -o out
 line 2 "backend 'gpu': choose" "$viswords" run good.yaml -o out --backend gpu
 line 2 "threads wants a number" "$viswords" run good.yaml -o out --threads many
