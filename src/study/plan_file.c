@@ -143,7 +143,9 @@ static vw_status __attribute__((format(printf, 3, 4), cold)) wrong(const cursor 
   (void)vsnprintf(what, sizeof what, fmt, args);
   va_end(args);
   return vw_raise(VW_ERR_INPUT, __FILE__, line,
-                  "%s:%" PRId64 ": %s; the plan is damaged: bring back a copy of it, or use a new output directory",
+                  "%s:%" PRId64
+                  ": %s; the plan is damaged: bring back a copy of it; a study that was never edited makes the "
+                  "same plan again on the same kind of machine: delete it there; or use a new output directory",
                   c->path, c->line, what);
 }
 
