@@ -34,14 +34,15 @@ const char *vw_way_out(int err) {
 vw_status vw_folder_make(const char *path) {
   char part[VW_PATH_BYTES];
   struct stat info;
+  int above = 0; /* why the first folder on the way that is missing could not be made */
   VW_TRY(vw_path_format(part, "%s", path));
   for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-    *slash = 0;
-    (void)mkdir(part, 0777); /* what matters is whether the last one is there */
+    *slash = 0; /* what matters is whether the last one is there */
+    if (mkdir(part, 0777) != 0 && errno != EEXIST && !above) above = errno;
     *slash = '/';
   }
   if (mkdir(part, 0777) == 0) return VW_OK;
-  const int err = errno;
+  const int err = errno == ENOENT && above ? above : errno;
   VW_CHECK(err == EEXIST && stat(part, &info) == 0 && S_ISDIR(info.st_mode), VW_ERR_IO,
            "%s: cannot make the folder: %s%s", path, strerror(err), vw_way_out(err));
   return VW_OK;

@@ -18,7 +18,10 @@
 
 #include <hdf5_hl.h>
 
-enum { CHUNK_BYTES = 1 << 20, DEFLATE = 4, ATTRIBUTE_BYTES = 60000, RESERVE_BYTES = 1 << 17 };
+enum { CHUNK_BYTES = 1 << 20, DEFLATE = 4, ATTRIBUTE_BYTES = 60000 };
+/* What HDF5 writes beside the values: of a data set (3 KiB on average), and never left to chance (an attribute, a list
+ * of references that grows). Together they decide how much free disk a small study asks for. */
+enum { SET_BYTES = 1 << 14, SPARE_BYTES = 1 << 17 };
 
 struct vw_study_file {
   const vw_ranks *ranks;
@@ -45,10 +48,10 @@ static bool is_broken(const vw_study_file *f) {
 
 /* Rank 0: `bytes` more, filters and metadata included, or a full disk is seen before HDF5 sees it. */
 static vw_status reserve(vw_study_file *f, int64_t bytes) {
-  f->reserved += bytes + bytes / 64 + RESERVE_BYTES;
+  f->reserved += bytes + bytes / 64 + SET_BYTES;
   if (f->ranks->rank != 0) return VW_OK;
   VW_TRY(vw_fault("writing", f->partial));
-  return vw_file_reserve(f->partial, f->reserved);
+  return vw_file_reserve(f->partial, f->reserved + SPARE_BYTES);
 }
 
 /* ---- create ---- */

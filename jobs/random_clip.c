@@ -41,6 +41,7 @@ typedef struct maker {
 static void add(maker *m, const char *prefix, const char *name, double mean, double sd, vw_tensor shape) {
   char path[256];
   const int64_t n = vw_count(&shape);
+  if (m->st != VW_OK) return; /* the first failure counts */
   float *x = malloc((size_t)(n + 4) * sizeof *x);
   (void)snprintf(path, sizeof path, "%s%s", prefix, name);
   const char *kept = vw_pool_text(&m->names, path, -1);

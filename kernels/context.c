@@ -1,7 +1,7 @@
 /* Opens backends and hands out their memory. ref and cpu keep their data in this process. */
 #include "kernels/memory.h"
 
-#include "core/arena.h"
+#include "core/align.h"
 #include "kernels/backend.h"
 #include "kernels/pages.h"
 #include <stdio.h>

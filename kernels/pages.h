@@ -3,7 +3,7 @@
 #ifndef VW_KERNELS_PAGES_H
 #define VW_KERNELS_PAGES_H
 
-#include "core/arena.h"
+#include "core/align.h"
 #include <stdlib.h>
 #include <sys/mman.h>
 

@@ -13,10 +13,11 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_strin
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
 export LSAN_OPTIONS=${LSAN_OPTIONS:-suppressions=$PWD/tests/support/lsan.supp:print_suppressions=0}
 # Sanitizers and coverage slow programs down several times: tests measure there but do not judge times.
-case $preset in *asan* | coverage | *debug) export VISWORDS_UNTIMED=1 ;; esac
+limit=600
+case $preset in *asan* | coverage | *debug) export VISWORDS_UNTIMED=1 limit=1800 ;; esac
 log=$dir/tests.log
 set +e # the exit code that counts is ctest's, not grep's
-ctest --test-dir "$dir" --parallel "$jobs" --output-on-failure --no-tests=error --timeout 600 "$@" 2>&1 | tee "$log" |
+ctest --test-dir "$dir" --parallel "$jobs" --output-on-failure --no-tests=error --timeout "$limit" "$@" 2>&1 | tee "$log" |
   grep -vE '^ *Start |^Internal ctest|^Test project'
 status=${PIPESTATUS[0]}
 set -e

@@ -1,6 +1,6 @@
 #include "kernels/cpu/gemm.h"
 
-#include "core/arena.h"
+#include "core/align.h"
 #include "kernels/cpu/activation.h"
 #include <stdlib.h>
 #include <string.h>
@@ -40,9 +40,10 @@ static const float *elements(const stack *s, int64_t row, int64_t at, int64_t n,
   return room;
 }
 
-enum { RUN = 256, MOST_COLUMNS = 48 };
+enum { RUN = 1024, MOST_COLUMNS = 48 };
 
-/* Columns at.. of w' to [K][NR]: rows of w are read RUN elements at a time, eight of them become columns at once. */
+/* Columns at.. of w' to [K][NR]: rows of w are read RUN elements at a time (pages of a mapped file: long runs are
+ * fetched ahead), eight of them become columns at once. */
 VW_SIMD static void pack_rows(const stack *s, int64_t at, int64_t columns, int64_t NR, float *restrict out) {
   static const float zeros[RUN];
   float room[VW_MOST_ROWS][RUN];

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cluster/comm.h"
+#include "core/fault.h"
 
 enum { PIECE = 64 << 20, MESSAGE_BYTES = 1024 };
 
@@ -74,7 +75,7 @@ void vw_ranks_close(vw_ranks *r) {
 
 _Noreturn void vw_ranks_abort(const vw_ranks *r, int exit_code) {
   if (r->comms) (void)MPI_Abort(r->comms->all, exit_code);
-  _exit(exit_code);
+  vw_fault_exit(exit_code);
 }
 
 vw_status vw_ranks_barrier(const vw_ranks *r) {

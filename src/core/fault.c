@@ -105,7 +105,7 @@ static vw_status read_variable(void) {
 
 /* ---- what happens ---- */
 
-/* Of a coverage build: a process that is killed writes no counts unless asked to. */
+/* Of a coverage build (whose linking asks for it): a process that is killed writes no counts unless asked to. */
 extern void __gcov_dump(void) __attribute__((weak)); /* NOLINT(bugprone-reserved-identifier) */
 
 _Noreturn static void die(void) {

@@ -23,7 +23,8 @@ vw_status vw_fault_reach(const char *state, const char *path);
 /* Reads the variable again and starts counting anew: for tests of this file. */
 void vw_fault_reset(void);
 
-/* Ends a forked child at once, without what its parent has asked for at exit. A coverage build writes its counts. */
+/* Ends this process at once, without what was asked for at exit (in a forked child: by its parent). A coverage build
+ * writes its counts. */
 _Noreturn void vw_fault_exit(int code);
 
 static inline vw_status vw_fault(const char *state, const char *path) {

@@ -1,5 +1,5 @@
 /* A pool: many small things that live and die together (the strings of a study, the trials of a plan). It grows by
- * chunks; pointers stay valid until vw_pool_fini. Contrast core/arena.h, whose size is planned. */
+ * chunks; pointers stay valid until vw_pool_fini. */
 #ifndef VW_CORE_POOL_H
 #define VW_CORE_POOL_H
 

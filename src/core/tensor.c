@@ -125,17 +125,18 @@ static double load(const void *p, vw_dtype type, int64_t i) {
   }
 }
 
-/* The two conversions that whole files of weights go through: loops without branches, which compilers vectorise. */
+/* The two conversions that whole files of weights go through. Masks choose between the three kinds of halves: of
+ * conditions the compiler makes branches here, and does not vectorise. */
 VW_SIMD static void floats_of_halves(float *restrict out, const uint16_t *restrict in, int64_t n) {
   const uint32_t rebias = 112u << 23;
   for (int64_t i = 0; i < n; i++) {
     const uint32_t h = in[i], exponent = h & 0x7c00u;
     const float tiny = (float)(int32_t)(h & 0x3ffu) * 0x1p-24f;
-    const uint32_t normal = ((h & 0x7fffu) << 13) + rebias, special = normal + rebias;
+    const uint32_t is_tiny = -(uint32_t)(exponent == 0), is_special = -(uint32_t)(exponent == 0x7c00u);
+    const uint32_t other = ((h & 0x7fffu) << 13) + rebias + (rebias & is_special);
     uint32_t bits;
     memcpy(&bits, &tiny, sizeof bits);
-    bits = exponent == 0 ? bits : exponent == 0x7c00u ? special : normal;
-    bits |= (h & 0x8000u) << 16;
+    bits = (bits & is_tiny) | (other & ~is_tiny) | (h & 0x8000u) << 16;
     memcpy(out + i, &bits, sizeof bits);
   }
 }

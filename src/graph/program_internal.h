@@ -2,7 +2,7 @@
 #ifndef VW_GRAPH_PROGRAM_INTERNAL_H
 #define VW_GRAPH_PROGRAM_INTERNAL_H
 
-#include "core/arena.h"
+#include "core/align.h"
 #include "graph/internal.h"
 
 typedef struct plan_value {

@@ -168,7 +168,7 @@ static vw_status write_zeros(vw_program *p, const vw_leaf *leaf) {
   return st;
 }
 
-static vw_status prepare_alone(const vw_graph *g, vw_clip_network *n, const vw_policy *policy) {
+vw_status vw_learn_prepare_alone(vw_clip_network *n, const vw_graph *g, const vw_policy *policy) {
   vw_program *p = NULL;
   vw_status st = VW_OK;
   VW_GOTO(vw_program_create(&p, g, n->ctx, policy));
@@ -194,7 +194,7 @@ vw_status vw_learn_rehearse(vw_clip_network *n, const vw_learn_config *learn, co
     if (st == VW_OK)
       st =
           image ? vw_image_pass_graph(g, n) : vw_block_graph(g, &n->text, learn, &shape, n->scale, (vw_block_mode)what);
-    if (st == VW_OK) st = prepare_alone(g, n, image ? &n->image_policy : &n->policy);
+    if (st == VW_OK) st = vw_learn_prepare_alone(n, g, image ? &n->image_policy : &n->policy);
     vw_graph_destroy(g);
     VW_TRY(st);
   }

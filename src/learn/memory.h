@@ -30,4 +30,7 @@ vw_status vw_learn_rows_within(vw_clip_network *n, const vw_learn_config *learn,
 vw_status vw_learn_rehearse(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
                             int64_t concepts, int64_t rows);
 
+/* Prepares a graph's program with zeros for its inputs and lets it go: its weights are read, packed or sent. */
+vw_status vw_learn_prepare_alone(vw_clip_network *n, const vw_graph *g, const vw_policy *policy);
+
 #endif

@@ -1,5 +1,6 @@
 #include "study/plan.h"
 
+#include "core/log.h"
 #include "io/durable.h"
 #include "study/plan_file.h"
 
@@ -246,6 +247,11 @@ vw_status vw_plan_update(vw_plan *plan, const vw_study_config *config, const vw_
   for (int64_t i = 0; i < n; i++)
     if (sorted[i].at >= 0) sorted[fresh++] = sorted[i];
   VW_GOTO(append_new(plan, config, inputs, wanted, sorted, fresh));
+  if (plan->study && strcmp(plan->study, config->study) != 0)
+    vw_log(VW_LOG_WARN,
+           "the plan was of study '%s' and becomes that of '%s': blocks and trials of '%s' are kept, study.h5 and "
+           "summary.csv are made anew; is it the right output directory?",
+           plan->study, config->study, plan->study);
   if (!plan->study || strcmp(plan->study, config->study) != 0 || plan->seed != config->seed) {
     VW_GOTO(keep(&plan->pool, config->study, &plan->study));
     plan->seed = config->seed;

@@ -146,7 +146,9 @@ static vw_status __attribute__((format(printf, 3, 4), cold)) wrong(const cursor 
   (void)vsnprintf(what, sizeof what, fmt, args);
   va_end(args);
   return vw_raise(VW_ERR_INPUT, __FILE__, line,
-                  "%s:%" PRId64 ": %s; the plan is damaged: bring back a copy of it, or use a new output directory",
+                  "%s:%" PRId64
+                  ": %s; the plan is damaged: bring back a copy of it; a study that was never edited makes the "
+                  "same plan again on the same kind of machine: delete it there; or use a new output directory",
                   c->path, c->line, what);
 }
 
@@ -275,12 +277,14 @@ static vw_status other_kernels_line(cursor *c, vw_names *names) {
 
 /* `n` lines into one text, each with its end. */
 static vw_status get_algorithms(cursor *c, int64_t n, int64_t bytes, const char **text) {
-  if (n < 1 || n > bytes / 4) return AT(c, "more algorithms than the file can hold");
+  if (n < 1 || n > bytes / 4) return AT(c, "a number of algorithms that the file cannot hold");
   char *all = vw_pool_take(c->pool, (size_t)bytes + 1), *to = all;
   VW_CHECK(all, VW_ERR_MEMORY, "%s: out of memory", c->path);
   for (int64_t i = 0; i < n; i++) {
     const char *line = NULL;
-    VW_TRY(text_line(c, "- ", &line));
+    if (!advance(c) || !skip(c, "- ")) return AT(c, "expected an algorithm");
+    VW_TRY(get_text(c, &line));
+    VW_TRY(line_end(c));
     const size_t length = strlen(line);
     memcpy(to, line, length), to[length] = '\n', to += length + 1; /* no longer than in the file */
   }

@@ -1,4 +1,6 @@
-/* Run under mpirun by test_ranks.sh: agreeing, broadcasting, gathering, the table of sections. */
+/* Run under mpirun by test_ranks.sh: agreeing, broadcasting, gathering, the table of sections; with the argument
+ * "abort" a rank that ends the job while the others wait for it. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +52,20 @@ static vw_status check_gather(const vw_ranks *r) {
   return VW_OK;
 }
 
+/* What MPI cannot count is refused on all ranks, before any byte is sent. */
+static vw_status check_gather_refused(const vw_ranks *r) {
+  void *all = NULL;
+  int64_t counts[64];
+  const char mine = 0;
+  const int64_t too_many = r->size == 1 ? (int64_t)INT_MAX + 1 : INT_MAX;
+  for (int i = 0; i < 2; i++) {
+    const vw_status st = vw_ranks_gather(r, &mine, i ? too_many : -1, &all, counts);
+    VW_CHECK(st == VW_ERR_ARG && !all, VW_ERR_COMM, "gather of %lld bytes a rank: %s", (long long)(i ? too_many : -1),
+             vw_status_name(st));
+  }
+  return VW_OK;
+}
+
 static vw_status check_sections(const vw_ranks *r) {
   vw_sections s = {0};
   vw_section_stats *stats = NULL;
@@ -66,13 +82,22 @@ static vw_status check_sections(const vw_ranks *r) {
   return VW_OK;
 }
 
+/* The last rank gives up; the others are in a call that would never return. */
+static int end_by_force(const vw_ranks *r) {
+  if (r->rank == r->size - 1) vw_ranks_abort(r, 7);
+  (void)vw_ranks_barrier(r);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   vw_ranks r;
   vw_status st = vw_ranks_open(&r, &argc, &argv);
+  if (st == VW_OK && argc > 1 && strcmp(argv[1], "abort") == 0) return end_by_force(&r);
   int64_t x[2] = {r.rank, -r.rank};
   if (st == VW_OK) st = vw_agree_message(&r, check_agree(&r));
   if (st == VW_OK) st = vw_agree_message(&r, check_broadcast(&r));
   if (st == VW_OK) st = vw_agree_message(&r, check_gather(&r));
+  if (st == VW_OK) st = vw_agree_message(&r, check_gather_refused(&r));
   if (st == VW_OK) st = vw_agree_message(&r, check_sections(&r));
   if (st == VW_OK) st = vw_ranks_reduce(&r, x, 2, VW_REDUCE_MAX);
   if (st == VW_OK && (x[0] != r.size - 1 || x[1] != 0)) st = VW_RAISE(VW_ERR_COMM, "reduce");

@@ -68,6 +68,11 @@ static void old_or_new(vw_status st) {
   if (strcmp(now, long_text) != 0 && (st == VW_OK || strcmp(now, "old") != 0)) fail_msg("the file holds '%s'", now);
 }
 
+/* A name without a folder lies in the working folder, which is the one to sync. */
+static vw_status write_here(void) {
+  return vw_file_write("f", long_text, sizeof long_text - 1);
+}
+
 static char *read_text;
 static int64_t read_bytes;
 static vw_status read_file(void) {
@@ -128,6 +133,17 @@ static void test_durable(void **state) {
   }
   fail_each(&cases[1], FAIL_MEMORY, ENOMEM);
   fail_each(&cases[2], FAIL_MEMORY, ENOMEM);
+}
+
+static void test_working_folder(void **state) {
+  static const fail_case here = {"write, a name without a folder", old_file, write_here, old_or_new};
+  char before[VW_PATH_BYTES];
+  (void)state;
+  assert_non_null(getcwd(before, sizeof before));
+  assert_int_equal(chdir(dir), 0);
+  fail_each(&here, FAIL_IO, EIO);
+  fail_each(&here, FAIL_IO, ENOSPC);
+  assert_int_equal(chdir(before), 0);
 }
 
 /* An interrupted or short read or write goes on. */
@@ -453,9 +469,9 @@ static void test_lock(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_durable),      cmocka_unit_test(test_interrupted),
-                                     cmocka_unit_test(test_file_systems), cmocka_unit_test(test_blocks),
-                                     cmocka_unit_test(test_checkpoints),  cmocka_unit_test(test_foreign),
-                                     cmocka_unit_test(test_manifest),     cmocka_unit_test(test_lock)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_durable),      cmocka_unit_test(test_working_folder), cmocka_unit_test(test_interrupted),
+      cmocka_unit_test(test_file_systems), cmocka_unit_test(test_blocks),         cmocka_unit_test(test_checkpoints),
+      cmocka_unit_test(test_foreign),      cmocka_unit_test(test_manifest),       cmocka_unit_test(test_lock)};
   return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -106,6 +106,25 @@ static void many_tensors(void **state) {
   assert_int_equal(vw_safetensors_write(path, e, N, NULL, 0), VW_ERR_ARG);
 }
 
+/* A key twice, or the one of our own checksum: refused, and what lies there stays. */
+static void metadata_refused(void **state) {
+  (void)state;
+  float x = 1;
+  const vw_safetensors_entry e = {"x", {.data = &x, .dtype = VW_F32, .ndim = 1, .dim = {1}}};
+  const vw_keyvalue cases[][2] = {{{"steps", "1"}, {"steps", "2"}}, {{"steps", "1"}, {"xxh128", "0"}}};
+  vw_safetensors *f;
+  assert_ok(vw_safetensors_write(path, &e, 1, cases[0], 1));
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(vw_safetensors_write(path, &e, 1, cases[i], 2), VW_ERR_ARG);
+    assert_non_null(strstr(vw_error_message(), "is given twice or reserved"));
+    assert_non_null(strstr(vw_error_message(), cases[i][1].key));
+    assert_ok(vw_safetensors_open(&f, path));
+    assert_ok(vw_safetensors_verify(f));
+    assert_string_equal(vw_safetensors_metadata(f, "steps"), "1");
+    vw_safetensors_close(f);
+  }
+}
+
 /* Same input, same bytes; a changed byte is found. */
 static void checksum(void **state) {
   (void)state;
@@ -225,9 +244,9 @@ static void full_disk(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(write_read), cmocka_unit_test(many_tensors), cmocka_unit_test(checksum),
-      cmocka_unit_test(unaligned),  cmocka_unit_test(foreign),      cmocka_unit_test(refused),
-      cmocka_unit_test(full_disk),
+      cmocka_unit_test(write_read), cmocka_unit_test(many_tensors), cmocka_unit_test(metadata_refused),
+      cmocka_unit_test(checksum),   cmocka_unit_test(unaligned),    cmocka_unit_test(foreign),
+      cmocka_unit_test(refused),    cmocka_unit_test(full_disk),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

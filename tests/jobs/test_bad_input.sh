@@ -11,7 +11,7 @@ study good.yaml 5 dog
 line() {
   local code=0 expected=$1 pattern=$2
   shift 2
-  timeout 60 "$@" > out.txt 2> err.txt || code=$?
+  timeout "$most_seconds" "$@" > out.txt 2> err.txt || code=$?
   [ "$code" = "$expected" ] || { cat err.txt >&2 && fail "exit code $code, expected $expected: $*"; }
   [ "$(grep -c '^viswords' err.txt)" = 1 ] || { cat err.txt >&2 && fail "not one line: $*"; }
   grep -q "^viswords.*$pattern" err.txt || { cat err.txt >&2 && fail "nothing says '$pattern': $*"; }
@@ -25,6 +25,10 @@ edit() { sed "$1" good.yaml > bad.yaml; } # sed's commands
 line 2 "unknown command 'lern'; did you mean 'learn'" "$viswords" lern
 line 2 "unknown option 'bakend'; did you mean --backend" "$viswords" run good.yaml --bakend cpu
 line 2 "-o DIR is missing" "$viswords" run good.yaml
+"$viswords" > out.txt 2> err.txt && fail "no command, and no complaint"
+grep -q "^usage: viswords COMMAND" err.txt || fail "no command: $(cat err.txt)"
+"$viswords" --help | diff err.txt - || fail "--help says something else than the complaint"
+"$viswords" --version | grep -qE '^viswords [0-9]+[.][0-9]+[.][0-9]+' || fail "--version: $("$viswords" --version)"
 line 2 "STUDY.yaml is missing" "$viswords" run -o out
 line 2 "backend 'gpu': choose" "$viswords" run good.yaml -o out --backend gpu
 line 2 "threads wants a number" "$viswords" run good.yaml -o out --threads many
@@ -91,6 +95,12 @@ if [ "$(id -u)" = 0 ] && mkdir disk && mount -t tmpfs -o size=64k none disk 2> m
   [ -z "$(comm -23 kept.txt all.txt)" ] || fail "the full disk's finished blocks were made again"
   "$viswords" run bad.yaml -o whole --quiet --threads 1 --cache cache
   same whole disk/out
+  mount -o remount,size=2m disk # study.h5 has 0.2 MB
+  "$viswords" collect bad.yaml -o disk/out --quiet > out.txt
+  mount -o remount,ro disk
+  line 1 "disk/out/[.]lock.*: cannot create: Read-only file system; choose a place" "${full[@]}"
+  line 1 "disk/cache/features: cannot make the folder: Read-only file system; choose a place" \
+    "$viswords" run good.yaml -o out --quiet --cache disk/cache
 else
   echo "no full disk: needs a user who may mount a tmpfs"
 fi

@@ -15,7 +15,11 @@ bench() {
 says() { grep -qF -- "$1" "$work/out.txt" || fail "expected '$1' in: $(cat "$work/out.txt")"; }
 
 bench 0 load "$model"
-says "open, map, bind both towers"
+says "copy to new memory, fp32's size"
+says "open, map, pack both towers"
+# all but the token embedding, which stays in the file, and the header
+bytes=$(stat -c %s "$model/model.safetensors")
+says "$(awk -v b="$bytes" 'BEGIN { printf "%.1f MB of weights in 1 files", 1e-6 * b }')"
 bench 0 tokenizer "$model" "$work/texts.txt"
 says "2 texts"
 bench 0 preprocess "$model" "$source_dir/data/objects/test/fox" --json

@@ -6,7 +6,7 @@ source "$1/tests/jobs/jobs.sh"
 cd "$work"
 check() { # CODE STUDY [options]: output in out.txt
   local code=0
-  timeout 60 "$viswords" check "${@:2}" --cache cache > out.txt 2> err.txt || code=$?
+  timeout "$most_seconds" "$viswords" check "${@:2}" --cache cache > out.txt 2> err.txt || code=$?
   [ "$code" = "$1" ] || { cat out.txt err.txt >&2 && fail "exit code $code, expected $1: check ${*:2}"; }
 }
 says() { grep -q -- "$1" out.txt || { cat out.txt >&2 && fail "nothing says '$1'"; }; }

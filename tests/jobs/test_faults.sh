@@ -98,7 +98,7 @@ run 0 '' "$dir" collect
 collected "$dir"
 run 137 renamed:plan=torn "$work/plan"
 run 2 '' "$work/plan"
-has "$work/plan.log" 'the plan is damaged: bring back a copy of it, or use a new output directory'
+has "$work/plan.log" 'the plan is damaged: bring back a copy of it; a study that was never edited makes the same plan again'
 
 echo "killed while it gathers: the old study.h5 stays"
 for at in gathering writing:study writing:study:9 written:study fsynced:study fsynced:manifest renamed:manifest; do

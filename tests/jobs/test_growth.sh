@@ -21,6 +21,14 @@ learn "$work/one.yaml" "all 12 trials are done already" # removed
 learn "$work/two.yaml" "all 24 trials are done already" # and added back
 files | cmp - "$work/after" || fail "removing an anchor and adding it back changed files"
 
+# Another study in the same directory: told, and nothing of the first is lost.
+sed 's/^study: small/study: stranger/; s/seed: 7/seed: 8/' "$work/two.yaml" > "$work/stranger.yaml"
+cp -r "$dir" "$work/two"
+mpi 2 "$viswords" run "$work/stranger.yaml" -o "$work/two" --quiet --threads 1 --cache "$work/cache" 2> "$work/log"
+[ "$(grep -c "the plan was of study 'small' and becomes that of 'stranger'" "$work/log")" = 1 ] || fail "not told: $(cat "$work/log")"
+[ -z "$(comm -23 <(results "$dir" | sort) <(results "$work/two" | sort))" ] || fail "another study touched finished files"
+dir=$work/two learn "$work/two.yaml" "all 24 trials are done already"
+
 # Words of the grown study are those of a study planned at once, trial by trial (blocks differ).
 words() { # DIR: trial id and loss of every trial
   local file

@@ -1,7 +1,7 @@
 /* Backends of the host: opening, memory, and the name of what decides bits. */
 #include "tests/support/test.h"
 
-#include "core/arena.h"
+#include "core/align.h"
 #include "kernels/memory.h"
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * the op tests, on the same cases as cpu.) */
 #include "tests/support/test.h"
 
-#include "core/arena.h"
+#include "core/align.h"
 #include "graph/graph.h"
 #include "kernels/attention.h"
 #include "kernels/layernorm.h"

@@ -3,7 +3,7 @@
  * shared and freed. */
 #include "tests/support/test.h"
 
-#include "core/arena.h"
+#include "core/align.h"
 #include "kernels/cpu/gemm.h"
 #include <float.h>
 #include <math.h>

@@ -26,7 +26,7 @@ static int tear_down(void **state) {
 /* A study of so many concepts, with these anchors. */
 static vw_study_config *study(int concepts, const char *anchors, const char *more) {
   char text[8192];
-  size_t at = (size_t)snprintf(text, sizeof text, "data: {o: {root: r, concepts: [\"orange \\\"cat\\\"\"");
+  size_t at = (size_t)snprintf(text, sizeof text, "data: {o: {root: r, concepts: [\"orange \\\"cat\\\"\\t\"");
   for (int i = 1; i < concepts; i++) at += (size_t)snprintf(text + at, sizeof text - at, ", c%d", i);
   (void)snprintf(text + at, sizeof text - at, "]}}\nmodels: {clip: {weights: w}}\n%s\n%s", anchors, more);
   vw_study_config *c = NULL;
@@ -189,6 +189,8 @@ static void test_damage(void **state) {
       {"blocks: 4", "blocks: 3", ":45: 12 trials, but the head says 16"},
       {"seed: 0", "seed: x", ":4: expected a count"},
       {"  protocol: \"", "  protocol: z", ":17: expected a hash in double quotes"},
+      {"\\x09", "\\y09", ":20: unknown escape in a text"},
+      {"\\x09", "\\x0g", ":20: unknown escape in a text"},
   };
   vw_study_config *c = study(1, TWO, "");
   vw_plan *plan = NULL;
@@ -234,6 +236,88 @@ static void test_slices(void **state) {
   vw_study_config_destroy(c), vw_study_config_destroy(more);
 }
 
+/* The algorithms that a device chose come back to the letter; a damaged list of them is refused. */
+static void test_algorithms(void **state) {
+  (void)state;
+  static const char chosen[] = "conv 3x3: engine 7, 12 knobs\ngemm 64 x 512 x 512: 21\n";
+  static const struct {
+    const char *from, *to, *message;
+  } cases[] = {
+      {"algorithms: 2", "algorithms: 0", ":9: a number of algorithms that the file cannot hold"},
+      {"algorithms: 2\n- ", "algorithms: 999\n", ":9: a number of algorithms that the file cannot hold"},
+      {"algorithms: 2", "algorithms: 3", ":12: expected an algorithm"},
+      {"algorithms: 2", "algorithms: 1", ":11: expected blocks: "},
+      {"algorithms: 2", "algorithms: x", ":9: expected a count"},
+      {": 21\"", ": 21 ", ":11: a text without an end"},
+      {"knobs\"", "knob\"s", ":10: more on the line than expected"},
+  };
+  vw_study_config *c = study(1, TWO, "");
+  vw_plan *plan = NULL, *loaded = NULL;
+  char *text = NULL;
+  assert_ok(vw_plan_open(path, c, &inputs, &here, false, &plan));
+  assert_false(plan->changed);
+  assert_ok(vw_plan_set_algorithms(plan, chosen));
+  assert_ok(vw_plan_save(plan, path));
+  assert_ok(vw_plan_load(path, &loaded));
+  assert_string_equal(loaded->algorithms, chosen);
+  for (int64_t i = 0; i < plan->n_blocks; i++) assert_same_block(plan, loaded, i);
+  assert_ok(vw_file_read(path, &text, NULL));
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    const char *message = damage(text, cases[i].from, cases[i].to);
+    if (strncmp(message, cases[i].message, strlen(cases[i].message)) != 0)
+      fail_msg("case %zu: %s, expected %s", i, message, cases[i].message);
+  }
+  free(text);
+  vw_plan_destroy(plan);
+  vw_plan_destroy(loaded);
+  vw_study_config_destroy(c);
+}
+
+static void assert_printed(const vw_plan *plan, int64_t ranks, const char *expected) {
+  char *text = NULL;
+  size_t n = 0;
+  FILE *out = open_memstream(&text, &n);
+  assert_non_null(out);
+  vw_plan_print(plan, ranks, out);
+  assert_int_equal(fclose(out), 0);
+  assert_string_equal(text, expected);
+  free(text);
+}
+
+static void test_print(void **state) {
+  (void)state;
+  vw_study_config *three = study(3, THREE, ""), *two = study(3, TWO, "");
+  vw_plan *plan = NULL;
+  assert_ok(vw_plan_open(path, three, &inputs, &here, false, &plan));
+  assert_printed(plan, 5,
+                 "study study: 48 trials in 8 blocks (48 trials new)\n"
+                 "  clip on o: 48 trials, 8 blocks of 6 to 6 rows\n"
+                 "  backend cpu, fp32, OpenBLAS \"0.3\" Haswell\n"
+                 "  5 ranks are at most 80 % busy\n");
+  vw_plan_destroy(plan);
+  assert_ok(vw_plan_open(path, two, &inputs, &here, false, &plan)); /* an anchor less: its rows rest in every block */
+  assert_printed(plan, 1,
+                 "study study: 32 trials in 8 blocks (0 trials new)\n"
+                 "  clip on o: 32 trials, 8 blocks of 6 to 6 rows\n"
+                 "  backend cpu, fp32, OpenBLAS \"0.3\" Haswell\n"
+                 "  1 ranks are at most 100 % busy\n"
+                 "  16 trials of earlier versions of the study are kept\n");
+  vw_plan_destroy(plan);
+  vw_study_config *sliced = study(3, THREE, "plan: {ranks: 4, ranks_per_block: 2}");
+  assert_int_equal(unlink(path), 0);
+  assert_ok(vw_plan_open(path, sliced, &inputs, &here, false, &plan));
+  assert_printed(plan, 5,
+                 "study study: 48 trials in 2 blocks (48 trials new)\n"
+                 "  clip on o: 48 trials, 2 blocks of 24 to 24 rows\n"
+                 "  backend cpu, fp32, OpenBLAS \"0.3\" Haswell\n"
+                 "  a block's steps are cut into up to 2 slices, 5 ranks make 3 teams\n"
+                 "  5 ranks are at most 67 % busy\n");
+  vw_plan_destroy(plan);
+  vw_study_config_destroy(sliced);
+  vw_study_config_destroy(three);
+  vw_study_config_destroy(two);
+}
+
 static double seconds(void) {
   struct timespec t;
   (void)clock_gettime(CLOCK_MONOTONIC, &t);
@@ -267,6 +351,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_kernels, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_slices, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_algorithms, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_print, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_size_of_the_paper, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,28 @@ static vw_status load(void) {
   return vw_plan_load(path, &plan);
 }
 
+static const char first[] = "conv: 1\n", second[] = "conv: 2\ngemm: 3\n";
+
+static void plan_with_algorithms(void) {
+  old_plan();
+  assert_ok(load());
+  assert_ok(vw_plan_set_algorithms(plan, first));
+  assert_ok(vw_plan_save(plan, path));
+  close_plan();
+}
+static vw_status choose_again(void) {
+  VW_TRY(load());
+  VW_TRY(vw_plan_set_algorithms(plan, second));
+  return vw_plan_save(plan, path);
+}
+/* The old choice or the new one. */
+static void chosen(vw_status st) {
+  close_plan();
+  assert_ok(load());
+  if (st == VW_OK || strcmp(plan->algorithms, first) != 0) assert_string_equal(plan->algorithms, second);
+  close_plan();
+}
+
 static int64_t trials_of(const vw_study_config *c) {
   return (c->data[0].concepts.n + c->null_concepts) * c->anchors.n * c->deltas.n * c->replicas;
 }
@@ -101,12 +123,15 @@ static void grown(vw_status st) {
 static void test_plan(void **state) {
   static const fail_case create = {"plan, new", no_plan, open_two, created},
                          grow = {"plan, grown", old_plan, open_three_elsewhere, grown},
+                         choose = {"plan, algorithms", plan_with_algorithms, choose_again, chosen},
                          read = {"plan, load", old_plan, load, created};
   (void)state;
   fail_each(&create, FAIL_MEMORY, ENOMEM);
   fail_each(&create, FAIL_IO, ENOSPC);
   fail_each(&grow, FAIL_MEMORY, ENOMEM);
   fail_each(&grow, FAIL_IO, EIO);
+  fail_each(&choose, FAIL_MEMORY, ENOMEM);
+  fail_each(&choose, FAIL_IO, ENOSPC);
   fail_each(&read, FAIL_MEMORY, ENOMEM);
   fail_each(&read, FAIL_IO, EIO);
 }

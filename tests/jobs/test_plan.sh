@@ -1,0 +1,57 @@
+#!/bin/bash
+# `viswords plan`: what a study would do, as text and as JSON, alone and beside an output directory; it writes nothing.
+set -euo pipefail
+source "$1/tests/jobs/jobs.sh"
+cd "$work"
+
+plan() { # CODE ARGUMENTS...: output in out.txt
+  local code=0
+  timeout "$most_seconds" "$viswords" plan "${@:2}" > out.txt 2>&1 || code=$?
+  [ "$code" = "$1" ] || { cat out.txt >&2 && fail "exit code $code, expected $1: plan ${*:2}"; }
+}
+says() { grep -q -- "$1" out.txt || { cat out.txt >&2 && fail "nothing says '$1'"; }; }
+
+# 3 concepts of which one is null, 1 anchor, 2 deltas: 6 trials a model, blocks of 4 rows at most
+study study.yaml 2 dog
+plan 0 study.yaml --backend cpu
+says "^study small: 12 trials in 4 blocks (12 trials new)$"
+says "^  ball on objects: 6 trials, 2 blocks of 3 to 3 rows$"
+says "^  adam on objects: 6 trials, 2 blocks of 3 to 3 rows$"
+says "^  backend cpu, fp32, "
+says "^  4 ranks are at most 100 % busy$"
+says "^  memory of a rank: [0-9.]* MiB for the largest block"
+plan 0 study.yaml --json
+for line in '"study": "small"' '"trials": 12,' '"new": 12,' '"ranks": 4,' '"peak": [1-9]' '"weights": [1-9]'; do says "$line"; done
+[ "$(grep -c '"selected": 3' out.txt)" = 4 ] || { cat out.txt >&2 && fail "not four blocks"; }
+[ "$(sort -u <(grep '"id":' out.txt) | wc -l)" = 4 ] || fail "blocks with the same identity"
+[ "$(ls)" = "$(printf 'out.txt\nstudy.yaml')" ] || fail "plan wrote: $(ls)"
+
+# the same blocks that a run makes; a grown study adds to them, a smaller one lets some rest
+"$viswords" learn study.yaml -o made --quiet --threads 1
+grep -o '"id": "[0-9a-f]*"' out.txt | cut -d '"' -f 4 | sort > planned.txt
+grep -o 'block: "[0-9a-f]*"' made/plan.yaml | cut -d '"' -f 2 | sort | cmp - planned.txt || fail "other blocks were planned"
+cp made/plan.yaml before.yaml
+plan 0 study.yaml -o made
+says "12 trials in 4 blocks (0 trials new)"
+study study.yaml 2 'dog, hammer'
+plan 0 study.yaml -o made
+says "24 trials in 8 blocks (12 trials new)"
+study study.yaml 2 hammer
+plan 0 study.yaml -o made
+says "12 trials in 4 blocks (12 trials new)"
+says "12 trials of earlier versions of the study are kept"
+cmp made/plan.yaml before.yaml || fail "plan wrote into the output directory"
+
+plan 0 --keys
+says "^learn.steps "
+says "default: 1000"
+plan 2
+says "viswords plan: STUDY.yaml is missing; usage: viswords plan STUDY.yaml"
+plan 2 study.yaml other.yaml
+plan 2 none.yaml
+says "none.yaml: cannot open"
+plan 2 study.yaml --backend gpu
+says "backend 'gpu': choose"
+sed -i 's/steps:/stepz:/' study.yaml
+plan 2 study.yaml
+says "learn.stepz: unknown key; did you mean steps"
