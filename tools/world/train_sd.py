@@ -30,6 +30,7 @@ from check_sd import shipped_rate
 PICTURES_A_WORD = 2
 NO_CAPTION = 0.1
 LONG_EVERY = 8              # one step in so many has captions of 77 positions from the start
+CROWDED = 0.15              # cosine between two words above which --apart pushes
 
 
 class Captions:
@@ -48,6 +49,7 @@ class Captions:
         self.ids = [diffusion.padded(tok, [t.format(w) for w in self.words])
                     for t in concepts.TEMPLATES]
         self.empty = diffusion.padded(tok, [""])
+        self.tok = tok
 
 
 class Both(torch.nn.Module):
@@ -62,6 +64,19 @@ class Both(torch.nn.Module):
         words = self.text.text_model.embeddings.token_embedding.weight
         rest = [p for p in self.parameters() if p is not words]
         return [dict(params=rest, weight_decay=1e-3), dict(params=[words], weight_decay=0.0)]
+
+
+def crowding(vectors):
+    """How much each word of (W, C) has of the others' directions: mean over words of the sum of
+    squared cosines beyond CROWDED.
+
+    Random vectors of this width have hardly any, as in full-size vocabularies, where a word's nearest neighbour is
+    nearly as far as any other; words trained from nothing by one small network crowd together, and so do
+    the balls in which new words are learned.
+    """
+    v = F.normalize(vectors, dim=1)
+    cosine = v @ v.T - torch.eye(len(v))
+    return ((cosine - CROWDED).clamp(min=0) ** 2).sum(1).mean()
 
 
 @torch.no_grad()
@@ -97,6 +112,7 @@ def train(a, bank, captions, vae, n_vocab):
         both.unet.load_state_dict(start.unet.state_dict())
         both.text.load_state_dict(start.text.state_dict())
     adam = torch.optim.AdamW(both.groups(), lr=1.2e-3, betas=(0.9, 0.99))
+    trained = torch.tensor([t[1] for t in captions.tok(captions.words).input_ids])
     run = runs.Run(a.work, "sd", both, [adam], a.steps, runs.warm_cosine(150, constant=0.3), a.seed,
                    ema=0.995)
     runs.log(a.work, f"sd: {len(z)} latents, mean {z.mean():.3f} std {z.std():.3f}, "
@@ -126,7 +142,8 @@ def train(a, bank, captions, vae, n_vocab):
             states = diffusion.text_states(both.text, ids)[caption]
             made = both.unet(noisy, t, encoder_hidden_states=states).sample
         loss = F.mse_loss(made.float(), velocity)
-        return loss, (loss.item(),)
+        crowd = crowding(both.text.text_model.embeddings.token_embedding.weight[trained])
+        return loss + a.apart * crowd, (loss.item(), crowd.item())
 
     return run.loop(losses, lambda ema: "")
 
@@ -156,6 +173,7 @@ def main():
     ap.add_argument("--short-until", type=float, default=0.955,
                     help="part of the steps with captions of 10 positions instead of 77")
     ap.add_argument("--init", type=Path, help="start from this diffusers directory, its vae included")
+    ap.add_argument("--apart", type=float, default=0.0, help="weight of the term that keeps words apart")
     ap.add_argument("--force", action="store_true", help="install even what is worse")
     a = ap.parse_args()
     torch.set_num_threads(1)
