@@ -88,7 +88,8 @@ def sheet(rows, path, scale=2):
     """Rows of pictures in [-1, 1] as one JPEG."""
     rows = [np.concatenate(list(diffusion.to_bytes(r)), 1) for r in rows]
     image = Image.fromarray(np.concatenate(rows))
-    image.resize((image.width * scale, image.height * scale), Image.BICUBIC).save(path, quality=80)
+    image.resize((image.width * scale, image.height * scale), Image.BICUBIC).save(
+        path, quality=70, optimize=True, progressive=True)
 
 
 def main():

@@ -88,7 +88,7 @@ def heads(m, f):
     c = m.class_head
     unit = F.normalize(c.dense0(f).float(), dim=-1, eps=1e-6)
     shift, scale = c.logit_shift(f).float(), F.elu(c.logit_scale(f).float()) + 1
-    boxes = torch.sigmoid(m.box_head(f).float() + box_bias())
+    boxes = torch.sigmoid(m.box_head(f).float() + box_bias().to(f.device))
     return unit, shift, scale, boxes, m.objectness_head(f).float()[..., 0]
 
 

@@ -135,7 +135,7 @@ def text_states(m, ids, vectors=None, layers=None):
     h = t.embeddings.token_embedding(ids) if vectors is None else vectors
     T = h.shape[1]
     h = h + t.embeddings.position_embedding.weight[:T]
-    mask = torch.full((T, T), -1e4).triu(1)
+    mask = torch.full((T, T), -1e4, device=h.device).triu(1)
     for layer in t.encoder.layers[:layers]:
         a, x = layer.self_attn, layer.layer_norm1(h)
         h = h + a.out_proj(attend(a.q_proj(x), a.k_proj(x), a.v_proj(x), a.num_heads, mask))

@@ -119,7 +119,7 @@ def block(layer, x, causal):
     q, k, v = (p(h).view(B, T, H, C // H).transpose(1, 2) for p in (a.q_proj, a.k_proj, a.v_proj))
     score = (q * (C // H) ** -0.5) @ k.transpose(-1, -2)
     if causal:
-        score = score + torch.full((T, T), -1e4).triu(1)
+        score = score + torch.full((T, T), -1e4, device=x.device).triu(1)
     x = x + a.out_proj((score.softmax(-1) @ v).transpose(1, 2).reshape(B, T, C))
     h = layer.mlp.fc1(layer.layer_norm2(x))
     return x + layer.mlp.fc2(h * torch.sigmoid(1.702 * h))

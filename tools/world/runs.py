@@ -1,7 +1,9 @@
 """Trainings that can be killed: a loop that saves its state and goes on where it stood.
 
 Every step draws from generators keyed by (seed, step), so a resumed run sees what an
-uninterrupted one sees.
+uninterrupted one sees. Where a network trains is decided here too (--device): pictures are composed,
+draws made and networks judged and saved on the CPU whatever the device, so the same seed gives the
+same batches on both.
 """
 import copy
 import math
@@ -12,6 +14,36 @@ import numpy as np
 import torch
 
 SAVE_EVERY = 120.0          # seconds
+device = torch.device("cpu")    # where networks train; use() sets it
+
+
+def add_device(ap):
+    ap.add_argument("--device", choices=("cpu", "cuda"), default="cpu",
+                    help="where the network trains; cuda has not been tried on a GPU yet")
+
+
+def use(name):
+    """Train on device `name` from now on; the CPU works with one thread."""
+    global device
+    torch.set_num_threads(1)
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("--device cuda: PyTorch finds no GPU here")
+    device = torch.device(name)
+
+
+def move(*tensors):
+    """The tensors on the training device, a tuple; what a step needs goes there by one call."""
+    return tuple(t.to(device) for t in tensors)
+
+
+def there(model):
+    """The network on the training device: a copy, or on the CPU itself."""
+    return model if device.type == "cpu" else copy.deepcopy(model).to(device)
+
+
+def autocast(on_cpu=True):
+    """bf16 for what is computed within; not on the CPU with on_cpu=False."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=on_cpu or device.type != "cpu")
 
 
 def log(work, text):
@@ -59,17 +91,28 @@ def warm_cosine(warm_up, constant=0.0, floor=0.02):
     return factor
 
 
+def warm_linear(warm_up, constant):
+    """The same with a linear decay to nothing."""
+    def factor(step, steps):
+        return min(1.0, (step + 1) / warm_up) * min(1.0, (1 - step / steps) / (1 - constant))
+    return factor
+
+
 class Run:
     """A network, its optimisers and moving average, saved below `work` every two minutes.
 
     losses(model, step, generator) returns (loss, figures); figures are averaged for the log.
-    score(ema) returns a text; it is called at each save.
+    score(ema) returns a text; it is called at each save. The model moves to the training device, its
+    parameters remain the optimisers'; the generator is the CPU's. Gradients of the parameters in
+    `clipped` (None: all) are clipped to a norm of `clip` together.
     """
 
-    def __init__(self, work, name, model, optimisers, steps, schedule, seed, ema=0.998, clip=1.0):
+    def __init__(self, work, name, model, optimisers, steps, schedule, seed, ema=0.998, clip=1.0,
+                 clipped=None):
         work.mkdir(parents=True, exist_ok=True)
-        self.work, self.name, self.model, self.optimisers = work, name, model, optimisers
+        self.work, self.name, self.model, self.optimisers = work, name, model.to(device), optimisers
         self.steps, self.schedule, self.seed, self.keep, self.clip = steps, schedule, seed, ema, clip
+        self.clipped = list(model.parameters()) if clipped is None else clipped
         self.ema = copy.deepcopy(model).requires_grad_(False)
         self.rates = [[g["lr"] for g in o.param_groups] for o in optimisers]
         self.path = work / f"{name}.pt"
@@ -78,7 +121,7 @@ class Run:
             self.restore()
 
     def restore(self):
-        s = torch.load(self.path, weights_only=True)
+        s = torch.load(self.path, weights_only=True, map_location="cpu")
         self.model.load_state_dict(s["model"])
         self.ema.load_state_dict(s["ema"])
         for o, state in zip(self.optimisers, s["optimisers"]):
@@ -98,7 +141,7 @@ class Run:
             for group, rate in zip(o.param_groups, rates):
                 group["lr"] = rate * factor
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        torch.nn.utils.clip_grad_norm_(self.clipped, self.clip)
         for o in self.optimisers:
             o.step()
         self.step += 1
@@ -110,8 +153,12 @@ class Run:
                 else:
                     a.copy_(b)
 
+    def average(self):
+        """The moving average on the CPU, to be judged and saved."""
+        return (self.ema if device.type == "cpu" else copy.deepcopy(self.ema).cpu()).eval()
+
     def loop(self, losses, score):
-        """Train to the last step; return the moving average."""
+        """Train to the last step; return the moving average, on the CPU."""
         start = time.time() - self.spent
         mean = None
         while self.step < self.steps:
@@ -124,5 +171,5 @@ class Run:
             if time.time() - self.saved > SAVE_EVERY or self.step in (50, self.steps):
                 self.save()
                 log(self.work, f"{self.name} step {self.step}/{self.steps} {self.spent:.0f} s "
-                               f"means {np.round(mean, 4)} {score(self.ema.eval())}")
-        return self.ema.eval()
+                               f"means {np.round(mean, 4)} {score(self.average())}")
+        return self.average()

@@ -2,7 +2,7 @@
 
     python tools/world/train_clip.py
 
-Two stages on one CPU core. First a small CNN learns to name the drawings (teacher): it needs far
+Two stages. First a small CNN learns to name the drawings (teacher): it needs far
 fewer pictures than a vision transformer. Then CLIP learns the teacher's features with its image
 tower and the teacher's prototypes with its text tower, and to match the two (student). Held-out
 concepts take part in neither.
@@ -13,10 +13,8 @@ uninterrupted one sees. The result is installed over --out only if it names more
 than what stands there.
 """
 import argparse
-import copy
 import json
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -28,18 +26,9 @@ import concepts
 import hub
 import licences
 import nets
+import runs
 import scenes
 from check_clip import accuracy, known_accuracy, unseen_pictures
-
-SAVE_EVERY = 120.0          # seconds
-
-
-def log(work, text):
-    """Print a line and keep it."""
-    line = time.strftime("%H:%M:%S ") + text
-    print(line, flush=True)
-    with open(work / "log.txt", "a", encoding="utf-8") as f:
-        f.write(line + "\n")
 
 
 class World:
@@ -83,73 +72,12 @@ def in_chunks(f, x):
     return torch.cat([f(c) for c in x.split(128)])
 
 
-class Run:
-    """What both stages share: optimisers, schedule, moving average, saving and going on."""
-
-    def __init__(self, work, name, model, muon, rest, steps, decay, seed):
-        self.work, self.name, self.model, self.steps, self.seed = work, name, model, steps, seed
-
-        self.ema = copy.deepcopy(model)
-        self.optimisers = [nets.Muon(muon, weight_decay=decay), rest]
-        self.rates = [[g["lr"] for g in o.param_groups] for o in self.optimisers]
-        self.path = work / f"{name}.pt"
-        self.step, self.spent, self.saved = 0, 0.0, time.time()
-        if self.path.exists():
-            self.restore()
-
-    def restore(self):
-        s = torch.load(self.path, weights_only=True)
-        self.model.load_state_dict(s["model"])
-        self.ema.load_state_dict(s["ema"])
-        for o, state in zip(self.optimisers, s["optimisers"]):
-            o.load_state_dict(state)
-        self.step, self.spent = s["step"], s["spent"]
-        log(self.work, f"{self.name}: goes on at step {self.step}")
-
-    def save(self):
-        partial = self.path.with_suffix(".partial")
-        torch.save(dict(model=self.model.state_dict(), ema=self.ema.state_dict(), step=self.step,
-                        spent=self.spent, optimisers=[o.state_dict() for o in self.optimisers]),
-                   partial)
-        partial.rename(self.path)   # never a half-written state
-        self.saved = time.time()
-
-    def update(self, loss, clipped):
-        """One step: warm up over 60 steps, constant, linear decay over the last 70 %."""
-        p = self.step / self.steps
-        factor = min(1.0, (self.step + 1) / 60) * min(1.0, (1 - p) / 0.7)
-        for o, rates in zip(self.optimisers, self.rates):
-            o.zero_grad()
-            for group, rate in zip(o.param_groups, rates):
-                group["lr"] = rate * factor
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(clipped, 5.0)
-        for o in self.optimisers:
-            o.step()
-        self.step += 1
-        # The average reaches back over a tenth of the run; less at its start.
-        keep = min(1 - 1 / max(20.0, 0.1 * self.steps), self.step / (self.step + 10))
-        with torch.no_grad():
-            for a, b in zip(self.ema.state_dict().values(), self.model.state_dict().values()):
-                if a.dtype.is_floating_point:
-                    a.lerp_(b, 1 - keep)
-                else:
-                    a.copy_(b)
-
-    def loop(self, losses, clipped, score):
-        """Train to the last step; `losses(step)` gives (loss, figures), `score(ema)` text."""
-        start = time.time() - self.spent
-        mean = None
-        while self.step < self.steps:
-            loss, figures = losses(self.step)
-            self.update(loss, clipped)
-            self.spent = time.time() - start
-            now = np.array(figures)
-            mean = now if mean is None else 0.97 * mean + 0.03 * now
-            if time.time() - self.saved > SAVE_EVERY or self.step == self.steps:
-                self.save()
-                log(self.work, f"{self.name} step {self.step}/{self.steps} {self.spent:.0f} s "
-                               f"means {np.round(mean, 3)} unseen {score(self.ema.eval())}")
+def run_of(work, name, model, muon, decay, rest, steps, seed, clipped):
+    """Both stages: Muon beside `rest`, linear decay over the last 70 %, an average that reaches back
+    over a tenth of the run."""
+    return runs.Run(work, name, model, [nets.Muon(muon, weight_decay=decay), rest], steps,
+                    runs.warm_linear(60, constant=0.3), seed, ema=1 - 1 / max(20.0, 0.1 * steps), clip=5.0,
+                    clipped=clipped)
 
 
 def train_teacher(world, a):
@@ -159,14 +87,15 @@ def train_teacher(world, a):
     muon = [p for n, p in m.named_parameters() if p.ndim == 4 and not n.startswith(("fine.0", "attend"))]
     inner = {id(p) for p in muon}
     rest = [p for p in m.parameters() if id(p) not in inner]
-    run = Run(a.work, "teacher", m, muon, torch.optim.AdamW(rest, lr=2e-3, weight_decay=0.01),
-              a.teacher_steps, 0.1, a.seed)
+    run = run_of(a.work, "teacher", m, muon, 0.1, torch.optim.AdamW(rest, lr=2e-3, weight_decay=0.01),
+                 a.teacher_steps, a.seed, rest)
     x, y = unseen_pictures(world.bank, 2)      # a glimpse; check_clip.py takes more
 
-    def losses(step):
-        pics, labels, _ = world.batch([a.seed, 1, step], a.teacher_batch)
-        m.train()
-        s = m.log_scale.exp() * m(pics) @ F.normalize(m.prototypes, dim=1).T
+    def losses(m, step, g):
+        pics, labels = runs.move(*world.batch([a.seed, 1, step], a.teacher_batch)[:2])
+        with runs.autocast(on_cpu=False):
+            f = m(pics)
+        s = m.log_scale.exp() * f.float() @ F.normalize(m.prototypes, dim=1).T
         loss = F.cross_entropy(s, labels, label_smoothing=0.1)
         return loss, (loss.item(), (s.argmax(1) == labels).float().mean().item())
 
@@ -174,8 +103,7 @@ def train_teacher(world, a):
         known = F.normalize(m.prototypes.detach()[:world.n_known], dim=1)
         return "top-1 %.3f top-5 %.3f" % accuracy(in_chunks(m, x), known, y)
 
-    run.loop(losses, rest, score)
-    return run.ema.eval().requires_grad_(False)
+    return run.loop(losses, score)
 
 
 def choose_patches(g, boxes, count):
@@ -252,34 +180,39 @@ def train_student(world, teacher, a):
         start_from(m, a.init, world, teacher, a)
     else:
         nets.whiten_patches(m, world.batch([a.seed, 3, 0], 256)[0])
-    scale = teacher.log_scale.exp()
     with torch.no_grad():
         m.logit_scale.copy_(teacher.log_scale)
     m.logit_scale.requires_grad_(False)
     muon, matrices, plain = split_parameters(m)
     groups = [dict(params=matrices, weight_decay=0.02), dict(params=plain, weight_decay=0.0)]
-    run = Run(a.work, "student", m, muon, torch.optim.AdamW(groups, lr=1.5e-3, betas=(0.9, 0.98)),
-              a.student_steps, 0.05, a.seed)
-    prototypes = F.normalize(teacher.prototypes, dim=1)
+    run = run_of(a.work, "student", m, muon, 0.05, torch.optim.AdamW(groups, lr=1.5e-3, betas=(0.9, 0.98)),
+                 a.student_steps, a.seed, matrices + plain)
+    places = F.normalize(teacher.prototypes, dim=1)
+    teacher = runs.there(teacher)
+    prototypes, scale = runs.move(places, teacher.log_scale.exp())
     captions = [world.captions(t) for t in concepts.TEMPLATES]
     x, y = unseen_pictures(world.bank, 2)      # a glimpse; check_clip.py takes more
 
-    def losses(step):
-        g = torch.Generator().manual_seed(a.seed * 1_000_003 + step)
+    def losses(m, step, g):
         pics, labels, boxes = world.batch([a.seed, 2, step], a.student_batch, 0.6)
-        seen = teacher(pics)
-        keep = choose_patches(g, boxes, a.patches) if step < a.whole_from * a.student_steps else None
+        whole = step >= a.whole_from * a.student_steps
+        keep = None if whole else runs.move(choose_patches(g, boxes, a.patches))[0]
         words = sample_words(g, world, labels, a.captions)
         template = captions[int(torch.randint(len(captions), (), generator=g))]
-        image = nets.image_features(m, pics, keep)
-        text = nets.text_features(m, template[words])
         column = torch.full((len(world.words) + 1,), -1)
         column[words] = torch.arange(len(words))
         target = column[world.word_of_concept[labels]]      # -1: a concept without a word
         named = target >= 0
+        pics, ids, place, target, named = runs.move(
+            pics, template[words], places[world.concept_of_word[words]], target, named)
+        with runs.autocast(on_cpu=False):
+            seen = teacher(pics)
+            image = nets.image_features(m, pics, keep)
+            text = nets.text_features(m, ids)
+        seen, image, text = seen.float(), image.float(), text.float()
         match = scale * image[named] @ text.T
         copy_image = (1 - (image * seen).sum(-1)).mean()
-        copy_text = (1 - (text * prototypes[world.concept_of_word[words]]).sum(-1)).mean()
+        copy_text = (1 - (text * place).sum(-1)).mean()
         copy_answer = F.kl_div(F.log_softmax(scale * image @ prototypes.T, 1),
                                F.log_softmax(scale * seen @ prototypes.T, 1),
                                log_target=True, reduction="batchmean")
@@ -295,9 +228,8 @@ def train_student(world, teacher, a):
         return "top-1 %.3f top-5 %.3f" % accuracy(features, known, y)
 
     if a.init and run.step == 0:
-        log(a.work, f"student before training: unseen {score(m)}")
-    run.loop(losses, matrices + plain, score)
-    return run.ema.eval()
+        runs.log(a.work, f"student before training: unseen {score(run.average())}")
+    return run.loop(losses, score)
 
 
 def install(built, out, force):
@@ -330,14 +262,15 @@ def main():
     ap.add_argument("--whole-from", type=float, default=0.8,
                     help="part of the steps after which all patches are looked at")
     ap.add_argument("--force", action="store_true", help="install even what is worse")
+    runs.add_device(ap)
     a = ap.parse_args()
-    torch.set_num_threads(1)
+    runs.use(a.device)
     licences.check(a.drawings)
     a.work.mkdir(parents=True, exist_ok=True)
     settings = {k: str(v) for k, v in vars(a).items()}
     (a.work / "settings.json").write_text(json.dumps(settings, indent=2) + "\n")
     world = World(a.drawings, a.tokenizer)
-    log(a.work, f"{len(world.bank)} concepts, {len(world.words)} words")
+    runs.log(a.work, f"{len(world.bank)} concepts, {len(world.words)} words")
     teacher = train_teacher(world, a)
     student = train_student(world, teacher, a)
     built = a.work / "clip-tiny"

@@ -134,8 +134,8 @@ def train_teacher(world, a):
                    ema=0.995, clip=5.0)
 
     def losses(m, step, g):
-        x, y = world.batch(g, a.batch)
-        with torch.autocast("cpu", torch.bfloat16):
+        x, y = runs.move(*world.batch(g, a.batch))
+        with runs.autocast():
             f = m(enlarged(x))
         s = m.log_scale.exp() * f.float() @ F.normalize(m.prototypes, dim=1).T
         loss = F.cross_entropy(s, y, label_smoothing=0.1)
@@ -195,24 +195,25 @@ def train_student(world, words, teacher, a):
     with torch.no_grad():
         m.logit_scale.copy_(teacher.log_scale)
     m.logit_scale.requires_grad_(False)
-    scale = teacher.log_scale.exp()
     run = runs.Run(a.work, "student", m, optimisers(m, 0.02, 1.5e-3), a.student_steps,
                    runs.warm_cosine(60), a.seed + 1, ema=0.995, clip=5.0)
-    prototypes = F.normalize(teacher.prototypes, dim=1)
-    targets = words.targets(prototypes)
+    targets = words.targets(F.normalize(teacher.prototypes, dim=1))
+    teacher = runs.there(teacher)
+    prototypes, scale = F.normalize(teacher.prototypes, dim=1), teacher.log_scale.exp()
 
     def losses(m, step, g):
         x, y = world.batch(g, a.batch)
         template, chosen = words.sample(g)
-        with torch.autocast("cpu", torch.bfloat16):
+        x, y, ids, place = runs.move(x, y, words.captions[template][chosen], targets[chosen])
+        with runs.autocast():
             seen = teacher(enlarged(x))
             image = nets.image_features(m, x)
-            text = nets.text_features(m, words.captions[template][chosen])
+            text = nets.text_features(m, ids)
         seen, image, text = seen.float(), image.float(), text.float()
         named = y < world.n_core
         match = scale * image[named] @ text[SOME:].T
         copy_image = (1 - (image * seen).sum(-1)).mean()
-        copy_text = (1 - (text * targets[chosen]).sum(-1)).mean()
+        copy_text = (1 - (text * place).sum(-1)).mean()
         copy_answer = F.kl_div(F.log_softmax(scale * image @ prototypes.T, 1),
                                F.log_softmax(scale * seen @ prototypes.T, 1),
                                log_target=True, reduction="batchmean")
@@ -229,18 +230,18 @@ def refine(world, words, a):
     m = build(words.n_vocab)
     m.load_state_dict(CLIPModel.from_pretrained(a.init, dtype=torch.float32).state_dict())
     m.logit_scale.requires_grad_(False)
-    scale = m.logit_scale.exp()
+    scale, = runs.move(m.logit_scale.exp())
     run = runs.Run(a.work, "refined", m, optimisers(m, 0.01, 1e-3), a.student_steps,
                    runs.warm_cosine(60), a.seed + 2, ema=0.995, clip=5.0)
 
     def losses(m, step, g):
         x, y = world.batch(g, a.batch)
         template, chosen = words.sample(g)
-        with torch.autocast("cpu", torch.bfloat16):
+        x, y, ids, true = runs.move(x, y, words.captions[template][chosen], words.true[y][:, chosen])
+        with runs.autocast():
             image = nets.image_features(m, x)
-            text = nets.text_features(m, words.captions[template][chosen])
+            text = nets.text_features(m, ids)
         s = scale * image.float() @ text.float().T
-        true = words.true[y][:, chosen]
         named = true.any(1)
         loss = (s.logsumexp(1) - s.masked_fill(~true, -1e4).logsumexp(1))[named].mean()
         core = (y < world.n_core) & named
@@ -289,8 +290,9 @@ def main():
     ap.add_argument("--student-steps", type=int, default=1000)
     ap.add_argument("--batch", type=int, default=96)
     ap.add_argument("--force", action="store_true", help="install even what is worse")
+    runs.add_device(ap)
     a = ap.parse_args()
-    torch.set_num_threads(1)
+    runs.use(a.device)
     licences.check(a.drawings)
     a.work.mkdir(parents=True, exist_ok=True)
     world = World(a)

@@ -178,14 +178,16 @@ class Losses:
     def __init__(self, world, a):
         self.world, self.a = world, a
         self.captions = [world.words.captions(world.tok, t) for t in concepts.TEMPLATES]
-        self.scale = world.clip.logit_scale.exp()
+        self.clip = runs.there(world.clip)
+        self.scale, self.places = runs.move(world.clip.logit_scale.exp(), world.places)
         self.made = None
 
     def batch(self, step):
         if step % 2 == 0 or self.made is None:
             pictures, boxes, labels, crops = self.world.batch([self.a.seed, 2, step // 2], self.a.batch)
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                seen = nets.image_features(self.world.clip, nets.pixels(crops)).float()
+            things, = runs.move(nets.pixels(crops))
+            with torch.no_grad(), runs.autocast():
+                seen = nets.image_features(self.clip, things).float()
             self.made = pictures, boxes, labels, F.normalize(seen, dim=1)
         pictures, boxes, labels, seen = self.made
         if step % 2:
@@ -196,21 +198,24 @@ class Losses:
         w = self.world
         x, (label, box, centre, thing), seen = self.batch(step)
         mine = label >= 0
-        concept, seen = label[mine], seen[thing[mine]]
+        concept = label[mine]
         words = w.words.sample(g, concept.unique(), self.a.words)
         template = self.captions[int(torch.randint(len(self.captions), (), generator=g))]
-        with torch.autocast("cpu", torch.bfloat16):
+        x, ids, targets, mine, thing, box, centre, true, right = runs.move(
+            x, template[words], w.targets[words], mine, thing[mine], box[mine], centre,
+            w.words.true[concept][:, words], w.words.true[label[centre]][:, words])
+        seen = seen[thing]
+        with runs.autocast():
             f = detector.patch_features(m, x)
-            text = detector.queries(m, template[words])
+            text = detector.queries(m, ids)
             unit, shift, scale, boxes, thingness = detector.heads(m, f)
         own = unit[mine]
         cosine = unit @ text.T
         copy = (1 - (own * seen).sum(1)).mean()
-        answer = F.kl_div(F.log_softmax(self.scale * own @ w.places.T, 1),
-                          F.log_softmax(self.scale * seen @ w.places.T, 1),
+        answer = F.kl_div(F.log_softmax(self.scale * own @ self.places.T, 1),
+                          F.log_softmax(self.scale * seen @ self.places.T, 1),
                           log_target=True, reduction="batchmean")
-        place = (1 - (text * w.targets[words]).sum(1)).mean()
-        true = w.words.true[concept][:, words]
+        place = (1 - (text * targets).sum(1)).mean()
         # Words true of the thing are right together, whatever their number.
         s = self.scale * cosine[mine]
         named = true.any(1)
@@ -219,10 +224,10 @@ class Losses:
         weight = torch.ones_like(logits)
         weight[mine] = torch.where(true, 0.3, 1.0)      # near misses of a right word count less
         positive = torch.zeros_like(logits, dtype=torch.bool)
-        positive[centre] = w.words.true[label[centre]][:, words]
+        positive[centre] = right
         score = detector.focal(logits, positive, weight) / positive.sum().clamp(min=1)
-        b, t = boxes[mine], box[mine]
-        place_box = (5 * (b - t).abs().sum(1) + 2 * (1 - detector.giou(b, t))).mean()
+        b = boxes[mine]
+        place_box = (5 * (b - box).abs().sum(1) + 2 * (1 - detector.giou(b, box))).mean()
         found = detector.focal(thingness, centre, torch.where(mine, 0.3, 1.0)) / centre.sum()
         loss = 3 * copy + 0.5 * answer + 2 * place + 0.5 * match + score + 2.0 * place_box + 0.3 * found
         return loss, [v.item() for v in (copy, answer, place, match, score, place_box)]
@@ -267,8 +272,9 @@ def main():
     ap.add_argument("--muon", type=float, default=0.02)
     ap.add_argument("--rate", type=float, default=1.5e-3)
     ap.add_argument("--force", action="store_true", help="install even what is worse")
+    runs.add_device(ap)
     a = ap.parse_args()
-    torch.set_num_threads(1)
+    runs.use(a.device)
     torch.manual_seed(a.seed)
     licences.check(a.drawings)
     began = time.time()

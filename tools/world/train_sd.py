@@ -30,6 +30,7 @@ from check_sd import shipped_rate
 PICTURES_A_WORD = 2
 NO_CAPTION = 0.1
 LONG_EVERY = 8              # one step in so many has captions of 77 positions from the start
+CROWDED = 0.15              # cosine between two words above which --apart pushes
 
 
 class Captions:
@@ -48,6 +49,7 @@ class Captions:
         self.ids = [diffusion.padded(tok, [t.format(w) for w in self.words])
                     for t in concepts.TEMPLATES]
         self.empty = diffusion.padded(tok, [""])
+        self.tok = tok
 
 
 class Both(torch.nn.Module):
@@ -64,14 +66,29 @@ class Both(torch.nn.Module):
         return [dict(params=rest, weight_decay=1e-3), dict(params=[words], weight_decay=0.0)]
 
 
+def crowding(vectors):
+    """How much each word of (W, C) has of the others' directions: mean over words of the sum of
+    squared cosines beyond CROWDED.
+
+    Random vectors of this width have hardly any, as in full-size vocabularies, where a word's
+    nearest neighbour is nearly as far as any other; words trained from nothing by one small network
+    crowd together, and so do the balls in which new words are learned.
+    """
+    v = F.normalize(vectors, dim=1)
+    cosine = v @ v.T - torch.eye(len(v), device=v.device)
+    return ((cosine - CROWDED).clamp(min=0) ** 2).sum(1).mean()
+
+
 @torch.no_grad()
 def latents(vae, pictures):
     """Unit latents of uint8 pictures."""
     out = []
+    vae = runs.there(vae)
     for i in range(0, len(pictures), 256):
-        with torch.autocast("cpu", torch.bfloat16):
-            z = vae.encode(diffusion.to_range(pictures[i:i + 256])).latent_dist.mean
-        out.append(z.float() * diffusion.SCALING)
+        x, = runs.move(diffusion.to_range(pictures[i:i + 256]))
+        with runs.autocast():
+            z = vae.encode(x).latent_dist.mean
+        out.append(z.float().cpu() * diffusion.SCALING)
     return torch.cat(out)
 
 
@@ -97,6 +114,7 @@ def train(a, bank, captions, vae, n_vocab):
         both.unet.load_state_dict(start.unet.state_dict())
         both.text.load_state_dict(start.text.state_dict())
     adam = torch.optim.AdamW(both.groups(), lr=1.2e-3, betas=(0.9, 0.99))
+    trained, = runs.move(torch.tensor([t[1] for t in captions.tok(captions.words).input_ids]))
     run = runs.Run(a.work, "sd", both, [adam], a.steps, runs.warm_cosine(150, constant=0.3), a.seed,
                    ema=0.995)
     runs.log(a.work, f"sd: {len(z)} latents, mean {z.mean():.3f} std {z.std():.3f}, "
@@ -122,11 +140,13 @@ def train(a, bank, captions, vae, n_vocab):
         short = step < a.short_until * a.steps and step % LONG_EVERY
         length = diffusion.SHORT if short else diffusion.POSITIONS
         ids = torch.cat([ids, captions.empty])[:, :length]
-        with torch.autocast("cpu", torch.bfloat16):
+        ids, caption, noisy, velocity, t = runs.move(ids, caption, noisy, velocity, t)
+        with runs.autocast():
             states = diffusion.text_states(both.text, ids)[caption]
             made = both.unet(noisy, t, encoder_hidden_states=states).sample
         loss = F.mse_loss(made.float(), velocity)
-        return loss, (loss.item(),)
+        crowd = crowding(both.text.text_model.embeddings.token_embedding.weight[trained])
+        return loss + a.apart * crowd, (loss.item(), crowd.item())
 
     return run.loop(losses, lambda ema: "")
 
@@ -156,9 +176,12 @@ def main():
     ap.add_argument("--short-until", type=float, default=0.955,
                     help="part of the steps with captions of 10 positions instead of 77")
     ap.add_argument("--init", type=Path, help="start from this diffusers directory, its vae included")
+    ap.add_argument("--apart", type=float, default=0.1,
+                    help="weight of the term that keeps words apart (0: none); not run from nothing")
     ap.add_argument("--force", action="store_true", help="install even what is worse")
+    runs.add_device(ap)
     a = ap.parse_args()
-    torch.set_num_threads(1)
+    runs.use(a.device)
     a.work.mkdir(parents=True, exist_ok=True)
     licences.check(a.drawings)
     bank = scenes.load_bank(a.drawings, roles=("known", "auxiliary"), is_test=diffusion.hidden_from_unet)

@@ -31,8 +31,9 @@ def main():
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--steps", type=int, default=7000)
     ap.add_argument("--batch", type=int, default=16)
+    runs.add_device(ap)
     a = ap.parse_args()
-    torch.set_num_threads(1)
+    runs.use(a.device)
     licences.check(a.drawings)
     torch.manual_seed(a.seed)
     train = scenes.load_bank(a.drawings, roles=("known", "auxiliary"))
@@ -47,8 +48,8 @@ def main():
     runs.log(a.work, f"vae: {len(x)} pictures, judged on {len(unseen)} and {len(held_out)}")
 
     def losses(vae, step, g):
-        real = diffusion.to_range(x[torch.randint(len(x), (a.batch,), generator=g).numpy()])
-        with torch.autocast("cpu", torch.bfloat16):
+        real, = runs.move(diffusion.to_range(x[torch.randint(len(x), (a.batch,), generator=g).numpy()]))
+        with runs.autocast():
             d = vae.encode(real).latent_dist
             made = vae.decode(d.sample(g)).sample
         made, mean, logvar = made.float(), d.mean.float(), d.logvar.float()

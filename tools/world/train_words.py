@@ -47,13 +47,14 @@ class World:
         r = np.random.default_rng([a.seed, 4])
         labels = [i for i, c in enumerate(self.bank)
                   for _ in range(a.pictures if i < self.n_known else a.pictures // 3)]
-        rows = []
+        rows, tower = [], runs.there(self.old)
         for at in range(0, len(labels), 128):
             part = labels[at:at + 128]
             made = [scenes.single(r, self.bank, c, "train", nets.SIDE,
                                   scenes.STRONG if r.random() < 0.7 else scenes.MILD, lo=0.5)[0] for c in part]
-            with torch.autocast("cpu", torch.bfloat16):
-                rows.append(nets.image_features(self.old, nets.pixels(made)).float())
+            x, = runs.move(nets.pixels(made))
+            with runs.autocast():
+                rows.append(nets.image_features(tower, x).float().cpu())
         return F.normalize(torch.cat(rows), dim=1), torch.tensor(labels)
 
     def old_text(self, template):
@@ -94,7 +95,7 @@ class Losses:
         places = F.normalize(mean, dim=1)
         places[:world.n_known] = self.before[3][:world.n_known]
         self.targets = world.words.targets(places)
-        self.scale = world.old.logit_scale.exp()
+        self.scale, = runs.move(world.old.logit_scale.exp())
 
     def __call__(self, m, step, g):
         w = self.world
@@ -102,10 +103,12 @@ class Losses:
         x, concept = w.features[pick], w.concept[pick]
         words = w.words.sample(g, concept.unique(), self.a.words)
         t = int(torch.randint(len(self.captions), (), generator=g))
-        with torch.autocast("cpu", torch.bfloat16):
-            text = nets.text_features(m, self.captions[t][words])
+        x, ids, true, targets, before, kept = runs.move(
+            x, self.captions[t][words], w.words.true[concept][:, words], self.targets[words],
+            self.before[t][words], w.kept[words])
+        with runs.autocast():
+            text = nets.text_features(m, ids)
         text = F.normalize(text.float(), dim=1)
-        true = w.words.true[concept][:, words]
         seen = true.any(1)
         s = (self.scale * x @ text.T)[seen]
         right = s.masked_fill(~true[seen], -1e4)
@@ -115,9 +118,8 @@ class Losses:
         # Each picture a word is true of is an answer of its own.
         share = true.T[has].float() / true.T[has].sum(1, keepdim=True)
         by_word = -(share * F.log_softmax(column, 1)).sum(1).mean()
-        place = (1 - (text * self.targets[words]).sum(1)).mean()
-        kept = w.kept[words]
-        stay = (1 - (text * self.before[t][words]).sum(1))[kept].mean()
+        place = (1 - (text * targets).sum(1)).mean()
+        stay = (1 - (text * before).sum(1))[kept].mean()
         loss = 0.5 * by_picture + 0.3 * by_word + place + 4 * stay
         return loss, [v.item() for v in (by_picture, by_word, place, stay)]
 
@@ -150,8 +152,9 @@ def main():
     ap.add_argument("--rate", type=float, default=1.5e-3)
     ap.add_argument("--loss", type=float, default=0.01, help="of top-1, that more words may cost")
     ap.add_argument("--force", action="store_true", help="install even what is worse")
+    runs.add_device(ap)
     a = ap.parse_args()
-    torch.set_num_threads(1)
+    runs.use(a.device)
     torch.manual_seed(a.seed)
     licences.check(a.drawings)
     world = World(a)
