@@ -1,7 +1,7 @@
 /* A training step that several ranks share (learn/team.h). */
 #include "learn/block_internal.h"
 
-#include "kernels/memory.h"
+#include "core/align.h"
 
 #include <stdlib.h>
 #include <string.h>
