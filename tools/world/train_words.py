@@ -167,7 +167,7 @@ def main():
                    a.steps, runs.warm_cosine(60, 0.3), a.seed, ema=0.995, clip=1.0)
     x, y = unseen_pictures(world.bank, 3)
     with torch.no_grad():
-        seen = torch.cat([nets.image_features(m, c) for c in x.split(128)])
+        seen = torch.cat([nets.image_features(world.old, c) for c in x.split(128)])
     runs.log(a.work, f"{len(world.bank)} concepts, {len(world.words.names)} words, {len(world.features)} pictures")
 
     @torch.no_grad()
