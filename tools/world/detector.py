@@ -3,7 +3,6 @@
 The forward pass works on the modules of transformers' Owlv2ForObjectDetection, so what is trained
 is what is shipped (check_owl.py compares the two).
 """
-import math
 
 import torch
 import torch.nn.functional as F

@@ -1,5 +1,6 @@
 """Write a CLIPModel as the hub directory that transformers and viswords load."""
 import json
+import shutil
 
 import torch
 
@@ -26,6 +27,16 @@ OWL_PREPROCESSOR = {
     "do_normalize": True,
     "image_mean": PREPROCESSOR["image_mean"], "image_std": PREPROCESSOR["image_std"],
 }
+
+
+def copy_tokenizer(source, folder):
+    """The tokenizer's files; tokenizer.json, which says again what the others say, without white space."""
+    for name in TOKENIZER_FILES:
+        if name == "tokenizer.json":
+            text = json.dumps(json.loads((source / name).read_text("utf-8")), ensure_ascii=False, separators=(",", ":"))
+            (folder / name).write_text(text + "\n", "utf-8")
+        else:
+            shutil.copyfile(source / name, folder / name)
 
 
 def save(model, folder, trained_words):

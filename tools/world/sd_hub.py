@@ -1,6 +1,5 @@
 """Write and read the embedded Stable Diffusion as the directory that diffusers loads."""
 import json
-import shutil
 from pathlib import Path
 
 import torch
@@ -62,8 +61,7 @@ def save_text(model, folder):
 def save_tokenizer(source, folder):
     """CLIP's tokenizer with "!" (id 0) for padding, as 2.1 has it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in hub.TOKENIZER_FILES:
-        shutil.copyfile(source / name, folder / name)
+    hub.copy_tokenizer(source, folder)
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         config = json.loads((source / name).read_text())
         write_json(folder / name, dict(config, pad_token="!"))

@@ -275,8 +275,7 @@ def main():
     student = train_student(world, teacher, a)
     built = a.work / "clip-tiny"
     built.mkdir(exist_ok=True)
-    for name in hub.TOKENIZER_FILES:
-        shutil.copyfile(a.tokenizer / name, built / name)
+    hub.copy_tokenizer(a.tokenizer, built)
     hub.save(student, built, world.trained_words())
     install(built, a.out, a.force)
 

@@ -306,8 +306,7 @@ def main():
         world, words, train_teacher(world, a).requires_grad_(False), a)
     built = a.work / "judge-tiny"
     built.mkdir(exist_ok=True)
-    for name in hub.TOKENIZER_FILES:
-        shutil.copyfile(a.tokenizer / name, built / name)
+    hub.copy_tokenizer(a.tokenizer, built)
     plain = {w for t in concepts.TEMPLATES for w in t.format("").split()}
     hub.save(judge, built, sorted(plain | set(words.words)))
     install(built, a.out, a.drawings, a.force)

@@ -250,8 +250,7 @@ def build_folder(model, world, a):
     """The hub directory of the network below --work."""
     built = a.work / "owlv2-tiny"
     built.mkdir(exist_ok=True)
-    for name in hub.TOKENIZER_FILES:
-        shutil.copyfile(a.tokenizer / name, built / name)
+    hub.copy_tokenizer(a.tokenizer, built)
     hub.save_owl(model, built, world.words.trained())
     return built
 

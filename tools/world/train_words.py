@@ -180,8 +180,7 @@ def main():
     ema = run.loop(Losses(world, a), score)
     built = a.work / "clip-tiny"
     built.mkdir(exist_ok=True)
-    for name in hub.TOKENIZER_FILES:
-        shutil.copyfile(a.tokenizer / name, built / name)
+    hub.copy_tokenizer(a.tokenizer, built)
     hub.save(ema, built, world.words.trained())
     install(built, a.out, a)
 
