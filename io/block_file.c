@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/durable.h"
 #include "core/log.h"
-#include "io/durable.h"
 
 enum { ID_BYTES = 128, OWN_KEYS = 3, SLOTS = 2 };
 static const char *const slot_name[SLOTS] = {"checkpoint.a", "checkpoint.b"};

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/json.h"
 
 static const int64_t MOST = 1 << 24; /* of any size in a configuration */

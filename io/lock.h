@@ -2,8 +2,8 @@
 #ifndef VW_IO_LOCK_H
 #define VW_IO_LOCK_H
 
+#include "core/durable.h"
 #include "core/status.h"
-#include "io/durable.h"
 
 typedef struct vw_lock {
   char path[VW_PATH_BYTES];

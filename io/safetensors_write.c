@@ -8,8 +8,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "core/durable.h"
 #include "core/fault.h"
-#include "io/durable.h"
 #include "io/json.h"
 #include "io/safetensors_internal.h"
 

@@ -1,7 +1,7 @@
 /* Values of a study file: conversion, ranges, lists; every refusal names file, line, column and key. */
 #include "io/study_values.h"
+#include "core/durable.h"
 #include "core/options.h"
-#include "io/durable.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 #ifndef VW_IO_STUDY_VALUES_H
 #define VW_IO_STUDY_VALUES_H
 
-#include "io/study_keys.h"
+#include "study/keys.h"
 
 #include <yaml.h>
 

@@ -6,7 +6,7 @@
 #include "jobs/bench.h"
 #include "jobs/session.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "kernels/rate.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
 #ifndef VW_JOBS_BENCH_H
 #define VW_JOBS_BENCH_H
 
-#include "learn/clip_network.h"
+#include "networks/clip.h"
 
 #include <jansson.h>
 

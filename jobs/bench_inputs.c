@@ -2,7 +2,7 @@
  * implementations beside. Times are medians over repetitions of at least --seconds in all. */
 #include "jobs/bench.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/folders.h"
 #include "io/preprocess.h"
 #include "learn/memory.h"

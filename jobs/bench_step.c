@@ -2,7 +2,7 @@
 #include "jobs/bench.h"
 
 #include "core/random.h"
-#include "learn/block_graph.h"
+#include "tasks/classify_graph.h"
 
 #include <stdlib.h>
 #include <string.h>

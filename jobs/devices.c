@@ -4,7 +4,7 @@
 #include "core/log.h"
 #include "kernels/devices.h"
 #include "learn/backend_transport.h"
-#include "learn/features.h"
+#include "tasks/features.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "jobs/jobs.h"
 
 #include "cluster/nccl.h"
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/versions.h"
 #include "kernels/backend.h"
 #include "kernels/devices.h"

@@ -8,7 +8,7 @@
 
 #include "io/safetensors.h"
 #include "learn/baselines.h"
-#include "learn/features.h"
+#include "tasks/features.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -2,10 +2,10 @@
  * similarities. Pictures are read and encoded one at a time; only features stay in memory. */
 #include "jobs/encode.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/preprocess.h"
 #include "jobs/session.h"
-#include "learn/judge.h"
+#include "tasks/classify_judge.h"
 
 #include <inttypes.h>
 #include <jansson.h>

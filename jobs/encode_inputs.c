@@ -1,9 +1,9 @@
 #include "jobs/encode.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/safetensors.h"
-#include "io/study_config.h"
 #include "learn/block_io.h"
+#include "study/config.h"
 
 #include <errno.h>
 #include <inttypes.h>

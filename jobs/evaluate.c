@@ -5,7 +5,7 @@
 #include "core/log.h"
 #include "io/block_file.h"
 #include "learn/baselines.h"
-#include "learn/features.h"
+#include "tasks/features.h"
 
 #include <stdlib.h>
 #include <string.h>

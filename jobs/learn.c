@@ -6,7 +6,7 @@
 #include "core/log.h"
 #include "io/block_file.h"
 #include "learn/block_io.h"
-#include "learn/features.h"
+#include "tasks/features.h"
 
 #include <math.h>
 #include <stdlib.h>

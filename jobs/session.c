@@ -1,12 +1,12 @@
 #include "jobs/session.h"
 
+#include "core/durable.h"
 #include "core/log.h"
 #include "io/block_file.h"
-#include "io/durable.h"
 #include "kernels/algorithms.h"
 #include "learn/block_io.h"
-#include "learn/features.h"
 #include "learn/memory.h"
+#include "tasks/features.h"
 
 #include <errno.h>
 #include <fcntl.h>

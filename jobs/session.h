@@ -6,14 +6,14 @@
 #include "cluster/ranks.h"
 #include "cluster/sections.h"
 #include "io/lock.h"
-#include "io/study_config.h"
 #include "jobs/jobs.h"
 #include "learn/block_io.h"
 #include "learn/memory.h"
-#include "learn/pictures.h"
-#include "learn/task.h"
 #include "learn/words.h"
+#include "study/config.h"
 #include "study/plan.h"
+#include "tasks/classify.h"
+#include "tasks/pictures.h"
 
 typedef struct vw_session_options {
   const char *study, *out, *cache, *backend, *precision; /* backend, precision NULL: the study's */

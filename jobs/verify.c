@@ -1,7 +1,7 @@
 /* `verify`: a model directory against the reference implementation (jobs/verify_model.c), or every checksum of an
  * output directory. Only looks; works beside a running study. */
 #include "jobs/verify.h"
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/manifest.h"
 #include "io/safetensors.h"
 #include "jobs/session.h"

@@ -2,8 +2,8 @@
  * graph (learn/block_graph.h) does the work; its draws are made to give the reference's templates and pictures by pools
  * of one entry each. */
 #include "jobs/verify.h"
-#include "learn/block_graph.h"
-#include "learn/task.h"
+#include "tasks/classify.h"
+#include "tasks/classify_graph.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -2,10 +2,10 @@
 #ifndef VW_LEARN_BLOCK_H
 #define VW_LEARN_BLOCK_H
 
-#include "learn/block_graph.h"
-#include "learn/task.h"
 #include "learn/team.h"
 #include "study/trial.h"
+#include "tasks/classify.h"
+#include "tasks/classify_graph.h"
 
 /* One block's numbers; all arrays are double, rows in the block's order. What a checkpoint keeps stands first. */
 typedef struct vw_block_state {

@@ -11,9 +11,9 @@
 #ifndef VW_LEARN_BLOCK_IO_H
 #define VW_LEARN_BLOCK_IO_H
 
-#include "learn/judge.h"
 #include "learn/words.h"
 #include "study/plan.h"
+#include "tasks/classify_judge.h"
 
 enum { VW_BLOCK_ID = VW_HASH_TEXT + 16 };
 

@@ -1,6 +1,6 @@
 #include "learn/memory.h"
 
-#include "learn/block_graph.h"
+#include "tasks/classify_graph.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 #ifndef VW_LEARN_MEMORY_H
 #define VW_LEARN_MEMORY_H
 
-#include "io/study_config.h"
-#include "learn/clip_network.h"
-#include "learn/pictures.h"
+#include "networks/clip.h"
+#include "study/config.h"
+#include "tasks/pictures.h"
 
 /* Bytes. At most one of pictures, texts and block is held at a time, weights always. */
 typedef struct vw_learn_memory {

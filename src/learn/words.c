@@ -1,6 +1,6 @@
 #include "learn/words.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 #include "study/plan.h"
 
+#include "core/durable.h"
 #include "core/log.h"
-#include "io/durable.h"
 #include "study/plan_file.h"
 
 #include <inttypes.h>

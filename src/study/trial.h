@@ -3,7 +3,7 @@
 #define VW_STUDY_TRIAL_H
 
 #include "core/hash.h"
-#include "io/study_config.h"
+#include "study/config.h"
 
 /* One word to be learned. Names are owned by the list or plan that holds the trial. */
 typedef struct vw_trial {

@@ -2,7 +2,7 @@
  * a copy, an allocation, a wait for the stream or a kernel launched by the host; and it gives the words of the cpu
  * backend and, bit for bit, those of steps that were not recorded. */
 #include "kernels/memory.h"
-#include "learn/block_graph.h"
+#include "tasks/classify_graph.h"
 #include "tests/emulator/calls.h"
 #include "tests/support/test.h"
 

@@ -1,6 +1,6 @@
 /* A study file: the first problem alone, and all of them. */
 #include "core/problems.h"
-#include "io/study_config.h"
+#include "study/config.h"
 #include "tests/fuzz/fuzz.h"
 
 void fuzz_one(const uint8_t *data, size_t size) {

@@ -1,7 +1,7 @@
 /* Study files: a right one in full, defaults, and a table of wrong ones with the exact place and message of each. */
 #include "tests/support/test.h"
 
-#include "io/study_config.h"
+#include "study/config.h"
 
 #include <math.h>
 #include <stdlib.h>

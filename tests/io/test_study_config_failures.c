@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/durable.h"
-#include "io/study_config.h"
+#include "core/durable.h"
+#include "study/config.h"
 #include "tests/support/fail.h"
 
 static const char good[] = "study: demo\n"

@@ -6,8 +6,8 @@
 #include "tests/emulator/check.h"
 #include "tests/support/test.h"
 
-#include "learn/block_graph.h"
 #include "models/clip.h"
+#include "tasks/classify_graph.h"
 #include <stdlib.h>
 #include <string.h>
 

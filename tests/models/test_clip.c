@@ -4,7 +4,7 @@
 
 #include "core/random.h"
 #include "io/safetensors.h"
-#include "learn/clip_network.h"
+#include "networks/clip.h"
 
 #include <float.h>
 #include <math.h>
@@ -124,7 +124,7 @@ static void write_ints(vw_program *p, const vw_graph *g, const char *name, int32
   assert_ok(vw_program_write(p, vw_find(g, name), &t));
 }
 
-#include "learn/block_graph.h"
+#include "tasks/classify_graph.h"
 
 /* feature [n, p] and gradient [n, C] of sum direction . feature, by the short or the plain path. */
 static void word_pass(fixture *f, bool plain, double *feature, double *gradient) {

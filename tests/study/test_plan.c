@@ -1,7 +1,7 @@
 /* The plan: block sizes, growth that keeps what is there, the file and damage to it, kernels, the time to load. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "study/plan.h"
 
 #include <stdlib.h>

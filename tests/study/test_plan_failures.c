@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "study/plan.h"
 #include "tests/support/fail.h"
 
