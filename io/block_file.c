@@ -162,3 +162,9 @@ vw_status vw_checkpoint_remove(const char *dir, const char *id) {
   }
   return VW_OK;
 }
+
+vw_status vw_block_file_remove(const char *dir, const char *id) {
+  char path[VW_PATH_BYTES];
+  VW_TRY(path_of(path, dir, id, "safetensors"));
+  return vw_file_remove(path);
+}

@@ -230,6 +230,15 @@ static vw_status read_data(vw_reader *r, yaml_node_t *map) {
   return VW_OK;
 }
 
+/* What the words of a kind of models are learned for. */
+static vw_status find_task(vw_reader *r, vw_model_config *m) {
+  int n = 0;
+  const char *task = vw_word_at(r->kinds->tasks, vw_word_place(r->kinds->models, m->kind, strlen(m->kind)), &n);
+  m->task = task ? vw_pool_text(&r->config->pool, task, n) : NULL;
+  VW_CHECK(m->task, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  return VW_OK;
+}
+
 static vw_status read_model(vw_reader *r, yaml_node_t *map, int64_t i, yaml_node_t **learn) {
   vw_model_config *m = &r->config->models[i];
   yaml_node_t *seen[VW_MOST_KEYS] = {0};
@@ -241,6 +250,7 @@ static vw_status read_model(vw_reader *r, yaml_node_t *map, int64_t i, yaml_node
   VW_TRY(set_defaults(r, VW_SEC_MODEL, m));
   const target t = {VW_SEC_MODEL, m, path, "", seen};
   VW_TRY(read_section(r, &t, value));
+  VW_TRY(find_task(r, m));
   for (int o = 0; o < vw_study_n_keys; o++)
     if (vw_study_keys[o].section == VW_SEC_MODEL && vw_study_keys[o].type == VW_KEY_SECTION) *learn = seen[o];
   return VW_OK;
@@ -405,14 +415,15 @@ static vw_status read_text(vw_reader *r, const char *text, size_t bytes) {
   return st;
 }
 
-vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, vw_problems *problems,
-                                vw_study_config **config) {
+vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, const vw_study_kinds *kinds,
+                                vw_problems *problems, vw_study_config **config) {
   yaml_document_t document;
   vw_problems own = {0};
   *config = NULL;
   vw_study_config *c = calloc(1, sizeof *c);
   VW_CHECK(c, VW_ERR_MEMORY, "%s: out of memory", path);
-  vw_reader r = {.path = path, .document = &document, .config = c, .problems = problems ? problems : &own};
+  vw_reader r = {
+      .path = path, .document = &document, .config = c, .kinds = kinds, .problems = problems ? problems : &own};
   const int64_t before = r.problems->n_errors;
   vw_status st = read_text(&r, text, bytes);
   const bool whole = st == VW_OK;
@@ -441,12 +452,13 @@ static vw_status read_file(const char *path, char **text, int64_t *bytes) {
   return st == VW_ERR_IO ? VW_RAISE(VW_ERR_INPUT, "%s", vw_error_message()) : st;
 }
 
-vw_status vw_study_config_read(const char *path, vw_problems *problems, vw_study_config **config) {
+vw_status vw_study_config_read(const char *path, const vw_study_kinds *kinds, vw_problems *problems,
+                               vw_study_config **config) {
   char *text = NULL;
   int64_t bytes = 0;
   *config = NULL;
   vw_status st = read_file(path, &text, &bytes);
-  st = st == VW_OK ? vw_study_config_parse(path, text, (size_t)bytes, problems, config)
+  st = st == VW_OK ? vw_study_config_parse(path, text, (size_t)bytes, kinds, problems, config)
                    : vw_problems_keep(problems, st, 0, 0);
   free(text);
   return st;

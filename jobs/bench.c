@@ -125,8 +125,8 @@ static vw_status run_clip(vw_bench *b, const char *dir, const char *trials, cons
   VW_TRY(vw_sgemm_rate(2048, 1, &b->sgemm));
   if (!b->json)
     (void)printf("%s: text encoder %lld x %lld layers; %s, %d thread%s; sgemm %.1f GFLOP/s\n", dir,
-                 (long long)b->n->text.t.width, (long long)b->n->text.t.layers, kernels, b->ctx.threads,
-                 b->ctx.threads == 1 ? "" : "s", 1e-9 * b->sgemm);
+                 (long long)b->n->net.text.tower.t.width, (long long)b->n->net.text.tower.t.layers, kernels,
+                 b->ctx.threads, b->ctx.threads == 1 ? "" : "s", 1e-9 * b->sgemm);
   for (int i = 0; i < VARIANTS; i++) {
     if (only && strcmp(only, variants[i].name) != 0) continue;
     if (!b->json) (void)printf("%s: %s\n", variants[i].name, variants[i].what);

@@ -30,7 +30,7 @@ static vw_status check_anchor(vw_session *s, int64_t model, int64_t a) {
   const char *word = s->config->anchors.name[a];
   const vw_word_table *w = &s->words[model];
   int32_t id = 0;
-  VW_TRY(vw_tokenizer_word(s->networks[model]->tokenizer, word, &id));
+  VW_TRY(vw_tokenizer_word(s->networks[model]->text.tokenizer, word, &id));
   vw_status odd = VW_OK;
   if (w->mask && !w->mask[id])
     odd = VW_RAISE(VW_ERR_INPUT, "'%s' is not among the words that '%s' was trained on: its embedding may mean nothing",
@@ -47,8 +47,9 @@ static vw_status open_model(vw_session *s, int64_t i) {
   const vw_model_config *m = &s->config->models[i];
   const char *vocabulary = s->config->vocabulary;
   key_text key;
+  s->kinds[i] = vw_kind_named(m->kind);
   if (!m->weights) return VW_OK; /* a problem already */
-  const vw_status opened = vw_clip_network_open(&s->networks[i], m->weights, &s->ctx);
+  const vw_status opened = s->kinds[i]->network->open(&s->networks[i], m->weights, &s->ctx);
   VW_TRY(keep(s, key_of(key, "models", m->name, "weights"), -1, opened));
   if (!s->networks[i]) return VW_OK;
   const bool file = strchr(vocabulary, '/') || vw_file_exists(vocabulary);
@@ -59,24 +60,15 @@ static vw_status open_model(vw_session *s, int64_t i) {
   return s->problems.n_errors || s->ranks.rank != 0 ? VW_OK : vw_word_table_hash(&s->words[i], &s->weights[i]);
 }
 
-/* A step draws pictures of other classes: for a concept those that are not its own, for a null concept those that it
- * was not made of. */
-static vw_status check_negatives(vw_session *s, int64_t i) {
-  const vw_picture_set *p = s->pictures[i];
-  const vw_data_config *d = p->data;
+/* What a task cannot learn from, or finds odd. */
+static vw_status check_data(vw_session *s, int64_t i) {
   key_text key;
-  const char *root = key_of(key, "data", d->name, "root");
-  if (s->config->null_concepts && p->class_train <= d->train)
-    return keep(
-        s, root, -1,
-        VW_RAISE(VW_ERR_INPUT,
-                 "the classes have %" PRId64 " training pictures, a null concept takes %" PRId64
-                 " and leaves none to tell it from; add pictures, or set pictures.train or trials.null_concepts",
-                 p->class_train, d->train));
-  if (p->n_classes == 1 && p->n_owners == 1)
-    return keep(
-        s, root, -1,
-        VW_RAISE(VW_ERR_INPUT, "'%s' is the only class: nothing to tell it from; add classes", p->owners[0].name));
+  for (int64_t m = 0; m < s->config->n_models; m++) {
+    const vw_task_kind *task = s->kinds[m]->task;
+    const vw_task_inputs in = vw_session_inputs(s, m, i);
+    const vw_status st = task->check ? task->check(&in, s->config->null_concepts) : VW_OK;
+    if (st != VW_OK) return keep(s, key_of(key, "data", s->config->data[i].name, "root"), -1, st);
+  }
   return VW_OK;
 }
 
@@ -133,7 +125,7 @@ static vw_status open_data_set(vw_session *s, int64_t i) {
   key_text key;
   if (!d->root || !d->concepts.n) return VW_OK; /* a problem already */
   const vw_status opened = vw_picture_set_open(&s->pictures[i], d, s->config->seed);
-  if (opened == VW_OK) VW_TRY(check_negatives(s, i));
+  if (opened == VW_OK) VW_TRY(check_data(s, i));
   if (opened == VW_OK) return warn_few(s, i);
   char *message = strdup(vw_error_message());
   VW_CHECK(message, VW_ERR_MEMORY, "out of memory");
@@ -150,8 +142,9 @@ vw_status vw_session_open_inputs(vw_session *s) {
   const size_t n_data = (size_t)c->n_data, n_models = (size_t)c->n_models;
   s->pictures = calloc(n_data + 1, sizeof *s->pictures), s->networks = calloc(n_models + 1, sizeof *s->networks);
   s->words = calloc(n_models + 1, sizeof *s->words), s->weights = calloc(n_models + 1, sizeof *s->weights);
-  s->tasks = calloc(n_models * n_data + 1, sizeof *s->tasks);
-  VW_CHECK(s->pictures && s->networks && s->words && s->weights && s->tasks, VW_ERR_MEMORY, "out of memory");
+  s->tasks = calloc(n_models * n_data + 1, sizeof *s->tasks), s->kinds = calloc(n_models + 1, sizeof *s->kinds);
+  VW_CHECK(s->pictures && s->networks && s->words && s->weights && s->tasks && s->kinds, VW_ERR_MEMORY,
+           "out of memory");
   for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_model(s, i));
   for (int64_t i = 0; i < c->n_data; i++) VW_TRY(open_data_set(s, i));
   vw_problems_sort(&s->problems);

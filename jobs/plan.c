@@ -4,15 +4,16 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-static void print_memory(const vw_session *s, const vw_learn_memory *m) {
+static void print_memory(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task) {
   const bool device = s->ctx.backend == VW_CUDA;
-  (void)printf(
-      "  memory of a rank%s: %.1f MiB for the largest block, %.1f for a picture, %.1f for texts; weights %.1f\n",
-      device ? " on its device" : "", (double)m->block / 1048576, (double)m->pictures / 1048576,
-      (double)m->texts / 1048576, (double)m->weights / 1048576);
+  (void)printf("  memory of a rank%s: %.1f MiB for the largest block", device ? " on its device" : "",
+               (double)m->block / 1048576);
+  for (int i = 0; task && i < task->n_passes; i++)
+    (void)printf(", %.1f for %s", (double)m->pass[i] / 1048576, task->passes[i].per);
+  (void)printf("; weights %.1f\n", (double)m->weights / 1048576);
 }
 
-static void print_json(const vw_session *s, const vw_learn_memory *m) {
+static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task) {
   json_t *blocks = json_array();
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
@@ -21,11 +22,13 @@ static void print_json(const vw_session *s, const vw_learn_memory *m) {
     json_array_append_new(blocks, json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", id, "model", b->model, "data", b->data,
                                             "trials", (json_int_t)b->n, "selected", (json_int_t)b->n_selected));
   }
-  json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "study", s->config->study, "trials",
+  json_t *memory = json_pack("{s:I, s:I, s:I}", "peak", (json_int_t)m->peak, "weights", (json_int_t)m->weights, "block",
+                             (json_int_t)m->block);
+  for (int i = 0; task && i < task->n_passes; i++)
+    json_object_set_new(memory, task->passes[i].name, json_integer((json_int_t)m->pass[i]));
+  json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:s:o, s:o}", "study", s->config->study, "trials",
                           (json_int_t)s->plan->n_selected, "new", (json_int_t)s->plan->n_new, "ranks",
-                          (json_int_t)s->config->ranks, "memory", "peak", (json_int_t)m->peak, "weights",
-                          (json_int_t)m->weights, "pictures", (json_int_t)m->pictures, "texts", (json_int_t)m->texts,
-                          "block", (json_int_t)m->block, "blocks", blocks);
+                          (json_int_t)s->config->ranks, "memory", memory, "blocks", blocks);
   (void)json_dumpf(all, stdout, JSON_INDENT(1));
   (void)printf("\n");
   json_decref(all);
@@ -54,7 +57,7 @@ int vw_job_plan(int argc, char **argv) {
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   if (keys) {
-    vw_study_print_keys(stdout, false);
+    vw_study_print_keys(stdout, vw_kinds_of_study(), false);
     return VW_EXIT_OK;
   }
   if (!positional[0]) {
@@ -65,12 +68,13 @@ int vw_job_plan(int argc, char **argv) {
   o.study = positional[0], o.allow_other_kernels = true;
   vw_ranks_single(&s.ranks);
   vw_learn_memory memory;
+  const vw_task_kind *task = NULL;
   vw_status st = vw_session_open(&s, &o, false);
-  if (st == VW_OK) st = vw_session_memory(&s, &memory);
-  if (st == VW_OK && o.json) print_json(&s, &memory);
+  if (st == VW_OK) st = vw_session_memory(&s, &memory, &task);
+  if (st == VW_OK && o.json) print_json(&s, &memory, task);
   if (st == VW_OK && !o.json) {
     vw_plan_print(s.plan, s.config->ranks, stdout);
-    print_memory(&s, &memory);
+    print_memory(&s, &memory, task);
   }
   code = vw_session_report(&s, st);
   vw_session_close(&s);

@@ -6,7 +6,6 @@
 #include "kernels/algorithms.h"
 #include "learn/block_io.h"
 #include "learn/memory.h"
-#include "tasks/features.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,19 +108,21 @@ static int64_t device_budget(const vw_session *s) {
   return use.free / s->ranks.local_size / 10 * 9;
 }
 
-/* A GPU is filled by many rows: the most that fit, for every model and data set. *most stays NULL on other backends. */
+/* How many rows a block may have, for every model and data set: a GPU is filled by many, the most that fit; a processor
+ * likes what its task says. */
 static vw_status most_rows(const vw_session *s, int64_t **most) {
   enum { MOST_GPU_ROWS = 2048 };
   const vw_study_config *c = s->config;
   *most = NULL;
-  if (s->ctx.backend != VW_CUDA || c->block) return VW_OK;
   *most = calloc((size_t)(c->n_models * c->n_data) + 1, sizeof **most);
   VW_CHECK(*most, VW_ERR_MEMORY, "out of memory");
+  for (int64_t i = 0; i < c->n_models * c->n_data; i++) (*most)[i] = s->kinds[i / c->n_data]->task->most_rows;
+  if (s->ctx.backend != VW_CUDA || c->block) return VW_OK;
   for (int64_t m = 0; m < c->n_models; m++)
     for (int64_t d = 0; d < c->n_data; d++) {
       int64_t *rows = &(*most)[m * c->n_data + d];
-      VW_TRY(vw_learn_rows_within(s->networks[m], &c->models[m].learn, s->pictures[d], vw_session_concepts(s, d),
-                                  c->ranks_per_block, device_budget(s), MOST_GPU_ROWS, rows));
+      const vw_task_inputs in = vw_session_inputs(s, m, d);
+      VW_TRY(vw_learn_rows_within(s->kinds[m]->task, &in, c->ranks_per_block, device_budget(s), MOST_GPU_ROWS, rows));
       VW_CHECK(*rows > 0, VW_ERR_MEMORY,
                "model '%s' and data set '%s' do not fit into the device's memory: %.1f MiB are free for this rank; run "
                "fewer ranks a device, or fewer pictures a class",
@@ -132,7 +133,6 @@ static vw_status most_rows(const vw_session *s, int64_t **most) {
 
 /* A new plan on cuda with `plan.algorithms: timed`: every kind of block is prepared once, with a clock. */
 static vw_status time_algorithms(const vw_session *s, char **text) {
-  const vw_study_config *c = s->config;
   vw_context *ctx = s->networks[0]->ctx;
   vw_log(VW_LOG_INFO, "timing the device's algorithms for the products of %lld blocks", (long long)s->plan->n_blocks);
   vw_algorithms_time(ctx, true);
@@ -143,8 +143,8 @@ static vw_status time_algorithms(const vw_session *s, char **text) {
                         s->plan->blocks[same].data_index != b->data_index))
       same++;
     if (same < i) continue;
-    VW_TRY(vw_learn_rehearse(s->networks[b->model_index], &c->models[b->model_index].learn, s->pictures[b->data_index],
-                             vw_session_concepts(s, b->data_index), b->n));
+    const vw_task_inputs in = vw_session_inputs(s, b->model_index, b->data_index);
+    VW_TRY(vw_learn_rehearse(s->kinds[b->model_index]->task, &in, b->n));
   }
   vw_algorithms_time(ctx, false);
   return vw_algorithms_text(ctx, text);
@@ -170,14 +170,17 @@ static vw_status open_plan(vw_session *s, bool save) {
   vw_hash *hashes = NULL;
   const vw_hash *const *rows = NULL;
   char kernels[128], path[VW_PATH_BYTES];
-  int64_t *rows_that_fit = NULL;
-  vw_status st = VW_OK;
+  int64_t *rows_that_fit = NULL, *concepts = calloc((size_t)s->config->n_models + 1, sizeof *concepts);
+  vw_status st = concepts ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory");
+  if (st != VW_OK) goto cleanup;
+  for (int64_t m = 0; m < s->config->n_models; m++) concepts[m] = s->kinds[m]->task->concepts_per_block;
   vw_kernel_set(&s->ctx, kernels);
   const vw_plan_kernels here = {
       .backend = vw_backend_name(s->ctx.backend), .precision = vw_precision_name(&s->ctx), .kernels = kernels};
   VW_GOTO(picture_hashes(s, &hashes, &rows));
   VW_GOTO(most_rows(s, &rows_that_fit));
-  const vw_study_inputs inputs = {.weights = s->weights, .pictures = rows, .most_rows = rows_that_fit};
+  const vw_study_inputs inputs = {
+      .weights = s->weights, .pictures = rows, .most_rows = rows_that_fit, .concepts_per_block = concepts};
   VW_GOTO(vw_path_format(path, "%s/plan.yaml", s->out));
   if (save) {
     VW_GOTO(vw_plan_open(path, s->config, &inputs, &here, s->options.allow_other_kernels, &s->plan));
@@ -190,13 +193,13 @@ static vw_status open_plan(vw_session *s, bool save) {
   }
   VW_GOTO(settle_algorithms(s, save, path));
 cleanup:
-  free(hashes), free((void *)(uintptr_t)rows), free(rows_that_fit);
+  free(hashes), free((void *)(uintptr_t)rows), free(rows_that_fit), free(concepts);
   return st;
 }
 
 static vw_status open_local(vw_session *s) {
   vw_backend backend = VW_CPU;
-  VW_TRY(vw_study_config_read(s->options.study, &s->problems, &s->config));
+  VW_TRY(vw_study_config_read(s->options.study, vw_kinds_of_study(), &s->problems, &s->config));
   if (!s->config || (s->problems.n_errors && !s->options.all_problems)) return vw_problems_first(&s->problems);
   VW_TRY(vw_backend_named(s->options.backend ? s->options.backend : backend_names[s->config->backend], &backend));
   VW_TRY(choose_folders(s));
@@ -251,11 +254,14 @@ int vw_session_report(const vw_session *s, vw_status st) {
 
 void vw_session_close(vw_session *s) {
   const int64_t n_models = s->config ? s->config->n_models : 0, n_data = s->config ? s->config->n_data : 0;
-  for (int64_t i = 0; s->tasks && i < n_models * n_data; i++) vw_clip_task_close(s->tasks[i]);
+  for (int64_t i = 0; s->tasks && i < n_models * n_data; i++)
+    if (s->tasks[i]) s->tasks[i]->kind->close(s->tasks[i]);
   for (int64_t i = 0; s->words && i < n_models; i++) vw_word_table_close(&s->words[i]);
-  for (int64_t i = 0; s->networks && i < n_models; i++) vw_clip_network_close(s->networks[i]);
+  for (int64_t i = 0; s->networks && i < n_models; i++)
+    if (s->networks[i]) s->networks[i]->kind->close(s->networks[i]);
   for (int64_t i = 0; s->pictures && i < n_data; i++) vw_picture_set_close(s->pictures[i]);
-  free((void *)s->tasks), free(s->words), free((void *)s->networks), free((void *)s->pictures), free(s->weights);
+  free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->pictures),
+      free(s->weights);
   vw_plan_destroy(s->plan);
   vw_problems_fini(&s->problems);
   vw_study_config_destroy(s->config);
@@ -267,37 +273,53 @@ void vw_session_close(vw_session *s) {
   vw_lock_release(&s->lock);
 }
 
-vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_task **task) {
-  vw_clip_task **t = &s->tasks[model * s->config->n_data + data];
+vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t data) {
+  return (vw_task_inputs){.network = s->networks[model],
+                          .model = &s->config->models[model],
+                          .pictures = s->pictures[data],
+                          .concepts = vw_session_concepts(s, data),
+                          .vectors = 1,
+                          .seed = s->config->seed,
+                          .weights = s->weights[model],
+                          .cache = s->cache};
+}
+
+vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_task **task) {
+  vw_task **t = &s->tasks[model * s->config->n_data + data];
+  const vw_task_inputs in = vw_session_inputs(s, model, data);
   const double start = vw_seconds();
   *task = *t;
   if (*t) return VW_OK;
-  VW_TRY(vw_clip_task_open(t, s->networks[model], &s->config->models[model].learn, s->pictures[data], s->config->seed,
-                           s->weights[model], s->cache));
+  VW_TRY(s->kinds[model]->task->open(t, &in));
   vw_sections_add(&s->sections, "learn", "texts and tables", vw_seconds() - start);
   *task = *t;
   return VW_OK;
 }
 
-vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,
-                                 char id[VW_BLOCK_ID]) {
-  vw_hash protocol, pictures;
-  const char *name = s->config->data[data].concepts.name[concept];
-  VW_TRY(vw_protocol_hash(s->config, model, data, &protocol));
-  VW_TRY(vw_picture_set_hash(s->pictures[data], name, false, &pictures));
-  return vw_baseline_file_id(s->config, s->weights[model], protocol, pictures, s->config->data[data].name, name, id);
+vw_results_source vw_session_results(const vw_session *s) {
+  return (vw_results_source){.config = s->config,
+                             .plan = s->plan,
+                             .ranks = s->ranks,
+                             .ctx = s->ctx,
+                             .out = s->out,
+                             .kinds = s->kinds,
+                             .networks = s->networks,
+                             .words = s->words,
+                             .weights = s->weights,
+                             .pictures = s->pictures,
+                             .started = s->started};
 }
 
-vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out) {
-  const vw_study_config *c = s->config;
-  *out = (vw_learn_memory){0};
+vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out, const vw_task_kind **task) {
+  *out = (vw_learn_memory){0}, *task = NULL;
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
     vw_learn_memory m;
-    if (!b->n_selected || b->model_index < 0 || b->data_index < 0) continue;
-    VW_TRY(vw_learn_memory_of(s->networks[b->model_index], &c->models[b->model_index].learn, s->pictures[b->data_index],
-                              vw_session_concepts(s, b->data_index), b->n, b->slices, &m));
-    if (m.peak > out->peak) *out = m;
+    if (!vw_block_is_active(b)) continue;
+    const vw_task_inputs in = vw_session_inputs(s, b->model_index, b->data_index);
+    VW_TRY(vw_learn_memory_of(s->kinds[b->model_index]->task, &in, b->n, b->slices, &m));
+    if (*task && m.peak <= out->peak) continue;
+    *out = m, *task = s->kinds[b->model_index]->task;
   }
   return VW_OK;
 }

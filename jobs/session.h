@@ -10,10 +10,10 @@
 #include "learn/block_io.h"
 #include "learn/memory.h"
 #include "learn/words.h"
+#include "results/collect.h"
 #include "study/config.h"
 #include "study/plan.h"
-#include "tasks/classify.h"
-#include "tasks/pictures.h"
+#include "tasks/kinds.h"
 
 typedef struct vw_session_options {
   const char *study, *out, *cache, *backend, *precision; /* backend, precision NULL: the study's */
@@ -30,13 +30,14 @@ typedef struct vw_session {
   vw_study_config *config;
   vw_context ctx;
   char out[VW_PATH_BYTES], cache[VW_PATH_BYTES];
-  vw_lock lock;               /* rank 0 */
-  int log_file;               /* descriptor + 1 of DIR/log/rank-N.jsonl; 0: none */
-  vw_picture_set **pictures;  /* [n_data] */
-  vw_clip_network **networks; /* [n_models] */
-  vw_word_table *words;       /* [n_models] */
-  vw_hash *weights;           /* [n_models] */
-  vw_clip_task **tasks;       /* [n_models * n_data]; opened when a stage needs them */
+  vw_lock lock;              /* rank 0 */
+  int log_file;              /* descriptor + 1 of DIR/log/rank-N.jsonl; 0: none */
+  vw_picture_set **pictures; /* [n_data] */
+  const vw_kind **kinds;     /* [n_models] */
+  vw_network **networks;     /* [n_models] */
+  vw_word_table *words;      /* [n_models] */
+  vw_hash *weights;          /* [n_models] */
+  vw_task **tasks;           /* [n_models * n_data]; opened when a stage needs them */
   vw_plan *plan;
   bool has_shared_weights; /* vw_session_share_weights */
   vw_sections sections;
@@ -63,17 +64,24 @@ vw_status vw_session_open_inputs(vw_session *s);
 int vw_session_report(const vw_session *s, vw_status st);
 
 /* The task of a block's model and data set; opened at first use. */
-vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_task **task);
+vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_task **task);
+
+/* What the task of a model and a data set is made of. */
+vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t data);
+
+/* Collective: what tasks compute once and keep, for all models and data sets (for_blocks: those with blocks to learn).
+ * *stopped: asked to stop. */
+vw_status vw_session_cache(vw_session *s, bool for_blocks, bool *stopped);
+
+/* What results are gathered from. */
+vw_results_source vw_session_results(const vw_session *s);
 
 /* Concepts and null concepts of a data set. */
 int64_t vw_session_concepts(const vw_session *s, int64_t data);
 
-/* What the block that needs most will take of a rank's memory; weights of several models are not added. */
-vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out);
-
-/* The stem of the file with a concept's baselines (learn/block_io.h). */
-vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,
-                                 char id[VW_BLOCK_ID]);
+/* What the block that needs most will take of a rank's memory; weights of several models are not added. *task: whose
+ * block it is; NULL: there is none. */
+vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out, const vw_task_kind **task);
 
 /* Collective: rank 0 warns where several ranks have one device. */
 vw_status vw_session_tell_shared_devices(const vw_session *s);
@@ -85,7 +93,6 @@ vw_status vw_session_share_weights(vw_session *s);
 /* The stages; collective; each resumes. *stopped: asked to stop, all saved. */
 vw_status vw_stage_learn(vw_session *s, bool *stopped);
 vw_status vw_stage_evaluate(vw_session *s, bool *stopped);
-vw_status vw_stage_collect(vw_session *s);
 
 /* SIGTERM, SIGINT, SIGUSR1 ask the running stage to stop at the next step, save and leave with VW_EXIT_REQUEUE. */
 void vw_stop_signals_install(void);

@@ -18,28 +18,28 @@ static void say_what_is_missing(const vw_collected *c) {
 }
 
 /* Rank 0 alone: what people look at. */
-static vw_status write_for_people(const vw_collected *c) {
+static vw_status write_for_people(const vw_collected *c, bool json) {
   VW_TRY(vw_collect_csv(c));
-  VW_TRY(vw_collect_figure(c));
-  if (c->s->options.json)
+  VW_TRY(vw_collect_figures(c));
+  if (json)
     vw_collect_print_json(c, stdout);
   else
     vw_collect_print(c, stdout);
   return VW_OK;
 }
 
-vw_status vw_stage_collect(vw_session *s) {
+vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool json) {
   vw_collected c;
   double start = vw_seconds();
   vw_status st = VW_OK;
   VW_GOTO(vw_collect_read(s, &c));
-  vw_sections_add(&s->sections, "collect", "blocks and summary", vw_seconds() - start);
+  vw_sections_add(sections, "collect", "blocks and summary", vw_seconds() - start);
   if (s->ranks.rank == 0) say_what_is_missing(&c);
   start = vw_seconds();
   VW_GOTO(vw_agree_message(&s->ranks, vw_fault("gathering", s->out)));
   VW_GOTO(vw_collect_study_file(&c));
-  vw_sections_add(&s->sections, "collect", "study.h5", vw_seconds() - start);
-  VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? write_for_people(&c) : VW_OK));
+  vw_sections_add(sections, "collect", "study.h5", vw_seconds() - start);
+  VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? write_for_people(&c, json) : VW_OK));
 cleanup:
   vw_collected_free(&c);
   return st;

@@ -1,6 +1,6 @@
-/* figures/recall_against_delta.svg: recall of words against delta with 95 % intervals, beside what they are compared
- * with. Plain SVG text; colours of Okabe and Ito, which colour-blind people tell apart, and another mark for each kind.
- * One panel a model and data set. Rank 0 alone. */
+/* figures/<headline>_against_delta.svg: the headline of words against delta with 95 % intervals, beside what they are
+ * compared with, a figure a task. Plain SVG text; colours of Okabe and Ito, which colour-blind people tell apart, and
+ * another mark for each kind. One panel a model and data set. Rank 0 alone. */
 #include "results/collect.h"
 
 #include "core/durable.h"
@@ -30,6 +30,7 @@ enum { STYLES = sizeof styles / sizeof *styles };
 
 typedef struct panel {
   const vw_collected *c;
+  const vw_task_kind *task;
   FILE *out;
   int64_t model, data;
   double x0;                  /* left edge of the plot */
@@ -56,7 +57,7 @@ static double y_of(double value) {
 
 static const vw_interval *find(const panel *p, vw_measured what, double delta) {
   const vw_summary_row *r =
-      vw_summary_find(p->c->summary, p->c->n_summary, p->model, p->data, what, VW_VALUE, delta, VW_RECALL);
+      vw_summary_find(p->c->summary, p->c->n_summary, p->model, p->data, what, VW_VALUE, delta, p->task->headline);
   return r && isfinite(r->interval.mean) ? &r->interval : NULL;
 }
 
@@ -64,7 +65,7 @@ static void find_deltas(panel *p) {
   for (int64_t i = 0; i < p->c->n_summary && p->n_deltas < MOST_DELTAS; i++) {
     const vw_summary_row *r = &p->c->summary[i];
     if (r->model == p->model && r->data == p->data && r->what == VW_OF_WORD && r->quantity == VW_VALUE &&
-        r->metric == VW_RECALL)
+        r->metric == p->task->headline)
       p->deltas[p->n_deltas++] = r->delta;
   }
 }
@@ -89,8 +90,8 @@ static void put_axes(const panel *p) {
                 "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">delta: radius over the distance to the anchor's "
                 "neighbour</text>\n",
                 p->x0 + PLOT / 2.0, TOP + HEIGHT + 44);
-  (void)fprintf(out, "<text transform=\"translate(%.1f %d) rotate(-90)\" text-anchor=\"middle\">recall</text>\n",
-                p->x0 - 46, TOP + HEIGHT / 2);
+  (void)fprintf(out, "<text transform=\"translate(%.1f %d) rotate(-90)\" text-anchor=\"middle\">%s</text>\n",
+                p->x0 - 46, TOP + HEIGHT / 2, p->task->metrics[p->task->headline].name);
   (void)fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" font-size=\"14\">", p->x0 + PLOT / 2.0,
                 TOP - 16);
   put_text(out, p->c->s->config->models[p->model].name);
@@ -163,9 +164,10 @@ static void put_legend(FILE *out, int height) {
   }
 }
 
-static void put_figure(const vw_collected *c, FILE *out) {
+static void put_figure(const vw_collected *c, const vw_task_kind *task, FILE *out) {
   const vw_study_config *config = c->s->config;
-  const int64_t panels = config->n_models * config->n_data;
+  int64_t panels = 0;
+  for (int64_t m = 0; m < config->n_models; m++) panels += vw_collect_task(c, m) == task ? config->n_data : 0;
   const int width = (int)(PANEL * panels), below = TOP + HEIGHT + BELOW, height = below + LEGEND * (STYLES / 2) + 16;
   (void)fprintf(out,
                 "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
@@ -173,11 +175,14 @@ static void put_figure(const vw_collected *c, FILE *out) {
                 "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n<text x=\"24\" y=\"30\" font-size=\"17\">",
                 width, height, width, height);
   put_text(out, config->study);
-  (void)fprintf(out, ": recall of learned words against delta</text>\n<text x=\"24\" y=\"50\" fill=\"#444\">means over "
-                     "trials; bars: 95 %% bootstrap over concepts and anchors</text>\n");
-  for (int64_t i = 0; i < panels; i++) {
-    panel p = {.c = c, .out = out, .model = i / config->n_data, .data = i % config->n_data};
-    p.x0 = LEFT + (double)(PANEL * i);
+  (void)fprintf(out,
+                ": %s of learned words against delta</text>\n<text x=\"24\" y=\"50\" fill=\"#444\">means over "
+                "trials; bars: 95 %% bootstrap over concepts and anchors</text>\n",
+                task->metrics[task->headline].name);
+  for (int64_t i = 0, at = 0; i < config->n_models * config->n_data; i++) {
+    panel p = {.c = c, .task = task, .out = out, .model = i / config->n_data, .data = i % config->n_data};
+    if (vw_collect_task(c, p.model) != task) continue;
+    p.x0 = LEFT + (double)(PANEL * at++);
     find_deltas(&p);
     put_axes(&p);
     for (int k = STYLES - 1; k >= 0; k--) put_kind(&p, &styles[k]); /* the words on top */
@@ -186,18 +191,31 @@ static void put_figure(const vw_collected *c, FILE *out) {
   (void)fprintf(out, "</svg>\n");
 }
 
-vw_status vw_collect_figure(const vw_collected *c) {
+void vw_collect_figure_name(const vw_task_kind *task, vw_figure_name name) {
+  (void)snprintf(name, sizeof(vw_figure_name), "%s_against_delta.svg", task->metrics[task->headline].name);
+}
+
+static vw_status write_figure(const vw_collected *c, const vw_task_kind *task) {
+  vw_figure_name name;
   char path[VW_PATH_BYTES], *text = NULL;
   size_t bytes = 0;
-  VW_TRY(vw_path_format(path, "%s/figures", c->s->out));
-  VW_TRY(vw_folder_make(path));
-  VW_TRY(vw_path_format(path, "%s/figures/recall_against_delta.svg", c->s->out));
+  vw_collect_figure_name(task, name);
+  VW_TRY(vw_path_format(path, "%s/figures/%s", c->s->out, name));
   FILE *out = open_memstream(&text, &bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "%s: out of memory", path);
-  put_figure(c, out);
+  put_figure(c, task, out);
   const bool failed = ferror(out) != 0;
   vw_status st = fclose(out) != 0 || failed ? VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path) : VW_OK;
   if (st == VW_OK) st = vw_file_write(path, text, (int64_t)bytes);
   free(text);
   return st;
+}
+
+vw_status vw_collect_figures(const vw_collected *c) {
+  const vw_task_kind *task = NULL;
+  char path[VW_PATH_BYTES];
+  VW_TRY(vw_path_format(path, "%s/figures", c->s->out));
+  VW_TRY(vw_folder_make(path));
+  for (int64_t i = 0; (task = vw_collect_task_at(c, i)); i++) VW_TRY(write_figure(c, task));
+  return VW_OK;
 }

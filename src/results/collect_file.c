@@ -98,11 +98,11 @@ static const vw_column anchor_columns[] = {
 };
 
 /* Rank 0: tokens, neighbours and vectors [n, width] of the network's type. */
-static vw_status find_anchors(const vw_session *s, int64_t model, anchor_row *rows, char *vectors) {
-  const vw_clip_network *network = s->networks[model];
+static vw_status find_anchors(const vw_results_source *s, int64_t model, anchor_row *rows, char *vectors) {
+  const vw_network *network = s->networks[model];
   const vw_word_table *words = &s->words[model];
-  const vw_dtype type = vw_clip_feature_type(network);
-  const int64_t width = network->text.t.width;
+  const vw_dtype type = network->word_type;
+  const int64_t width = network->width;
   VW_CHECK(rows && vectors, VW_ERR_MEMORY, "collect: out of memory");
   double *x = malloc((size_t)width * sizeof *x);
   VW_CHECK(x, VW_ERR_MEMORY, "collect: out of memory");
@@ -110,15 +110,12 @@ static vw_status find_anchors(const vw_session *s, int64_t model, anchor_row *ro
   for (int64_t i = 0; i < s->config->anchors.n; i++) {
     int32_t id = 0;
     int64_t nearest = 0;
-    VW_GOTO(vw_tokenizer_word(network->tokenizer, s->config->anchors.name[i], &id));
+    VW_GOTO(vw_tokenizer_word(network->text.tokenizer, s->config->anchors.name[i], &id));
     VW_GOTO(vw_anchor_neighbour(&words->e, id, &nearest, &rows[i].distance));
-    VW_GOTO(vw_clip_word_vector(network, id, x));
+    VW_GOTO(vw_text_word_vector(&network->text, id, x));
     VW_GOTO(vw_convert(vectors + i * width * (int64_t)vw_dtype_bytes(type), type, x, VW_F64, width));
     rows[i].token = id;
-    const char *text = vw_tokenizer_text(network->tokenizer, (int32_t)nearest);
-    const size_t length = text ? strlen(text) : 0; /* "fox</w>" as a user writes it */
-    const size_t end = length > 4 && !strcmp(text + length - 4, "</w>") ? length - 4 : length;
-    (void)snprintf(rows[i].neighbour_word, VW_WORD_BYTES, "%.*s", (int)end, text ? text : "");
+    vw_text_plain(&network->text, nearest, rows[i].neighbour_word, VW_WORD_BYTES);
   }
 cleanup:
   free(x);
@@ -141,8 +138,8 @@ static vw_status write_anchor_rows(const vw_writer *w, int64_t model, anchor_row
   VW_GOTO(vw_table_text_scale(w->f, w->ranks, scale, "anchor word", anchors->name, anchors->n));
   const vw_table t = {group, scale, rows, sizeof *rows, anchors->n, mine, w->ranks->rank == 0 ? anchors->n : 0};
   VW_GOTO(vw_table_write(w->f, w->ranks, &t, COLUMNS(anchor_columns)));
-  vw_study_data d = {.path = path, .dtype = vw_clip_feature_type(w->c->s->networks[model]), .ndim = 2, .units = "1"};
-  d.dim[0] = anchors->n, d.dim[1] = w->c->s->networks[model]->text.t.width;
+  vw_study_data d = {.path = path, .dtype = w->c->s->networks[model]->word_type, .ndim = 2, .units = "1"};
+  d.dim[0] = anchors->n, d.dim[1] = w->c->s->networks[model]->width;
   d.description = "embedding of the anchor word", d.scale[0] = scale, d.scale[1] = channel;
   VW_GOTO(vw_study_file_write_rows(w->f, &d, &all, w->ranks->rank == 0, vectors));
 cleanup:
@@ -151,11 +148,11 @@ cleanup:
 }
 
 static vw_status write_anchors(const vw_writer *w) {
-  const vw_session *s = w->c->s;
+  const vw_results_source *s = w->c->s;
   const int64_t n = s->config->anchors.n;
   for (int64_t m = 0; m < s->config->n_models; m++) {
     anchor_row *rows = calloc((size_t)n + 1, sizeof *rows);
-    void *vectors = calloc((size_t)n + 1, (size_t)s->networks[m]->text.t.width * sizeof(double));
+    void *vectors = calloc((size_t)n + 1, (size_t)s->networks[m]->width * sizeof(double));
     vw_status st = vw_writer_memory(w, rows && vectors);
     if (st == VW_OK) st = vw_agree_message(w->ranks, w->ranks->rank == 0 ? find_anchors(s, m, rows, vectors) : VW_OK);
     if (st == VW_OK) st = vw_ranks_broadcast(w->ranks, rows, n * (int64_t)sizeof *rows, 0);
@@ -178,59 +175,105 @@ static const vw_column baseline_columns[] = {
     VW_TEXT(vw_baseline, word, "word", "the word that was judged; empty: not a word, or not known to the network"),
 };
 
-static vw_status write_metrics(const vw_writer *w, const char *path, const char *scale, const char *description,
-                               int64_t n, const vw_row_range *ranges, int64_t n_ranges, const double *metrics) {
+/* One task's part of /evaluation. */
+typedef struct task_part {
+  const vw_task_kind *task;
+  vw_file_path metric, trial; /* scales */
+  const char *unit;           /* of all its metrics; "1" where they differ */
+  int64_t *row, n;            /* its trials' rows in /trials, and how many */
+  int64_t *place;             /* [trials] place of a trial among the task's; -1: of another task */
+  vw_baseline **baselines;    /* its baselines, in order */
+  int64_t n_baselines;
+} task_part;
+
+static void task_part_free(task_part *p) {
+  free(p->row), free(p->place), free((void *)p->baselines);
+}
+
+static vw_status task_part_open(const vw_writer *w, const vw_task_kind *task, task_part *p) {
+  const vw_collected *c = w->c;
+  *p = (task_part){.task = task, .unit = task->metrics[0].unit};
+  p->row = malloc((size_t)(c->n + 1) * sizeof *p->row), p->place = malloc((size_t)(c->n + 1) * sizeof *p->place);
+  p->baselines = malloc((size_t)(c->n_baselines + 1) * sizeof(*p->baselines));
+  VW_TRY(vw_writer_memory(w, p->row && p->place && p->baselines));
+  for (int i = 1; i < task->n_metrics; i++)
+    if (strcmp(task->metrics[i].unit, p->unit) != 0) p->unit = "1";
+  for (int64_t i = 0; i < c->n; i++) {
+    const bool own = vw_collect_task(c, c->trial[i]->model_index) == task;
+    p->place[i] = own ? p->n : -1;
+    if (own) p->row[p->n++] = i;
+  }
+  for (int64_t i = 0; i < c->n_baselines; i++)
+    if (vw_collect_task(c, c->baselines[i].model_index) == task) p->baselines[p->n_baselines++] = &c->baselines[i];
+  if (task->metric_scale)
+    VW_TRY(vw_writer_path(p->metric, "/evaluation", task->metric_scale, ""));
+  else
+    VW_TRY(vw_writer_path(p->metric, "/evaluation", task->name, "_metric"));
+  return vw_writer_path(p->trial, "/evaluation", task->name, "_trial");
+}
+
+static vw_status write_metrics(const vw_writer *w, const task_part *p, const char *path, const char *scale,
+                               const char *description, int64_t n, const vw_row_range *ranges, int64_t n_ranges,
+                               const double *metrics) {
   const vw_study_data d = {.path = path,
                            .dtype = VW_F64,
                            .ndim = 2,
-                           .dim = {n, VW_METRICS},
-                           .units = "1",
+                           .dim = {n, p->task->n_metrics},
+                           .units = p->unit,
                            .description = description,
-                           .scale = {scale, "/evaluation/metric"}};
+                           .scale = {scale, p->metric}};
   return vw_study_file_write_rows(w->f, &d, ranges, n_ranges, metrics);
 }
 
-static vw_status write_evaluation(const vw_writer *w) {
+static vw_status write_judged(const vw_writer *w, const task_part *p) {
   const vw_collected *c = w->c;
-  double *x = malloc((size_t)(c->n_mine + 1) * VW_METRICS * sizeof *x);
+  const int64_t m = p->task->n_metrics;
+  const char *names[VW_MOST_METRICS];
+  vw_file_path path;
+  double *x = malloc((size_t)((c->n_mine + 1) * m) * sizeof *x);
   vw_row_range *ranges = malloc((size_t)(c->n_mine + 1) * sizeof *ranges);
+  int64_t n = 0;
   vw_status st = VW_OK;
   VW_GOTO(vw_writer_memory(w, x && ranges));
   for (int64_t i = 0; i < c->n_mine; i++) {
-    memcpy(x + i * VW_METRICS, c->rows[c->mine[i]].metrics, VW_METRICS * sizeof *x);
-    ranges[i] = (vw_row_range){c->mine[i], 1};
+    const int64_t row = c->mine[i];
+    if (p->place[row] < 0) continue;
+    memcpy(x + n * m, c->rows[row].metrics, (size_t)m * sizeof *x);
+    ranges[n++] = (vw_row_range){p->place[row], 1};
   }
-  VW_GOTO(vw_table_text_scale(w->f, w->ranks, "/evaluation/metric", "shares of held-out pictures (docs/protocol.md)",
-                              vw_metric_names, VW_METRICS));
-  VW_GOTO(vw_writer_count(w, "/evaluation/classification_trial", "row of /trials", c->n));
-  VW_GOTO(write_metrics(w, "/evaluation/classification", "/evaluation/classification_trial",
-                        "learned words, judged on held-out pictures", c->n, ranges, c->n_mine, x));
+  for (int64_t i = 0; i < m; i++) names[i] = p->task->metrics[i].name;
+  VW_GOTO(vw_writer_path(path, "/evaluation", p->task->name, ""));
+  VW_GOTO(vw_table_text_scale(w->f, w->ranks, p->metric, p->task->metrics_are, names, m));
+  VW_GOTO(vw_table_scale(w->f, w->ranks, p->trial, "row of /trials", "1", p->row, p->n));
+  VW_GOTO(write_metrics(w, p, path, p->trial, "learned words, judged on held-out pictures", p->n, ranges, n, x));
 cleanup:
   free(x), free(ranges);
   return st;
 }
 
-static vw_status write_baselines(const vw_writer *w) {
-  static const char *const group = "/evaluation/classification_baselines",
-                           *const scale = "/evaluation/classification_baselines/row";
-  const vw_collected *c = w->c;
-  const int64_t n = c->n_baselines;
-  double *x = malloc((size_t)(n + 1) * VW_METRICS * sizeof *x);
+static vw_status write_baselines(const vw_writer *w, const task_part *p) {
+  vw_file_path group, scale, path;
+  const int64_t n = p->n_baselines, m = p->task->n_metrics;
+  double *x = malloc((size_t)((n + 1) * m) * sizeof *x);
+  vw_baseline *rows = calloc((size_t)n + 1, sizeof *rows);
   int64_t *mine = malloc((size_t)(n + 1) * sizeof *mine);
   const vw_row_range all = {0, n};
   vw_status st = VW_OK;
-  VW_GOTO(vw_writer_memory(w, x && mine));
+  VW_GOTO(vw_writer_memory(w, x && mine && rows));
   for (int64_t i = 0; i < n; i++) {
-    memcpy(x + i * VW_METRICS, c->baselines[i].metrics, VW_METRICS * sizeof *x);
+    memcpy(x + i * m, p->baselines[i]->metrics, (size_t)m * sizeof *x);
+    rows[i] = *p->baselines[i], rows[i].word = rows[i].word_text;
     mine[i] = i;
   }
+  VW_GOTO(vw_writer_path(group, "/evaluation", p->task->name, "_baselines"));
+  VW_GOTO(vw_writer_path(scale, group, "row", ""));
+  VW_GOTO(vw_writer_path(path, group, "metrics", ""));
   VW_GOTO(vw_writer_count(w, scale, "row of the baselines", n));
-  const vw_table t = {group, scale, c->baselines, sizeof *c->baselines, n, mine, w->ranks->rank == 0 ? n : 0};
+  const vw_table t = {group, scale, rows, sizeof *rows, n, mine, w->ranks->rank == 0 ? n : 0};
   VW_GOTO(vw_table_write(w->f, w->ranks, &t, COLUMNS(baseline_columns)));
-  VW_GOTO(write_metrics(w, "/evaluation/classification_baselines/metrics", scale, "what words are compared with", n,
-                        &all, w->ranks->rank == 0, x));
+  VW_GOTO(write_metrics(w, p, path, scale, "what words are compared with", n, &all, w->ranks->rank == 0, x));
 cleanup:
-  free(x), free(mine);
+  free(x), free(mine), free(rows);
   return st;
 }
 
@@ -257,38 +300,56 @@ static const vw_column summary_columns[] = {
     VW_NUMBER(summary_row, i.boot_high, VW_F64, "boot_high", "1", "97.5 % of a bootstrap over concepts and anchors"),
 };
 
-static vw_status write_summary(const vw_writer *w) {
-  static const char *const scale = "/summary/classification/row";
+static vw_status write_summary(const vw_writer *w, const task_part *p) {
   const vw_collected *c = w->c;
   const vw_study_config *config = c->s->config;
-  const int64_t n = c->n_summary;
-  summary_row *rows = calloc((size_t)n + 1, sizeof *rows);
-  int64_t *mine = malloc((size_t)(n + 1) * sizeof *mine);
+  vw_file_path group, scale;
+  int64_t n = 0;
+  summary_row *rows = calloc((size_t)c->n_summary + 1, sizeof *rows);
+  int64_t *mine = malloc((size_t)(c->n_summary + 1) * sizeof *mine);
   vw_status st = VW_OK;
   VW_GOTO(vw_writer_memory(w, rows && mine));
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0; i < c->n_summary; i++) {
     const vw_summary_row *r = &c->summary[i];
-    mine[i] = i;
-    rows[i] = (summary_row){config->models[r->model].name,
-                            config->data[r->data].name,
-                            vw_measured_names[r->what],
-                            vw_quantity_names[r->quantity],
-                            vw_collect_metric_name(r->metric),
-                            r->delta,
-                            r->interval};
+    if (vw_collect_task(c, r->model) != p->task) continue;
+    mine[n] = n;
+    rows[n++] = (summary_row){config->models[r->model].name,
+                              config->data[r->data].name,
+                              vw_measured_names[r->what],
+                              vw_quantity_names[r->quantity],
+                              vw_collect_metric_name(c, r->model, r->metric),
+                              r->delta,
+                              r->interval};
   }
+  VW_GOTO(vw_writer_path(group, "/summary", p->task->name, ""));
+  VW_GOTO(vw_writer_path(scale, group, "row", ""));
   VW_GOTO(vw_writer_count(w, scale, "row of the summary", n));
-  const vw_table t = {"/summary/classification", scale, rows, sizeof *rows, n, mine, w->ranks->rank == 0 ? n : 0};
+  const vw_table t = {group, scale, rows, sizeof *rows, n, mine, w->ranks->rank == 0 ? n : 0};
   VW_GOTO(vw_table_write(w->f, w->ranks, &t, COLUMNS(summary_columns)));
 cleanup:
   free(rows), free(mine);
   return st;
 }
 
+/* /evaluation and /summary of every task of the study. */
+static vw_status write_tasks(const vw_writer *w) {
+  const vw_task_kind *task = NULL;
+  for (int64_t i = 0; (task = vw_collect_task_at(w->c, i)); i++) {
+    task_part p;
+    vw_status st = task_part_open(w, task, &p);
+    if (st == VW_OK) st = write_judged(w, &p);
+    if (st == VW_OK) st = write_baselines(w, &p);
+    if (st == VW_OK) st = write_summary(w, &p);
+    task_part_free(&p);
+    VW_TRY(st);
+  }
+  return VW_OK;
+}
+
 /* ---- /config, /provenance ---------------------------------------------------------------------------------------- */
 
 static vw_status write_config(const vw_writer *w) {
-  const vw_session *s = w->c->s;
+  const vw_results_source *s = w->c->s;
   char path[VW_PATH_BYTES], *plan = NULL;
   int64_t bytes = 0;
   vw_status st = vw_path_format(path, "%s/plan.yaml", s->out);
@@ -325,7 +386,7 @@ static vw_status write_text(const vw_writer *w, const char *path, const char *te
 
 /* All that may differ between two runs with the same results. */
 static vw_status write_provenance(const vw_writer *w) {
-  const vw_session *s = w->c->s;
+  const vw_results_source *s = w->c->s;
   const vw_table t = trial_table(w, "/provenance", "/provenance/trial");
   const time_t now = time(NULL);
   struct tm utc;
@@ -354,9 +415,7 @@ static vw_status write_parts(const vw_writer *w) {
   VW_TRY(write_trials(w));
   VW_TRY(vw_write_models(w));
   VW_TRY(write_anchors(w));
-  VW_TRY(write_evaluation(w));
-  VW_TRY(write_baselines(w));
-  VW_TRY(write_summary(w));
+  VW_TRY(write_tasks(w));
   VW_TRY(write_config(w));
   return write_provenance(w);
 }

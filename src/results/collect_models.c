@@ -115,7 +115,10 @@ static vw_status write_loss(const vw_writer *w, const model_part *part, const ch
   VW_TRY(vw_writer_path(path, "/loss", model, ""));
   VW_TRY(vw_writer_path(step, "/loss", model, "_step"));
   VW_TRY(vw_table_scale(w->f, w->ranks, step, "training step", "1", part->steps, part->points));
-  vw_study_data d = {.path = path, .dim = {0, part->points}, .units = "nat", .description = "training loss"};
+  vw_study_data d = {.path = path,
+                     .dim = {0, part->points},
+                     .units = vw_collect_task(w->c, part->model)->loss_unit,
+                     .description = "training loss"};
   d.scale[0] = trial, d.scale[1] = step;
   return write_matrix(w, part, &d, copy_history);
 }
@@ -135,7 +138,11 @@ static vw_status write_fixed_loss(const vw_writer *w, const model_part *part, co
     x[2 * n] = r->loss_start, x[2 * n + 1] = r->loss_end;
     ranges[n++] = (vw_row_range){r->model_row, 1};
   }
-  vw_study_data d = {.path = path, .dtype = VW_F64, .ndim = 2, .dim = {c->model_n[part->model], 2}, .units = "nat"};
+  vw_study_data d = {.path = path,
+                     .dtype = VW_F64,
+                     .ndim = 2,
+                     .dim = {c->model_n[part->model], 2},
+                     .units = vw_collect_task(w->c, part->model)->loss_unit};
   d.description = "loss on the fixed set, before the first and after the last step";
   d.scale[0] = trial, d.scale[1] = "/loss_fixed/when";
   VW_GOTO(vw_study_file_write_rows(w->f, &d, ranges, n, x));
@@ -169,8 +176,8 @@ vw_status vw_write_models(const vw_writer *w) {
   static const char *const when[] = {"start", "end"};
   VW_TRY(vw_table_text_scale(w->f, w->ranks, "/loss_fixed/when", "before the first, after the last step", when, 2));
   for (int64_t m = 0; m < w->c->s->config->n_models; m++) {
-    const vw_clip_network *network = w->c->s->networks[m];
-    model_part part = {.model = m, .width = network->text.t.width, .type = vw_clip_feature_type(network)};
+    const vw_network *network = w->c->s->networks[m];
+    model_part part = {.model = m, .width = network->width, .type = network->word_type};
     const vw_status st = write_model_part(w, &part);
     free(part.steps), free(part.present);
     VW_TRY(st);

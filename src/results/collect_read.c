@@ -11,14 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert((int)VW_METRICS == (int)VW_SUMMARY_METRICS, "a summary is of the judge's metrics");
+_Static_assert((int)VW_MOST_METRICS == (int)VW_SUMMARY_METRICS, "a summary is of the tasks' metrics");
 
 /* ---- what the plan says ------------------------------------------------------------------------------------------ */
-
-/* The study asks for some of its trials. */
-static bool is_active(const vw_block *b) {
-  return b->n_selected > 0 && b->model_index >= 0 && b->data_index >= 0;
-}
 
 static vw_status allocate(vw_collected *c) {
   const vw_plan *p = c->s->plan;
@@ -36,7 +31,7 @@ static vw_status allocate(vw_collected *c) {
 static void plan_row(const vw_trial *t, const vw_block *b, vw_trial_row *r) {
   *r = (vw_trial_row){.row = t->row, .replica = t->replica, .delta = t->delta, .is_null = t->null_concept};
   r->distance_over_radius = r->loss_start = r->loss_end = r->kkt = r->grad_norm = r->seconds = NAN;
-  for (int i = 0; i < VW_METRICS; i++) r->metrics[i] = NAN;
+  for (int i = 0; i < VW_MOST_METRICS; i++) r->metrics[i] = NAN;
   vw_hash_text(t->id, r->id), vw_hash_text(t->data_hash, r->pictures);
   vw_hash_text(b->weights, r->weights), vw_hash_text(b->protocol, r->protocol);
 }
@@ -45,7 +40,7 @@ static vw_status plan_rows(vw_collected *c) {
   const vw_plan *p = c->s->plan;
   for (int64_t i = 0; i < p->n_blocks; i++) {
     const vw_block *b = &p->blocks[i];
-    if (!is_active(b)) continue;
+    if (!vw_block_is_active(b)) continue;
     const bool is_mine = c->blocks++ % c->s->ranks.size == c->s->ranks.rank;
     for (int64_t k = 0; k < b->n; k++) {
       const vw_trial *t = &p->trials[b->first + k];
@@ -66,7 +61,7 @@ static vw_status plan_rows(vw_collected *c) {
 /* ---- one block --------------------------------------------------------------------------------------------------- */
 
 /* Opens a file of a block; *file NULL: not there, or damaged (logged). */
-static vw_status open_if_there(const vw_session *s, const char *id, vw_safetensors **file) {
+static vw_status open_if_there(const vw_results_source *s, const char *id, vw_safetensors **file) {
   char path[VW_PATH_BYTES];
   *file = NULL;
   VW_TRY(vw_path_format(path, "%s/blocks/%s.safetensors", s->out, id));
@@ -161,12 +156,13 @@ static vw_status fill_rows(vw_collected *c, const vw_block *b, const vw_safetens
 
 static vw_status fill_metrics(vw_collected *c, const vw_block *b, const vw_safetensors *f) {
   const double *metrics = NULL;
-  VW_TRY(column(f, "metrics", VW_F64, b->n * VW_METRICS, (const void **)&metrics));
+  const int64_t n = vw_collect_task(c, b->model_index)->n_metrics;
+  VW_TRY(column(f, "metrics", VW_F64, b->n * n, (const void **)&metrics));
   for (int64_t k = 0; k < b->n; k++) {
     const int64_t row = c->s->plan->trials[b->first + k].row;
     if (row < 0) continue;
     c->rows[row].judged = 1;
-    memcpy(c->rows[row].metrics, metrics + k * VW_METRICS, sizeof c->rows[row].metrics);
+    memcpy(c->rows[row].metrics, metrics + k * n, (size_t)n * sizeof *metrics);
   }
   return VW_OK;
 }
@@ -193,7 +189,8 @@ static vw_status read_block(vw_collected *c, int64_t i) {
 static vw_status read_blocks(vw_collected *c) {
   int64_t active = 0;
   for (int64_t i = 0; i < c->s->plan->n_blocks; i++)
-    if (is_active(&c->s->plan->blocks[i]) && active++ % c->s->ranks.size == c->s->ranks.rank) VW_TRY(read_block(c, i));
+    if (vw_block_is_active(&c->s->plan->blocks[i]) && active++ % c->s->ranks.size == c->s->ranks.rank)
+      VW_TRY(read_block(c, i));
   return VW_OK;
 }
 
@@ -228,8 +225,8 @@ static vw_status add_baselines(vw_collected *c, const vw_baseline *where, const 
   const double *metrics = NULL;
   vw_status st = VW_OK;
   VW_TRY(metadata_list(f, "rows", -1, &list));
-  const int64_t n = (int64_t)json_array_size(list);
-  VW_GOTO(column(f, "metrics", VW_F64, n * VW_METRICS, (const void **)&metrics));
+  const int64_t n = (int64_t)json_array_size(list), m = vw_collect_task(c, where->model_index)->n_metrics;
+  VW_GOTO(column(f, "metrics", VW_F64, n * m, (const void **)&metrics));
   vw_baseline *all = realloc(c->baselines, (size_t)(c->n_baselines + n + 1) * sizeof *all);
   if (!all) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "collect: no memory for baselines"));
   c->baselines = all;
@@ -245,7 +242,7 @@ static vw_status add_baselines(vw_collected *c, const vw_baseline *where, const 
                        "%s: row %" PRId64 " is of an unknown kind or anchor; delete the file and run again",
                        vw_safetensors_path(f), i));
     (void)snprintf(b->word_text, sizeof b->word_text, "%s", member(row, "word"));
-    memcpy(b->metrics, metrics + i * VW_METRICS, sizeof b->metrics);
+    memcpy(b->metrics, metrics + i * m, (size_t)m * sizeof *metrics);
   }
 cleanup:
   json_decref(list);
@@ -253,7 +250,7 @@ cleanup:
 }
 
 static vw_status read_baselines(vw_collected *c) {
-  const vw_session *s = c->s;
+  const vw_results_source *s = c->s;
   int64_t item = 0;
   for (int64_t m = 0; m < s->config->n_models; m++)
     for (int64_t d = 0; d < s->config->n_data; d++)
@@ -262,7 +259,7 @@ static vw_status read_baselines(vw_collected *c) {
         char id[VW_BLOCK_ID];
         vw_safetensors *f = NULL;
         if (item % s->ranks.size != s->ranks.rank) continue;
-        VW_TRY(vw_session_baseline_id(s, m, d, k, id));
+        VW_TRY(vw_results_baseline_id(s, m, d, k, id));
         VW_TRY(open_if_there(s, id, &f));
         if (!f) c->missing_baselines++;
         const vw_status st = f ? add_baselines(c, &where, f) : VW_OK;
@@ -348,7 +345,7 @@ static vw_status measures(const vw_collected *c, vw_measure **out) {
     m[i] = (vw_measure){.what = t->null_concept ? VW_OF_NULL : VW_OF_WORD, .model = t->model_index};
     m[i].data = t->data_index, m[i].concept = t->concept_index, m[i].anchor = t->anchor_index;
     m[i].replica = t->replica, m[i].delta = t->delta;
-    for (int k = 0; k < VW_METRICS; k++) m[i].metric[k] = c->rows[i].failed ? NAN : c->rows[i].metrics[k];
+    for (int k = 0; k < VW_MOST_METRICS; k++) m[i].metric[k] = c->rows[i].failed ? NAN : c->rows[i].metrics[k];
   }
   for (int64_t i = 0; i < c->n_baselines; i++) {
     const vw_baseline *b = &c->baselines[i];
@@ -374,23 +371,49 @@ static vw_status summarise(vw_collected *c) {
   vw_status st = VW_OK;
   signed char *verdict = malloc((size_t)n + 1);
   uint64_t *keys = calloc((size_t)config->n_data, sizeof *keys);
-  if (!verdict || !keys) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "collect: out of memory"));
+  vw_summary_metrics *by = calloc((size_t)config->n_models, sizeof *by);
+  if (!verdict || !keys || !by) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "collect: out of memory"));
+  for (int64_t i = 0; i < config->n_models; i++)
+    by[i] = (vw_summary_metrics){vw_collect_task(c, i)->n_metrics, vw_collect_task(c, i)->headline};
   VW_GOTO(measures(c, &m));
-  VW_GOTO(vw_verdicts(m, n, verdict));
+  VW_GOTO(vw_verdicts(m, n, by, verdict));
   for (int64_t i = 0; i < c->n; i++) c->rows[i].status = status_of(&c->rows[i], verdict[i]);
   for (int64_t i = 0; i < config->n_data; i++) {
     const vw_stream stream = {.data = config->data[i].name, .concept = "", .seed = config->seed};
     VW_GOTO(vw_stream_key(&stream, &keys[i]));
   }
   if (c->s->ranks.rank == 0)
-    VW_GOTO(vw_summarise(m, n, config->n_models, config->n_data, keys, &c->summary, &c->n_summary));
+    VW_GOTO(vw_summarise(m, n, by, config->n_models, config->n_data, keys, &c->summary, &c->n_summary));
 cleanup:
-  free(m), free(verdict), free(keys);
+  free(m), free(verdict), free(keys), free(by);
   return st;
 }
 
-const char *vw_collect_metric_name(int metric) {
-  return metric == VW_NOTHING_LEARNED ? "nothing_learned" : vw_metric_names[metric];
+const vw_task_kind *vw_collect_task(const vw_collected *c, int64_t model) {
+  return c->s->kinds[model]->task;
+}
+
+const vw_task_kind *vw_collect_task_at(const vw_collected *c, int64_t place) {
+  for (int64_t m = 0; m < c->s->config->n_models; m++) {
+    const vw_task_kind *task = vw_collect_task(c, m);
+    int64_t first = 0;
+    while (vw_collect_task(c, first) != task) first++;
+    if (first == m && place-- == 0) return task;
+  }
+  return NULL;
+}
+
+const char *vw_collect_metric_name(const vw_collected *c, int64_t model, int metric) {
+  return metric == VW_NOTHING_LEARNED ? "nothing_learned" : vw_collect_task(c, model)->metrics[metric].name;
+}
+
+vw_status vw_results_baseline_id(const vw_results_source *s, int64_t model, int64_t data, int64_t concept,
+                                 char id[VW_BLOCK_ID]) {
+  vw_hash protocol, pictures;
+  const char *name = s->config->data[data].concepts.name[concept];
+  VW_TRY(vw_protocol_hash(s->config, model, data, &protocol));
+  VW_TRY(vw_picture_set_hash(s->pictures[data], name, false, &pictures));
+  return vw_baseline_file_id(s->config, s->weights[model], protocol, pictures, s->config->data[data].name, name, id);
 }
 
 static vw_status share_summary(vw_collected *c) {
@@ -409,7 +432,7 @@ static vw_status read_own(vw_collected *c) {
   return read_baselines(c);
 }
 
-vw_status vw_collect_read(vw_session *s, vw_collected *c) {
+vw_status vw_collect_read(const vw_results_source *s, vw_collected *c) {
   *c = (vw_collected){.s = s};
   VW_TRY(vw_agree_message(&s->ranks, read_own(c)));
   VW_TRY(share_rows(c));

@@ -11,8 +11,9 @@
 /* ---- one line of the table: a kind of word and a delta ----------------------------------------------------------- */
 
 typedef struct line {
-  const vw_summary_row *recall; /* names the line */
-  vw_interval value[VW_METRICS], gain;
+  const vw_summary_row *row; /* of the headline: names the line */
+  const vw_task_kind *task;
+  vw_interval value[VW_MOST_METRICS], gain;
   int64_t judged, nothing; /* words with a verdict, and how many learned nothing; judged 0: does not apply */
 } line;
 
@@ -22,18 +23,19 @@ static vw_interval interval_of(const vw_collected *c, const vw_summary_row *like
   return r ? r->interval : (vw_interval){0, NAN, NAN, NAN, NAN, NAN};
 }
 
-static line line_of(const vw_collected *c, const vw_summary_row *recall) {
-  line l = {.recall = recall};
-  for (int i = 0; i < VW_METRICS; i++) l.value[i] = interval_of(c, recall, VW_VALUE, i);
-  l.gain = interval_of(c, recall, VW_MINUS_ANCHOR, VW_RECALL);
-  const vw_interval nothing = interval_of(c, recall, VW_VALUE, VW_NOTHING_LEARNED);
+static line line_of(const vw_collected *c, const vw_summary_row *row) {
+  line l = {.row = row, .task = vw_collect_task(c, row->model)};
+  for (int i = 0; i < l.task->n_metrics; i++) l.value[i] = interval_of(c, row, VW_VALUE, i);
+  l.gain = interval_of(c, row, VW_MINUS_ANCHOR, l.task->headline);
+  const vw_interval nothing = interval_of(c, row, VW_VALUE, VW_NOTHING_LEARNED);
   l.judged = nothing.n, l.nothing = nothing.n ? llround(nothing.mean * (double)nothing.n) : 0;
   return l;
 }
 
 /* Does this row of the summary open a line of the table? */
-static bool opens_line(const vw_summary_row *r, int64_t model, int64_t data) {
-  return r->model == model && r->data == data && r->metric == VW_RECALL && r->quantity == VW_VALUE;
+static bool opens_line(const vw_collected *c, const vw_summary_row *r, int64_t model, int64_t data) {
+  return r->model == model && r->data == data && r->metric == vw_collect_task(c, model)->headline &&
+         r->quantity == VW_VALUE;
 }
 
 static void delta_text(double delta, char text[VW_DELTA_TEXT]) {
@@ -75,19 +77,36 @@ static const char *range(double low, double high, char text[32]) {
   return text;
 }
 
+/* Columns are as wide as their names, or three places behind the point ask for. */
+static int width_of(const vw_metric *m) {
+  const int n = (int)strlen(m->name);
+  return n <= 7 ? 7 : n <= 9 ? 9 : n;
+}
+
 static void print_line(const line *l, FILE *out) {
-  char delta[VW_DELTA_TEXT], a[16], b[16], c[16], d[16], e[16], low[32], boot[32], gain[32], nothing[32] = "";
-  const vw_interval *i = &l->value[VW_RECALL];
-  delta_text(l->recall->delta, delta);
+  char delta[VW_DELTA_TEXT], a[16], e[16], low[32], boot[32], gain[32], nothing[32] = "";
+  const int headline = l->task->headline;
+  const vw_interval *i = &l->value[headline];
+  delta_text(l->row->delta, delta);
   if (l->judged) (void)snprintf(nothing, sizeof nothing, "%lld of %lld", (long long)l->nothing, (long long)l->judged);
-  (void)fprintf(out, "%-16s %6s %5lld %7s %-17s %-17s %9s %9s %7s", vw_measured_names[l->recall->what], delta,
-                (long long)i->n, number(i->mean, a), range(i->low, i->high, low),
-                range(i->boot_low, i->boot_high, boot), number(l->value[VW_RECALL_10].mean, b),
-                number(l->value[VW_ACCURACY].mean, c), number(l->value[VW_OTHERS_ACCURACY].mean, d));
+  (void)fprintf(out, "%-16s %6s %5lld %*s %-17s %-17s", vw_measured_names[l->row->what], delta, (long long)i->n,
+                width_of(&l->task->metrics[headline]), number(i->mean, a), range(i->low, i->high, low),
+                range(i->boot_low, i->boot_high, boot));
+  for (int m = 0; m < l->task->n_metrics; m++)
+    if (m != headline) (void)fprintf(out, " %*s", width_of(&l->task->metrics[m]), number(l->value[m].mean, a));
   if (l->gain.n)
     (void)fprintf(out, " %7s %-17s %s", number(l->gain.mean, e), range(l->gain.boot_low, l->gain.boot_high, gain),
                   nothing);
   (void)fprintf(out, "\n");
+}
+
+static void print_head(const vw_task_kind *task, FILE *out) {
+  const vw_metric *headline = &task->metrics[task->headline];
+  (void)fprintf(out, "%-16s %6s %5s %*s %-17s %-17s", "", "delta", "n", width_of(headline), headline->name,
+                "over trials", "concepts, anchors");
+  for (int m = 0; m < task->n_metrics; m++)
+    if (m != task->headline) (void)fprintf(out, " %*s", width_of(&task->metrics[m]), task->metrics[m].name);
+  (void)fprintf(out, " %7s %-17s %s\n", "gain", "over the anchor", "nothing learned");
 }
 
 static void print_table(const vw_collected *c, int64_t model, int64_t data, FILE *out) {
@@ -95,11 +114,9 @@ static void print_table(const vw_collected *c, int64_t model, int64_t data, FILE
   (void)fprintf(out, "\n%s: words of %s for %s (%lld concepts, %lld anchors); 95 %% intervals\n", config->study,
                 config->models[model].name, config->data[data].name, (long long)config->data[data].concepts.n,
                 (long long)config->anchors.n);
-  (void)fprintf(out, "%-16s %6s %5s %7s %-17s %-17s %9s %9s %7s %7s %-17s %s\n", "", "delta", "n", "recall",
-                "over trials", "concepts, anchors", "recall_10", "accuracy", "others", "gain", "over the anchor",
-                "nothing learned");
+  print_head(vw_collect_task(c, model), out);
   for (int64_t i = 0; i < c->n_summary; i++)
-    if (opens_line(&c->summary[i], model, data)) {
+    if (opens_line(c, &c->summary[i], model, data)) {
       const line l = line_of(c, &c->summary[i]);
       print_line(&l, out);
     }
@@ -109,12 +126,20 @@ void vw_collect_print(const vw_collected *c, FILE *out) {
   const counts n = count_trials(c);
   for (int64_t m = 0; m < c->s->config->n_models; m++)
     for (int64_t d = 0; d < c->s->config->n_data; d++) print_table(c, m, d, out);
-  (void)fprintf(out, "\n%lld trials: %lld learned, %lld learned nothing (recall not above the untouched anchor's)",
-                (long long)c->n, (long long)n.learned, (long long)n.nothing);
+  const vw_task_kind *task = vw_collect_task_at(c, 0);
+  (void)fprintf(out, "\n%lld trials: %lld learned, %lld learned nothing (%s not above the untouched anchor's)",
+                (long long)c->n, (long long)n.learned, (long long)n.nothing,
+                vw_collect_task_at(c, 1) ? "headline" : task->metrics[task->headline].name);
   if (n.open) (void)fprintf(out, ", %lld without a verdict (null concepts, or not judged)", (long long)n.open);
   if (n.failed) (void)fprintf(out, ", %lld failed", (long long)n.failed);
   if (n.missing) (void)fprintf(out, ", %lld missing", (long long)n.missing);
-  (void)fprintf(out, "\n%s/study.h5, summary.csv, figures/recall_against_delta.svg\n", c->s->out);
+  (void)fprintf(out, "\n%s/study.h5, summary.csv", c->s->out);
+  for (int64_t i = 0; (task = vw_collect_task_at(c, i)); i++) {
+    vw_figure_name figure;
+    vw_collect_figure_name(task, figure);
+    (void)fprintf(out, ", figures/%s", figure);
+  }
+  (void)fprintf(out, "\n");
   (void)fflush(out);
 }
 
@@ -134,14 +159,17 @@ static json_t *json_interval(const vw_interval *i) {
 static json_t *json_line(const vw_collected *c, const line *l) {
   const vw_study_config *config = c->s->config;
   char delta[VW_DELTA_TEXT];
-  delta_text(l->recall->delta, delta);
-  json_t *o = json_pack("{s:s, s:s, s:s, s:o}", "model", config->models[l->recall->model].name, "data",
-                        config->data[l->recall->data].name, "what", vw_measured_names[l->recall->what], "delta",
-                        isfinite(l->recall->delta) ? json_real(l->recall->delta)
-                        : isnan(l->recall->delta)  ? json_null()
-                                                   : json_string(delta));
-  for (int i = 0; i < VW_METRICS; i++) json_object_set_new(o, vw_metric_names[i], json_interval(&l->value[i]));
-  if (l->gain.n) json_object_set_new(o, "recall_minus_anchor", json_interval(&l->gain));
+  delta_text(l->row->delta, delta);
+  json_t *o = json_pack("{s:s, s:s, s:s, s:o}", "model", config->models[l->row->model].name, "data",
+                        config->data[l->row->data].name, "what", vw_measured_names[l->row->what], "delta",
+                        isfinite(l->row->delta) ? json_real(l->row->delta)
+                        : isnan(l->row->delta)  ? json_null()
+                                                : json_string(delta));
+  for (int i = 0; i < l->task->n_metrics; i++)
+    json_object_set_new(o, l->task->metrics[i].name, json_interval(&l->value[i]));
+  char gain[64];
+  (void)snprintf(gain, sizeof gain, "%s_minus_anchor", l->task->metrics[l->task->headline].name);
+  if (l->gain.n) json_object_set_new(o, gain, json_interval(&l->gain));
   if (l->judged) json_object_set_new(o, "nothing_learned", json_integer(l->nothing));
   return o;
 }
@@ -152,7 +180,7 @@ void vw_collect_print_json(const vw_collected *c, FILE *out) {
   for (int64_t m = 0; m < c->s->config->n_models; m++)
     for (int64_t d = 0; d < c->s->config->n_data; d++)
       for (int64_t i = 0; i < c->n_summary; i++)
-        if (opens_line(&c->summary[i], m, d)) {
+        if (opens_line(c, &c->summary[i], m, d)) {
           const line l = line_of(c, &c->summary[i]);
           json_array_append_new(lines, json_line(c, &l));
         }
@@ -190,7 +218,7 @@ static void csv_row(const vw_collected *c, const vw_summary_row *r, FILE *out) {
   if (!isnan(r->delta)) vw_delta_text(r->delta, delta);
   csv_text(out, c->s->config->models[r->model].name), csv_text(out, c->s->config->data[r->data].name);
   csv_text(out, vw_measured_names[r->what]), csv_text(out, vw_quantity_names[r->quantity]), csv_text(out, delta);
-  csv_text(out, vw_collect_metric_name(r->metric));
+  csv_text(out, vw_collect_metric_name(c, r->model, r->metric));
   (void)fprintf(out, "%lld,", (long long)r->interval.n);
   csv_number(out, r->interval.mean, ','), csv_number(out, r->interval.low, ',');
   csv_number(out, r->interval.high, ','), csv_number(out, r->interval.boot_low, ',');

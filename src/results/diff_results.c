@@ -124,6 +124,19 @@ static int64_t step_of(const vw_safetensors *f, int64_t point) {
   return ((const int64_t *)steps.data)[point];
 }
 
+/* The name of metric k, as the file's list of columns has it. */
+static const char *metric_name(const vw_safetensors *f, int64_t k, char text[64]) {
+  const char *columns = vw_safetensors_metadata(f, "columns");
+  json_t *list = columns ? json_loads(columns, 0, NULL) : NULL;
+  const char *name = json_string_value(json_array_get(list, (size_t)k));
+  if (name)
+    (void)snprintf(text, 64, "%s", name);
+  else
+    (void)snprintf(text, 64, "metric %lld", (long long)k);
+  json_decref(list);
+  return text;
+}
+
 static vw_status compare_part(trial_pair *t, const vw_safetensors *const file[2], const char *tensor, int part) {
   vw_tensor x[2];
   int64_t n[2], first[2], stride[2];
@@ -138,7 +151,8 @@ static vw_status compare_part(trial_pair *t, const vw_safetensors *const file[2]
   for (int64_t k = 0; k < n[0] && k < n[1]; k++) {
     double a, b;
     if (vw_diff_same(t->d, &x[0], first[0] + k * stride[0], &x[1], first[1] + k * stride[1], &a, &b)) continue;
-    const char *text = part < 0 ? vw_metric_names[k] : parts[part].text, *number = strstr(text, "%lld");
+    char metric[64];
+    const char *text = part < 0 ? metric_name(file[0], k, metric) : parts[part].text, *number = strstr(text, "%lld");
     if (number)
       (void)snprintf(what, sizeof what, "%.*s%lld%s", (int)(number - text), text,
                      (long long)(by_step ? step_of(file[0], k) : k), number + 4);
@@ -213,12 +227,14 @@ static vw_status compare_baseline(vw_diff *d, const char *id) {
   if (!f[0] || !f[1]) goto cleanup; /* other anchors or deltas, or not judged: the plans or the trials tell */
   for (int i = 0; i < 2; i++) VW_GOTO(vw_safetensors_find(f[i], "metrics", &x[i]));
   const char *rows[] = {vw_safetensors_metadata(f[0], "rows"), vw_safetensors_metadata(f[1], "rows")};
+  const int64_t metrics = x[0].ndim == 2 && x[0].dim[1] > 0 ? x[0].dim[1] : 1;
+  char metric[64];
   if (vw_count(&x[0]) != vw_count(&x[1]) || !rows[0] || !rows[1] || strcmp(rows[0], rows[1]) != 0)
     (void)snprintf(what, sizeof what, "other rows");
   for (int64_t i = 0; !what[0] && i < vw_count(&x[0]); i++)
     if (!vw_diff_same(d, &x[0], i, &x[1], i, &a, &b))
-      (void)snprintf(what, sizeof what, "row %lld, %s: %.9g and %.9g", (long long)(i / VW_METRICS),
-                     vw_metric_names[i % VW_METRICS], a, b);
+      (void)snprintf(what, sizeof what, "row %lld, %s: %.9g and %.9g", (long long)(i / metrics),
+                     metric_name(f[0], i % metrics, metric), a, b);
   if (what[0]) note_baselines(d, f[0], id, what);
 cleanup:
   vw_safetensors_close(f[0]), vw_safetensors_close(f[1]);

@@ -24,7 +24,6 @@ typedef struct vw_numbers {
 
 /* Orders follow the choices in io/study_keys.c. */
 typedef enum vw_data_kind { VW_DATA_FOLDERS } vw_data_kind;
-typedef enum vw_model_kind { VW_MODEL_CLIP } vw_model_kind;
 typedef enum vw_optimiser { VW_PGD, VW_ADAMW } vw_optimiser;
 typedef enum vw_exif { VW_EXIF_IGNORE, VW_EXIF_TURN } vw_exif;
 typedef enum vw_streams { VW_STREAMS_CONCEPT, VW_STREAMS_TRIAL } vw_streams;
@@ -55,7 +54,7 @@ typedef struct vw_learn_config {
 
 typedef struct vw_model_config {
   const char *name;
-  int kind; /* vw_model_kind */
+  const char *kind, *task; /* of vw_study_kinds */
   const char *weights;
   vw_learn_config learn;
 } vw_model_config;
@@ -107,6 +106,12 @@ typedef struct vw_study_config {
   int64_t n_places, places_room;
 } vw_study_config;
 
+/* The kinds of models that a program knows, separated by blanks, and the task that each one's words are learned for, in
+ * the same order: "clip", "classification". */
+typedef struct vw_study_kinds {
+  const char *models, *tasks;
+} vw_study_kinds;
+
 /* Reads and checks a study file. On success the caller owns *config: vw_study_config_destroy.
  * Errors: VW_ERR_INPUT with file:line:column, the key and the way out, or for a file that cannot be read;
  * VW_ERR_UNSUPPORTED for what the format knows and this version cannot do; VW_ERR_MEMORY.
@@ -114,11 +119,12 @@ typedef struct vw_study_config {
  * With a list of problems all of them are kept in it, in the file's order, and VW_OK comes back: ask
  * problems->n_errors. *config is then what could be read (a wrong value has its default, or zero; a wrong item of a
  * list is left out), or NULL. Without a list (NULL) the first problem is raised and *config is NULL. */
-vw_status vw_study_config_read(const char *path, vw_problems *problems, vw_study_config **config);
+vw_status vw_study_config_read(const char *path, const vw_study_kinds *kinds, vw_problems *problems,
+                               vw_study_config **config);
 
 /* The same from memory; `path` is used in messages and for relative paths only. */
-vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, vw_problems *problems,
-                                vw_study_config **config);
+vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, const vw_study_kinds *kinds,
+                                vw_problems *problems, vw_study_config **config);
 
 /* Where the value of a key stands ("models.clip.weights"), or the item-th of its list; NULL: not in the file. */
 const vw_study_place *vw_study_find_place(const vw_study_config *config, const char *key, int64_t item);
@@ -141,6 +147,6 @@ vw_status vw_template_fill(const char *text_template, const char *word, char *ou
 vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text);
 
 /* The table of keys: as text for a terminal, or as the table of docs/study-file.md. */
-void vw_study_print_keys(FILE *out, bool markdown);
+void vw_study_print_keys(FILE *out, const vw_study_kinds *kinds, bool markdown);
 
 #endif

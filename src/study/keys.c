@@ -40,7 +40,7 @@ const vw_key vw_study_keys[] = {
              "them"},
 
     {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
-    {"models.<name>.kind", VW_KEY_CHOICE, MODEL(kind), "clip", "clip", "owlv2 stable-diffusion", .protocol = true,
+    {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "clip", .later = "owlv2 stable-diffusion", .protocol = true,
      .help = "clip: a CLIPModel of any size"},
     {"models.<name>.weights", VW_KEY_PATH, MODEL(weights), NULL,
      .help = "a model directory as on the Hugging Face hub"},
@@ -170,10 +170,10 @@ static void choices_text(const char *list, char *out, size_t bytes) {
   }
 }
 
-void vw_key_expected(const vw_key *o, char *out, size_t bytes) {
+void vw_key_expected(const vw_key *o, const vw_study_kinds *kinds, char *out, size_t bytes) {
   char range[64], words[128];
   range_text(o, range, sizeof range);
-  choices_text(o->choices, words, sizeof words);
+  choices_text(o->type == VW_KEY_KIND ? kinds->models : o->choices, words, sizeof words);
   switch (o->type) {
   case VW_KEY_TEXT:
     (void)snprintf(out, bytes, "a text");
@@ -197,6 +197,7 @@ void vw_key_expected(const vw_key *o, char *out, size_t bytes) {
     (void)snprintf(out, bytes, "a number %s", range);
     return;
   case VW_KEY_CHOICE:
+  case VW_KEY_KIND:
     (void)snprintf(out, bytes, "%s", words);
     return;
   case VW_KEY_NAMES:
@@ -226,12 +227,12 @@ void vw_key_expected(const vw_key *o, char *out, size_t bytes) {
   }
 }
 
-void vw_study_print_keys(FILE *out, bool markdown) {
+void vw_study_print_keys(FILE *out, const vw_study_kinds *kinds, bool markdown) {
   if (markdown) (void)fprintf(out, "| key | value | default | what |\n|---|---|---|---|\n");
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
     char expected[192];
-    vw_key_expected(o, expected, sizeof expected);
+    vw_key_expected(o, kinds, expected, sizeof expected);
     const char *given = !o->text ? "required" : o->text[0] ? o->text : "-";
     if (markdown) {
       const char *quote = o->text && o->text[0] ? "`" : "";

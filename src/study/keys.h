@@ -15,6 +15,7 @@ typedef enum vw_key_type {
   VW_KEY_STEPS,      /* int64_t; a number or a map by model name */
   VW_KEY_REAL,       /* double */
   VW_KEY_CHOICE,     /* int: place in `choices` */
+  VW_KEY_KIND,       /* const char *: one of vw_study_kinds.models */
   VW_KEY_NAMES,      /* vw_names */
   VW_KEY_STAGES,     /* vw_names, each in `choices` */
   VW_KEY_CLASSES,    /* vw_names: a list, or the path of a file with a name a line */
@@ -47,7 +48,7 @@ extern const int vw_study_n_keys;
 const char *vw_key_name(const vw_key *o);
 
 /* "an integer from 1 to 64", "a list of names", ...: what a value must be. */
-void vw_key_expected(const vw_key *o, char *out, size_t bytes);
+void vw_key_expected(const vw_key *o, const vw_study_kinds *kinds, char *out, size_t bytes);
 
 /* Whether `word` is among the words of `list` (NULL: none); its place, or -1. */
 int vw_word_place(const char *list, const char *word, size_t length);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CLIP_ROWS = 64, LEAST_ROWS = 4 };
+enum { MOST_ROWS = 64, LEAST_ROWS = 4 };
 
 vw_status vw_plan_create(vw_plan **plan) {
   *plan = calloc(1, sizeof **plan);
@@ -39,6 +39,10 @@ double vw_plan_utilisation(int64_t blocks, int64_t ranks) {
   if (blocks <= 0) return 1;
   const int64_t rounds = (blocks + ranks - 1) / ranks;
   return (double)blocks / (double)(ranks * rounds);
+}
+
+bool vw_block_is_active(const vw_block *b) {
+  return b->n_selected > 0 && b->model_index >= 0 && b->data_index >= 0;
 }
 
 int64_t vw_plan_active_blocks(const vw_plan *plan) {
@@ -190,12 +194,11 @@ static vw_status append_block(vw_plan *plan, const vw_study_config *c, const vw_
   return VW_OK;
 }
 
-/* The new trials of one model and data set, near-equal blocks in the study's order. */
+/* New trials that go together, near-equal blocks in the study's order. */
 static vw_status append_group(vw_plan *plan, const vw_study_config *c, const vw_study_inputs *in,
                               const vw_trial *wanted, const entry *which, int64_t n) {
   const vw_trial *first = &wanted[which[0].at];
-  const int64_t most =
-      in->most_rows ? in->most_rows[first->model_index * c->n_data + first->data_index] : MOST_CLIP_ROWS;
+  const int64_t most = in->most_rows ? in->most_rows[first->model_index * c->n_data + first->data_index] : MOST_ROWS;
   const int64_t teams = c->ranks_per_block > 1 ? (c->ranks + c->ranks_per_block - 1) / c->ranks_per_block : c->ranks;
   const int64_t blocks = vw_plan_block_count(n, teams, c->block, most);
   vw_block *grown = realloc(plan->blocks, (size_t)(plan->n_blocks + blocks) * sizeof *grown);
@@ -209,6 +212,13 @@ static vw_status append_group(vw_plan *plan, const vw_study_config *c, const vw_
   return VW_OK;
 }
 
+/* Trials that may be rows of one block. */
+static bool go_together(const vw_study_inputs *in, const vw_trial *a, const vw_trial *b) {
+  const bool one_concept = in->concepts_per_block && in->concepts_per_block[a->model_index] == 1;
+  return a->model_index == b->model_index && a->data_index == b->data_index &&
+         (!one_concept || (a->concept_index == b->concept_index && a->replica == b->replica));
+}
+
 static vw_status append_new(vw_plan *plan, const vw_study_config *c, const vw_study_inputs *in, const vw_trial *wanted,
                             entry *fresh, int64_t n) {
   vw_trial *grown = realloc(plan->trials, (size_t)(plan->n_trials + n + 1) * sizeof *grown);
@@ -217,9 +227,7 @@ static vw_status append_new(vw_plan *plan, const vw_study_config *c, const vw_st
   qsort(fresh, (size_t)n, sizeof *fresh, by_place);
   for (int64_t i = 0, j = 0; i < n; i = j) {
     const vw_trial *t = &wanted[fresh[i].at];
-    while (j < n && wanted[fresh[j].at].model_index == t->model_index &&
-           wanted[fresh[j].at].data_index == t->data_index)
-      j++;
+    while (j < n && go_together(in, t, &wanted[fresh[j].at])) j++;
     VW_TRY(append_group(plan, c, in, wanted, fresh + i, j - i));
   }
   plan->n_new = n;

@@ -73,6 +73,9 @@ int64_t vw_plan_block_count(int64_t n, int64_t ranks, int64_t block, int64_t mos
 /* blocks / (ranks * ceil(blocks / ranks)): the share of rank-time that learning can fill. 1 without blocks. */
 double vw_plan_utilisation(int64_t blocks, int64_t ranks);
 
+/* The study asks for some of the block's trials and names its model and data set. */
+bool vw_block_is_active(const vw_block *b);
+
 /* Blocks with something to do. */
 int64_t vw_plan_active_blocks(const vw_plan *plan);
 

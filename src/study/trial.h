@@ -24,6 +24,7 @@ typedef struct vw_study_inputs {
   const vw_hash *const *pictures; /* [n_data][concepts, then null concepts] */
   /* [n_models * n_data] rows of a new block at most, by what a backend's memory holds; NULL: what a processor likes. */
   const int64_t *most_rows;
+  const int64_t *concepts_per_block; /* [n_models] 1: a block's trials share concept and replica; 0 or NULL: any */
 } vw_study_inputs;
 
 enum { VW_DELTA_TEXT = 32 };

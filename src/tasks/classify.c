@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* The templates that are drawn, and the judging one behind them when it is not among them. */
-static vw_status open_templates(vw_clip_task *t) {
+static vw_status open_templates(vw_classify *t) {
   const vw_names *names = &t->learn->templates;
   const char **texts = malloc((size_t)(names->n + 1) * sizeof *texts);
   VW_CHECK(texts, VW_ERR_MEMORY, "templates: out of memory");
@@ -17,24 +17,8 @@ static vw_status open_templates(vw_clip_task *t) {
     if (t->judge < 0 && !strcmp(texts[i], t->learn->judge_template)) t->judge = i;
   }
   if (t->judge < 0) t->judge = n, texts[n++] = t->learn->judge_template;
-  vw_status st = vw_templates_create(&t->templates, t->network->tokenizer, texts, n, t->network->text.positions);
-  if (st == VW_OK) st = vw_clip_prefix_create(&t->prefix, t->network, &t->templates);
+  const vw_status st = vw_prompts_create(&t->prompts, &t->network->net, texts, n);
   free((void *)texts);
-  return st;
-}
-
-vw_status vw_clip_encode_text(vw_clip_network *n, const char *const *texts, int64_t count, void *out) {
-  const int64_t L = n->text.positions;
-  int32_t *ids = calloc((size_t)(count * L) + 1, sizeof *ids), *pooled = calloc((size_t)count + 1, sizeof *pooled);
-  vw_status st = VW_OK;
-  if (!ids || !pooled) st = VW_RAISE(VW_ERR_MEMORY, "texts: out of memory");
-  for (int64_t i = 0; st == VW_OK && i < count; i++) {
-    int64_t length = 0;
-    st = vw_tokenizer_encode(n->tokenizer, texts[i], ids + i * L, L, &length);
-    if (st == VW_OK) pooled[i] = (int32_t)vw_clip_pooled(n, ids + i * L, length);
-  }
-  if (st == VW_OK) st = vw_clip_encode_tokens(n, ids, L, pooled, count, out);
-  free(ids), free(pooled);
   return st;
 }
 
@@ -45,12 +29,12 @@ vw_status vw_class_text(const char *text_template, const char *name, char *out, 
   return VW_OK;
 }
 
-static const char *template_text(const vw_clip_task *t, int64_t m) {
+static const char *template_text(const vw_classify *t, int64_t m) {
   return m < t->learn->templates.n ? t->learn->templates.name[m] : t->learn->judge_template;
 }
 
 /* The texts of all classes in one template, encoded into class_text[m]. */
-static vw_status encode_classes(vw_clip_task *t, int64_t m) {
+static vw_status encode_classes(vw_classify *t, int64_t m) {
   enum { TEXT_BYTES = 512 };
   const int64_t n = t->pictures->n_classes;
   char(*text)[TEXT_BYTES] = malloc((size_t)n * sizeof *text);
@@ -68,34 +52,33 @@ static vw_status encode_classes(vw_clip_task *t, int64_t m) {
   return st;
 }
 
-static vw_status open_parts(vw_clip_task *t, vw_hash weights, const char *cache) {
+static vw_status open_parts(vw_classify *t, vw_hash weights, const char *cache) {
   VW_TRY(open_templates(t));
   VW_TRY(vw_features_load(t->pictures, t->network, weights, cache, &t->train, &t->test));
-  t->class_text = malloc((size_t)(t->templates.M * t->pictures->n_classes) * vw_clip_feature_bytes(t->network) + 1);
+  t->class_text = malloc((size_t)(t->prompts.t.M * t->pictures->n_classes) * vw_clip_feature_bytes(t->network) + 1);
   VW_CHECK(t->class_text, VW_ERR_MEMORY, "class texts: out of memory");
-  for (int64_t m = 0; m < t->templates.M; m++) VW_TRY(encode_classes(t, m));
-  return vw_task_tables(t);
+  for (int64_t m = 0; m < t->prompts.t.M; m++) VW_TRY(encode_classes(t, m));
+  return vw_classify_tables(t);
 }
 
-vw_status vw_clip_task_open(vw_clip_task **out, vw_clip_network *network, const vw_learn_config *learn,
-                            const vw_picture_set *pictures, int64_t seed, vw_hash weights, const char *cache) {
-  vw_clip_task *t = calloc(1, sizeof *t);
+vw_status vw_classify_open(vw_classify **out, const vw_task_inputs *in) {
+  vw_classify *t = calloc(1, sizeof *t);
   *out = NULL;
   VW_CHECK(t, VW_ERR_MEMORY, "out of memory");
-  t->network = network, t->learn = learn, t->pictures = pictures, t->seed = seed;
-  const vw_status st = open_parts(t, weights, cache);
+  t->task = (vw_task){.kind = &vw_classification_kind, .in = *in};
+  t->network = vw_clip_of(in->network), t->learn = &in->model->learn, t->pictures = in->pictures, t->seed = in->seed;
+  const vw_status st = open_parts(t, in->weights, in->cache);
   if (st != VW_OK) {
-    vw_clip_task_close(t);
-    return vw_fail(st, __FILE__, __LINE__, "task of data set '%s'", pictures->data->name);
+    vw_classify_close(t);
+    return vw_fail(st, __FILE__, __LINE__, "task of data set '%s'", in->pictures->data->name);
   }
   *out = t;
   return VW_OK;
 }
 
-void vw_clip_task_close(vw_clip_task *t) {
+void vw_classify_close(vw_classify *t) {
   if (!t) return;
-  vw_templates_destroy(&t->templates);
-  vw_clip_prefix_free(&t->prefix);
+  vw_prompts_free(&t->prompts);
   free(t->train), free(t->test), free(t->class_text), free(t->rest), free(t->truth), free(t->test_logits);
   free(t);
 }

@@ -54,7 +54,7 @@ static vw_status draw_distinct(uint64_t key, uint32_t *i, int64_t n, int64_t wan
 
 /* Shuffled pictures: no concept at all (docs/protocol.md, null concept). Pictures of the classes come first in the set.
  */
-static vw_status fill_null(vw_slot *s, const vw_clip_task *t, const char *concept) {
+static vw_status fill_null(vw_slot *s, const vw_classify *t, const char *concept) {
   const vw_picture_set *p = t->pictures;
   const vw_stream stream = {.data = p->data->name, .concept = concept, .replica = 0, .seed = t->seed};
   const int64_t n_train = p->class_train, n_test = p->class_test;
@@ -71,7 +71,7 @@ static vw_status fill_null(vw_slot *s, const vw_clip_task *t, const char *concep
   return VW_OK;
 }
 
-vw_status vw_slot_create(vw_slot *s, const vw_clip_task *t, const char *concept, bool is_null) {
+vw_status vw_slot_create(vw_slot *s, const vw_classify *t, const char *concept, bool is_null) {
   const vw_picture_set *p = t->pictures;
   vw_status st = VW_OK;
   *s = (vw_slot){.owner = -1, .class_index = -1};
@@ -108,20 +108,20 @@ static double log_sum_exp(const double *z, int64_t n, int64_t skip) {
   return most + log(sum);
 }
 
-vw_status vw_slot_tables(const vw_slot *s, const vw_clip_task *t, double *rest, double *truth) {
+vw_status vw_slot_tables(const vw_slot *s, const vw_classify *t, double *rest, double *truth) {
   const vw_picture_set *p = t->pictures;
   const size_t one = vw_clip_feature_bytes(t->network);
   const int64_t n_classes = p->n_classes, P = p->n_train;
-  memcpy(truth, t->truth, (size_t)(t->templates.M * P) * sizeof *truth);
+  memcpy(truth, t->truth, (size_t)(t->prompts.t.M * P) * sizeof *truth);
   if (s->class_index < 0) { /* competes with all classes: the task's own table */
-    memcpy(rest, t->rest, (size_t)(t->templates.M * P) * sizeof *rest);
+    memcpy(rest, t->rest, (size_t)(t->prompts.t.M * P) * sizeof *rest);
     return VW_OK;
   }
   double *z = malloc((size_t)(P * n_classes) * sizeof *z);
   vw_status st = VW_OK;
   VW_CHECK(z, VW_ERR_MEMORY, "out of memory for the logits of %lld pictures x %lld classes", (long long)P,
            (long long)n_classes);
-  for (int64_t m = 0; m < t->templates.M; m++) {
+  for (int64_t m = 0; m < t->prompts.t.M; m++) {
     VW_GOTO(vw_clip_logits(t->network, t->train, P, (const char *)t->class_text + (size_t)(m * n_classes) * one,
                            n_classes, z));
     for (int64_t i = 0; i < P; i++) rest[m * P + i] = log_sum_exp(z + i * n_classes, n_classes, s->class_index);
@@ -131,10 +131,10 @@ cleanup:
   return st;
 }
 
-vw_status vw_task_tables(vw_clip_task *t) {
+vw_status vw_classify_tables(vw_classify *t) {
   const vw_picture_set *p = t->pictures;
   const size_t one = vw_clip_feature_bytes(t->network);
-  const int64_t C = p->n_classes, P = p->n_train, M = t->templates.M;
+  const int64_t C = p->n_classes, P = p->n_train, M = t->prompts.t.M;
   double *z = malloc((size_t)(P * C + 1) * sizeof *z);
   vw_status st = VW_OK;
   t->rest = malloc((size_t)(M * P) * sizeof *t->rest), t->truth = calloc((size_t)(M * P), sizeof *t->truth);
@@ -158,7 +158,7 @@ cleanup:
   return st;
 }
 
-vw_status vw_slot_others(const vw_slot *s, const vw_clip_task *t, const char *concept, vw_others *out) {
+vw_status vw_slot_others(const vw_slot *s, const vw_classify *t, const char *concept, vw_others *out) {
   const int64_t C = t->pictures->n_classes;
   const vw_stream stream = {.data = t->pictures->data->name, .concept = concept, .replica = 0, .seed = t->seed};
   const int64_t available = C - (s->class_index >= 0);

@@ -22,11 +22,11 @@ static vw_status feature_path(const vw_picture_set *s, const vw_clip_network *n,
   char kernels[128], text[VW_HASH_TEXT];
   vw_hasher *h = vw_hasher_create();
   VW_CHECK(h, VW_ERR_MEMORY, "out of memory");
-  vw_kernel_set(n->ctx, kernels);
+  vw_kernel_set(n->net.ctx, kernels);
   vw_hasher_field(h, "viswords-features-2");
   vw_hasher_add(h, &weights, sizeof weights);
   vw_hasher_field(h, kernels);
-  vw_hasher_field(h, vw_precision_name(n->ctx));
+  vw_hasher_field(h, vw_precision_name(n->net.ctx));
   vw_hasher_int(h, (int64_t)vw_clip_feature_type(n));
   vw_hasher_int(h, o->n_train);
   for (int64_t i = 0; i < o->n_train; i++) vw_hasher_add(h, &s->train[o->train_first + i].hash, sizeof(vw_hash));
@@ -65,7 +65,7 @@ static void encoder_free(encoder *e) {
 
 static vw_status encoder_create(encoder *e, vw_clip_network *n) {
   const int64_t S = n->vision.image_size;
-  e->width = n->ctx->threads < MOST_AT_ONCE ? n->ctx->threads : MOST_AT_ONCE, e->values = S * S * 3;
+  e->width = n->net.ctx->threads < MOST_AT_ONCE ? n->net.ctx->threads : MOST_AT_ONCE, e->values = S * S * 3;
   e->square = malloc((size_t)(e->width * e->values));
   e->pixels = malloc((size_t)(e->width * e->values) * sizeof(double));
   VW_CHECK(e->square && e->pixels, VW_ERR_MEMORY, "image encoder: out of memory");
@@ -91,16 +91,16 @@ static const vw_picture *picture_of(const vw_picture_set *s, const vw_picture_ow
   return i < o->n_train ? &s->train[o->train_first + i] : &s->test[o->test_first + i - o->n_train];
 }
 
-static bool asked_to_stop(const vw_features_hooks *h) {
+static bool asked_to_stop(const vw_task_hooks *h) {
   return h->stop && h->stop(h->user);
 }
 
 /* Asked to stop in between, it writes nothing. */
 static vw_status encode_owner(encoder *e, const vw_picture_set *s, vw_clip_network *n, int64_t owner, const char *path,
-                              const vw_features_hooks *hooks) {
+                              const vw_task_hooks *hooks) {
   const vw_picture_owner *o = &s->owners[owner];
   const size_t one = vw_clip_feature_bytes(n);
-  const int64_t p = n->text.projection, all = o->n_train + o->n_test;
+  const int64_t p = n->net.text.tower.projection, all = o->n_train + o->n_test;
   const vw_picture *list[MOST_AT_ONCE];
   char *features = malloc((size_t)(o->n_train + o->n_test) * one + 1);
   vw_status st = VW_OK;
@@ -133,8 +133,8 @@ static vw_status open_cached(const vw_picture_owner *o, const vw_clip_network *n
   vw_status st = vw_safetensors_verify(*file);
   for (int i = 0; st == VW_OK && i < 2; i++) {
     st = vw_safetensors_find(*file, names[i], &part[i]);
-    if (st == VW_OK && (part[i].ndim != 2 || part[i].dim[0] != rows[i] || part[i].dim[1] != n->text.projection ||
-                        part[i].dtype != vw_clip_feature_type(n)))
+    if (st == VW_OK && (part[i].ndim != 2 || part[i].dim[0] != rows[i] ||
+                        part[i].dim[1] != n->net.text.tower.projection || part[i].dtype != vw_clip_feature_type(n)))
       st = VW_RAISE(VW_ERR_INPUT, "%s: tensor '%s' is %s; delete the file and run again", path, names[i],
                     vw_shape_text(&part[i]));
   }
@@ -155,7 +155,7 @@ static bool is_cached(const vw_picture_owner *o, const vw_clip_network *n, const
 }
 
 static vw_status ensure_mine(const vw_picture_set *s, vw_clip_network *n, vw_hash weights, vw_queue *q,
-                             const char *cache, const vw_features_hooks *hooks, int64_t *computed) {
+                             const char *cache, const vw_task_hooks *hooks, int64_t *computed) {
   encoder e = {0};
   char path[VW_PATH_BYTES];
   vw_status st = VW_OK;
@@ -214,8 +214,8 @@ vw_status vw_features_missing(const vw_picture_set *s, const vw_clip_network *n,
 }
 
 vw_status vw_features_ensure(const vw_picture_set *s, vw_clip_network *n, vw_hash weights, const vw_ranks *ranks,
-                             const char *cache, const vw_features_hooks *hooks, int64_t *computed, bool *stopped) {
-  const vw_features_hooks none = {0};
+                             const char *cache, const vw_task_hooks *hooks, int64_t *computed, bool *stopped) {
+  const vw_task_hooks none = {0};
   char folder[VW_PATH_BYTES];
   vw_queue *q = NULL;
   if (!hooks) hooks = &none;

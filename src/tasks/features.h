@@ -5,20 +5,13 @@
 
 #include "cluster/queue.h"
 #include "networks/clip.h"
-#include "tasks/pictures.h"
-
-/* What the caller wants to be told or asked after every picture. Either may be NULL. */
-typedef struct vw_features_hooks {
-  void *user;
-  void (*told)(void *user, int64_t pictures);
-  bool (*stop)(void *user); /* true on any rank: all leave; whole owners are kept */
-} vw_features_hooks;
+#include "tasks/task.h"
 
 /* Collective: the ranks share out the owners whose files are missing below `cache`. Returns when all are there or, with
  * *stopped (the same on all ranks), when a rank was asked to stop. *computed counts the pictures that this rank
  * encoded. */
 vw_status vw_features_ensure(const vw_picture_set *s, vw_clip_network *n, vw_hash weights, const vw_ranks *ranks,
-                             const char *cache, const vw_features_hooks *hooks, int64_t *computed, bool *stopped);
+                             const char *cache, const vw_task_hooks *hooks, int64_t *computed, bool *stopped);
 
 /* How many owners have no file below `cache`; whole files are not told from damaged ones. Not collective. */
 vw_status vw_features_missing(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, const char *cache,
