@@ -22,11 +22,11 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_t
     json_array_append_new(blocks, json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", id, "model", b->model, "data", b->data,
                                             "trials", (json_int_t)b->n, "selected", (json_int_t)b->n_selected));
   }
-  json_t *memory = json_pack("{s:I, s:I, s:I}", "peak", (json_int_t)m->peak, "weights", (json_int_t)m->weights, "block",
-                             (json_int_t)m->block);
+  json_t *memory = json_pack("{s:I, s:I}", "peak", (json_int_t)m->peak, "weights", (json_int_t)m->weights);
   for (int i = 0; task && i < task->n_passes; i++)
     json_object_set_new(memory, task->passes[i].name, json_integer((json_int_t)m->pass[i]));
-  json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:s:o, s:o}", "study", s->config->study, "trials",
+  json_object_set_new(memory, "block", json_integer((json_int_t)m->block));
+  json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "study", s->config->study, "trials",
                           (json_int_t)s->plan->n_selected, "new", (json_int_t)s->plan->n_new, "ranks",
                           (json_int_t)s->config->ranks, "memory", memory, "blocks", blocks);
   (void)json_dumpf(all, stdout, JSON_INDENT(1));
