@@ -173,10 +173,13 @@ static vw_status check_name(vw_reader *r, yaml_node_t *node, const char *section
   return VW_OK;
 }
 
-/* study.h5 has /words/<model> beside its scales /words/<model>_trial: one model's name must not be another's scale. */
+/* study.h5 has /words/<model> beside its scales /words/<model>_trial, and /loss_fixed/when: no model's name may be that
+ * of a scale. */
 static vw_status check_model_name(vw_reader *r, yaml_node_t *node, const char *name) {
   static const char *const ends[] = {"_trial", "_step", "_channel"};
   VW_TRY(check_name(r, node, "models", name));
+  if (strcmp(name, "when") == 0)
+    return VW_AT(r, node, "models: '%s' is a name that study.h5 keeps for a scale; choose another", name);
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
     const size_t n = strlen(name), e = strlen(ends[i]);
     if (n >= e && strcmp(name + n - e, ends[i]) == 0)

@@ -114,12 +114,24 @@ vw_status vw_study_file_create(const vw_ranks *ranks, const char *path, vw_study
 
 /* ---- one data set ---- */
 
+/* Is the scale in the group of `path`, or in one above it? */
+static bool is_in_reach(const char *scale, const char *path) {
+  const size_t group = (size_t)(strrchr(scale, '/') - scale);
+  return strncmp(scale, path, group + 1) == 0;
+}
+
+/* What netCDF would read wrongly, or fail over, is refused with the rest: see study_file.h. */
 static vw_status check_data(const vw_study_data *d) {
   VW_CHECK(d->path && d->path[0] == '/' && d->units, VW_ERR_ARG, "study file: a data set needs /path and units");
   VW_CHECK(d->ndim >= 1 && d->ndim <= VW_MAX_DIMS, VW_ERR_ARG, "%s: %d dimensions; 1 to %d are possible", d->path,
            d->ndim, VW_MAX_DIMS);
-  for (int i = 0; i < d->ndim; i++)
+  VW_CHECK(d->text_bytes > 0 ? d->text_bytes >= VW_LEAST_TEXT : d->dtype != VW_F16, VW_ERR_ARG,
+           "%s: netCDF cannot read %s", d->path, d->text_bytes > 0 ? "texts of one byte" : "fp16");
+  for (int i = 0; i < d->ndim; i++) {
     VW_CHECK(d->dim[i] >= 0, VW_ERR_ARG, "%s: dimension %d is %" PRId64, d->path, i, d->dim[i]);
+    VW_CHECK(!d->scale[i] || is_in_reach(d->scale[i], d->path), VW_ERR_ARG,
+             "%s: netCDF cannot find its scale %s in another group", d->path, d->scale[i]);
+  }
   return VW_OK;
 }
 
@@ -138,11 +150,9 @@ static void choose_chunk(const vw_study_data *d, int64_t element_bytes, hsize_t 
 static vw_status set_fill(hid_t list, const vw_study_data *d, hid_t type) {
   const float f32 = NAN;
   const double f64 = NAN;
-  const uint16_t f16 = 0x7e00; /* a quiet NaN */
   const void *value = d->text_bytes        ? NULL
                       : d->dtype == VW_F32 ? (const void *)&f32
                       : d->dtype == VW_F64 ? (const void *)&f64
-                      : d->dtype == VW_F16 ? (const void *)&f16
                                            : NULL;
   if (value) VW_HDF(H5Pset_fill_value(list, type, value), d->path, "fill value");
   return VW_OK;
@@ -333,7 +343,11 @@ vw_status vw_study_file_write_text(vw_study_file *f, const char *path, const cha
   vw_study_data d = {.path = path, .text_bytes = bytes, .units = "utf-8"};
   if (f->failed != VW_OK) return VW_RAISE(f->failed, "%s: an earlier write failed", f->partial);
   VW_GOTO(vw_ranks_broadcast(f->ranks, &d.text_bytes, (int64_t)sizeof d.text_bytes, 0));
-  if (d.text_bytes < 1) d.text_bytes = 1, text = ""; /* HDF5 has no empty strings */
+  char least[VW_LEAST_TEXT + 1] = ""; /* padded with zeros: HDF5 has no empty strings either */
+  if (d.text_bytes < VW_LEAST_TEXT) {
+    if (f->ranks->rank == 0) (void)snprintf(least, sizeof least, "%.*s", (int)d.text_bytes, text);
+    d.text_bytes = VW_LEAST_TEXT, text = least;
+  }
   VW_GOTO(vw_agree_message(f->ranks, reserve(f, d.text_bytes)));
   VW_HDF_GOTO(type = vw_hdf_type(VW_U8, d.text_bytes), path, "type");
   VW_GOTO(create_data(f, &d, type, &set));

@@ -12,7 +12,7 @@ static const char *text_at(const vw_table *t, const vw_column *c, int64_t row) {
 
 /* Width of a text column: all ranks see all rows, so it is the same on all. */
 static int64_t text_bytes(const vw_table *t, const vw_column *c) {
-  int64_t most = 1;
+  int64_t most = VW_LEAST_TEXT;
   for (int64_t i = 0; i < t->n_rows; i++) {
     const int64_t n = (int64_t)strlen(text_at(t, c, i));
     if (n > most) most = n;
@@ -64,7 +64,7 @@ vw_status vw_table_scale(vw_study_file *f, const vw_ranks *ranks, const char *pa
 vw_status vw_table_text_scale(vw_study_file *f, const vw_ranks *ranks, const char *path, const char *description,
                               const char *const *texts, int64_t n) {
   vw_study_data d = {
-      .path = path, .text_bytes = 1, .ndim = 1, .dim = {n}, .units = "utf-8", .description = description};
+      .path = path, .text_bytes = VW_LEAST_TEXT, .ndim = 1, .dim = {n}, .units = "utf-8", .description = description};
   const vw_row_range all = {0, n};
   for (int64_t i = 0; i < n; i++)
     if ((int64_t)strlen(texts[i]) > d.text_bytes) d.text_bytes = (int64_t)strlen(texts[i]);
