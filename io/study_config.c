@@ -408,14 +408,15 @@ static vw_status read_text(vw_reader *r, const char *text, size_t bytes) {
   return st;
 }
 
-vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, vw_problems *problems,
-                                vw_study_config **config) {
+static vw_status parse(const char *path, const char *text, size_t bytes, bool alone, vw_problems *problems,
+                       vw_study_config **config) {
   yaml_document_t document;
   vw_problems own = {0};
   *config = NULL;
   vw_study_config *c = calloc(1, sizeof *c);
   VW_CHECK(c, VW_ERR_MEMORY, "%s: out of memory", path);
-  vw_reader r = {.path = path, .document = &document, .config = c, .problems = problems ? problems : &own};
+  vw_reader r = {.path = path, .document = &document, .config = c, .alone = alone};
+  r.problems = problems ? problems : &own;
   const int64_t before = r.problems->n_errors;
   vw_status st = read_text(&r, text, bytes);
   const bool whole = st == VW_OK;
@@ -429,6 +430,15 @@ vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes
   else
     vw_study_config_destroy(c);
   return st;
+}
+
+vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, vw_problems *problems,
+                                vw_study_config **config) {
+  return parse(path, text, bytes, false, problems, config);
+}
+
+vw_status vw_study_config_parse_alone(const char *path, const char *text, size_t bytes, vw_study_config **config) {
+  return parse(path, text, bytes, true, NULL, config);
 }
 
 /* The bytes of a study file: whatever keeps them from being read is a mistake of who named the file. */
