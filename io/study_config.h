@@ -120,8 +120,8 @@ vw_status vw_study_config_read(const char *path, vw_problems *problems, vw_study
 vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, vw_problems *problems,
                                 vw_study_config **config);
 
-/* The same for a text without its place, such as /config/study of a study.h5: opens no file. Where classes are listed in
- * a file, config->data[i].classes is empty. */
+/* The same for a text without its place, such as /config/study of a study.h5: opens no file. Where classes are listed
+ * in a file, config->data[i].classes is empty. */
 vw_status vw_study_config_parse_alone(const char *path, const char *text, size_t bytes, vw_study_config **config);
 
 /* Where the value of a key stands ("models.clip.weights"), or the item-th of its list; NULL: not in the file. */

@@ -337,26 +337,33 @@ vw_status vw_study_file_write_scale(vw_study_file *f, const vw_study_data *d, co
 
 /* ---- texts, attributes ---- */
 
+/* The text with zeros behind it, `room` bytes long; the caller frees it. */
+static vw_status copy_padded(const char *path, const char *text, int64_t bytes, int64_t room, char **padded) {
+  VW_CHECK(*padded = calloc(1, (size_t)room), VW_ERR_MEMORY, "%s: out of memory", path);
+  if (bytes > 0) memcpy(*padded, text, (size_t)bytes);
+  return VW_OK;
+}
+
 vw_status vw_study_file_write_text(vw_study_file *f, const char *path, const char *text, int64_t bytes) {
+  char *padded = NULL; /* rank 0 */
   hid_t set = -1, type = -1, space = -1;
   vw_status st = VW_OK;
   vw_study_data d = {.path = path, .text_bytes = bytes, .units = "utf-8"};
   if (f->failed != VW_OK) return VW_RAISE(f->failed, "%s: an earlier write failed", f->partial);
   VW_GOTO(vw_ranks_broadcast(f->ranks, &d.text_bytes, (int64_t)sizeof d.text_bytes, 0));
-  char least[VW_LEAST_TEXT + 1] = ""; /* padded with zeros: HDF5 has no empty strings either */
-  if (d.text_bytes < VW_LEAST_TEXT) {
-    if (f->ranks->rank == 0) (void)snprintf(least, sizeof least, "%.*s", (int)d.text_bytes, text);
-    d.text_bytes = VW_LEAST_TEXT, text = least;
-  }
-  VW_GOTO(vw_agree_message(f->ranks, reserve(f, d.text_bytes)));
+  d.text_bytes = d.text_bytes > 0 ? d.text_bytes + 1 : VW_LEAST_TEXT;
+  st = reserve(f, d.text_bytes);
+  if (st == VW_OK && f->ranks->rank == 0) st = copy_padded(path, text, bytes, d.text_bytes, &padded);
+  VW_GOTO(vw_agree_message(f->ranks, st));
   VW_HDF_GOTO(type = vw_hdf_type(VW_U8, d.text_bytes), path, "type");
   VW_GOTO(create_data(f, &d, type, &set));
   VW_HDF_GOTO(space = H5Dget_space(set), path, "shape");
   if (f->ranks->rank != 0) VW_HDF_GOTO(H5Sselect_none(space), path, "selection");
-  VW_HDF_GOTO(H5Dwrite(set, type, space, space, f->transfer, f->ranks->rank == 0 ? text : ""), path,
+  VW_HDF_GOTO(H5Dwrite(set, type, space, space, f->transfer, f->ranks->rank == 0 ? padded : ""), path,
               "cannot write (is the disk full?)");
   VW_GOTO(note_mode(f, path));
 cleanup:
+  free(padded);
   if (space >= 0) (void)H5Sclose(space);
   if (type >= 0) (void)H5Tclose(type);
   st = vw_first(st, close_set(set, path));

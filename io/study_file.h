@@ -18,14 +18,15 @@
 
 typedef struct vw_study_file vw_study_file;
 
-/* netCDF takes a column of one-byte texts for characters, which xarray joins to one text. */
+/* Texts are a byte wider than the longest: netCDF reads up to a zero. One-byte texts are characters to it, and xarray
+ * joins a column of them to one text. */
 enum { VW_LEAST_TEXT = 2 };
 
 /* One data set. Strings are borrowed for the call and the same on all ranks. */
 typedef struct vw_study_data {
   const char *path;   /* "/words/clip"; groups are made as needed */
   vw_dtype dtype;     /* VW_F32, F64, I32, I64, U32, U8; F16 is read, not written; ignored for text */
-  int64_t text_bytes; /* > 0: UTF-8 strings of this many bytes, padded with zeros; written: VW_LEAST_TEXT or more */
+  int64_t text_bytes; /* > 0: UTF-8 strings padded with zeros to this many bytes; written: VW_LEAST_TEXT or more */
   int ndim;           /* 1 .. VW_MAX_DIMS; the first dimension counts rows */
   int64_t dim[VW_MAX_DIMS];
   const char *units;              /* "1" for pure numbers, "s", "px" ...; for text "utf-8" */

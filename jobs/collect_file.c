@@ -232,8 +232,8 @@ static vw_status write_baselines(const vw_writer *w) {
   const vw_table t = {group, scale, c->baselines, sizeof *c->baselines, n, mine, w->ranks->rank == 0 ? n : 0};
   VW_GOTO(vw_table_write(w->f, w->ranks, &t, COLUMNS(baseline_columns)));
   VW_GOTO(write_metrics(w, "/evaluation/classification_baselines/metrics", scale,
-                        "/evaluation/classification_baselines/metric", "what words are compared with", n,
-                        &all, w->ranks->rank == 0, x));
+                        "/evaluation/classification_baselines/metric", "what words are compared with", n, &all,
+                        w->ranks->rank == 0, x));
 cleanup:
   free(x), free(mine);
   return st;

@@ -1,5 +1,5 @@
-/* Two study.h5, data set by data set; /provenance holds what may differ. Of /config what is decided is compared, not how
- * it is written. */
+/* Two study.h5, data set by data set; /provenance holds what may differ. Of /config what is decided is compared, not
+ * how it is written. */
 #include "jobs/diff.h"
 
 #include "io/study_config.h"

@@ -47,7 +47,8 @@ static bool is_chosen(const char *libraries) {
 
 /* ---- which ROMIO is there? ---- */
 
-/* Where the MPI in use lies, links followed; "" where that cannot be told. PMPI: tools put themselves before MPI_Init. */
+/* Where the MPI in use lies, links followed; "" where that cannot be told. PMPI: tools put themselves before MPI_Init.
+ */
 static void find_libraries(char folder[PATH_MAX]) {
   Dl_info info = {0};
   void *at = dlsym(RTLD_DEFAULT, "PMPI_Init");
@@ -61,8 +62,8 @@ static bool find_plugin(const char *folder, size_t length, const char *between, 
   char pattern[PATH_MAX];
   glob_t found = {0};
   name[0] = 0;
-  if (length == 0 || snprintf(pattern, sizeof pattern, "%.*s%s/%s", (int)length, folder, between, PLUGIN) >=
-                         (int)sizeof pattern)
+  if (length == 0 ||
+      snprintf(pattern, sizeof pattern, "%.*s%s/%s", (int)length, folder, between, PLUGIN) >= (int)sizeof pattern)
     return false;
   if (glob(pattern, 0, NULL, &found) == 0) {
     const char *file = strrchr(found.gl_pathv[found.gl_pathc - 1], '/');

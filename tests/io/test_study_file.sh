@@ -21,6 +21,9 @@ mkdir "$dir/single"
 export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=1 # no MPI here
 "$study" single "$dir/single/study.h5"
 "$study" read "$dir/single/study.h5"
+mkdir "$dir/refuse"
+"$study" refuse "$dir/refuse/study.h5" || fail "something that netCDF cannot read was written"
+[ -z "$(ls "$dir/refuse")" ] || fail "refused, but there is $(ls "$dir/refuse")"
 export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0
 
 if command -v h5diff > /dev/null; then
