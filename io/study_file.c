@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cluster/comm.h"
@@ -46,9 +47,21 @@ static bool is_broken(const vw_study_file *f) {
   return f->failed < 0;
 }
 
-/* Rank 0: `bytes` more, filters and metadata included, or a full disk is seen before HDF5 sees it. */
+/* Every rank may have its own limit (ulimit -f). */
+static vw_status check_limit(const vw_study_file *f, int64_t bytes) {
+  struct rlimit most;
+  const bool is_limited = getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur != RLIM_INFINITY;
+  VW_CHECK(!is_limited || (rlim_t)bytes <= most.rlim_cur, VW_ERR_IO,
+           "%s: needs up to %.1f MB, files may have %.1f MB here: raise the limit (ulimit -f) and run again",
+           f->partial, (double)bytes / 1e6, (double)most.rlim_cur / 1e6);
+  return VW_OK;
+}
+
+/* `bytes` more, filters and metadata included, or a full disk or a limit is seen before HDF5 sees it. Rank 0 asks for
+ * the disk. */
 static vw_status reserve(vw_study_file *f, int64_t bytes) {
   f->reserved += bytes + bytes / 64 + SET_BYTES;
+  VW_TRY(check_limit(f, f->reserved + SPARE_BYTES));
   if (f->ranks->rank != 0) return VW_OK;
   VW_TRY(vw_fault("writing", f->partial));
   return vw_file_reserve(f->partial, f->reserved + SPARE_BYTES);
@@ -56,12 +69,21 @@ static vw_status reserve(vw_study_file *f, int64_t bytes) {
 
 /* ---- create ---- */
 
+/* All ranks write together, always. Left to itself, ROMIO lets them write alone where their rows do not interleave;
+ * then only the rank whose write fails knows, and the others wait for it for ever in HDF5's next collective call. */
+static vw_status make_hints(MPI_Info *hints) {
+  VW_TRY(VW_MPI(MPI_Info_create, hints));
+  return VW_MPI(MPI_Info_set, *hints, "romio_cb_write", "enable");
+}
+
 static vw_status open_file(vw_study_file *f) {
   vw_status st = VW_OK;
+  MPI_Info hints = MPI_INFO_NULL;
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   VW_HDF_GOTO(access, f->partial, "cannot prepare");
   if (f->ranks->comms) {
-    VW_HDF_GOTO(H5Pset_fapl_mpio(access, f->ranks->comms->all, MPI_INFO_NULL), f->partial, "parallel access");
+    VW_GOTO(make_hints(&hints));
+    VW_HDF_GOTO(H5Pset_fapl_mpio(access, f->ranks->comms->all, hints), f->partial, "parallel access");
     VW_HDF_GOTO(H5Pset_all_coll_metadata_ops(access, true), f->partial, "parallel access");
     VW_HDF_GOTO(H5Pset_coll_metadata_write(access, true), f->partial, "parallel access");
   }
@@ -74,6 +96,7 @@ static vw_status open_file(vw_study_file *f) {
   VW_HDF_GOTO(H5Pset_create_intermediate_group(f->link_list, 1), f->partial, "cannot prepare");
 cleanup:
   if (access >= 0) (void)H5Pclose(access);
+  if (hints != MPI_INFO_NULL) (void)MPI_Info_free(&hints);
   return st;
 }
 
