@@ -1,6 +1,5 @@
 /* `check`: whether a study can run, before anything is queued. Reads as `run` does, and then what only a run would
  * meet: every picture, twins in both parts, the output directory, disk and memory. Never calls MPI_Init. */
-#include "io/image.h"
 #include "jobs/session.h"
 
 #include <errno.h>
@@ -36,8 +35,7 @@ static vw_status decode_all(vw_session *s, int64_t data) {
   const bool tell = !s->options.quiet && isatty(STDERR_FILENO);
   for (int64_t i = 0; i < n; i++) {
     vw_image image = {0};
-    const vw_status st = vw_image_read(i < p->n_train ? p->train[i].path : p->test[i - p->n_train].path,
-                                       p->data->exif == VW_EXIF_TURN, &image);
+    const vw_status st = vw_picture_read(p, i < p->n_train ? &p->train[i] : &p->test[i - p->n_train], &image);
     if (st == VW_OK) vw_image_free(&image);
     VW_TRY(keep_picture(s, data, st));
     show_progress(tell, i + 1, n);
