@@ -20,14 +20,7 @@ static vw_status keep(vw_session *s, const char *key, int64_t item, vw_status st
   return vw_study_keep(s->config, &s->problems, key, item, false, st);
 }
 
-static bool is_concept(const vw_study_config *c, const char *word) {
-  for (int64_t d = 0; d < c->n_data; d++)
-    for (int64_t k = 0; k < c->data[d].concepts.n; k++)
-      if (strcmp(c->data[d].concepts.name[k], word) == 0) return true;
-  return false;
-}
-
-/* An anchor is one token, and better a word that the network learned and no concept's own name. */
+/* An anchor is one token, and better a word that the network learned. */
 static vw_status check_anchor(vw_session *s, int64_t model, int64_t a) {
   const char *word = s->config->anchors.name[a];
   const vw_word_table *w = &s->words[model];
@@ -37,11 +30,6 @@ static vw_status check_anchor(vw_session *s, int64_t model, int64_t a) {
   if (w->mask && !w->mask[id])
     odd = VW_RAISE(VW_ERR_INPUT, "'%s' is not among the words that '%s' was trained on: its embedding may mean nothing",
                    word, s->config->models[model].name);
-  VW_TRY(vw_study_keep(s->config, &s->problems, "trials.anchors", a, true, odd));
-  if (model == 0 && is_concept(s->config, word))
-    odd = VW_RAISE(VW_ERR_INPUT, "'%s' is a concept too: its word starts at the answer", word);
-  else
-    odd = VW_OK;
   return vw_study_keep(s->config, &s->problems, "trials.anchors", a, true, odd);
 }
 
@@ -213,6 +201,7 @@ vw_status vw_session_open_inputs(vw_session *s) {
   VW_CHECK(s->pictures && s->networks && s->words && s->weights && s->tasks, VW_ERR_MEMORY, "out of memory");
   for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_model(s, i));
   for (int64_t i = 0; i < c->n_data; i++) VW_TRY(open_data_set(s, i));
+  VW_TRY(vw_session_find_alike(s));
   VW_TRY(digest_inputs(s));
   /* reads all weights: no use where nothing will be planned; rank 0 tells the others (vw_session_agree_inputs) */
   for (int64_t i = 0; i < c->n_models && s->ranks.rank == 0 && !s->problems.n_errors; i++)

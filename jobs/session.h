@@ -68,6 +68,10 @@ vw_status vw_session_inputs_unchanged(const vw_session *s);
  * Errors: VW_ERR_IO on the ranks where something differs. */
 vw_status vw_session_agree_inputs(vw_session *s);
 
+/* Keeps what is one thing under two names (jobs/inputs_alike.c) as problems and warnings, part of
+ * vw_session_open_inputs. */
+vw_status vw_session_find_alike(vw_session *s);
+
 /* Tells all problems of the study, else the one message of `st`; returns the exit code. */
 int vw_session_report(const vw_session *s, vw_status st);
 
