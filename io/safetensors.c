@@ -346,6 +346,7 @@ vw_status vw_safetensors_hash(vw_safetensors *f, vw_hasher *also) {
   enum { PIECE = 1 << 18 }; /* stays in a core's cache for the second hash */
   vw_hasher *own = vw_hasher_create();
   VW_CHECK(own, VW_ERR_MEMORY, "%s: out of memory", f->path);
+  vw_witness_watch(&f->witness, f->path);
   for (size_t at = 0; at < f->bytes; at += PIECE) {
     const size_t n = f->bytes - at < PIECE ? f->bytes - at : PIECE;
     vw_hasher_add(own, f->map + at, n);

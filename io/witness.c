@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "io/durable.h"
 
@@ -19,6 +21,49 @@ void vw_witness_take(vw_witness *w, const struct stat *info) {
                     .changed_ns = (int64_t)info->st_ctim.tv_nsec};
   w->too_fresh = w->modified > now - TICK_SECONDS || w->changed > now - TICK_SECONDS;
 }
+
+/* ---- writes that the system tells of ----------------------------------------------------------------------------- */
+
+enum { WATCHES = 4096 };
+
+static struct {
+  int queue; /* 1 + the descriptor; 0: not asked for yet, -1: there is none */
+  int64_t writes[WATCHES];
+  int64_t lost; /* times that the queue held no more */
+} told;
+
+static void hear(void) {
+  _Alignas(struct inotify_event) char buffer[4096];
+  ssize_t n = 0;
+  if (told.queue <= 0) return;
+  while ((n = read(told.queue - 1, buffer, sizeof buffer)) > 0)
+    for (ssize_t at = 0; at < n;) {
+      struct inotify_event e;
+      memcpy(&e, buffer + at, sizeof e);
+      if (e.mask & IN_Q_OVERFLOW) told.lost++;
+      if (e.mask & IN_MODIFY && e.wd > 0 && e.wd < WATCHES) told.writes[e.wd]++;
+      at += (ssize_t)(sizeof e + e.len);
+    }
+}
+
+void vw_witness_watch(vw_witness *w, const char *path) {
+  if (!told.queue) {
+    const int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    told.queue = fd < 0 ? -1 : fd + 1; /* out of instances, say: hashes are left */
+  }
+  if (told.queue < 0) return;
+  const int watch = inotify_add_watch(told.queue - 1, path, IN_MODIFY);
+  if (watch <= 0 || watch >= WATCHES) return;
+  hear(); /* the file may be watched already */
+  w->watch = watch, w->writes = told.writes[watch] + told.lost;
+}
+
+static bool was_written(const vw_witness *w) {
+  hear();
+  return w->watch && told.writes[w->watch] + told.lost != w->writes;
+}
+
+/* ---- looks ------------------------------------------------------------------------------------------------------- */
 
 static bool looks_like(const vw_witness *a, const vw_witness *b) {
   return a->inode == b->inode && a->bytes == b->bytes && a->modified == b->modified &&
@@ -53,15 +98,17 @@ vw_status vw_witness_check(vw_witness *w, const char *path) {
   VW_TRY(look(path, &now));
   const bool same = looks_like(w, &now);
   if (same && !w->too_fresh) return VW_OK;
+  if (was_written(w)) return has_changed(path); /* maybe back by now: what was read in between is not known */
   if (!w->hashed) return same ? VW_OK : has_changed(path);
   VW_TRY(hash_again(path, w->hash));
-  now.hash = w->hash, now.hashed = true;
+  now.hash = w->hash, now.hashed = true, now.watch = w->watch;
   *w = now;
   return VW_OK;
 }
 
 vw_status vw_witness_compare(vw_witness *mine, const vw_witness *theirs, const char *path) {
   if (!theirs->hashed) return VW_OK;
+  vw_witness_watch(mine, path);
   if (!looks_like(mine, theirs) || mine->too_fresh) {
     const vw_status st = hash_again(path, theirs->hash);
     if (st == VW_ERR_IO)

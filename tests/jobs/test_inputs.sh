@@ -68,6 +68,13 @@ go_on
 dd if=keep/model.safetensors of=weights/model.safetensors conv=notrunc status=none
 after 'weights/model.safetensors: changed while this run used it'
 
+echo "weights that change and come back before anything is committed"
+start back
+dd if=keep/model.safetensors of=weights/model.safetensors bs=64k skip=8 seek=60 count=16 conv=notrunc status=none
+dd if=keep/model.safetensors of=weights/model.safetensors conv=notrunc status=none
+go_on
+after 'weights/model.safetensors: changed while this run used it'
+
 echo "weights that are replaced by others"
 start replaced
 sed 's/a/a/' keep/model.safetensors > weights/other
