@@ -371,5 +371,7 @@ vw_status vw_collect_study_file(const vw_collected *c) {
   char path[VW_PATH_BYTES];
   VW_TRY(vw_path_format(path, "%s/study.h5", c->s->out));
   VW_TRY(vw_study_file_create(w.ranks, path, &w.f));
-  return vw_study_file_close(w.f, write_parts(&w));
+  vw_status st = write_parts(&w);
+  if (st == VW_OK) st = vw_session_inputs_unchanged(c->s); /* /anchors is read from the weights */
+  return vw_study_file_close(w.f, st);
 }
