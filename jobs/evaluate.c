@@ -163,6 +163,7 @@ static vw_status judge_block(judging *j, double *metrics) {
                          .words = words + first * C};
     st = judge_words(j, &w, first, metrics);
   }
+  if (st == VW_OK && j->it->picture < 0) st = vw_session_inputs_unchanged(j->s);
   if (st == VW_OK && j->it->picture < 0) st = vw_block_evaluation_write(j->s->out, b, trials, j->task->kind, metrics);
   free(words);
   return st;
@@ -173,6 +174,7 @@ static vw_status judge_baselines(judging *j, const vw_baselines *b, double *metr
   const vw_judged w = vw_baselines_judged(b);
   VW_TRY(judge_words(j, &w, 0, metrics));
   if (j->it->picture >= 0) return VW_OK;
+  VW_TRY(vw_session_inputs_unchanged(j->s));
   vw_baselines_mask(b, j->task->kind->n_metrics, metrics);
   return vw_baselines_write(j->s->out, j->it->id, c->models[j->it->model].name, c->data[j->it->data].name,
                             j->task->kind, b, metrics);
@@ -192,6 +194,7 @@ static vw_status evaluate(vw_session *s, const item *it, vw_task *task) {
   if (!metrics) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "evaluation: out of memory"));
   VW_GOTO(open_parts(&j));
   VW_GOTO(it->block < 0 ? judge_baselines(&j, &b, metrics) : judge_block(&j, metrics));
+  if (it->picture >= 0) VW_GOTO(vw_session_inputs_unchanged(s));
   if (it->picture >= 0) VW_GOTO(vw_judged_part_write(s->out, it->id, j.n, j.numbers, j.part));
   if (it->picture < 0) VW_GOTO(drop_parts(&j));
 cleanup:

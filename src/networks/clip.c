@@ -339,15 +339,9 @@ static vw_status hash_network(const vw_network *n, vw_hash *hash) {
   return vw_hub_clip_hash(&((const vw_clip_network *)n)->hub, hash);
 }
 
-static double file_bytes(const vw_network *net) {
+static vw_safetensors *file_of(const vw_network *net, int64_t i) {
   const vw_hub_clip *h = &((const vw_clip_network *)net)->hub;
-  double sum = 0;
-  for (int64_t i = 0; i < h->n_files; i++) {
-    size_t bytes = 0;
-    (void)vw_safetensors_bytes(h->files[i], &bytes);
-    sum += (double)bytes;
-  }
-  return sum;
+  return i < h->n_files ? h->files[i] : NULL;
 }
 
 static vw_status share_network(vw_network *n, unsigned parts, const vw_ranks *ranks, vw_transport *transport) {
@@ -358,5 +352,5 @@ const vw_network_kind vw_clip_kind = {.name = "clip",
                                       .open = open_network,
                                       .close = close_network,
                                       .hash = hash_network,
-                                      .file_bytes = file_bytes,
+                                      .file = file_of,
                                       .share = share_network};

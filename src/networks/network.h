@@ -5,6 +5,7 @@
 #define VW_NETWORKS_NETWORK_H
 
 #include "core/hash.h"
+#include "io/safetensors.h"
 #include "networks/text.h"
 #include "networks/weights.h"
 
@@ -21,7 +22,8 @@ typedef struct vw_network_kind {
   void (*close)(vw_network *n);
   /* Of everything that was read: every component, tokenizer, configuration file. Reads all weights once. */
   vw_status (*hash)(const vw_network *n, vw_hash *hash);
-  double (*file_bytes)(const vw_network *n); /* of all its weights' files */
+  vw_safetensors *(*file)(const vw_network *n,
+                          int64_t i); /* of its weights: the i-th; NULL behind the last. Borrowed */
   /* Collective: weights into the backend's memory of all ranks, read by rank 0 alone (vw_weights_share). `parts`:
    * VW_NETWORK_*. The embeddings stay in the mapped file: the host looks words up there. */
   vw_status (*share)(vw_network *n, unsigned parts, const vw_ranks *ranks, vw_transport *transport);
@@ -38,5 +40,8 @@ struct vw_network {
   vw_dtype word_type; /* words in files: fp64 for ref, else fp32 */
   char dir[1024];
 };
+
+/* The files of its weights still hold what was hashed (io/witness.h). Errors: VW_ERR_IO naming the file. */
+vw_status vw_network_unchanged(const vw_network *n);
 
 #endif

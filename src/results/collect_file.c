@@ -133,13 +133,15 @@ static vw_status write_anchor_rows(const vw_writer *w, int64_t model, anchor_row
   VW_GOTO(vw_writer_path(group, "/anchors", name, ""));
   VW_GOTO(vw_writer_path(scale, "/anchors", name, "/name"));
   VW_GOTO(vw_writer_path(path, "/anchors", name, "/vector"));
-  VW_GOTO(vw_writer_path(channel, "/words", name, "_channel"));
+  VW_GOTO(vw_writer_path(channel, "/anchors", name, "/channel"));
   for (int64_t i = 0; mine && rows && i < anchors->n; i++) mine[i] = i, rows[i].neighbour = rows[i].neighbour_word;
   VW_GOTO(vw_table_text_scale(w->f, w->ranks, scale, "anchor word", anchors->name, anchors->n));
   const vw_table t = {group, scale, rows, sizeof *rows, anchors->n, mine, w->ranks->rank == 0 ? anchors->n : 0};
   VW_GOTO(vw_table_write(w->f, w->ranks, &t, COLUMNS(anchor_columns)));
+  const int64_t width = w->c->s->networks[model]->width;
+  VW_GOTO(vw_writer_count(w, channel, "component of the embedding", width));
   vw_study_data d = {.path = path, .dtype = w->c->s->networks[model]->word_type, .ndim = 2, .units = "1"};
-  d.dim[0] = anchors->n, d.dim[1] = w->c->s->networks[model]->width;
+  d.dim[0] = anchors->n, d.dim[1] = width;
   d.description = "embedding of the anchor word", d.scale[0] = scale, d.scale[1] = channel;
   VW_GOTO(vw_study_file_write_rows(w->f, &d, &all, w->ranks->rank == 0, vectors));
 cleanup:
@@ -212,23 +214,26 @@ static vw_status task_part_open(const vw_writer *w, const vw_task_kind *task, ta
   return vw_writer_path(p->trial, "/evaluation", task->name, "_trial");
 }
 
+/* Rows of metrics with a scale of their names beside them. */
 static vw_status write_metrics(const vw_writer *w, const task_part *p, const char *path, const char *scale,
-                               const char *description, int64_t n, const vw_row_range *ranges, int64_t n_ranges,
-                               const double *metrics) {
+                               const char *names, const char *description, int64_t n, const vw_row_range *ranges,
+                               int64_t n_ranges, const double *metrics) {
+  const char *name[VW_MOST_METRICS];
+  for (int i = 0; i < p->task->n_metrics; i++) name[i] = p->task->metrics[i].name;
+  VW_TRY(vw_table_text_scale(w->f, w->ranks, names, p->task->metrics_are, name, p->task->n_metrics));
   const vw_study_data d = {.path = path,
                            .dtype = VW_F64,
                            .ndim = 2,
                            .dim = {n, p->task->n_metrics},
                            .units = p->unit,
                            .description = description,
-                           .scale = {scale, p->metric}};
+                           .scale = {scale, names}};
   return vw_study_file_write_rows(w->f, &d, ranges, n_ranges, metrics);
 }
 
 static vw_status write_judged(const vw_writer *w, const task_part *p) {
   const vw_collected *c = w->c;
   const int64_t m = p->task->n_metrics;
-  const char *names[VW_MOST_METRICS];
   vw_file_path path;
   double *x = malloc((size_t)((c->n_mine + 1) * m) * sizeof *x);
   vw_row_range *ranges = malloc((size_t)(c->n_mine + 1) * sizeof *ranges);
@@ -241,18 +246,17 @@ static vw_status write_judged(const vw_writer *w, const task_part *p) {
     memcpy(x + n * m, c->rows[row].metrics, (size_t)m * sizeof *x);
     ranges[n++] = (vw_row_range){p->place[row], 1};
   }
-  for (int64_t i = 0; i < m; i++) names[i] = p->task->metrics[i].name;
   VW_GOTO(vw_writer_path(path, "/evaluation", p->task->name, ""));
-  VW_GOTO(vw_table_text_scale(w->f, w->ranks, p->metric, p->task->metrics_are, names, m));
   VW_GOTO(vw_table_scale(w->f, w->ranks, p->trial, "row of /trials", "1", p->row, p->n));
-  VW_GOTO(write_metrics(w, p, path, p->trial, "learned words, judged on held-out pictures", p->n, ranges, n, x));
+  VW_GOTO(
+      write_metrics(w, p, path, p->trial, p->metric, "learned words, judged on held-out pictures", p->n, ranges, n, x));
 cleanup:
   free(x), free(ranges);
   return st;
 }
 
 static vw_status write_baselines(const vw_writer *w, const task_part *p) {
-  vw_file_path group, scale, path;
+  vw_file_path group, scale, path, names;
   const int64_t n = p->n_baselines, m = p->task->n_metrics;
   double *x = malloc((size_t)((n + 1) * m) * sizeof *x);
   vw_baseline *rows = calloc((size_t)n + 1, sizeof *rows);
@@ -268,10 +272,11 @@ static vw_status write_baselines(const vw_writer *w, const task_part *p) {
   VW_GOTO(vw_writer_path(group, "/evaluation", p->task->name, "_baselines"));
   VW_GOTO(vw_writer_path(scale, group, "row", ""));
   VW_GOTO(vw_writer_path(path, group, "metrics", ""));
+  VW_GOTO(vw_writer_path(names, group, "metric", ""));
   VW_GOTO(vw_writer_count(w, scale, "row of the baselines", n));
   const vw_table t = {group, scale, rows, sizeof *rows, n, mine, w->ranks->rank == 0 ? n : 0};
   VW_GOTO(vw_table_write(w->f, w->ranks, &t, COLUMNS(baseline_columns)));
-  VW_GOTO(write_metrics(w, p, path, scale, "what words are compared with", n, &all, w->ranks->rank == 0, x));
+  VW_GOTO(write_metrics(w, p, path, scale, names, "what words are compared with", n, &all, w->ranks->rank == 0, x));
 cleanup:
   free(x), free(mine), free(rows);
   return st;
@@ -420,10 +425,17 @@ static vw_status write_parts(const vw_writer *w) {
   return write_provenance(w);
 }
 
+static vw_status inputs_unchanged(const vw_results_source *s) {
+  for (int64_t i = 0; i < s->config->n_models; i++) VW_TRY(vw_network_unchanged(s->networks[i]));
+  return VW_OK;
+}
+
 vw_status vw_collect_study_file(const vw_collected *c) {
   vw_writer w = {.c = c, .ranks = &c->s->ranks};
   char path[VW_PATH_BYTES];
   VW_TRY(vw_path_format(path, "%s/study.h5", c->s->out));
   VW_TRY(vw_study_file_create(w.ranks, path, &w.f));
-  return vw_study_file_close(w.f, write_parts(&w));
+  vw_status st = write_parts(&w);
+  if (st == VW_OK) st = inputs_unchanged(c->s); /* /anchors is read from the weights */
+  return vw_study_file_close(w.f, st);
 }

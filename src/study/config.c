@@ -45,3 +45,10 @@ vw_status vw_template_fill(const char *text_template, const char *word, char *ou
            word, bytes);
   return VW_OK;
 }
+
+vw_status vw_class_text(const char *text_template, const char *name, char *out, size_t bytes) {
+  VW_TRY(vw_template_fill(text_template, name, out, bytes));
+  for (char *p = out; *p; p++)
+    if (*p == '_') *p = ' '; /* folders are named so */
+  return VW_OK;
+}

@@ -22,13 +22,6 @@ static vw_status open_templates(vw_classify *t) {
   return st;
 }
 
-vw_status vw_class_text(const char *text_template, const char *name, char *out, size_t bytes) {
-  VW_TRY(vw_template_fill(text_template, name, out, bytes));
-  for (char *p = out; *p; p++)
-    if (*p == '_') *p = ' '; /* folders are named so */
-  return VW_OK;
-}
-
 static const char *template_text(const vw_classify *t, int64_t m) {
   return m < t->learn->templates.n ? t->learn->templates.name[m] : t->learn->judge_template;
 }

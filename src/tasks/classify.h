@@ -28,9 +28,6 @@ typedef struct vw_classify {
 vw_status vw_classify_open(vw_classify **t, const vw_task_inputs *in);
 void vw_classify_close(vw_classify *t); /* NULL allowed */
 
-/* A class' or concept's name in a template; '_' in names reads as a space. */
-vw_status vw_class_text(const char *text_template, const char *name, char *out, size_t bytes);
-
 /* What a concept's words are trained and judged on. */
 typedef struct vw_slot {
   int64_t owner;                       /* -1: a null concept */

@@ -76,9 +76,9 @@ static vw_status hash_network(const vw_network *n, vw_hash *hash) {
   return vw_hub_clip_hash(&((const toy_network *)n)->hub, hash);
 }
 
-static double file_bytes(const vw_network *n) {
-  (void)n;
-  return 0;
+static vw_safetensors *file_of(const vw_network *net, int64_t i) {
+  const vw_hub_clip *h = &((const toy_network *)net)->hub;
+  return i < h->n_files ? h->files[i] : NULL;
 }
 
 /* Weights stay where they are mapped: the test runs on processors. */
@@ -87,12 +87,8 @@ static vw_status share(vw_network *n, unsigned parts, const vw_ranks *ranks, vw_
   return VW_OK;
 }
 
-const vw_network_kind toy_network_kind = {.name = "toy",
-                                          .open = open_network,
-                                          .close = close_network,
-                                          .hash = hash_network,
-                                          .file_bytes = file_bytes,
-                                          .share = share};
+const vw_network_kind toy_network_kind = {
+    .name = "toy", .open = open_network, .close = close_network, .hash = hash_network, .file = file_of, .share = share};
 
 vw_status toy_signature(vw_graph *g, const toy_network *n, const vw_prompt_sizes *s, vw_value words, vw_value row_word,
                         vw_value row_template, int64_t B, vw_value *signature) {

@@ -48,11 +48,13 @@ def study_file(path):
         if name.startswith("provenance") or not isinstance(item, h5py.Dataset):
             return
         value = item[()]
-        raw = value if isinstance(value, bytes) else value.tobytes() if hasattr(value, "tobytes") else str(value).encode()
-        if isinstance(value, str):
-            raw = value.encode()
+        if item.dtype.kind in "SO":  # texts by what they say: how many bytes are left for them decides nothing
+            texts = value.ravel().tolist() if hasattr(value, "ravel") else [value]
+            raw, kind = b"\n".join(t if isinstance(t, bytes) else t.encode() for t in texts), "text"
+        else:
+            raw, kind = value.tobytes(), str(item.dtype)
         units = item.attrs.get("units", b"")
-        parts["/" + name] = (str(item.dtype), item.shape, digest(raw), str(units), str(item.attrs.get("description", "")))
+        parts["/" + name] = (kind, item.shape, digest(raw), str(units), str(item.attrs.get("description", "")))
 
     with h5py.File(path, "r") as f:
         f.visititems(visit)
@@ -79,11 +81,15 @@ def results(folder):
 
 def main():
     a, b = results(sys.argv[1]), results(sys.argv[2])
-    wrong = [k for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)]
+    wrong = [k for k in sorted(a) if a[k] != b.get(k)]
+    added = [k for k in sorted(b) if k not in a]
+    wrong += [k for k in added if not k.startswith("study.h5 ")]  # a block file more is another plan
     for k in wrong[:20]:
         print(f"  {k}: {a.get(k)} and {b.get(k)}")
     if len(wrong) > 20:
         print(f"  and {len(wrong) - 20} more")
+    if added:
+        print("  only in the second: " + ", ".join(k.split()[-1] for k in added[:8]) + (" ..." if len(added) > 8 else ""))
     print(f"{sys.argv[1]} and {sys.argv[2]}: {len(a)} parts, {len(wrong)} differ")
     return 1 if wrong or not a else 0
 
