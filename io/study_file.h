@@ -4,8 +4,9 @@
  * deflate, fletcher32), dimension scales, `units` on every data set. Tables are groups with one data set a column
  * (/trials/id, /trials/anchor ...) that share one scale.
  *
- * The writer makes PATH.partial; closing puts it in place, with its checksum in MANIFEST.json: nobody ever sees half a
- * file, and after a failure the old one is still there. Without MPI (vw_ranks_single) it works the same on one rank. */
+ * The writer makes PATH.partial-<random>; closing puts it in place, with its checksum in MANIFEST.json: nobody ever
+ * sees half a file, and after a failure the old one is still there. Without MPI (vw_ranks_single) it works the same on
+ * one rank. */
 #ifndef VW_IO_STUDY_FILE_H
 #define VW_IO_STUDY_FILE_H
 
@@ -41,7 +42,8 @@ typedef struct vw_study_io {
 
 /* ---- writer: every function is collective, and returns the same status on all ranks ---- */
 
-/* Creates `path`.partial. `ranks` must outlive the file. Errors: VW_ERR_IO, VW_ERR_MEMORY. Close after success. */
+/* Creates `path`.partial-<random>. `ranks` must outlive the file. Errors: VW_ERR_IO, VW_ERR_MEMORY. Close after
+ * success. */
 vw_status vw_study_file_create(const vw_ranks *ranks, const char *path, vw_study_file **file);
 
 /* Writes one data set. This rank brings the rows of `mine[n_ranges]` (any order, no overlap, n_ranges may be 0),
