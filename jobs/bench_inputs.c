@@ -4,6 +4,7 @@
 
 #include "io/durable.h"
 #include "io/folders.h"
+#include "io/foreign.h"
 #include "io/preprocess.h"
 #include "learn/memory.h"
 
@@ -87,9 +88,9 @@ static vw_status read_files(void *user) {
   const vw_hub_clip *h = &l->b->n->hub;
   for (int64_t i = 0; i < h->n_files; i++) {
     const char *path = vw_safetensors_path(h->files[i]);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = -1;
     ssize_t n = 1;
-    VW_CHECK(fd >= 0, VW_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    VW_TRY(vw_foreign_open(path, &fd, NULL));
     while (n > 0) n = read(fd, l->buffer, CHUNK);
     (void)close(fd);
     VW_CHECK(n == 0, VW_ERR_IO, "%s: cannot read: %s", path, strerror(errno));

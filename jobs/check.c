@@ -73,7 +73,7 @@ static vw_status check_place(vw_session *s, const char *what, const char *path) 
   if (access(parent, W_OK | X_OK) != 0)
     return keep_here(s, VW_RAISE(VW_ERR_INPUT, "%s: cannot write into %s (%s): %s; choose another", path, parent, what,
                                  strerror(errno)));
-  if (!strcmp(path, s->out) && vw_lock_owner(path, owner) && !strstr(owner, "is dead"))
+  if (!strcmp(path, s->out) && vw_lock_owner(path, NULL, owner) && !strstr(owner, "is dead"))
     return keep_here(
         s, VW_RAISE(VW_ERR_INPUT, "%s: %s is working here; wait for it or choose another -o directory", path, owner));
   return VW_OK;

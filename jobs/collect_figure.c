@@ -189,8 +189,7 @@ static void put_figure(const vw_collected *c, FILE *out) {
 vw_status vw_collect_figure(const vw_collected *c) {
   char path[VW_PATH_BYTES], *text = NULL;
   size_t bytes = 0;
-  VW_TRY(vw_path_format(path, "%s/figures", c->s->out));
-  VW_TRY(vw_folder_make(path));
+  VW_TRY(vw_subfolder_make(c->s->out, "figures", path));
   VW_TRY(vw_path_format(path, "%s/figures/recall_against_delta.svg", c->s->out));
   FILE *out = open_memstream(&text, &bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "%s: out of memory", path);

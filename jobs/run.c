@@ -50,6 +50,7 @@ static vw_status stages(vw_session *s, stage_set which, bool *stopped) {
   if (which.learn) VW_TRY(vw_stage_learn(s, stopped));
   if (which.evaluate && !*stopped) VW_TRY(vw_stage_evaluate(s, stopped));
   if (which.collect && !*stopped) VW_TRY(vw_stage_collect(s));
+  VW_TRY(vw_session_check_lock(s)); /* another run may have done the rest while this one slept */
   return print_end(s);
 }
 
@@ -115,7 +116,8 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
   if (st != VW_OK) return vw_report(st);
   vw_log_set_rank(s.ranks.rank);
   st = vw_session_open(&s, &o, true);
-  if (st == VW_OK) st = stages(&s, of_study(&s, which, all), &stopped);
+  if (st == VW_OK && s.stopped) stopped = true;
+  if (st == VW_OK && !s.stopped) st = stages(&s, of_study(&s, which, all), &stopped);
   return finish(&s, st, stopped);
 }
 

@@ -104,7 +104,7 @@ static vw_status look_at(look *l) {
   for (int64_t i = 0; i < l->plan->n_blocks; i++) look_at_block(l, &l->plan->blocks[i]);
   l->baselines = count_baselines(l->dir);
   l->study_file = look_at_study_file(l->dir);
-  l->locked = vw_lock_owner(l->dir, l->owner);
+  l->locked = vw_lock_owner(l->dir, NULL, l->owner);
   return VW_OK;
 }
 

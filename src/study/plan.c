@@ -285,7 +285,7 @@ vw_status vw_plan_open(const char *path, const vw_study_config *config, const vw
   vw_status st = VW_OK;
   bool is_there = false;
   *plan = NULL;
-  VW_TRY(vw_file_find(path, &is_there));
+  VW_TRY(vw_file_find_plain(path, &is_there));
   VW_GOTO(is_there ? vw_plan_load(path, plan) : vw_plan_create(plan));
   VW_GOTO(vw_plan_update(*plan, config, inputs, here, allow_other_kernels));
   VW_GOTO(vw_plan_save(*plan, path));
