@@ -1,7 +1,9 @@
 /* Every key of a study file: schema, default, range, help. The reader, its messages, trial identities and the printed
  * reference all follow this table. */
 #include "io/study_keys.h"
+
 #include "core/options.h"
+#include "core/text.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -227,7 +229,7 @@ void vw_key_expected(const vw_key *o, char *out, size_t bytes) {
 }
 
 void vw_study_print_keys(FILE *out, bool markdown) {
-  if (markdown) (void)fprintf(out, "| key | value | default | what |\n|---|---|---|---|\n");
+  if (markdown) (void)vw_print(out, "| key | value | default | what |\n|---|---|---|---|\n");
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
     char expected[192];
@@ -235,11 +237,11 @@ void vw_study_print_keys(FILE *out, bool markdown) {
     const char *given = !o->text ? "required" : o->text[0] ? o->text : "-";
     if (markdown) {
       const char *quote = o->text && o->text[0] ? "`" : "";
-      (void)fprintf(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
+      (void)vw_print(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
     } else {
-      (void)fprintf(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
+      (void)vw_print(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
     }
-    if (o->later && !markdown) (void)fprintf(out, "%28s not in this version: %s\n", "", o->later);
+    if (o->later && !markdown) (void)vw_print(out, "%28s not in this version: %s\n", "", o->later);
   }
 }
 
@@ -253,31 +255,31 @@ static void print_value(FILE *out, const vw_key *o, const void *base) {
   case VW_KEY_AUTO:
   case VW_KEY_MEMORY:
   case VW_KEY_STEPS:
-    (void)fprintf(out, "%s: %" PRId64 "\n", o->key, *(const int64_t *)(const void *)member);
+    (void)vw_print(out, "%s: %" PRId64 "\n", o->key, *(const int64_t *)(const void *)member);
     return;
   case VW_KEY_REAL:
-    (void)fprintf(out, "%s: %.17g\n", o->key, *(const double *)(const void *)member);
+    (void)vw_print(out, "%s: %.17g\n", o->key, *(const double *)(const void *)member);
     return;
   case VW_KEY_CHOICE: {
     const char *word = vw_word_at(o->choices, *(const int *)(const void *)member, &n);
-    (void)fprintf(out, "%s: %.*s\n", o->key, n, word);
+    (void)vw_print(out, "%s: %.*s\n", o->key, n, word);
     return;
   }
   case VW_KEY_NAMES:
   case VW_KEY_CLASSES:
   case VW_KEY_STAGES:
   case VW_KEY_TEMPLATES:
-    (void)fprintf(out, "%s: %" PRId64 "\n", o->key, names->n);
-    for (int64_t i = 0; i < names->n; i++) (void)fprintf(out, "- %zu %s\n", strlen(names->name[i]), names->name[i]);
+    (void)vw_print(out, "%s: %" PRId64 "\n", o->key, names->n);
+    for (int64_t i = 0; i < names->n; i++) (void)vw_print(out, "- %zu %s\n", strlen(names->name[i]), names->name[i]);
     return;
   case VW_KEY_VOCABULARY: {
     /* A list in a file counts by its contents, which the caller hashes with the model: not by where it lies. */
     const char *v = *(const char *const *)(const void *)member;
-    (void)fprintf(out, "%s: %s\n", o->key, vw_word_place(o->choices, v, strlen(v)) >= 0 ? v : "file");
+    (void)vw_print(out, "%s: %s\n", o->key, vw_word_place(o->choices, v, strlen(v)) >= 0 ? v : "file");
     return;
   }
   default:
-    (void)fprintf(out, "%s: %s\n", o->key, *(const char *const *)(const void *)member);
+    (void)vw_print(out, "%s: %s\n", o->key, *(const char *const *)(const void *)member);
     return;
   }
 }

@@ -1,6 +1,7 @@
 /* Two study.h5, data set by data set; /provenance holds what may differ. */
 #include "jobs/diff.h"
 
+#include "io/json.h"
 #include "io/study_file.h"
 
 #include <stdlib.h>
@@ -16,7 +17,7 @@ static bool is_compared(const vw_diff *d, const char *path) {
 }
 
 static void note(vw_diff *d, const char *path, const char *what) {
-  json_array_append_new(d->sets, json_string(path));
+  json_array_append_new(d->sets, vw_json_name(path));
   vw_diff_note(d, "", "study.h5, %s: %s", path, what);
 }
 
