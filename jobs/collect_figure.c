@@ -3,6 +3,8 @@
  * One panel a model and data set. Rank 0 alone. */
 #include "jobs/collect.h"
 
+#include "core/text.h"
+
 #include "io/durable.h"
 
 #include <math.h>
@@ -38,7 +40,9 @@ typedef struct panel {
 } panel;
 
 static void put_text(FILE *out, const char *text) {
-  for (const char *p = text; *p; p++)
+  char shown[1024]; /* XML cannot hold control characters */
+  (void)vw_text_escape(shown, sizeof shown, text, strlen(text));
+  for (const char *p = shown; *p; p++)
     if (*p == '<' || *p == '>' || *p == '&' || *p == '"')
       (void)fprintf(out, "&#%d;", *p);
     else
