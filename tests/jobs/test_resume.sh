@@ -9,7 +9,7 @@ source "$1/tests/jobs/faults.sh"
 
 # start RANKS DIR FAULT: in the background; $job is mpirun.
 start() {
-  VISWORDS_FAULT=$3 mpirun --oversubscribe --bind-to none -n "$1" "$viswords" learn "$small" -o "$2" "${options[@]}" \
+  VISWORDS_FAULT=$3 "${launch[@]}" -n "$1" "$viswords" learn "$small" -o "$2" "${options[@]}" \
     2> "$2.log" &
   job=$!
 }
