@@ -11,7 +11,9 @@ case $mpi_version in
   *"Open MPI"* | *OpenRTE* | *PRRTE*)
     mpi_kind=openmpi
     launch=("${MPIRUN:-mpirun}" --oversubscribe --bind-to none)
-    tcp=(--mca btl tcp,self --mca osc ^sm)
+    tcp=(--mca btl tcp,self --mca osc ^sm,ucx)
+    # Open MPI 5 finds no way from one IPv6 address of a machine to itself, says so in every run, and gives up over TCP.
+    export OMPI_MCA_btl_tcp_disable_family=${OMPI_MCA_btl_tcp_disable_family:-6}
     ;;
   *HYDRA*)
     mpi_kind=mpich
