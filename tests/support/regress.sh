@@ -96,4 +96,38 @@ small_clip() { # NAME
   mkdir -p "$1" && cp "$regress_data"/clip-small/* "$1/" || untried "no directory $1"
 }
 
+# A study of few pictures on data/clip-tiny and the folder objects: small_study FILE [WEIGHTS [ROOT]].
+small_study() {
+  cat > "$1" << END || untried "no file $1"
+study: small
+seed: 7
+data:
+  objects:
+    root: ${3:-$source_dir/data/objects}
+    concepts: [fox, pineapple]
+    classes: [dog, hammer, camel, camera]
+    pictures: {train: 4, test: 2}
+models:
+  clip: {weights: ${2:-$source_dir/data/clip-tiny}}
+trials:
+  anchors: [dog]
+  deltas: [0.5]
+  null_concepts: 0
+learn:
+  steps: 4
+  batch: {positives: 2, negatives: 3}
+END
+}
+
+# The classes of small_study, four pictures of each for training and two for testing, in the folder NAME.
+small_pictures() { # NAME
+  local part class
+  for part in train test; do
+    for class in fox pineapple dog hammer camel camera; do
+      mkdir -p "$1/$part/$class"
+      cp "$source_dir/data/objects/$part/$class"/0[0-3].jpg "$1/$part/$class/" || untried "no pictures in $1"
+    done
+  done
+}
+
 finish() { exit $wrong; }
