@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/fault.h"
+#include "io/inputs.h"
 
 enum { PIECE = 1 << 20 };
 
@@ -150,7 +151,9 @@ vw_status vw_file_trim(const char *path) {
 
 bool vw_file_exists(const char *path) {
   struct stat info;
-  return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+  const bool there = stat(path, &info) == 0 && S_ISREG(info.st_mode);
+  vw_inputs_looked(path, there);
+  return there;
 }
 
 vw_status vw_file_find(const char *path, bool *found) {
@@ -207,6 +210,7 @@ vw_status vw_file_read(const char *path, char **data, int64_t *bytes) {
     VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "%s: out of memory for %lld bytes", path, (long long)info.st_size));
   VW_GOTO(read_some(fd, path, *data, info.st_size, &got));
   (*data)[got] = 0;
+  VW_GOTO(vw_inputs_read(path, *data, got));
   if (bytes) *bytes = got;
 cleanup:
   if (st != VW_OK) free(*data), *data = NULL;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "io/durable.h"
+#include "io/inputs.h"
 
 static _Thread_local bool is_starved;
 
@@ -80,7 +81,10 @@ vw_status vw_json_read(const char *path, json_t **object) {
 
 vw_status vw_json_read_optional(const char *path, json_t **object) {
   *object = NULL;
-  if (access(path, F_OK) != 0 && errno == ENOENT) return VW_OK; /* other trouble: opening it says which */
+  if (access(path, F_OK) != 0 && errno == ENOENT) { /* other trouble: opening it says which */
+    vw_inputs_looked(path, false);
+    return VW_OK;
+  }
   VW_TRY(vw_json_read(path, object));
   return VW_OK;
 }

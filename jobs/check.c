@@ -1,6 +1,5 @@
 /* `check`: whether a study can run, before anything is queued. Reads as `run` does, and then what only a run would
  * meet: every picture, twins in both parts, the output directory, disk and memory. Never calls MPI_Init. */
-#include "io/image.h"
 #include "jobs/session.h"
 
 #include <errno.h>
@@ -36,8 +35,7 @@ static vw_status decode_all(vw_session *s, int64_t data) {
   const bool tell = !s->options.quiet && isatty(STDERR_FILENO);
   for (int64_t i = 0; i < n; i++) {
     vw_image image = {0};
-    const vw_status st = vw_image_read(i < p->n_train ? p->train[i].path : p->test[i - p->n_train].path,
-                                       p->data->exif == VW_EXIF_TURN, &image);
+    const vw_status st = vw_picture_read(p, i < p->n_train ? &p->train[i] : &p->test[i - p->n_train], &image);
     if (st == VW_OK) vw_image_free(&image);
     VW_TRY(keep_picture(s, data, st));
     show_progress(tell, i + 1, n);
@@ -45,40 +43,9 @@ static vw_status decode_all(vw_session *s, int64_t data) {
   return VW_OK;
 }
 
-static int by_hash(const void *a, const void *b) {
-  const vw_hash x = (*(const vw_picture *const *)a)->hash, y = (*(const vw_picture *const *)b)->hash;
-  if (x.hi != y.hi) return x.hi < y.hi ? -1 : 1;
-  return x.lo == y.lo ? 0 : x.lo < y.lo ? -1 : 1;
-}
-
-/* A picture to judge by that was also learned from. */
-static vw_status find_twins(vw_session *s, int64_t data) {
-  const vw_picture_set *p = s->pictures[data];
-  const vw_picture **train = malloc((size_t)(p->n_train + 1) * sizeof *train);
-  VW_CHECK(train, VW_ERR_MEMORY, "out of memory for %" PRId64 " pictures", p->n_train);
-  for (int64_t i = 0; i < p->n_train; i++) train[i] = &p->train[i];
-  qsort((void *)train, (size_t)p->n_train, sizeof *train, by_hash);
-  vw_status st = VW_OK;
-  for (int64_t i = 0; i < p->n_test && st == VW_OK; i++) {
-    const vw_picture *test = &p->test[i];
-    const vw_picture **twin = bsearch(&test, (const void *)train, (size_t)p->n_train, sizeof *train, by_hash);
-    if (!twin) continue;
-    st = keep_picture(s, data,
-                      VW_RAISE(VW_ERR_INPUT,
-                               "%s is the same picture as %s: it would be judged by what was "
-                               "learned; remove one",
-                               test->path, (*twin)->path));
-  }
-  free((void *)train);
-  return st;
-}
-
-static vw_status check_pictures(vw_session *s, bool quick) {
-  for (int64_t i = 0; s->pictures && i < s->config->n_data; i++) {
-    if (!s->pictures[i]) continue;
-    VW_TRY(find_twins(s, i));
-    if (!quick) VW_TRY(decode_all(s, i));
-  }
+static vw_status check_pictures(vw_session *s) {
+  for (int64_t i = 0; s->pictures && i < s->config->n_data; i++)
+    if (s->pictures[i]) VW_TRY(decode_all(s, i));
   return VW_OK;
 }
 
@@ -198,7 +165,7 @@ static vw_status look(vw_session *s, const vw_session_options *o, bool quick, de
   vw_status st = vw_session_open(s, o, false);
   if (st != VW_OK && !s->problems.n_errors) VW_TRY(keep_here(s, st)); /* plan.yaml, --backend */
   if (!s->config) return VW_OK;
-  VW_TRY(check_pictures(s, quick));
+  if (!quick) VW_TRY(check_pictures(s));
   if (s->out[0]) VW_TRY(check_place(s, "-o", s->out));
   if (s->cache[0]) VW_TRY(check_place(s, "cache", s->cache));
   if (s->plan && !s->problems.n_errors) VW_TRY(check_demand(s, d));

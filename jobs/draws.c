@@ -133,6 +133,7 @@ static vw_status write_draws(vw_session *s, const char *path) {
     if (!seen) st = add_stream(&f, s, t);
   }
   const vw_keyvalue metadata[] = {{"json", text ? text : "{}"}};
+  if (st == VW_OK) st = vw_session_inputs_unchanged(s);
   if (st == VW_OK) st = vw_safetensors_write(path, f.entries, f.n, metadata, 1);
   free(text), free(f.entries);
   vw_pool_fini(&f.pool);

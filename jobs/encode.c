@@ -254,6 +254,7 @@ static vw_status write_features(const encoding *e, const char *path) {
     metadata[n + 1] = (vw_keyvalue){kinds[i], names[n]};
     n++;
   }
+  VW_GOTO(vw_hub_clip_unchanged(&e->n->hub));
   st = vw_safetensors_write(path, entries, n, metadata, n + 1);
 cleanup:
   for (int i = 0; i < 3; i++) free(names[i]);

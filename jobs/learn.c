@@ -79,6 +79,7 @@ static bool should_stop(void *user) {
 static vw_status checkpoint(void *user, const vw_block_state *state) {
   learner *l = user;
   const double start = vw_seconds();
+  VW_TRY(vw_session_inputs_unchanged(l->s));
   VW_TRY(vw_fault("checkpointing", l->id));
   VW_TRY(vw_block_checkpoint_save(l->s->out, l->id, state));
   const double took = vw_seconds() - start;
@@ -123,7 +124,9 @@ static vw_status learn_block(learner *l, bool *finished) {
   vw_sections_add(&l->s->sections, "learn", "steps", vw_seconds() - begun - l->saving);
   if (st == VW_OK && *finished && leads(l)) {
     const double write = vw_seconds();
-    st = vw_block_results_write(l->s->out, b, l->s->plan->trials + b->first, &state, &l->s->words[b->model_index]);
+    st = vw_session_inputs_unchanged(l->s);
+    if (st == VW_OK)
+      st = vw_block_results_write(l->s->out, b, l->s->plan->trials + b->first, &state, &l->s->words[b->model_index]);
     vw_sections_add(&l->s->sections, "learn", "results", vw_seconds() - write);
   }
   vw_log(VW_LOG_DEBUG, "block=%s trials=%lld steps=%lld seconds=%.3f trial_steps_per_s=%.1f", l->id, (long long)b->n,

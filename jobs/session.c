@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "io/block_file.h"
 #include "io/durable.h"
+#include "io/inputs.h"
 #include "kernels/algorithms.h"
 #include "learn/block_io.h"
 #include "learn/features.h"
@@ -231,16 +232,30 @@ static vw_status open_log(vw_session *s) {
   return VW_OK;
 }
 
+/* What `check` calls warnings is said by a run too, and goes on. */
+static void tell_warnings(const vw_session *s) {
+  enum { SHOWN = 20 };
+  int64_t n = 0;
+  for (int64_t i = 0; i < s->problems.n; i++)
+    if (s->problems.item[i].status == VW_OK && n++ < SHOWN) vw_log(VW_LOG_WARN, "%s", s->problems.item[i].text);
+  if (n > SHOWN)
+    vw_log(VW_LOG_WARN, "and %lld more: 'viswords check %s' lists them", (long long)(n - SHOWN), s->options.study);
+}
+
 vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock) {
   s->options = *o, s->started = vw_seconds();
-  VW_TRY(vw_agree_message(&s->ranks, open_local(s)));
-  VW_TRY(vw_ranks_broadcast(&s->ranks, s->weights, s->config->n_models * (int64_t)sizeof *s->weights, 0));
+  vw_inputs_begin();
+  const vw_status opened = open_local(s), changed = vw_inputs_end();
+  VW_TRY(vw_agree_message(&s->ranks, opened != VW_OK ? opened : changed));
+  VW_TRY(vw_session_agree_inputs(s));
   VW_TRY(vw_session_tell_shared_devices(s));
   vw_sections_add(&s->sections, "start", "read inputs", vw_seconds() - s->started);
   if (!with_lock) return open_plan(s, false);
   VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? take_directory(s) : VW_OK));
   VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? VW_OK : open_plan(s, true)));
-  return vw_agree_message(&s->ranks, open_log(s));
+  VW_TRY(vw_agree_message(&s->ranks, open_log(s)));
+  if (s->ranks.rank == 0) tell_warnings(s);
+  return VW_OK;
 }
 
 int vw_session_report(const vw_session *s, vw_status st) {

@@ -36,6 +36,7 @@ typedef struct vw_session {
   vw_clip_network **networks; /* [n_models] */
   vw_word_table *words;       /* [n_models] */
   vw_hash *weights;           /* [n_models] */
+  vw_hash inputs;             /* of all files that every rank reads: study, lists, configurations, pictures */
   vw_clip_task **tasks;       /* [n_models * n_data]; opened when a stage needs them */
   vw_plan *plan;
   bool has_shared_weights; /* vw_session_share_weights */
@@ -58,6 +59,18 @@ vw_status vw_precision_named(const char *name, vw_context *ctx);
 
 /* Opens what s->config names, part of vw_session_open. Errors: the first problem; all are in s->problems. */
 vw_status vw_session_open_inputs(vw_session *s);
+
+/* The weights of all networks still are what was hashed; asked before anything computed with them is committed. Not
+ * collective. Errors: VW_ERR_IO naming the file. */
+vw_status vw_session_inputs_unchanged(const vw_session *s);
+
+/* Collective, after the inputs were opened: all ranks get rank 0's hashes of the weights, having read the same inputs.
+ * Errors: VW_ERR_IO on the ranks where something differs. */
+vw_status vw_session_agree_inputs(vw_session *s);
+
+/* Keeps what is one thing under two names (jobs/inputs_alike.c) as problems and warnings, part of
+ * vw_session_open_inputs. */
+vw_status vw_session_find_alike(vw_session *s);
 
 /* Tells all problems of the study, else the one message of `st`; returns the exit code. */
 int vw_session_report(const vw_session *s, vw_status st);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the system packages that viswords needs (Debian 12 and 13; Ubuntu 24.04 as far as its package names go).
 #   tools/install-deps.sh [--check] [build|check]...     default: build check
-#     build    to compile, run and test viswords
+#     build    to compile, run and test viswords (Python and strace only for tests)
 #     check    in addition, what `make check` needs (clang-format, clang-tidy)
 #     --check  only name what is missing: exit 0 when nothing is, 1 otherwise
 # Asks nothing, skips what is there, says what it installs. Not root and no password-free sudo: names what is missing
@@ -19,7 +19,9 @@ hdf5-tools
 libopenblas-openmp-dev
 libyaml-dev libjansson-dev libxxhash-dev libutf8proc-dev
 libjpeg62-turbo-dev|libjpeg-turbo8-dev libpng-dev
-libcmocka-dev'
+libcmocka-dev
+python3-h5py python3-netcdf4 python3-xarray python3-h5netcdf
+strace'
 # shellcheck disable=SC2034
 readonly PACKAGES_openmpi='libopenmpi-dev openmpi-bin libhdf5-openmpi-dev'
 # shellcheck disable=SC2034
