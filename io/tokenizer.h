@@ -21,8 +21,8 @@ typedef struct vw_tokenizer vw_tokenizer;
  * else vocab.json and merges.txt. Added tokens: added_tokens_decoder of tokenizer_config.json where it has one; else
  * added_tokens.json, then `added_tokens` of tokenizer.json, and special_tokens_map.json over tokenizer_config.json. A
  * token that is not in the vocabulary gets the next free id, as the reference gives it. The caller closes it.
- * Errors: VW_ERR_IO, VW_ERR_INPUT naming file and line or key; VW_ERR_UNSUPPORTED for what the reference reads otherwise
- * (another class of tokenizer, two added tokens with one normal form). */
+ * Errors: VW_ERR_IO, VW_ERR_INPUT naming file and line or key; VW_ERR_UNSUPPORTED for what the reference reads
+ * otherwise (another class of tokenizer, two added tokens with one normal form). */
 vw_status vw_tokenizer_open(vw_tokenizer **t, const char *folder);
 void vw_tokenizer_close(vw_tokenizer *t); /* NULL: nothing */
 

@@ -158,8 +158,8 @@ static vw_status read_special(const char *path, const char *key, const json_t *v
 /* Start, end, pad and unknown have a text where no file speaks of them. As plain text, start, end and unknown are found
  * in any case, the pad is not: so 4.57.6 makes them from vocab.json; not where tokenizer.json lists its tokens. */
 static vw_status read_role(const vw_added_files *f, const json_t *map, int role, wanted *w) {
-  static const char *const fallback[] = {"<|startoftext|>", "<|endoftext|>", "<|endoftext|>", NULL,
-                                         "<|endoftext|>",   NULL,            NULL};
+  static const char *const fallback[] = {
+      "<|startoftext|>", "<|endoftext|>", "<|endoftext|>", NULL, "<|endoftext|>", NULL, NULL};
   const char *key = role_keys[role];
   const json_t *over = json_object_get(map, key), *value = over ? over : json_object_get(f->config, key);
   char path[VW_PATH_BYTES];
@@ -209,8 +209,7 @@ static vw_status read_extra(const vw_added_files *f, const json_t *map, const ch
   if (!listed) VW_TRY(read_listed(config_path, "additional_special_tokens", more, l));
   VW_TRY(read_listed(map_path, "extra_special_tokens", over, l));
   if (!json_is_array(extra) && !json_is_array(over) && !json_array_size(more))
-    VW_TRY(
-        read_listed(map_path, "additional_special_tokens", json_object_get(map, "additional_special_tokens"), l));
+    VW_TRY(read_listed(map_path, "additional_special_tokens", json_object_get(map, "additional_special_tokens"), l));
   return VW_OK;
 }
 
@@ -274,8 +273,8 @@ static vw_status add(vw_tokenizer *t, const char *path, const wanted *w) {
   int64_t id = vw_tokenizer_id(t, w->text);
   vw_status st = VW_OK;
   if (!*w->text) return VW_OK;
-  VW_CHECK(!same || same_flags(same, &w->flags), VW_ERR_UNSUPPORTED, "%s: added token '%s' is there twice, with other flags",
-           path, w->text);
+  VW_CHECK(!same || same_flags(same, &w->flags), VW_ERR_UNSUPPORTED,
+           "%s: added token '%s' is there twice, with other flags", path, w->text);
   if (same) return VW_OK;
   VW_CHECK(t->n_special < VW_MAX_SPECIAL, VW_ERR_UNSUPPORTED, "%s: more than %d added tokens", path, VW_MAX_SPECIAL);
   if (id < 0) VW_TRY(append_token(t, path, w->text, &id));

@@ -35,8 +35,8 @@ struct vw_tokenizer {
   vw_merge *merge;
   int n_special;
   vw_special special[VW_MAX_SPECIAL];
-  int32_t start, end, pad, unknown; /* pad, unknown: -1 where there is none */
-  bool reread;                      /* see vw_tokenizer_is_reread */
+  int32_t start, end, pad, unknown;        /* pad, unknown: -1 where there is none */
+  bool reread;                             /* see vw_tokenizer_is_reread */
   int32_t byte_token[256], byte_last[256]; /* id of a byte, inside a word and as its last symbol; -1: not there */
 };
 

@@ -36,8 +36,8 @@ static vw_status decode_all(vw_session *s, int64_t data) {
   const bool tell = !s->options.quiet && isatty(STDERR_FILENO);
   for (int64_t i = 0; i < n; i++) {
     vw_image image = {0};
-    const vw_status st = vw_image_read(i < p->n_train ? p->train[i].path : p->test[i - p->n_train].path,
-                                       p->data->exif == VW_EXIF_TURN, &image);
+    const vw_status st =
+        vw_image_read(i < p->n_train ? p->train[i].path : p->test[i - p->n_train].path, vw_data_look(p->data), &image);
     if (st == VW_OK) vw_image_free(&image);
     VW_TRY(keep_picture(s, data, st));
     show_progress(tell, i + 1, n);

@@ -37,10 +37,11 @@ static vw_status feature_path(const vw_picture_set *s, const vw_clip_network *n,
 }
 
 /* A picture file to normalised pixels [S, S, 3]. */
-static vw_status load_pixels(const vw_clip_network *n, const char *path, bool turn, uint8_t *square, double *pixels) {
+static vw_status load_pixels(const vw_clip_network *n, const char *path, unsigned look, uint8_t *square,
+                             double *pixels) {
   const vw_preprocess *how = &n->hub.preprocess;
   vw_image image = {0};
-  VW_TRY(vw_image_read(path, turn, &image));
+  VW_TRY(vw_image_read(path, look, &image));
   const vw_status st = vw_preprocess_pixels(how, &image, square);
   vw_image_free(&image);
   if (st != VW_OK) return vw_fail(st, __FILE__, __LINE__, "%s", path);
@@ -75,16 +76,16 @@ static vw_status encoder_create(encoder *e, vw_clip_network *n) {
 /* Pictures 0 .. count - 1 of `list` into pixels. A failure's message belongs to the thread that met it: the first
  * picture that cannot be read is read again here. */
 static vw_status decode(const encoder *e, const vw_clip_network *n, const vw_picture *const *list, int64_t count,
-                        bool turn) {
+                        unsigned look) {
   int64_t failed = count;
 #pragma omp parallel for num_threads((int)e->width) schedule(dynamic, 1) reduction(min : failed) if (count > 1)
   for (int64_t i = 0; i < count; i++)
-    if (load_pixels(n, list[i]->path, turn, e->square + i * e->values, e->pixels + i * e->values) != VW_OK &&
+    if (load_pixels(n, list[i]->path, look, e->square + i * e->values, e->pixels + i * e->values) != VW_OK &&
         i < failed)
       failed = i;
   if (failed == count) return VW_OK;
   vw_error_clear();
-  return load_pixels(n, list[failed]->path, turn, e->square, e->pixels);
+  return load_pixels(n, list[failed]->path, look, e->square, e->pixels);
 }
 
 static const vw_picture *picture_of(const vw_picture_set *s, const vw_picture_owner *o, int64_t i) {
@@ -108,7 +109,7 @@ static vw_status encode_owner(encoder *e, const vw_picture_set *s, vw_clip_netwo
   for (int64_t first = 0; first < all; first += e->width) {
     const int64_t count = all - first < e->width ? all - first : e->width;
     for (int64_t i = 0; i < count; i++) list[i] = picture_of(s, o, first + i);
-    VW_GOTO(decode(e, n, list, count, s->data->exif == VW_EXIF_TURN));
+    VW_GOTO(decode(e, n, list, count, vw_data_look(s->data)));
     for (int64_t i = 0; i < count; i++) {
       if (asked_to_stop(hooks)) goto cleanup;
       VW_GOTO(vw_image_encoder_run(e->encoder, e->pixels + i * e->values, features + (size_t)(first + i) * one));

@@ -18,17 +18,17 @@ static vw_status list_owners(const vw_data_config *data, const char *const *clas
   return VW_OK;
 }
 
-/* A picture that is turned by its EXIF data is another one to features and trials. */
-static vw_hash turned(vw_hash hash) {
-  const vw_hash both[2] = {hash, {.lo = VW_EXIF_TURN}};
-  return vw_hash_bytes(both, sizeof both);
+/* A picture that is looked at otherwise than as it is stored is another one to features and trials. */
+static vw_hash looked_at(vw_hash hash, unsigned look) {
+  const vw_hash both[2] = {hash, {.lo = look}};
+  return look ? vw_hash_bytes(both, sizeof both) : hash;
 }
 
 static vw_status copy_pictures(vw_picture_set *s, const vw_pictures *from, vw_picture *to, int64_t *at) {
   for (int64_t i = 0; i < from->n; i++) {
     to[*at].path = vw_pool_text(&s->pool, from->path[i], -1);
     VW_CHECK(to[*at].path, VW_ERR_MEMORY, "pictures: out of memory");
-    to[(*at)++].hash = s->data->exif == VW_EXIF_TURN ? turned(from->hash[i]) : from->hash[i];
+    to[(*at)++].hash = looked_at(from->hash[i], vw_data_look(s->data));
   }
   return VW_OK;
 }
