@@ -100,5 +100,5 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   return vw_with_type("splice_grad", &c->in[SPLICE_GRAD_DX], [&](auto x) { return launch_grad<decltype(x)>(ctx, c); });
 }
 
-extern "C" const vw_kernel splice_cuda = {run, nullptr, nullptr, nullptr};
-extern "C" const vw_kernel splice_grad_cuda = {run_grad, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel splice_cuda = {run, nullptr, nullptr, nullptr, 0};
+extern "C" const vw_kernel splice_grad_cuda = {run_grad, nullptr, nullptr, nullptr, 0};

@@ -29,4 +29,4 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
   return launch<uint16_t>(ctx, c, row);
 }
 
-extern "C" const vw_kernel take_cuda = {run, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel take_cuda = {run, nullptr, nullptr, nullptr, 0};
