@@ -6,6 +6,8 @@
  * others_10 (class indices), random_word (token id), and for null concepts null_train, null_test (picture indices). */
 #include "jobs/session.h"
 
+#include "core/text.h"
+#include "io/json.h"
 #include "io/safetensors.h"
 #include "learn/baselines.h"
 
@@ -52,17 +54,15 @@ static vw_status add_stream(draw_file *f, vw_session *s, const vw_trial *trial) 
   char stem[384];
   vw_task *t = NULL;
   uint64_t key = 0;
-  int32_t *word = NULL;
   (void)snprintf(stem, sizeof stem, "%s/%s/%s/%lld/", trial->model, trial->data, trial->concept,
                  (long long)trial->replica);
   VW_CHECK(kind->draws, VW_ERR_UNSUPPORTED, "draws: the task of model '%s', %s, does not tell its draws", trial->model,
            kind->name);
   VW_TRY(vw_session_task(s, trial->model_index, trial->data_index, &t));
   VW_TRY(vw_trial_stream_key(s->config, trial, &key));
-  const vw_draw_sink sink = {.user = &(stream){f, stem}, .add = add_draw};
-  VW_TRY(kind->draws(t, trial, key, &sink));
-  VW_TRY(add(f, stem, "random_word", vw_shape(VW_I32, 1), &word));
-  return vw_random_word(&t->in, &s->words[trial->model_index], trial->concept, word);
+  vw_draw_sink sink = {.user = &(stream){f, stem}, .add = add_draw};
+  VW_TRY(vw_random_word(&t->in, &s->words[trial->model_index], trial->concept, &sink.random_word));
+  return kind->draws(t, trial, key, &sink);
 }
 
 static json_t *picture_list(const vw_picture_set *p, bool train) {
@@ -74,7 +74,7 @@ static json_t *picture_list(const vw_picture_set *p, bool train) {
       const char *path = train ? p->train[w->train_first + i].path : p->test[w->test_first + i].path;
       if (!strncmp(path, p->data->root, root)) path += root;
       while (*path == '/') path++;
-      json_array_append_new(list, json_pack("[s, s]", path, w->name));
+      json_array_append_new(list, json_pack("[o, o]", vw_json_name(path), vw_json_name(w->name)));
     }
   }
   return list;
@@ -92,7 +92,7 @@ static char *describe(const vw_session *s) {
   for (int64_t i = 0; i < s->config->n_data; i++) {
     json_t *classes = json_array();
     for (int64_t o = 0; o < s->pictures[i]->n_classes; o++)
-      json_array_append_new(classes, json_string(s->pictures[i]->owners[o].name));
+      json_array_append_new(classes, vw_json_name(s->pictures[i]->owners[o].name));
     json_object_set_new(data, s->config->data[i].name,
                         json_pack("{s:o, s:o, s:o}", "classes", classes, "train", picture_list(s->pictures[i], true),
                                   "test", picture_list(s->pictures[i], false)));
@@ -144,7 +144,7 @@ int vw_job_draws(int argc, char **argv) {
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   if (!path) {
-    (void)fprintf(stderr, "viswords draws: -o FILE is missing\n");
+    (void)vw_print(stderr, "viswords draws: -o FILE is missing\n");
     return VW_EXIT_REFUSED;
   }
   vw_session s = {0};

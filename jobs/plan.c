@@ -1,16 +1,18 @@
 /* `plan`: what a study would do. Never calls MPI_Init. */
 #include "jobs/session.h"
 
+#include "core/text.h"
+#include "io/json.h"
 #include <jansson.h>
 #include <stdlib.h>
 
 static void print_memory(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task) {
   const bool device = s->ctx.backend == VW_CUDA;
-  (void)printf("  memory of a rank%s: %.1f MiB for the largest block", device ? " on its device" : "",
-               (double)m->block / 1048576);
+  (void)vw_print(stdout, "  memory of a rank%s: %.1f MiB for the largest block", device ? " on its device" : "",
+                 (double)m->block / 1048576);
   for (int i = 0; task && i < task->n_passes; i++)
-    (void)printf(", %.1f for %s", (double)m->pass[i] / 1048576, task->passes[i].per);
-  (void)printf("; weights %.1f\n", (double)m->weights / 1048576);
+    (void)vw_print(stdout, ", %.1f for %s", (double)m->pass[i] / 1048576, task->passes[i].per);
+  (void)vw_print(stdout, "; weights %.1f\n", (double)m->weights / 1048576);
 }
 
 static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task) {
@@ -29,8 +31,8 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_t
   json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "study", s->config->study, "trials",
                           (json_int_t)s->plan->n_selected, "new", (json_int_t)s->plan->n_new, "ranks",
                           (json_int_t)s->config->ranks, "memory", memory, "blocks", blocks);
-  (void)json_dumpf(all, stdout, JSON_INDENT(1));
-  (void)printf("\n");
+  (void)vw_json_print(all, JSON_INDENT(1), stdout);
+  (void)vw_print(stdout, "\n");
   json_decref(all);
 }
 
@@ -61,7 +63,7 @@ int vw_job_plan(int argc, char **argv) {
     return VW_EXIT_OK;
   }
   if (!positional[0]) {
-    (void)fprintf(stderr, "viswords plan: STUDY.yaml is missing; usage: viswords plan %s\n", c.arguments);
+    (void)vw_print(stderr, "viswords plan: STUDY.yaml is missing; usage: viswords plan %s\n", c.arguments);
     return VW_EXIT_REFUSED;
   }
   vw_session s = {0};

@@ -61,7 +61,7 @@ static vw_status add_words(const builder *of) {
   }
   vw_baseline_row *r = next_row(b, "random_word", "");
   VW_TRY(vw_random_word(of->in, of->w, b->concept, &id));
-  vw_text_plain(text, id, r->word, sizeof r->word);
+  vw_tokenizer_label(text->tokenizer, id, r->word, sizeof r->word);
   return vw_text_word_vector(text, id, b->vectors + (b->n - 1) * C);
 }
 

@@ -183,7 +183,7 @@ static vw_status columns_fill(result_columns *c, const vw_block_state *s, const 
   for (int64_t k = 0; k < s->K; k++) {
     c->distance[k] = c->place[k].from_anchor, c->nearest[k] = c->place[k].nearest;
     c->rank_words[k] = c->place[k].rank_words, c->rank_all[k] = c->place[k].rank_all;
-    vw_text_plain(&w->network->text, c->nearest[k], c->nearest_word[k], WORD_BYTES);
+    vw_tokenizer_label(w->network->text.tokenizer, (int32_t)c->nearest[k], c->nearest_word[k], WORD_BYTES);
     c->nearest_text[k] = c->nearest_word[k];
   }
   for (int64_t i = 0; i < s->points; i++) c->history_step[i] = i * s->every;

@@ -59,6 +59,7 @@ static vw_status open_parts(vw_clip_network *n, const char *dir) {
   (void)snprintf(n->net.dir, sizeof n->net.dir, "%s", dir);
   VW_TRY(vw_hub_clip_open(&n->hub, dir));
   VW_TRY(vw_tokenizer_open(&n->net.text.tokenizer, dir));
+  n->hub.reread |= vw_tokenizer_is_reread(n->net.text.tokenizer);
   n->net.text.eos_token_id = n->hub.text.eos_token_id, n->net.text.dir = n->net.dir;
   VW_TRY(vw_text_check_end(&n->net.text));
   VW_TRY(vw_weights_create(&n->net.weights, n->net.ctx, from_hub, &n->hub, dir));

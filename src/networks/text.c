@@ -61,10 +61,3 @@ vw_status vw_text_embed(const vw_text *t, int64_t id, int64_t position, double *
   free(word);
   return st;
 }
-
-void vw_text_plain(const vw_text *t, int64_t id, char *out, size_t bytes) {
-  const char *text = vw_tokenizer_text(t->tokenizer, (int32_t)id);
-  const size_t n = text ? strlen(text) : 0;
-  const size_t end = n > 4 && !strcmp(text + n - 4, "</w>") ? n - 4 : n;
-  (void)snprintf(out, bytes, "%.*s", (int)end, text ? text : "");
-}

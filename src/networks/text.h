@@ -32,7 +32,4 @@ vw_status vw_text_embed(const vw_text *t, int64_t id, int64_t position, double *
 /* The token embedding of one entry, out[C]. */
 vw_status vw_text_word_vector(const vw_text *t, int64_t id, double *out);
 
-/* A vocabulary's entry as a user writes it: "fox</w>" gives "fox"; fragments stay as they are. "" for an unknown id. */
-void vw_text_plain(const vw_text *t, int64_t id, char *out, size_t bytes);
-
 #endif

@@ -4,6 +4,7 @@
 #include "results/collect.h"
 
 #include "core/durable.h"
+#include "core/text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -39,7 +40,9 @@ typedef struct panel {
 } panel;
 
 static void put_text(FILE *out, const char *text) {
-  for (const char *p = text; *p; p++)
+  char shown[1024]; /* XML cannot hold control characters */
+  (void)vw_text_escape(shown, sizeof shown, text, strlen(text));
+  for (const char *p = shown; *p; p++)
     if (*p == '<' || *p == '>' || *p == '&' || *p == '"')
       (void)fprintf(out, "&#%d;", *p);
     else
@@ -214,8 +217,7 @@ static vw_status write_figure(const vw_collected *c, const vw_task_kind *task) {
 vw_status vw_collect_figures(const vw_collected *c) {
   const vw_task_kind *task = NULL;
   char path[VW_PATH_BYTES];
-  VW_TRY(vw_path_format(path, "%s/figures", c->s->out));
-  VW_TRY(vw_folder_make(path));
+  VW_TRY(vw_subfolder_make(c->s->out, "figures", path));
   for (int64_t i = 0; (task = vw_collect_task_at(c, i)); i++) VW_TRY(write_figure(c, task));
   return VW_OK;
 }

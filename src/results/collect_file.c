@@ -115,7 +115,7 @@ static vw_status find_anchors(const vw_results_source *s, int64_t model, anchor_
     VW_GOTO(vw_text_word_vector(&network->text, id, x));
     VW_GOTO(vw_convert(vectors + i * width * (int64_t)vw_dtype_bytes(type), type, x, VW_F64, width));
     rows[i].token = id;
-    vw_text_plain(&network->text, nearest, rows[i].neighbour_word, VW_WORD_BYTES);
+    vw_tokenizer_label(network->text.tokenizer, (int32_t)nearest, rows[i].neighbour_word, VW_WORD_BYTES);
   }
 cleanup:
   free(x);

@@ -2,6 +2,8 @@
 #include "results/collect.h"
 
 #include "core/durable.h"
+#include "core/text.h"
+#include "io/json.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -89,31 +91,31 @@ static void print_line(const line *l, FILE *out) {
   const vw_interval *i = &l->value[headline];
   delta_text(l->row->delta, delta);
   if (l->judged) (void)snprintf(nothing, sizeof nothing, "%lld of %lld", (long long)l->nothing, (long long)l->judged);
-  (void)fprintf(out, "%-16s %6s %5lld %*s %-17s %-17s", vw_measured_names[l->row->what], delta, (long long)i->n,
-                width_of(&l->task->metrics[headline]), number(i->mean, a), range(i->low, i->high, low),
-                range(i->boot_low, i->boot_high, boot));
+  (void)vw_print(out, "%-16s %6s %5lld %*s %-17s %-17s", vw_measured_names[l->row->what], delta, (long long)i->n,
+                 width_of(&l->task->metrics[headline]), number(i->mean, a), range(i->low, i->high, low),
+                 range(i->boot_low, i->boot_high, boot));
   for (int m = 0; m < l->task->n_metrics; m++)
-    if (m != headline) (void)fprintf(out, " %*s", width_of(&l->task->metrics[m]), number(l->value[m].mean, a));
+    if (m != headline) (void)vw_print(out, " %*s", width_of(&l->task->metrics[m]), number(l->value[m].mean, a));
   if (l->gain.n)
-    (void)fprintf(out, " %7s %-17s %s", number(l->gain.mean, e), range(l->gain.boot_low, l->gain.boot_high, gain),
-                  nothing);
-  (void)fprintf(out, "\n");
+    (void)vw_print(out, " %7s %-17s %s", number(l->gain.mean, e), range(l->gain.boot_low, l->gain.boot_high, gain),
+                   nothing);
+  (void)vw_print(out, "\n");
 }
 
 static void print_head(const vw_task_kind *task, FILE *out) {
   const vw_metric *headline = &task->metrics[task->headline];
-  (void)fprintf(out, "%-16s %6s %5s %*s %-17s %-17s", "", "delta", "n", width_of(headline), headline->name,
-                "over trials", "concepts, anchors");
+  (void)vw_print(out, "%-16s %6s %5s %*s %-17s %-17s", "", "delta", "n", width_of(headline), headline->name,
+                 "over trials", "concepts, anchors");
   for (int m = 0; m < task->n_metrics; m++)
-    if (m != task->headline) (void)fprintf(out, " %*s", width_of(&task->metrics[m]), task->metrics[m].name);
-  (void)fprintf(out, " %7s %-17s %s\n", "gain", "over the anchor", "nothing learned");
+    if (m != task->headline) (void)vw_print(out, " %*s", width_of(&task->metrics[m]), task->metrics[m].name);
+  (void)vw_print(out, " %7s %-17s %s\n", "gain", "over the anchor", "nothing learned");
 }
 
 static void print_table(const vw_collected *c, int64_t model, int64_t data, FILE *out) {
   const vw_study_config *config = c->s->config;
-  (void)fprintf(out, "\n%s: words of %s for %s (%lld concepts, %lld anchors); 95 %% intervals\n", config->study,
-                config->models[model].name, config->data[data].name, (long long)config->data[data].concepts.n,
-                (long long)config->anchors.n);
+  (void)vw_print(out, "\n%s: words of %s for %s (%lld concepts, %lld anchors); 95 %% intervals\n", config->study,
+                 config->models[model].name, config->data[data].name, (long long)config->data[data].concepts.n,
+                 (long long)config->anchors.n);
   print_head(vw_collect_task(c, model), out);
   for (int64_t i = 0; i < c->n_summary; i++)
     if (opens_line(c, &c->summary[i], model, data)) {
@@ -127,19 +129,19 @@ void vw_collect_print(const vw_collected *c, FILE *out) {
   for (int64_t m = 0; m < c->s->config->n_models; m++)
     for (int64_t d = 0; d < c->s->config->n_data; d++) print_table(c, m, d, out);
   const vw_task_kind *task = vw_collect_task_at(c, 0);
-  (void)fprintf(out, "\n%lld trials: %lld learned, %lld learned nothing (%s not above the untouched anchor's)",
-                (long long)c->n, (long long)n.learned, (long long)n.nothing,
-                vw_collect_task_at(c, 1) ? "headline" : task->metrics[task->headline].name);
-  if (n.open) (void)fprintf(out, ", %lld without a verdict (null concepts, or not judged)", (long long)n.open);
-  if (n.failed) (void)fprintf(out, ", %lld failed", (long long)n.failed);
-  if (n.missing) (void)fprintf(out, ", %lld missing", (long long)n.missing);
-  (void)fprintf(out, "\n%s/study.h5, summary.csv", c->s->out);
+  (void)vw_print(out, "\n%lld trials: %lld learned, %lld learned nothing (%s not above the untouched anchor's)",
+                 (long long)c->n, (long long)n.learned, (long long)n.nothing,
+                 vw_collect_task_at(c, 1) ? "headline" : task->metrics[task->headline].name);
+  if (n.open) (void)vw_print(out, ", %lld without a verdict (null concepts, or not judged)", (long long)n.open);
+  if (n.failed) (void)vw_print(out, ", %lld failed", (long long)n.failed);
+  if (n.missing) (void)vw_print(out, ", %lld missing", (long long)n.missing);
+  (void)vw_print(out, "\n%s/study.h5, summary.csv", c->s->out);
   for (int64_t i = 0; (task = vw_collect_task_at(c, i)); i++) {
     vw_figure_name figure;
     vw_collect_figure_name(task, figure);
-    (void)fprintf(out, ", figures/%s", figure);
+    (void)vw_print(out, ", figures/%s", figure);
   }
-  (void)fprintf(out, "\n");
+  (void)vw_print(out, "\n");
   (void)fflush(out);
 }
 
@@ -184,12 +186,12 @@ void vw_collect_print_json(const vw_collected *c, FILE *out) {
           const line l = line_of(c, &c->summary[i]);
           json_array_append_new(lines, json_line(c, &l));
         }
-  json_t *all = json_pack("{s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "study", c->s->config->study, "out",
-                          c->s->out, "trials", "all", (json_int_t)c->n, "learned", (json_int_t)n.learned,
+  json_t *all = json_pack("{s:s, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "study", c->s->config->study, "out",
+                          vw_json_name(c->s->out), "trials", "all", (json_int_t)c->n, "learned", (json_int_t)n.learned,
                           "nothing_learned", (json_int_t)n.nothing, "no_verdict", (json_int_t)n.open, "failed",
                           (json_int_t)n.failed, "missing", (json_int_t)n.missing, "summary", lines);
-  (void)json_dumpf(all, out, JSON_INDENT(1));
-  (void)fprintf(out, "\n");
+  (void)vw_json_print(all, JSON_INDENT(1), out);
+  (void)vw_print(out, "\n");
   (void)fflush(out);
   json_decref(all);
 }
@@ -199,17 +201,17 @@ void vw_collect_print_json(const vw_collected *c, FILE *out) {
 /* Quoted where RFC 4180 asks for it. */
 static void csv_text(FILE *out, const char *text) {
   if (!strpbrk(text, ",\"\r\n")) {
-    (void)fprintf(out, "%s,", text);
+    (void)vw_print(out, "%s,", text);
     return;
   }
   (void)fputc('"', out);
-  for (const char *p = text; *p; p++) (void)fprintf(out, *p == '"' ? "\"\"" : "%c", *p);
-  (void)fprintf(out, "\",");
+  for (const char *p = text; *p; p++) (void)vw_print(out, *p == '"' ? "\"\"" : "%c", *p);
+  (void)vw_print(out, "\",");
 }
 
 /* Empty where there is none; else what reads back the same. */
 static void csv_number(FILE *out, double v, char end) {
-  if (isfinite(v)) (void)fprintf(out, "%.17g", v);
+  if (isfinite(v)) (void)vw_print(out, "%.17g", v);
   (void)fputc(end, out);
 }
 
@@ -219,7 +221,7 @@ static void csv_row(const vw_collected *c, const vw_summary_row *r, FILE *out) {
   csv_text(out, c->s->config->models[r->model].name), csv_text(out, c->s->config->data[r->data].name);
   csv_text(out, vw_measured_names[r->what]), csv_text(out, vw_quantity_names[r->quantity]), csv_text(out, delta);
   csv_text(out, vw_collect_metric_name(c, r->model, r->metric));
-  (void)fprintf(out, "%lld,", (long long)r->interval.n);
+  (void)vw_print(out, "%lld,", (long long)r->interval.n);
   csv_number(out, r->interval.mean, ','), csv_number(out, r->interval.low, ',');
   csv_number(out, r->interval.high, ','), csv_number(out, r->interval.boot_low, ',');
   csv_number(out, r->interval.boot_high, '\n');
@@ -231,7 +233,7 @@ vw_status vw_collect_csv(const vw_collected *c) {
   VW_TRY(vw_path_format(path, "%s/summary.csv", c->s->out));
   FILE *out = open_memstream(&text, &bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "%s: out of memory", path);
-  (void)fprintf(out, "model,data,what,quantity,delta,metric,n,mean,low,high,boot_low,boot_high\n");
+  (void)vw_print(out, "model,data,what,quantity,delta,metric,n,mean,low,high,boot_low,boot_high\n");
   for (int64_t i = 0; i < c->n_summary; i++) csv_row(c, &c->summary[i], out);
   const bool failed = ferror(out) != 0;
   vw_status st = fclose(out) != 0 || failed ? VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path) : VW_OK;

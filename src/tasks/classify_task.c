@@ -147,6 +147,7 @@ static vw_status draws(vw_task *task, const vw_trial *trial, uint64_t key, const
   if (st == VW_OK) st = tell_set(to, t, &slot, key, true, VW_WATCH_DRAWS);
   if (st == VW_OK) st = vw_slot_others(&slot, t, trial->concept, &others);
   if (st == VW_OK) st = tell_copy(to, "others_10", others.class_index, others.n);
+  if (st == VW_OK) st = tell_copy(to, "random_word", &to->random_word, 1);
   if (st == VW_OK && trial->null_concept) st = tell_copy(to, "null_train", slot.positive, slot.n_positive);
   if (st == VW_OK && trial->null_concept) st = tell_copy(to, "null_test", slot.test, slot.n_test);
   vw_slot_free(&slot);

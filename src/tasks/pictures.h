@@ -39,4 +39,7 @@ vw_status vw_picture_read(const vw_picture_set *s, const vw_picture *picture, vw
 /* What a concept's trials depend on: its pictures and those of all classes. Null concepts: is_null. */
 vw_status vw_picture_set_hash(const vw_picture_set *s, const char *concept, bool is_null, vw_hash *hash);
 
+/* How the pictures of a data set are looked at: flags of io/image.h. */
+unsigned vw_data_look(const vw_data_config *d);
+
 #endif

@@ -92,6 +92,7 @@ typedef struct vw_judged {
 typedef struct vw_draw_sink {
   void *user;
   vw_status (*add)(void *user, const char *name, vw_tensor shape, int32_t **data);
+  int32_t random_word; /* the concept's (docs/protocol.md, Baselines): told among the others as "random_word" */
 } vw_draw_sink;
 
 typedef struct vw_task_kind {
