@@ -238,7 +238,10 @@ static vw_status find_task(vw_reader *r, vw_model_config *m) {
   int n = 0;
   const char *task = vw_word_at(r->kinds->tasks, vw_word_place(r->kinds->models, m->kind, strlen(m->kind)), &n);
   m->task = task ? vw_pool_text(&r->config->pool, task, n) : NULL;
-  VW_CHECK(m->task, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  const char *keys = r->kinds->keys;
+  for (int i = vw_word_place(r->kinds->models, m->kind, strlen(m->kind)); i > 0; i--) keys += strcspn(keys, ",") + 1;
+  m->keys = vw_pool_text(&r->config->pool, keys, (ptrdiff_t)strcspn(keys, ","));
+  VW_CHECK(m->task && m->keys, VW_ERR_MEMORY, "%s: out of memory", r->path);
   return VW_OK;
 }
 
@@ -283,10 +286,17 @@ static vw_status check_used(vw_reader *r, yaml_node_t **seen, const char *prefix
                             const int64_t *own) {
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
-    bool used = !o->needs;
+    bool used = false, is_read = false;
     if (!seen[i] || o->type == VW_KEY_SECTION) continue;
-    for (int64_t m = first; m < last; m++) used |= r->config->models[m].learn.optimiser + 1 == o->needs;
-    if (!used)
+    for (int64_t m = first; m < last; m++) {
+      const vw_model_config *model = &r->config->models[m];
+      used |= vw_key_applies(o, model);
+      is_read |= !o->scoped || (model->keys && vw_word_place(model->keys, o->key, strlen(o->key)) >= 0);
+    }
+    if (!is_read)
+      VW_TRY(vw_reader_keep(
+          r, VW_AT(r, seen[i], "%s%s: nothing uses it; no task of this study does: remove it", prefix, o->key)));
+    else if (!used)
       VW_TRY(vw_reader_keep(
           r, VW_AT(r, seen[i], "%s%s: nothing uses it; only optimiser %s does: remove it or change learn.optimiser",
                    prefix, o->key, o->needs == 1 + VW_PGD ? "pgd" : "adamw")));

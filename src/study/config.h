@@ -55,7 +55,7 @@ typedef struct vw_learn_config {
 
 typedef struct vw_model_config {
   const char *name;
-  const char *kind, *task; /* of vw_study_kinds */
+  const char *kind, *task, *keys; /* of vw_study_kinds; keys "": none of its own */
   const char *weights;
   vw_learn_config learn;
 } vw_model_config;
@@ -110,9 +110,10 @@ typedef struct vw_study_config {
 } vw_study_config;
 
 /* The kinds of models that a program knows, separated by blanks, and the task that each one's words are learned for, in
- * the same order: "clip", "classification". */
+ * the same order: "clip", "classification". Then the keys that not all tasks read but this one does, separated by
+ * blanks within a task and by commas between tasks: "learn.batch.negatives". */
 typedef struct vw_study_kinds {
-  const char *models, *tasks;
+  const char *models, *tasks, *keys;
 } vw_study_kinds;
 
 /* Reads and checks a study file. On success the caller owns *config: vw_study_config_destroy.

@@ -79,7 +79,7 @@ const vw_key vw_study_keys[] = {
      .protocol = true, .help = "adamw: decay of free words; in a ball there is none"},
     {"learn.batch.positives", VW_KEY_INT, LEARN(positives), "8", .min = 1, .max = 65536, .protocol = true,
      .help = "pictures of the concept a trial and step"},
-    {"learn.batch.negatives", VW_KEY_INT, LEARN(negatives), "8", .max = 65536, .protocol = true,
+    {"learn.batch.negatives", VW_KEY_INT, LEARN(negatives), "8", .max = 65536, .protocol = true, .scoped = true,
      .help = "pictures of other classes a trial and step"},
     {"learn.templates", VW_KEY_TEMPLATES, LEARN(templates), TEMPLATES, .protocol = true,
      .help = "sentences with one {} each; a step draws one"},
@@ -306,6 +306,23 @@ static vw_status close_text(FILE *out, char **text) {
   return VW_RAISE(VW_ERR_MEMORY, "no memory for the study's values");
 }
 
+bool vw_key_applies(const vw_key *o, const vw_model_config *m) {
+  const bool is_read = !o->scoped || (m->keys && vw_word_place(m->keys, o->key, strlen(o->key)) >= 0);
+  return is_read && (!o->needs || o->needs == 1 + m->learn.optimiser);
+}
+
+/* A key that came later, at the value that was meant before there was the key: trials are the ones they were. */
+static bool is_as_ever(const vw_key *o, const void *base) {
+  char value[256] = "", expected[256];
+  if (!o->as_ever) return false;
+  FILE *out = fmemopen(value, sizeof value, "w");
+  if (!out) return false;
+  print_value(out, o, "", base);
+  (void)fclose(out);
+  (void)snprintf(expected, sizeof expected, ": %s\n", o->as_ever);
+  return strcmp(value, expected) == 0;
+}
+
 vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text) {
   const vw_model_config *m = &config->models[model];
   const void *base[VW_SECTIONS] = {config, &config->data[data], m, &m->learn};
@@ -315,7 +332,8 @@ vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, i
   VW_CHECK(out, VW_ERR_MEMORY, "no memory for the protocol's text");
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
-    if (o->protocol && (!o->needs || o->needs == 1 + m->learn.optimiser)) print_value(out, o, o->key, base[o->section]);
+    if (o->protocol && vw_key_applies(o, m) && !is_as_ever(o, base[o->section]))
+      print_value(out, o, o->key, base[o->section]);
   }
   return close_text(out, text);
 }

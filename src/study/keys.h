@@ -39,10 +39,17 @@ typedef struct vw_key {
   int needs;       /* optimiser that alone reads the key, plus 1; 0: always read */
   bool above;
   bool protocol; /* part of a trial's identity */
+  bool scoped;   /* read by the tasks that name it alone (vw_study_kinds.keys) */
+  /* Of a key that came later: the value that was always meant before, as it is printed; only another one enters the
+   * identity of a trial. NULL: always enters. */
+  const char *as_ever;
 } vw_key;
 
 extern const vw_key vw_study_keys[];
 extern const int vw_study_n_keys;
+
+/* Whether words of this model depend on the key: by its optimiser and by what its task reads. */
+bool vw_key_applies(const vw_key *o, const vw_model_config *m);
 
 /* The key below its section: "learn.batch.positives" to "batch.positives". */
 const char *vw_key_name(const vw_key *o);

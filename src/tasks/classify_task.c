@@ -187,6 +187,7 @@ static const vw_metric metrics[VW_CLASSIFY_METRICS] = {
     [VW_OTHERS_ACCURACY] = {"others", "1", "the same of the other classes' pictures"}};
 
 const vw_task_kind vw_classification_kind = {.name = "classification",
+                                             .keys = "learn.batch.negatives",
                                              .metrics = metrics,
                                              .n_metrics = VW_CLASSIFY_METRICS,
                                              .metrics_are = "shares of held-out pictures (docs/protocol.md)",

@@ -97,6 +97,7 @@ typedef struct vw_draw_sink {
 
 typedef struct vw_task_kind {
   const char *name; /* "classification": also its group in study.h5 */
+  const char *keys; /* of study files, that not all tasks read but this one does, separated by blanks; NULL: none */
   const vw_metric *metrics;
   int n_metrics;
   const char *metrics_are;  /* of what, in study.h5: "shares of held-out pictures" */

@@ -398,14 +398,47 @@ static void test_reference_is_current(void **state) {
   free(printed);
 }
 
+/* A key that only some tasks read: an error where no model's task does, and no part of a trial's identity elsewhere. */
+static void test_scope(void **state) {
+  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,"};
+  static const char text[] = "data: {objects: {root: r, concepts: [fox]}}\n"
+                             "models: {a: {kind: toy, weights: w}, b: {kind: clip, weights: w}}\n"
+                             "trials: {anchors: [dog]}\n"
+                             "learn: {batch: {negatives: 3}}\n";
+  static const char alone[] = "data: {objects: {root: r, concepts: [fox]}}\n"
+                              "models: {a: {kind: toy, weights: w}}\n"
+                              "trials: {anchors: [dog]}\n"
+                              "learn: {batch: {negatives: 3}}\n";
+  vw_study_config *c = NULL;
+  char *protocol[2];
+  (void)state;
+  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), &two, NULL, &c));
+  assert_string_equal(c->models[0].task, "colouring");
+  assert_string_equal(c->models[1].task, "classification");
+  for (int m = 0; m < 2; m++) assert_ok(vw_study_protocol_text(c, m, 0, &protocol[m]));
+  assert_null(strstr(protocol[0], "negatives"));
+  assert_non_null(strstr(protocol[0], "models.<name>.kind: toy\n"));
+  assert_non_null(strstr(protocol[1], "learn.batch.negatives: 3\n"));
+  free(protocol[0]), free(protocol[1]);
+  vw_study_config_destroy(c);
+  assert_int_equal(vw_study_config_parse("s.yaml", alone, strlen(alone), &two, NULL, &c), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "s.yaml:4:28: learn.batch.negatives: nothing uses it"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_full),          cmocka_unit_test(test_defaults),
-      cmocka_unit_test(test_protocol_text), cmocka_unit_test(test_wrong),
-      cmocka_unit_test(test_many),          cmocka_unit_test(test_places),
-      cmocka_unit_test(test_missing_file),  cmocka_unit_test(test_template_fill),
-      cmocka_unit_test(test_many_models),   cmocka_unit_test(test_reference_is_current),
-      cmocka_unit_test(test_shipped),       cmocka_unit_test(test_reference_is_current),
+      cmocka_unit_test(test_scope),
+      cmocka_unit_test(test_full),
+      cmocka_unit_test(test_defaults),
+      cmocka_unit_test(test_protocol_text),
+      cmocka_unit_test(test_wrong),
+      cmocka_unit_test(test_many),
+      cmocka_unit_test(test_places),
+      cmocka_unit_test(test_missing_file),
+      cmocka_unit_test(test_template_fill),
+      cmocka_unit_test(test_many_models),
+      cmocka_unit_test(test_reference_is_current),
+      cmocka_unit_test(test_shipped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
