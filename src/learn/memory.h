@@ -2,7 +2,6 @@
 #ifndef VW_LEARN_MEMORY_H
 #define VW_LEARN_MEMORY_H
 
-#include "networks/clip.h"
 #include "tasks/task.h"
 
 /* Bytes. At most one of the task's passes and a block is held at a time, weights always. */
