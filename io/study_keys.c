@@ -1,7 +1,9 @@
 /* Every key of a study file: schema, default, range, help. The reader, its messages, trial identities and the printed
  * reference all follow this table. */
 #include "io/study_keys.h"
+
 #include "core/options.h"
+#include "core/text.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -38,6 +40,12 @@ const vw_key vw_study_keys[] = {
     {"data.<name>.pictures.exif", VW_KEY_CHOICE, DATA(exif), "ignore", "ignore turn",
      .help = "the orientation in EXIF data: ignore, as the networks' own processors do, or turn pictures as people see "
              "them"},
+    /* Nor this one. */
+    {"data.<name>.pictures.alpha", VW_KEY_CHOICE, DATA(alpha), "drop", "drop white",
+     .help = "transparency: drop it, as transformers 4 does, or lay pictures on white, as transformers 5 does"},
+    {"data.<name>.pictures.pad", VW_KEY_CHOICE, DATA(pad), "grey", "grey", "black",
+     .help = "around pictures that a network pads to a square (CLIP cuts them): grey, as transformers 4 does; black is "
+             "transformers 5's"},
 
     {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
     {"models.<name>.kind", VW_KEY_CHOICE, MODEL(kind), "clip", "clip", "owlv2 stable-diffusion", .protocol = true,
@@ -227,7 +235,7 @@ void vw_key_expected(const vw_key *o, char *out, size_t bytes) {
 }
 
 void vw_study_print_keys(FILE *out, bool markdown) {
-  if (markdown) (void)fprintf(out, "| key | value | default | what |\n|---|---|---|---|\n");
+  if (markdown) (void)vw_print(out, "| key | value | default | what |\n|---|---|---|---|\n");
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
     char expected[192];
@@ -235,11 +243,11 @@ void vw_study_print_keys(FILE *out, bool markdown) {
     const char *given = !o->text ? "required" : o->text[0] ? o->text : "-";
     if (markdown) {
       const char *quote = o->text && o->text[0] ? "`" : "";
-      (void)fprintf(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
+      (void)vw_print(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
     } else {
-      (void)fprintf(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
+      (void)vw_print(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
     }
-    if (o->later && !markdown) (void)fprintf(out, "%28s not in this version: %s\n", "", o->later);
+    if (o->later && !markdown) (void)vw_print(out, "%28s not in this version: %s\n", "", o->later);
   }
 }
 
