@@ -83,9 +83,11 @@ for name in "${ours[@]}"; do [ ! -e "out/$name" ] || fail "$name stays"; done
 for name in "${foreign[@]}"; do [ -e "out/$name" ] || fail "$name is gone: it was not ours"; done
 
 echo "special files are refused or replaced, and nobody waits"
-special() { # NAME CODE PATTERN
-  local kind
-  for kind in fifo loop directory device; do
+special() { # NAME KIND...
+  local kind name=$1
+  shift
+  for kind in "$@"; do
+    set -- "$name"
     [ ! -e "out/$1" ] || mv "out/$1" kept
     case $kind in
       fifo) mkfifo "out/$1" ;;
@@ -103,8 +105,10 @@ special() { # NAME CODE PATTERN
     [ ! -e kept ] || mv kept "out/$1"
   done
 }
-for name in .lock plan.yaml MANIFEST.json study.h5 summary.csv log/rank-0.jsonl; do special "$name"; done
-special "$(cd out && find blocks -name '*[0-9a-f].safetensors' | head -1)"
+special .lock fifo loop directory device
+for name in plan.yaml MANIFEST.json study.h5; do special "$name" fifo directory; done
+special log/rank-0.jsonl fifo device
+special "$(cd out && find blocks -name '*[0-9a-f].safetensors' | head -1)" fifo loop
 run 0 ''
 "$viswords" diff whole out > diff.txt || { cat diff.txt >&2 && fail "the results changed"; }
 
