@@ -50,9 +50,10 @@ clean "$evil/log/rank-0.jsonl"
 clean "$evil/figures/recall_against_delta.svg"
 python3 -c 'import json, sys; [json.loads(line) for line in open(sys.argv[1])]' "$evil/log/rank-0.jsonl" || fail "log"
 says out.txt table
-for command in "status" "verify --files" "diff $evil"; do
-  # shellcheck disable=SC2086
-  if [ "${command%% *}" = diff ]; then arguments=(diff "$evil"); else arguments=($command); fi
+for command in status verify diff; do
+  arguments=("$command")
+  [ $command != verify ] || arguments+=(--files)
+  [ $command != diff ] || arguments+=("$evil")
   try 0 "$viswords" "${arguments[@]}" "$evil"
   try 0 "$viswords" "${arguments[@]}" "$evil" --json
   python3 -m json.tool < out.txt > json.txt || fail "${arguments[*]} --json"
