@@ -23,7 +23,7 @@ header=$(od -An -t u8 -N 8 "$work/clip/model.safetensors" | tr -d ' ')
 says '"id"'
 
 # transformers 5 refuses a scale of shape [1]
-head -c 400000 "$work/clip/model.safetensors" | grep -qaF '"logit_scale":{"dtype":"F16","shape":[],' || fail "logit_scale is no scalar"
+grep -qaF '"logit_scale":{"dtype":"F16","shape":[],' <(head -c 400000 "$work/clip/model.safetensors") || fail "logit_scale is no scalar"
 # never over anything that it did not make, nor over its own without --force
 sum=$(cksum < "$work/clip/model.safetensors")
 random_clip 2 "$work/clip" --size B/32 --fp16 --tokenizer "$tokenizer"
