@@ -29,6 +29,13 @@ static vw_status write_for_people(const vw_collected *c) {
   return VW_OK;
 }
 
+/* A study without one trial that counts has failed, though its files are whole. Every rank has the rows. */
+static bool all_failed(const vw_collected *c) {
+  int64_t failed = 0;
+  for (int64_t i = 0; i < c->n; i++) failed += c->rows[i].learned && c->rows[i].failed;
+  return failed > 0 && failed == c->n;
+}
+
 vw_status vw_stage_collect(vw_session *s) {
   vw_collected c;
   double start = vw_seconds();
@@ -43,6 +50,7 @@ vw_status vw_stage_collect(vw_session *s) {
   VW_GOTO(vw_collect_study_file(&c));
   vw_sections_add(&s->sections, "collect", "study.h5", vw_seconds() - start);
   VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? write_for_people(&c) : VW_OK));
+  s->all_failed = all_failed(&c);
 cleanup:
   vw_collected_free(&c);
   return st;

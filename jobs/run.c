@@ -66,13 +66,19 @@ static stage_set of_study(const vw_session *s, stage_set which, bool all) {
 static int finish(vw_session *s, vw_status st, bool stopped) {
   const bool speaks = s->ranks.rank == 0;
   const bool refused = st > 0 || s->problems.n_errors > 0;
-  const int code = st == VW_OK ? (stopped ? VW_EXIT_REQUEUE : VW_EXIT_OK) : refused ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
+  const int done = s->all_failed ? VW_EXIT_FAILED : VW_EXIT_OK;
+  const int code = st == VW_OK ? (stopped ? VW_EXIT_REQUEUE : done) : refused ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
   if (st != VW_OK && speaks) (void)vw_session_report(s, st);
   if ((st == VW_ERR_DEVICE || st == VW_ERR_COMM) && s->plan && speaks)
     (void)vw_print(stderr, "viswords: finished blocks and checkpoints are kept in %s; the same command goes on\n",
                    s->out);
   if (st == VW_OK && stopped && speaks)
     (void)vw_print(stderr, "stopped on request; all is saved in %s, the same command goes on\n", s->out);
+  if (st == VW_OK && s->all_failed && speaks)
+    (void)vw_print(stderr,
+                  "viswords: all trials failed: their words or losses are not finite; see learn.lr and the "
+                  "weights; %s holds what there is\n",
+                  s->out);
   vw_session_close(s);
   vw_ranks_close(&s->ranks);
   return code;

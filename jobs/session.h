@@ -43,6 +43,7 @@ typedef struct vw_session {
   bool has_shared_weights; /* vw_session_share_weights */
   vw_sections sections;
   double started;
+  bool all_failed; /* collect: not one trial counts; the command ends with exit code 1 */
 } vw_session;
 
 /* Collective (ranks are open). Reads the study, opens networks and pictures, takes the lock of the output directory,
