@@ -1,7 +1,6 @@
 #include "io/safetensors.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/foreign.h"
 #include "io/json.h"
 #include "io/mapping.h"
 #include "io/safetensors_internal.h"
@@ -84,9 +84,8 @@ static int64_t slot_of(const vw_safetensors *f, const char *name) {
 static vw_status map_file(vw_safetensors *f) {
   struct stat info;
   vw_status st = VW_OK;
-  const int fd = open(f->path, O_RDONLY | O_CLOEXEC);
-  VW_CHECK(fd >= 0, VW_ERR_IO, "%s: cannot open the weights: %s", f->path, strerror(errno));
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) VW_GOTO(VW_RAISE(VW_ERR_IO, "%s: not a file", f->path));
+  int fd = -1;
+  VW_TRY(vw_foreign_open(f->path, &fd, &info));
   if (info.st_size <= LENGTH_BYTES)
     VW_GOTO(VW_RAISE(VW_ERR_INPUT, "%s: %lld bytes: too short for a safetensors file; copy or download it again",
                      f->path, (long long)info.st_size));

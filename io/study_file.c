@@ -1,7 +1,6 @@
 #include "io/study_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -100,12 +99,13 @@ cleanup:
   return st;
 }
 
-/* A missing folder or permission is found by one rank alone, before a collective call. */
-static vw_status create_empty(const char *path) {
-  const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  VW_CHECK(fd >= 0, VW_ERR_IO, "%s: cannot create: %s", path, strerror(errno));
-  (void)close(fd);
-  return VW_OK;
+/* A missing folder or permission is found by one rank alone, before a collective call. The name is new and random, so
+ * that HDF5, which opens by name, opens this file. HDF5 and MPI-IO lock files themselves: ours is given back. */
+static vw_status create_empty(vw_study_file *f) {
+  vw_partial p;
+  VW_TRY(vw_partial_open(&p, f->path));
+  (void)close(p.fd);
+  return vw_path_format(f->partial, "%s", p.path);
 }
 
 static void close_ids(vw_study_file *f) {
@@ -120,17 +120,19 @@ vw_status vw_study_file_create(const vw_ranks *ranks, const char *path, vw_study
   *out = NULL;
   if (f) {
     *f = (vw_study_file){.ranks = ranks, .id = -1, .transfer = -1, .link_list = -1};
-    st = vw_first(vw_path_format(f->path, "%s", path), vw_path_format(f->partial, "%s.partial", path));
+    st = vw_path_format(f->path, "%s", path);
   }
   vw_hdf_quiet();
-  if (st == VW_OK && ranks->rank == 0) st = create_empty(f->partial);
+  if (st == VW_OK && f && ranks->rank == 0) st = create_empty(f);
   st = vw_agree_message(ranks, st);
+  if (st == VW_OK && f) st = vw_ranks_broadcast(ranks, f->partial, sizeof f->partial, 0);
   if (st == VW_OK && f) st = vw_agree_message(ranks, open_file(f));
   if (st == VW_OK) {
     *out = f;
     return VW_OK;
   }
   if (ranks->comms) ranks->comms->no_finalize = true; /* is_broken says why; some ranks may have it open */
+  if (f && ranks->rank == 0 && f->partial[0]) (void)unlink(f->partial);
   free(f);
   return st;
 }

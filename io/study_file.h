@@ -5,8 +5,9 @@
  * column (/trials/id, /trials/anchor ...) that share one scale. The writer refuses what netCDF reads wrongly or not at
  * all: scales of other groups, fp16, texts of one byte.
  *
- * The writer makes PATH.partial; closing puts it in place, with its checksum in MANIFEST.json: nobody ever sees half a
- * file, and after a failure the old one is still there. Without MPI (vw_ranks_single) it works the same on one rank. */
+ * The writer makes PATH.partial-<random>; closing puts it in place, with its checksum in MANIFEST.json: nobody ever
+ * sees half a file, and after a failure the old one is still there. Without MPI (vw_ranks_single) it works the same on
+ * one rank. */
 #ifndef VW_IO_STUDY_FILE_H
 #define VW_IO_STUDY_FILE_H
 
@@ -47,7 +48,8 @@ typedef struct vw_study_io {
 
 /* ---- writer: every function is collective, and returns the same status on all ranks ---- */
 
-/* Creates `path`.partial. `ranks` must outlive the file. Errors: VW_ERR_IO, VW_ERR_MEMORY. Close after success. */
+/* Creates `path`.partial-<random>. `ranks` must outlive the file. Errors: VW_ERR_IO, VW_ERR_MEMORY. Close after
+ * success. */
 vw_status vw_study_file_create(const vw_ranks *ranks, const char *path, vw_study_file **file);
 
 /* Writes one data set. This rank brings the rows of `mine[n_ranges]` (any order, no overlap, n_ranges may be 0),

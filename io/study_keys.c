@@ -1,7 +1,9 @@
 /* Every key of a study file: schema, default, range, help. The reader, its messages, trial identities and the printed
  * reference all follow this table. */
 #include "io/study_keys.h"
+
 #include "core/options.h"
+#include "core/text.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -227,7 +229,7 @@ void vw_key_expected(const vw_key *o, char *out, size_t bytes) {
 }
 
 void vw_study_print_keys(FILE *out, bool markdown) {
-  if (markdown) (void)fprintf(out, "| key | value | default | what |\n|---|---|---|---|\n");
+  if (markdown) (void)vw_print(out, "| key | value | default | what |\n|---|---|---|---|\n");
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
     char expected[192];
@@ -235,11 +237,11 @@ void vw_study_print_keys(FILE *out, bool markdown) {
     const char *given = !o->text ? "required" : o->text[0] ? o->text : "-";
     if (markdown) {
       const char *quote = o->text && o->text[0] ? "`" : "";
-      (void)fprintf(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
+      (void)vw_print(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
     } else {
-      (void)fprintf(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
+      (void)vw_print(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
     }
-    if (o->later && !markdown) (void)fprintf(out, "%28s not in this version: %s\n", "", o->later);
+    if (o->later && !markdown) (void)vw_print(out, "%28s not in this version: %s\n", "", o->later);
   }
 }
 

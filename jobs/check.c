@@ -1,5 +1,9 @@
 /* `check`: whether a study can run, before anything is queued. Reads as `run` does, and then what only a run would
  * meet: every picture, twins in both parts, the output directory, disk and memory. Never calls MPI_Init. */
+#include "io/image.h"
+
+#include "core/text.h"
+#include "io/json.h"
 #include "jobs/session.h"
 
 #include <errno.h>
@@ -25,8 +29,8 @@ static vw_status keep_picture(vw_session *s, int64_t data, vw_status st) {
 }
 
 static void show_progress(bool wanted, int64_t done, int64_t n) {
-  if (wanted && (done % 64 == 0 || done == n))
-    (void)fprintf(stderr, "\rpictures: %" PRId64 " of %" PRId64 "%s", done, n, done == n ? "\n" : "");
+  if (wanted && (done % 64 == 0 || done == n)) (void)vw_print(stderr, "\rpictures: %" PRId64 " of %" PRId64, done, n);
+  if (wanted && done == n) (void)vw_print(stderr, "\n");
 }
 
 static vw_status decode_all(vw_session *s, int64_t data) {
@@ -73,7 +77,7 @@ static vw_status check_place(vw_session *s, const char *what, const char *path) 
   if (access(parent, W_OK | X_OK) != 0)
     return keep_here(s, VW_RAISE(VW_ERR_INPUT, "%s: cannot write into %s (%s): %s; choose another", path, parent, what,
                                  strerror(errno)));
-  if (!strcmp(path, s->out) && vw_lock_owner(path, owner) && !strstr(owner, "is dead"))
+  if (!strcmp(path, s->out) && vw_lock_owner(path, NULL, owner) && !strstr(owner, "is dead"))
     return keep_here(
         s, VW_RAISE(VW_ERR_INPUT, "%s: %s is working here; wait for it or choose another -o directory", path, owner));
   return VW_OK;
@@ -130,15 +134,16 @@ static void print_text(const vw_session *s, const demand *d) {
   vw_problems_print(&s->problems, "warning: ", true, stdout);
   vw_problems_print(&s->problems, "", false, stdout);
   if (s->problems.n_errors) {
-    (void)printf("%s: %" PRId64 " problem%s\n", s->options.study, s->problems.n_errors,
-                 s->problems.n_errors == 1 ? "" : "s");
+    (void)vw_print(stdout, "%s: %" PRId64 " problem%s\n", s->options.study, s->problems.n_errors,
+                   s->problems.n_errors == 1 ? "" : "s");
     return;
   }
   vw_plan_print(s->plan, s->config->ranks, stdout);
-  (void)printf("  %" PRId64
-               " trial-steps; about %.1f MB of memory a rank (this machine: %.0f MB); about %.1f MB of disk "
-               "(free: %.0f MB)\n%s: no problems\n",
-               d->steps, d->memory / 1e6, d->machine / 1e6, d->disk / 1e6, d->free_disk / 1e6, s->options.study);
+  (void)vw_print(stdout,
+                 "  %" PRId64
+                 " trial-steps; about %.1f MB of memory a rank (this machine: %.0f MB); about %.1f MB of disk "
+                 "(free: %.0f MB)\n%s: no problems\n",
+                 d->steps, d->memory / 1e6, d->machine / 1e6, d->disk / 1e6, d->free_disk / 1e6, s->options.study);
 }
 
 static void print_json(const vw_session *s, const demand *d) {
@@ -149,14 +154,15 @@ static void print_json(const vw_session *s, const demand *d) {
         p->status == VW_OK ? warnings : problems,
         json_pack("{s:I, s:I, s:s}", "line", (json_int_t)p->line, "column", (json_int_t)p->column, "message", p->text));
   }
-  json_t *all = json_pack("{s:s, s:o, s:o}", "study", s->options.study, "problems", problems, "warnings", warnings);
+  json_t *all =
+      json_pack("{s:o, s:o, s:o}", "study", vw_json_name(s->options.study), "problems", problems, "warnings", warnings);
   if (!s->problems.n_errors)
     json_object_set_new(all, "plan",
                         json_pack("{s:I, s:I, s:I, s:f, s:f}", "trials", (json_int_t)d->trials, "blocks",
                                   (json_int_t)d->blocks, "trial_steps", (json_int_t)d->steps, "memory_bytes", d->memory,
                                   "disk_bytes", d->disk));
-  (void)json_dumpf(all, stdout, JSON_INDENT(1));
-  (void)printf("\n");
+  (void)vw_json_print(all, JSON_INDENT(1), stdout);
+  (void)vw_print(stdout, "\n");
   json_decref(all);
 }
 

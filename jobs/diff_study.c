@@ -2,6 +2,7 @@
  * how it is written. */
 #include "jobs/diff.h"
 
+#include "io/json.h"
 #include "io/study_config.h"
 #include "io/study_file.h"
 
@@ -18,7 +19,7 @@ static bool is_compared(const vw_diff *d, const char *path) {
 }
 
 static void note(vw_diff *d, const char *path, const char *what) {
-  json_array_append_new(d->sets, json_string(path));
+  json_array_append_new(d->sets, vw_json_name(path));
   vw_diff_note(d, "", "study.h5, %s: %s", path, what);
 }
 

@@ -4,6 +4,7 @@
 #include "cluster/queue.h"
 #include "core/fault.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "io/block_file.h"
 #include "learn/block_io.h"
 #include "learn/features.h"
@@ -219,10 +220,10 @@ static vw_status list_todo(vw_session *s, int64_t **todo, int64_t *n, int64_t *t
 static void say_what_is_left(const vw_session *s, int64_t left, int64_t trials) {
   if (s->ranks.rank != 0 || s->options.quiet) return;
   if (left == 0)
-    (void)fprintf(stderr, "learn: all %lld trials are done already\n", (long long)trials);
+    (void)vw_print(stderr, "learn: all %lld trials are done already\n", (long long)trials);
   else if (left < trials)
-    (void)fprintf(stderr, "learn: resuming, %lld of %lld trials are done already\n", (long long)(trials - left),
-                  (long long)trials);
+    (void)vw_print(stderr, "learn: resuming, %lld of %lld trials are done already\n", (long long)(trials - left),
+                   (long long)trials);
 }
 
 vw_status vw_stage_learn(vw_session *s, bool *stopped) {

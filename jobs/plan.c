@@ -1,12 +1,15 @@
 /* `plan`: what a study would do. Never calls MPI_Init. */
 #include "jobs/session.h"
 
+#include "core/text.h"
+#include "io/json.h"
 #include <jansson.h>
 #include <stdlib.h>
 
 static void print_memory(const vw_session *s, const vw_learn_memory *m) {
   const bool device = s->ctx.backend == VW_CUDA;
-  (void)printf(
+  (void)vw_print(
+      stdout,
       "  memory of a rank%s: %.1f MiB for the largest block, %.1f for a picture, %.1f for texts; weights %.1f\n",
       device ? " on its device" : "", (double)m->block / 1048576, (double)m->pictures / 1048576,
       (double)m->texts / 1048576, (double)m->weights / 1048576);
@@ -26,8 +29,8 @@ static void print_json(const vw_session *s, const vw_learn_memory *m) {
                           (json_int_t)s->config->ranks, "memory", "peak", (json_int_t)m->peak, "weights",
                           (json_int_t)m->weights, "pictures", (json_int_t)m->pictures, "texts", (json_int_t)m->texts,
                           "block", (json_int_t)m->block, "blocks", blocks);
-  (void)json_dumpf(all, stdout, JSON_INDENT(1));
-  (void)printf("\n");
+  (void)vw_json_print(all, JSON_INDENT(1), stdout);
+  (void)vw_print(stdout, "\n");
   json_decref(all);
 }
 
@@ -58,7 +61,7 @@ int vw_job_plan(int argc, char **argv) {
     return VW_EXIT_OK;
   }
   if (!positional[0]) {
-    (void)fprintf(stderr, "viswords plan: STUDY.yaml is missing; usage: viswords plan %s\n", c.arguments);
+    (void)vw_print(stderr, "viswords plan: STUDY.yaml is missing; usage: viswords plan %s\n", c.arguments);
     return VW_EXIT_REFUSED;
   }
   vw_session s = {0};

@@ -30,7 +30,8 @@ typedef struct vw_session {
   vw_study_config *config;
   vw_context ctx;
   char out[VW_PATH_BYTES], cache[VW_PATH_BYTES];
-  vw_lock lock;               /* rank 0 */
+  vw_lock lock;               /* held by rank 0, followed by the others */
+  bool stopped;               /* asked to stop while it waited for the lock: nothing is open */
   int log_file;               /* descriptor + 1 of DIR/log/rank-N.jsonl; 0: none */
   vw_picture_set **pictures;  /* [n_data] */
   vw_clip_network **networks; /* [n_models] */
@@ -46,9 +47,13 @@ typedef struct vw_session {
 
 /* Collective (ranks are open). Reads the study, opens networks and pictures, takes the lock of the output directory,
  * brings the plan up to date. with_lock false: only looks (viswords plan): writes nothing, plan.yaml is not saved. The
- * caller closes the session, after a failure too; that does not close the ranks. */
+ * caller closes the session, after a failure too; that does not close the ranks. s->stopped after VW_OK: a signal came
+ * while another run's lock was watched; there is no plan, and no stage may run. */
 vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock);
 void vw_session_close(vw_session *s);
+
+/* Collective: did this run keep the lock of its directory? Errors: VW_ERR_IO, on every rank. */
+vw_status vw_session_check_lock(vw_session *s);
 
 /* What --backend says: auto (the CPU for now), ref, cpu, cuda. Errors: VW_ERR_ARG. */
 vw_status vw_backend_named(const char *name, vw_backend *b);

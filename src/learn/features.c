@@ -4,14 +4,8 @@
 #include "io/preprocess.h"
 #include "io/safetensors.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { STALE_SECONDS = 3600 };
 
@@ -190,26 +184,17 @@ cleanup:
   return st;
 }
 
-/* The writer of a file holds a lock on it (io/safetensors_write.c) but for moments around; an hour is none. Where the
- * file system has no locks nothing counts as left behind. */
-static bool is_left_behind(int folder, const char *name) {
-  struct stat info;
-  const int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return false;
-  const bool left = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && time(NULL) - info.st_mtime > STALE_SECONDS &&
-                    flock(fd, LOCK_EX | LOCK_NB) == 0;
-  (void)close(fd);
-  return left;
+/* The cache may be a link, the folder below it may not. */
+static vw_status make_folder(const char *cache, char folder[VW_PATH_BYTES]) {
+  VW_TRY(vw_path_format(folder, "%s/features", cache));
+  VW_TRY(vw_folder_make(folder));
+  return vw_subfolder_make(cache, "features", folder);
 }
 
-/* Deletes what killed runs left half written; other runs may be at work in the same cache. */
-static void tidy_cache(const char *folder) {
-  DIR *dir = opendir(folder);
-  if (!dir) return; /* no folder, nothing in it: what uses it next says so */
-  for (const struct dirent *entry; (entry = readdir(dir));)
-    if (strstr(entry->d_name, ".safetensors.partial-") && is_left_behind(dirfd(dir), entry->d_name))
-      (void)unlinkat(dirfd(dir), entry->d_name, 0);
-  (void)closedir(dir);
+/* A name that feature_path gives. */
+static bool is_cache_file(const char *name) {
+  const size_t n = strspn(name, "0123456789abcdef");
+  return n == VW_HASH_TEXT - 1 && strcmp(name + n, ".safetensors") == 0;
 }
 
 vw_status vw_features_missing(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, const char *cache,
@@ -231,9 +216,8 @@ vw_status vw_features_ensure(const vw_picture_set *s, vw_clip_network *n, vw_has
   vw_queue *q = NULL;
   if (!hooks) hooks = &none;
   *computed = 0, *stopped = false;
-  VW_TRY(vw_path_format(folder, "%s/features", cache));
-  VW_TRY(vw_agree_message(ranks, vw_folder_make(folder)));
-  if (ranks->rank == 0) tidy_cache(folder);
+  VW_TRY(vw_agree_message(ranks, make_folder(cache, folder)));
+  if (ranks->rank == 0) vw_folder_sweep(folder, is_cache_file, STALE_SECONDS); /* others may be at work in it */
   VW_TRY(vw_queue_create(ranks, s->n_owners, &q));
   const vw_status mine = ensure_mine(s, n, weights, q, cache, hooks, computed);
   vw_queue_destroy(q);

@@ -92,7 +92,7 @@ for edit in 's/ranks: 4/ranks: 3/ plan.ranks' 's/study: small/study: other/ stud
   sed "${edit% *}" "$work/study.yaml" > "$work/decides.yaml"
   cp -r "$work/a" "$work/decides"
   learn collect "$work/decides.yaml" decides
-  differs decides '/config/study' "${change##* }" '24 trials compared, 0 differ'
+  differs decides '/config/study' "${edit##* }" '24 trials compared, 0 differ'
   rm -r "$work/decides"
 done
 
