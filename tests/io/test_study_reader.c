@@ -28,7 +28,8 @@ static void write_study(void) {
   const vw_row_range all = {0, ROWS};
   const vw_study_data scale = {"/trials/id", VW_U8, 4, 1, {ROWS}, "utf-8", "of the trial", {NULL}},
                       steps = {"/trials/steps", VW_I64, 0, 1, {ROWS}, "1", "steps done", {"/trials/id"}},
-                      table = {"/trials/words/clip", VW_F32, 0, 2, {ROWS, WIDTH}, "1", "learned words", {"/trials/id", NULL}};
+                      table = {"/trials/words/clip", VW_F32, 0, 2, {ROWS, WIDTH}, "1", "learned words",
+                               {"/trials/id", NULL}};
   for (int i = 0; i < ROWS * WIDTH; i++) words[i] = (float)i;
   for (int i = 0; i < ROWS; i++) rows[i] = i, ids[4 * i] = (char)('a' + i % 26), ids[4 * i + 1] = (char)('a' + i / 26);
   vw_ranks_single(&alone);
