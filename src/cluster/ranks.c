@@ -10,7 +10,7 @@
 #include "cluster/mpi_files.h"
 #include "core/fault.h"
 
-enum { PIECE = 64 << 20, MESSAGE_BYTES = 1024 };
+enum { PIECE = 64 << 20, MESSAGE_BYTES = 1024, ENDED_WITHIN = 10 /* s */ };
 
 vw_status vw_mpi_status(const char *function, int code) {
   char text[MPI_MAX_ERROR_STRING + 1] = "";
@@ -64,6 +64,15 @@ void vw_ranks_close(vw_ranks *r) {
   int is_on = 0, is_off = 0;
   const bool no_finalize = r->comms && r->comms->no_finalize;
   if (no_finalize) (void)MPI_Barrier(r->comms->all); /* the first process that ends takes the others with it */
+#ifndef OPEN_MPI
+  /* MPICH's launcher reports 0 now and then where several ranks that failed end at once without MPI_Finalize: one ends
+   * the job, the others are ended by it. */
+  if (no_finalize) {
+    (void)fflush(NULL);
+    if (r->rank == 0) (void)MPI_Abort(r->comms->all, 1);
+    (void)sleep(ENDED_WITHIN);
+  }
+#endif
   if (r->comms && !no_finalize) {
     if (r->comms->node != MPI_COMM_NULL) (void)MPI_Comm_free(&r->comms->node);
     if (r->comms->all != MPI_COMM_NULL) (void)MPI_Comm_free(&r->comms->all);
