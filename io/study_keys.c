@@ -100,7 +100,8 @@ const vw_key vw_study_keys[] = {
      .help =
          "of cuda's products: first: the library's own choice; timed: the fastest of a few, measured when the plan is "
          "made and recorded in it"},
-    {"plan.threads", VW_KEY_AUTO, STUDY(threads), "auto", .min = 1, .max = 65536, .help = "of a rank"},
+    {"plan.threads", VW_KEY_AUTO, STUDY(threads), "auto", .min = 1, .max = 65536,
+     .help = "of a rank; auto: the cores that the node's ranks may use, shared among them"},
     {"plan.memory", VW_KEY_MEMORY, STUDY(memory), "auto", .min = 1, .max = 9e15,
      .help = "of a rank: bytes, or with KiB, MiB, GiB, TiB"},
     {"stages", VW_KEY_STAGES, STUDY(stages), "[learn, evaluate, collect]", "learn evaluate collect",

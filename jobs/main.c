@@ -1,5 +1,6 @@
 /* viswords: finds the subcommand. */
 #include "jobs/jobs.h"
+#include "jobs/waiting.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,20 +10,21 @@ static const struct {
   const char *name;
   int (*run)(int argc, char **argv);
   const char *summary;
+  bool computes; /* on several threads */
 } jobs[] = {
-    {"run", vw_job_run, "all stages of a study: plan, learn, evaluate, collect (resumes)"},
+    {"run", vw_job_run, "all stages of a study: plan, learn, evaluate, collect (resumes)", true},
     {"check", vw_job_check, "every problem of a study, its weights and pictures, before it runs"},
-    {"plan", vw_job_plan, "list the trials and blocks of a study"},
-    {"learn", vw_job_learn, "learn the words"},
-    {"evaluate", vw_job_evaluate, "judge the words and the baselines"},
+    {"plan", vw_job_plan, "list the trials and blocks of a study", true},
+    {"learn", vw_job_learn, "learn the words", true},
+    {"evaluate", vw_job_evaluate, "judge the words and the baselines", true},
     {"collect", vw_job_collect, "gather block files into study.h5"},
     {"status", vw_job_status, "how far an output directory is"},
     {"doctor", vw_job_doctor, "what this machine and this build can do, and what was never verified"},
     {"diff", vw_job_diff, "compare the results of two output directories"},
-    {"encode", vw_job_encode, "tokens, features and similarities of texts, words and pictures"},
-    {"verify", vw_job_verify, "compare a model with transformers, or every checksum of an output directory"},
+    {"encode", vw_job_encode, "tokens, features and similarities of texts, words and pictures", true},
+    {"verify", vw_job_verify, "compare a model with transformers, or every checksum of an output directory", true},
     {"draws", vw_job_draws, "write the random draws of a study to a file"},
-    {"bench", vw_job_bench, "measure rates on this machine"},
+    {"bench", vw_job_bench, "measure rates on this machine", true},
     {"random-clip", vw_job_random_clip, "write a CLIP directory with random weights, for benchmarks"},
 };
 enum { JOBS = sizeof jobs / sizeof *jobs };
@@ -76,6 +78,9 @@ int main(int argc, char **argv) {
     return VW_EXIT_OK;
   }
   for (int i = 0; i < JOBS; i++)
-    if (!strcmp(argv[1], jobs[i].name)) return jobs[i].run(argc - 2, argv + 2);
+    if (!strcmp(argv[1], jobs[i].name)) {
+      if (jobs[i].computes) vw_wait_asleep(argv);
+      return jobs[i].run(argc - 2, argv + 2);
+    }
   return unknown_command(argv[1]);
 }

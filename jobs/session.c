@@ -1,5 +1,6 @@
 #include "jobs/session.h"
 
+#include "core/cores.h"
 #include "core/log.h"
 #include "io/block_file.h"
 #include "io/durable.h"
@@ -60,11 +61,13 @@ vw_status vw_precision_named(const char *name, vw_context *ctx) {
   return vw_context_set_precision(ctx, chosen[choice]);
 }
 
+/* --threads, the study, the environment; else what the ranks of the node leave. */
 static int choose_threads(const vw_session *s) {
   int64_t threads = s->options.threads > 0 ? s->options.threads : s->config->threads;
-  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  if (threads <= 0) threads = cores / s->ranks.local_size;
-  return threads < 1 ? 1 : (int)threads;
+  const char *user = getenv("OMP_NUM_THREADS");
+  if (threads <= 0 && user) threads = strtoll(user, NULL, 10);
+  if (threads <= 0) return s->ranks.cores;
+  return threads < VW_MOST_CORES ? (int)threads : VW_MOST_CORES;
 }
 
 /* DIR and the cache below it, the study's or the user's. */
