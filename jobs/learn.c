@@ -83,6 +83,7 @@ static vw_status checkpoint(void *user, const vw_block_state *state) {
   VW_TRY(vw_block_checkpoint_save(l->s->out, l->id, state));
   const double took = vw_seconds() - start;
   l->saving += took;
+  vw_stop_reserve(took);
   vw_sections_add(&l->s->sections, "learn", "checkpoints", took);
   return VW_OK;
 }

@@ -40,18 +40,32 @@ static void usage(FILE *to) {
                 "            75 stopped on request, all saved: the same command goes on\n");
 }
 
+static bool is_verbose; /* --verbose, which every command takes */
+
+void vw_report_trail(void) {
+  if (is_verbose) (void)fprintf(stderr, "%s", vw_error_trail());
+}
+
 int vw_report(vw_status st) {
   if (st == VW_OK) return VW_EXIT_OK;
   (void)fprintf(stderr, "viswords: %s\n", vw_error_message());
-  if (getenv("VISWORDS_TRACE")) (void)fprintf(stderr, "%s", vw_error_trail());
+  vw_report_trail();
   return st > 0 ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
 }
 
 bool vw_begin(const vw_command_line *c, int argc, char **argv, const char **positional, int *code) {
+  enum { MOST = 32 };
+  vw_option options[MOST + 2];
+  vw_command_line all = *c;
   bool help = false;
-  *code = vw_report(vw_parse_options(c, argc, argv, positional, &help));
+  int n = 0;
+  for (; c->options && c->options[n].name && n < MOST; n++) options[n] = c->options[n];
+  options[n] = (vw_option){"verbose", 0, VW_OPT_FLAG, &is_verbose, NULL, "where in the source an error came from"};
+  options[n + 1] = (vw_option){0};
+  all.options = options;
+  *code = vw_report(vw_parse_options(&all, argc, argv, positional, &help));
   if (*code != VW_EXIT_OK) return false;
-  if (help) vw_print_usage(c, stdout);
+  if (help) vw_print_usage(&all, stdout);
   return !help;
 }
 

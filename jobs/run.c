@@ -70,7 +70,7 @@ static int finish(vw_session *s, vw_status st, bool stopped) {
     (void)fprintf(stderr, "viswords: finished blocks and checkpoints are kept in %s; the same command goes on\n",
                   s->out);
   if (st == VW_OK && stopped && speaks)
-    (void)fprintf(stderr, "stopped on request; all is saved in %s, the same command goes on\n", s->out);
+    (void)fprintf(stderr, "stopped on request or at the end of --max-time; all is saved in %s, the same command goes on\n", s->out);
   vw_session_close(s);
   vw_ranks_close(&s->ranks);
   return code;
@@ -78,7 +78,8 @@ static int finish(vw_session *s, vw_status st, bool stopped) {
 
 static int run_stages(const vw_command_line *text, int argc, char **argv, stage_set which, bool all) {
   vw_session_options o = {.checkpoint_seconds = 60};
-  const char *log_level = "info", *positional[1];
+  const char *log_level = "info", *max_time = NULL, *positional[1];
+  double seconds = 0;
   const vw_option options[] = {
       {"out", 'o', VW_OPT_STRING, &o.out, "DIR", "output directory (made if missing)"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda; default: the study's"},
@@ -89,6 +90,8 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
       {"cache", 0, VW_OPT_STRING, &o.cache, "DIR", "image features; default: the study's, else ~/.cache/viswords"},
       {"checkpoint-seconds", 0, VW_OPT_DOUBLE, &o.checkpoint_seconds, "S",
        "time between checkpoints of a block (default 60)"},
+      {"max-time", 0, VW_OPT_STRING, &max_time, "T",
+       "stop in time to have saved after T (90, 30m, 3.5h, 3:30:00), as on a signal: exit code 75"},
       {"allow-other-kernels", 0, VW_OPT_FLAG, &o.allow_other_kernels, NULL,
        "go on with a plan made on another machine kind"},
       {"quiet", 'q', VW_OPT_FLAG, &o.quiet, NULL, "no progress, no table at the end"},
@@ -103,6 +106,8 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
     (void)fprintf(stderr, "viswords %s: -o DIR is missing: where shall the results go?\n", c.command);
     return VW_EXIT_REFUSED;
   }
+  if (max_time && vw_stop_time(max_time, &seconds) != VW_OK) return vw_report(VW_ERR_ARG);
+  if (max_time) vw_stop_after(seconds);
   vw_log_set_level(!strcmp(log_level, "debug")   ? VW_LOG_DEBUG
                    : !strcmp(log_level, "warn")  ? VW_LOG_WARN
                    : !strcmp(log_level, "error") ? VW_LOG_ERROR

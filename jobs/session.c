@@ -11,28 +11,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static volatile sig_atomic_t stop_flag;
-static void on_stop(int signal_number) {
-  (void)signal_number;
-  stop_flag = 1;
-}
-
-void vw_stop_signals_install(void) {
-  struct sigaction a = {.sa_handler = on_stop};
-  (void)sigemptyset(&a.sa_mask);
-  (void)sigaction(SIGTERM, &a, NULL);
-  (void)sigaction(SIGINT, &a, NULL);
-  (void)sigaction(SIGUSR1, &a, NULL);
-}
-
-bool vw_stop_requested(void) {
-  return stop_flag != 0;
-}
 
 static const char *const backend_names[] = {"auto", "ref", "cpu", "cuda"};
 
@@ -249,6 +230,7 @@ vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_
 int vw_session_report(const vw_session *s, vw_status st) {
   if (st == VW_OK || !s->problems.n_errors) return vw_report(st);
   vw_problems_print(&s->problems, "viswords: ", false, stderr);
+  vw_report_trail();
   return VW_EXIT_REFUSED;
 }
 

@@ -8,6 +8,7 @@
 #include "io/lock.h"
 #include "io/study_config.h"
 #include "jobs/jobs.h"
+#include "jobs/stop.h"
 #include "learn/block_io.h"
 #include "learn/memory.h"
 #include "learn/pictures.h"
@@ -86,9 +87,5 @@ vw_status vw_session_share_weights(vw_session *s);
 vw_status vw_stage_learn(vw_session *s, bool *stopped);
 vw_status vw_stage_evaluate(vw_session *s, bool *stopped);
 vw_status vw_stage_collect(vw_session *s);
-
-/* SIGTERM, SIGINT, SIGUSR1 ask the running stage to stop at the next step, save and leave with VW_EXIT_REQUEUE. */
-void vw_stop_signals_install(void);
-bool vw_stop_requested(void);
 
 #endif
