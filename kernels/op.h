@@ -67,7 +67,14 @@ struct vw_op {
   vw_status (*gradient)(vw_graph *g, const vw_node *n, const vw_value *dy, vw_value *dx);
   /* Floating-point operations of one run; NULL: counted as none. */
   double (*flops)(const vw_tensor *in, const void *attr, const vw_tensor *out);
+  /* Bytes that one run moves, for ops that look up a part of an input; storage types are resolved. NULL: every input
+   * and output once. Use vw_op_bytes. */
+  double (*bytes)(const vw_tensor *in, const void *attr, const vw_tensor *out);
 };
+
+/* Bytes that one run of `op` reads and writes at least: each input and output once, of a table only the rows that are
+ * looked up. Storage types must be resolved; absent inputs have ndim 0. Caches and scratch do not count. */
+double vw_op_bytes(const vw_op *op, const void *attr, const vw_tensor *in, const vw_tensor *out);
 
 static inline bool vw_present(const vw_tensor *t) {
   return t->ndim > 0;

@@ -36,6 +36,14 @@ bool vw_kernel_packs(vw_backend backend, vw_op_id id, int input) {
          (id == VW_OP_patch_embed && input == PATCH_WEIGHT);
 }
 
+double vw_op_bytes(const vw_op *op, const void *attr, const vw_tensor *in, const vw_tensor *out) {
+  double sum = 0;
+  if (op->bytes) return op->bytes(in, attr, out);
+  for (int i = 0; i < op->n_in; i++) sum += vw_present(&in[i]) ? (double)vw_bytes(&in[i]) : 0;
+  for (int i = 0; i < op->n_out; i++) sum += (double)vw_bytes(&out[i]);
+  return sum;
+}
+
 const char *vw_backend_name(vw_backend b) {
   static const char *const names[VW_BACKENDS] = {"ref", "cpu", "cuda"};
   return names[b];

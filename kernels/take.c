@@ -14,7 +14,13 @@ static vw_status infer(const vw_tensor *in, const void *attr, vw_tensor *out) {
   return VW_OK;
 }
 
-const vw_op vw_take_op = {.name = "take", .id = VW_OP_take, .n_in = 2, .n_out = 1, .infer = infer};
+/* Rows are read and written; the rest of the table is left alone. */
+static double bytes(const vw_tensor *in, const void *attr, const vw_tensor *out) {
+  (void)attr;
+  return 2 * (double)vw_bytes(&out[0]) + (double)vw_bytes(&in[TAKE_INDEX]);
+}
+
+const vw_op vw_take_op = {.name = "take", .id = VW_OP_take, .n_in = 2, .n_out = 1, .infer = infer, .bytes = bytes};
 
 vw_value vw_take(vw_graph *g, vw_value table, vw_value index) {
   vw_value out = VW_NONE;

@@ -143,4 +143,19 @@ int64_t vw_program_arena_beside(const vw_program_memory *p, const vw_program_mem
 /* The same before anything is allocated; inputs count as leaves that the plan owns. Errors as vw_program_create. */
 vw_status vw_program_measure(const vw_graph *g, vw_context *ctx, const vw_policy *policy, vw_program_memory *out);
 
+/* What one run of a program does, from shapes alone: no context, no device, no memory is needed. Only nodes that an
+ * output or a state update needs are counted, as a program runs no others.
+ *   flops   the ops' own counts (vw_op.flops): products and attention; what is not counted is bound by memory
+ *   bytes   what the calls read and write, each input and output once a call, of a table the rows that are looked up
+ *           (vw_op_bytes): a lower bound of the traffic where nothing stays in a cache
+ *   calls   kernels started
+ * A time at given rates is the sum over calls of max(flops / rate, bytes / rate), at least the larger of both sums. */
+typedef struct vw_work {
+  double flops, bytes;
+  int64_t calls;
+} vw_work;
+/* policy: storage types, which decide the bytes; NULL: vw_default_policy(VW_CPU). Errors: the graph's own, if a builder
+ * failed; VW_ERR_MEMORY. */
+vw_status vw_program_work(const vw_graph *g, const vw_policy *policy, vw_work *out);
+
 #endif

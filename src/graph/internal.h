@@ -39,4 +39,8 @@ struct vw_graph {
 /* Makes room for one more element of `size` bytes. */
 vw_status vw_grow(void **array, int64_t n, int64_t *cap, size_t size);
 
+/* Sets node_needed[i] for the nodes that a program runs: an output or a state update needs them. Both arrays are zeros
+ * before, one entry a node and one a value. */
+void vw_mark_needed(const vw_graph *g, uint8_t *node_needed, uint8_t *value_needed);
+
 #endif

@@ -37,20 +37,6 @@ static size_t aligned(size_t bytes) {
   return (bytes + VW_ALIGN - 1) / VW_ALIGN * VW_ALIGN;
 }
 
-/* A node is needed when an output or a state update needs it. */
-static void mark_needed(const vw_graph *g, uint8_t *node_needed, uint8_t *value_needed) {
-  for (int64_t i = 0; i < g->n_outputs; i++) value_needed[g->outputs[i].value] = 1;
-  for (int64_t i = g->n_nodes - 1; i >= 0; i--) {
-    const vw_node *n = &g->nodes[i];
-    bool need = false;
-    for (int j = 0; j < n->op->n_out; j++) need |= value_needed[n->out[j]] || n->op->in_place[j];
-    if (!need) continue;
-    node_needed[i] = 1;
-    for (int j = 0; j < n->op->n_in; j++)
-      if (n->in[j] != VW_NONE) value_needed[n->in[j]] = 1;
-  }
-}
-
 static vw_status copy_values(vw_program *p, const vw_graph *g, const vw_policy *policy) {
   p->n_values = g->n_values;
   p->values = calloc((size_t)g->n_values + 1, sizeof *p->values);
@@ -93,7 +79,7 @@ static vw_status copy_calls(vw_program *p, const vw_graph *g) {
     st = VW_RAISE(VW_ERR_MEMORY, "program: out of memory");
     goto cleanup;
   }
-  mark_needed(g, node_needed, value_needed);
+  vw_mark_needed(g, node_needed, value_needed);
   for (int64_t i = 0; i < g->n_nodes; i++)
     if (node_needed[i]) VW_GOTO(add_call(p, &g->nodes[i]));
   for (int64_t i = 0; i < g->n_outputs; i++) p->values[g->outputs[i].value].last = p->n_calls;

@@ -5,9 +5,11 @@
 #include "graph/graph.h"
 #include "kernels/add.h"
 #include "kernels/l2norm.h"
+#include "kernels/linear.h"
 #include "kernels/picture_logits.h"
 #include "kernels/record.h"
 #include "kernels/softmax_xent.h"
+#include "kernels/take.h"
 
 #include <math.h>
 #include <string.h>
@@ -158,6 +160,36 @@ static void calls_are_seen_and_timed(void **state) {
   vw_program_destroy(p), vw_graph_destroy(g), vw_context_close(&ctx);
 }
 
+/* Against a count by hand: what nobody reads is left out, a table counts by the rows that are looked up. */
+static void work_is_counted_from_shapes(void **state) {
+  (void)state;
+  vw_graph *g = NULL;
+  vw_work w, narrow;
+  assert_ok(vw_graph_create(&g));
+  const vw_value table = vw_input(g, vw_shape(VW_PARAM, 1000, 6), "table"),
+                 index = vw_input(g, vw_shape(VW_I32, 4), "i");
+  const vw_value weight = vw_weight(g, vw_shape(VW_PARAM, 5, 6), "w");
+  const vw_value x = vw_take(g, table, index);
+  const vw_value y = vw_linear(g, x, (vw_linear_weights){weight, VW_NONE}, VW_ACT_NONE, VW_NONE, VW_HEAD);
+  (void)vw_add(g, x, x);
+  assert_ok(vw_program_work(g, NULL, &w));
+  assert_true(w.flops == 0 && w.bytes == 0 && w.calls == 0); /* nothing is asked for */
+  vw_output(g, y, "y");
+  assert_ok(vw_program_work(g, NULL, &w));
+  assert_int_equal(w.calls, 2);
+  assert_true(w.flops == 2 * 4 * 5 * 6);
+  const double rows = 4 * 6, weights = 5 * 6, results = 4 * 5, indices = 4;
+  assert_true(w.bytes == 4 * (2 * rows + indices) + 4 * (rows + weights + results));
+  const vw_policy bf16 = vw_bf16_policy();
+  assert_ok(vw_program_work(g, &bf16, &narrow));
+  assert_true(narrow.flops == w.flops);
+  assert_true(narrow.bytes == 2 * 2 * rows + 4 * indices + 2 * (rows + weights) + 4 * results);
+  (void)vw_add(g, y, x); /* a wrong description: its own message */
+  assert_int_equal(vw_program_work(g, NULL, &w), VW_ERR_ARG);
+  assert_non_null(strstr(vw_error_message(), "add"));
+  vw_graph_destroy(g);
+}
+
 static void refused(vw_status st, const char *says) {
   assert_int_equal(st, VW_ERR_ARG);
   if (!strstr(vw_error_message(), says)) fail_msg("'%s' does not say '%s'", vw_error_message(), says);
@@ -303,6 +335,7 @@ int main(void) {
       cmocka_unit_test(reverse_follows_finite_differences),
       cmocka_unit_test(unused_nodes_cost_nothing_and_memory_is_reused),
       cmocka_unit_test(calls_are_seen_and_timed),
+      cmocka_unit_test(work_is_counted_from_shapes),
       cmocka_unit_test(programs_share_an_arena_and_inputs),
       cmocka_unit_test(inputs_of_other_shapes_are_not_shared),
       cmocka_unit_test(states_are_updated_in_place),
