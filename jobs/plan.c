@@ -66,12 +66,15 @@ int vw_job_plan(int argc, char **argv) {
   vw_ranks_single(&s.ranks);
   vw_learn_memory memory;
   vw_status st = vw_session_open(&s, &o, false);
+  double *cost = NULL;
   if (st == VW_OK) st = vw_session_memory(&s, &memory);
+  if (st == VW_OK) st = vw_session_costs(&s, &cost);
   if (st == VW_OK && o.json) print_json(&s, &memory);
   if (st == VW_OK && !o.json) {
-    vw_plan_print(s.plan, s.config->ranks, stdout);
+    st = vw_plan_print(s.plan, s.config->ranks, cost, stdout);
     print_memory(&s, &memory);
   }
+  free(cost);
   code = vw_session_report(&s, st);
   vw_session_close(&s);
   return code;

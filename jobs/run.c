@@ -11,7 +11,7 @@ typedef struct stage_set {
 } stage_set;
 
 /* What this rank held of its device, beside what `plan` predicts: a difference is a mistake of ours. */
-static vw_status print_device(const vw_session *s) {
+static vw_status print_device(vw_session *s) {
   vw_learn_memory predicted;
   if (s->ctx.backend != VW_CUDA) return VW_OK;
   VW_TRY(vw_session_memory(s, &predicted));
@@ -70,7 +70,9 @@ static int finish(vw_session *s, vw_status st, bool stopped) {
     (void)fprintf(stderr, "viswords: finished blocks and checkpoints are kept in %s; the same command goes on\n",
                   s->out);
   if (st == VW_OK && stopped && speaks)
-    (void)fprintf(stderr, "stopped on request or at the end of --max-time; all is saved in %s, the same command goes on\n", s->out);
+    (void)fprintf(stderr,
+                  "stopped on request or at the end of --max-time; all is saved in %s, the same command goes on\n",
+                  s->out);
   vw_session_close(s);
   vw_ranks_close(&s->ranks);
   return code;

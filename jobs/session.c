@@ -87,30 +87,42 @@ int64_t vw_session_concepts(const vw_session *s, int64_t data) {
   return s->config->data[data].concepts.n + s->config->null_concepts;
 }
 
-/* What one rank may hold of a device: plan.memory is a block's share of it; other ranks use the same device. */
+/* What a rank may count on, whatever runs: blocks never depend on how many ranks there are, nor on what else a device
+ * holds today. */
 static int64_t device_budget(const vw_session *s) {
-  const vw_memory_use use = vw_memory_used(&s->ctx);
-  return use.free / s->ranks.local_size / 10 * 9;
+  return vw_memory_used(&s->ctx).total / 10 * 8;
 }
 
-/* A GPU is filled by many rows: the most that fit, for every model and data set. *most stays NULL on other backends. */
-static vw_status most_rows(const vw_session *s, int64_t **most) {
-  enum { MOST_GPU_ROWS = 2048 };
+/* Rows of new blocks of a model on a data set, *least to *most. On a GPU, which many rows fill, the most that fit. */
+static vw_status rows_of_pair(const vw_session *s, int64_t m, int64_t d, int64_t *least, int64_t *most) {
   const vw_study_config *c = s->config;
-  *most = NULL;
-  if (s->ctx.backend != VW_CUDA || c->block) return VW_OK;
-  *most = calloc((size_t)(c->n_models * c->n_data) + 1, sizeof **most);
-  VW_CHECK(*most, VW_ERR_MEMORY, "out of memory");
-  for (int64_t m = 0; m < c->n_models; m++)
-    for (int64_t d = 0; d < c->n_data; d++) {
-      int64_t *rows = &(*most)[m * c->n_data + d];
-      VW_TRY(vw_learn_rows_within(s->networks[m], &c->models[m].learn, s->pictures[d], vw_session_concepts(s, d),
-                                  c->ranks_per_block, device_budget(s), MOST_GPU_ROWS, rows));
-      VW_CHECK(*rows > 0, VW_ERR_MEMORY,
-               "model '%s' and data set '%s' do not fit into the device's memory: %.1f MiB are free for this rank; run "
-               "fewer ranks a device, or fewer pictures a class",
-               c->models[m].name, c->data[d].name, (double)device_budget(s) / 1048576);
-    }
+  const vw_block_kind kind = {.network = s->networks[m],
+                              .learn = &c->models[m].learn,
+                              .pictures = s->pictures[d],
+                              .concepts = vw_session_concepts(s, d),
+                              .slices = c->ranks_per_block};
+  VW_TRY(vw_block_efficient_rows(&kind, least));
+  if (*least < VW_LEAST_ROWS) *least = VW_LEAST_ROWS;
+  *most = VW_MOST_CPU_ROWS;
+  if (s->ctx.backend != VW_CUDA) return VW_OK;
+  VW_TRY(vw_learn_rows_within(kind.network, kind.learn, kind.pictures, kind.concepts, kind.slices, device_budget(s),
+                              VW_MOST_GPU_ROWS, most));
+  VW_CHECK(*most > 0, VW_ERR_MEMORY,
+           "model '%s' and data set '%s' do not fit into the device's memory: %.1f MiB of it are for a rank; use fewer "
+           "pictures a class",
+           c->models[m].name, c->data[d].name, (double)device_budget(s) / 1048576);
+  return VW_OK;
+}
+
+/* For every model and data set: least[i], most[i]. NULL where the study says how many rows a block has. */
+static vw_status rows_of_blocks(const vw_session *s, int64_t **least, int64_t **most) {
+  const vw_study_config *c = s->config;
+  const int64_t pairs = c->n_models * c->n_data;
+  *least = *most = NULL;
+  if (c->block) return VW_OK;
+  *least = calloc((size_t)pairs + 1, sizeof **least), *most = calloc((size_t)pairs + 1, sizeof **most);
+  VW_CHECK(*least && *most, VW_ERR_MEMORY, "out of memory");
+  for (int64_t i = 0; i < pairs; i++) VW_TRY(rows_of_pair(s, i / c->n_data, i % c->n_data, *least + i, *most + i));
   return VW_OK;
 }
 
@@ -154,14 +166,14 @@ static vw_status open_plan(vw_session *s, bool save) {
   vw_hash *hashes = NULL;
   const vw_hash *const *rows = NULL;
   char kernels[128], path[VW_PATH_BYTES];
-  int64_t *rows_that_fit = NULL;
+  int64_t *least = NULL, *most = NULL;
   vw_status st = VW_OK;
   vw_kernel_set(&s->ctx, kernels);
   const vw_plan_kernels here = {
       .backend = vw_backend_name(s->ctx.backend), .precision = vw_precision_name(&s->ctx), .kernels = kernels};
   VW_GOTO(picture_hashes(s, &hashes, &rows));
-  VW_GOTO(most_rows(s, &rows_that_fit));
-  const vw_study_inputs inputs = {.weights = s->weights, .pictures = rows, .most_rows = rows_that_fit};
+  VW_GOTO(rows_of_blocks(s, &least, &most));
+  const vw_study_inputs inputs = {.weights = s->weights, .pictures = rows, .most_rows = most, .least_rows = least};
   VW_GOTO(vw_path_format(path, "%s/plan.yaml", s->out));
   if (save) {
     VW_GOTO(vw_plan_open(path, s->config, &inputs, &here, s->options.allow_other_kernels, &s->plan));
@@ -174,7 +186,7 @@ static vw_status open_plan(vw_session *s, bool save) {
   }
   VW_GOTO(settle_algorithms(s, save, path));
 cleanup:
-  free(hashes), free((void *)(uintptr_t)rows), free(rows_that_fit);
+  free(hashes), free((void *)(uintptr_t)rows), free(least), free(most);
   return st;
 }
 
@@ -242,6 +254,7 @@ void vw_session_close(vw_session *s) {
   for (int64_t i = 0; s->pictures && i < n_data; i++) vw_picture_set_close(s->pictures[i]);
   free((void *)s->tasks), free(s->words), free((void *)s->networks), free((void *)s->pictures), free(s->weights);
   vw_plan_destroy(s->plan);
+  vw_costs_free(&s->costs);
   vw_problems_fini(&s->problems);
   vw_study_config_destroy(s->config);
   if (s->ctx.threads) vw_context_close(&s->ctx);
@@ -273,16 +286,41 @@ vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t dat
   return vw_baseline_file_id(s->config, s->weights[model], protocol, pictures, s->config->data[data].name, name, id);
 }
 
-vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out) {
-  const vw_study_config *c = s->config;
+static bool is_active(const vw_block *b) {
+  return b->n_selected && b->model_index >= 0 && b->data_index >= 0;
+}
+
+vw_status vw_session_cost(vw_session *s, const vw_block *b, vw_block_cost *out) {
+  const vw_block_kind kind = {.network = s->networks[b->model_index],
+                              .learn = &s->config->models[b->model_index].learn,
+                              .pictures = s->pictures[b->data_index],
+                              .concepts = vw_session_concepts(s, b->data_index),
+                              .rows = b->n,
+                              .slices = b->slices};
+  return vw_costs_find(&s->costs, &kind, out);
+}
+
+vw_status vw_session_costs(vw_session *s, double **cost) {
+  *cost = calloc((size_t)s->plan->n_blocks + 1, sizeof **cost);
+  VW_CHECK(*cost, VW_ERR_MEMORY, "out of memory");
+  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
+    const vw_block *b = &s->plan->blocks[i];
+    vw_block_cost c;
+    if (!is_active(b)) continue;
+    VW_TRY(vw_session_cost(s, b, &c));
+    (*cost)[i] = (double)c.runs * c.step.flops;
+  }
+  return VW_OK;
+}
+
+vw_status vw_session_memory(vw_session *s, vw_learn_memory *out) {
   *out = (vw_learn_memory){0};
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
-    vw_learn_memory m;
-    if (!b->n_selected || b->model_index < 0 || b->data_index < 0) continue;
-    VW_TRY(vw_learn_memory_of(s->networks[b->model_index], &c->models[b->model_index].learn, s->pictures[b->data_index],
-                              vw_session_concepts(s, b->data_index), b->n, b->slices, &m));
-    if (m.peak > out->peak) *out = m;
+    vw_block_cost c;
+    if (!is_active(b)) continue;
+    VW_TRY(vw_session_cost(s, b, &c));
+    if (c.memory.peak > out->peak) *out = c.memory;
   }
   return VW_OK;
 }

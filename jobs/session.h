@@ -10,6 +10,7 @@
 #include "jobs/jobs.h"
 #include "jobs/stop.h"
 #include "learn/block_io.h"
+#include "learn/cost.h"
 #include "learn/memory.h"
 #include "learn/pictures.h"
 #include "learn/task.h"
@@ -39,6 +40,7 @@ typedef struct vw_session {
   vw_hash *weights;           /* [n_models] */
   vw_clip_task **tasks;       /* [n_models * n_data]; opened when a stage needs them */
   vw_plan *plan;
+  vw_costs costs;          /* vw_session_cost */
   bool has_shared_weights; /* vw_session_share_weights */
   vw_sections sections;
   double started;
@@ -70,7 +72,14 @@ vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_ta
 int64_t vw_session_concepts(const vw_session *s, int64_t data);
 
 /* What the block that needs most will take of a rank's memory; weights of several models are not added. */
-vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out);
+vw_status vw_session_memory(vw_session *s, vw_learn_memory *out);
+
+/* Memory and work of a block that the study asks for (model_index, data_index >= 0). */
+vw_status vw_session_cost(vw_session *s, const vw_block *b, vw_block_cost *out);
+
+/* Operations of learning each block of the plan, cost[n_blocks], malloc'ed; the caller frees it. 0 for blocks that the
+ * study does not ask for. */
+vw_status vw_session_costs(vw_session *s, double **cost);
 
 /* The stem of the file with a concept's baselines (learn/block_io.h). */
 vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,
