@@ -73,6 +73,9 @@ int vw_job_plan(int argc, char **argv) {
   if (st == VW_OK && !o.json) {
     st = vw_plan_print(s.plan, s.config->ranks, cost, stdout);
     print_memory(&s, &memory);
+    if (s.is_undecided)
+      (void)printf("  plan.backend is auto: the first learn decides it, cuda where every rank has a device, else cpu; "
+                   "this is cpu's plan\n");
   }
   free(cost);
   code = vw_session_report(&s, st);

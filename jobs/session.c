@@ -21,7 +21,6 @@ vw_status vw_backend_named(const char *name, vw_backend *b) {
   int choice = 0;
   while (choice < 4 && strcmp(backend_names[choice], name) != 0) choice++;
   VW_CHECK(choice < 4, VW_ERR_ARG, "--backend '%s': choose auto, ref, cpu or cuda", name);
-  /* auto stays on the CPU until the CUDA kernels have run on a GPU: so far on tests/emulator alone */
   *b = choice == VW_BACKEND_REF ? VW_REF : choice == VW_BACKEND_CUDA ? VW_CUDA : VW_CPU;
   return VW_OK;
 }
@@ -49,6 +48,65 @@ static int choose_threads(const vw_session *s) {
   if (threads <= 0 && user) threads = strtoll(user, NULL, 10);
   if (threads <= 0) return s->ranks.cores;
   return threads < VW_MOST_CORES ? (int)threads : VW_MOST_CORES;
+}
+
+static const char *asked_backend(const vw_session *s) {
+  return s->options.backend ? s->options.backend : backend_names[s->config->backend];
+}
+
+/* The backend of DIR/plan.yaml; *backend stays where there is no plan. Rank 0 looks, all get its answer. */
+static vw_status find_planned(const vw_session *s, bool is_strict, int64_t *backend) {
+  char path[VW_PATH_BYTES];
+  vw_plan *plan = NULL;
+  vw_status st = vw_path_format(path, "%s/plan.yaml", s->out);
+  if (s->ranks.rank == 0 && st == VW_OK && s->out[0] && vw_file_exists(path)) {
+    st = vw_plan_load(path, &plan);
+    for (int64_t b = 0; st == VW_OK && b < VW_BACKENDS; b++)
+      if (!strcmp(plan->with.backend, vw_backend_name((vw_backend)b))) *backend = b;
+    vw_plan_destroy(plan);
+  }
+  if (st != VW_OK && !is_strict) { /* the damage is told where the plan is read */
+    vw_error_clear();
+    st = VW_OK;
+  }
+  VW_TRY(vw_agree_message(&s->ranks, st));
+  return vw_ranks_broadcast(&s->ranks, backend, sizeof *backend, 0);
+}
+
+/* cuda where every rank has a device, whose context then stays open; cpu where none has. */
+static vw_status decide_backend(vw_session *s, vw_backend *backend) {
+  char why[256] = "";
+  const bool has = vw_context_open(&s->ctx, VW_CUDA, choose_threads(s), s->ranks.local_rank) == VW_OK;
+  int64_t devices = has;
+  if (!has) {
+    (void)snprintf(why, sizeof why, "%s", vw_error_message());
+    vw_error_clear();
+    s->ctx = (vw_context){0};
+  }
+  VW_TRY(vw_ranks_reduce(&s->ranks, &devices, 1, VW_REDUCE_SUM));
+  *backend = devices ? VW_CUDA : VW_CPU;
+  if (devices == 0 || devices == s->ranks.size) return VW_OK;
+  return vw_agree_message(&s->ranks,
+                          has ? VW_OK
+                              : VW_RAISE(VW_ERR_UNSUPPORTED,
+                                         "plan.backend is auto, and of %d ranks %lld have a CUDA device, this one has "
+                                         "none (%s): start every rank where a device is, or choose --backend cpu",
+                                         s->ranks.size, (long long)devices, why));
+}
+
+/* Collective. What `auto` means: as the plan says that is there; without one the first run that writes it decides, and
+ * what only looks shows the CPU's. */
+static vw_status settle_backend(vw_session *s, bool decides, vw_backend *backend) {
+  int64_t planned = -1;
+  VW_TRY(vw_backend_named(asked_backend(s), backend));
+  if (strcmp(asked_backend(s), "auto") != 0) return VW_OK;
+  VW_TRY(find_planned(s, decides, &planned));
+  s->is_undecided = planned < 0 && !decides;
+  if (planned >= 0)
+    *backend = (vw_backend)planned;
+  else if (decides)
+    VW_TRY(decide_backend(s, backend));
+  return VW_OK;
 }
 
 /* DIR and the cache below it, the study's or the user's. */
@@ -190,13 +248,17 @@ cleanup:
   return st;
 }
 
-static vw_status open_local(vw_session *s) {
-  vw_backend backend = VW_CPU;
+static vw_status read_study(vw_session *s) {
+  vw_backend asked;
   VW_TRY(vw_study_config_read(s->options.study, &s->problems, &s->config));
   if (!s->config || (s->problems.n_errors && !s->options.all_problems)) return vw_problems_first(&s->problems);
-  VW_TRY(vw_backend_named(s->options.backend ? s->options.backend : backend_names[s->config->backend], &backend));
-  VW_TRY(choose_folders(s));
-  const vw_status opened = vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank);
+  VW_TRY(vw_backend_named(asked_backend(s), &asked));
+  return choose_folders(s);
+}
+
+static vw_status open_local(vw_session *s, vw_backend backend) {
+  vw_status opened = VW_OK;
+  if (!s->ctx.threads) opened = vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank);
   VW_TRY(vw_study_keep(s->config, &s->problems, "plan.backend", -1, false, opened));
   if (opened != VW_OK) return vw_problems_first(&s->problems);
   const char *precision = s->options.precision ? s->options.precision : precision_names[s->config->precision];
@@ -229,7 +291,10 @@ static vw_status open_log(vw_session *s) {
 
 vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock) {
   s->options = *o, s->started = vw_seconds();
-  VW_TRY(vw_agree_message(&s->ranks, open_local(s)));
+  vw_backend backend = VW_CPU;
+  VW_TRY(vw_agree_message(&s->ranks, read_study(s)));
+  VW_TRY(settle_backend(s, with_lock, &backend));
+  VW_TRY(vw_agree_message(&s->ranks, open_local(s, backend)));
   VW_TRY(vw_ranks_broadcast(&s->ranks, s->weights, s->config->n_models * (int64_t)sizeof *s->weights, 0));
   VW_TRY(vw_session_tell_shared_devices(s));
   vw_sections_add(&s->sections, "start", "read inputs", vw_seconds() - s->started);

@@ -41,6 +41,7 @@ typedef struct vw_session {
   vw_clip_task **tasks;       /* [n_models * n_data]; opened when a stage needs them */
   vw_plan *plan;
   vw_costs costs;          /* vw_session_cost */
+  bool is_undecided;       /* plan.backend is auto and no plan is there: only looked at, as the CPU's */
   bool has_shared_weights; /* vw_session_share_weights */
   vw_sections sections;
   double started;
@@ -52,7 +53,7 @@ typedef struct vw_session {
 vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock);
 void vw_session_close(vw_session *s);
 
-/* What --backend says: auto (the CPU for now), ref, cpu, cuda. Errors: VW_ERR_ARG. */
+/* What --backend says: auto (the CPU, where no study decides), ref, cpu, cuda. Errors: VW_ERR_ARG. */
 vw_status vw_backend_named(const char *name, vw_backend *b);
 
 /* What --precision says: auto (what the backend is best at), fp32, tf32, mixed, bf16; for an open context that nothing
