@@ -46,6 +46,10 @@ static int choose_threads(const vw_session *s) {
   int64_t threads = s->options.threads > 0 ? s->options.threads : s->config->threads;
   const char *user = getenv("OMP_NUM_THREADS");
   if (threads <= 0 && user) threads = strtoll(user, NULL, 10);
+  if (threads <= 0 && s->ranks.thread_level < 0) { /* only looks: as if all ranks were here */
+    const int64_t ranks = s->ranks_planned > 0 ? s->ranks_planned : s->config->ranks;
+    threads = s->ranks.cores / ranks > 1 ? s->ranks.cores / ranks : 1;
+  }
   if (threads <= 0) return s->ranks.cores;
   return threads < VW_MOST_CORES ? (int)threads : VW_MOST_CORES;
 }

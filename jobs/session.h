@@ -28,7 +28,8 @@ typedef struct vw_session_options {
 typedef struct vw_session {
   vw_session_options options;
   vw_ranks ranks;
-  vw_problems problems; /* of the study file and of what it names, in the file's order */
+  int64_t ranks_planned; /* of one that only looks: those that would share this machine's cores; 0: the study's */
+  vw_problems problems;  /* of the study file and of what it names, in the file's order */
   vw_study_config *config;
   vw_context ctx;
   char out[VW_PATH_BYTES], cache[VW_PATH_BYTES];
