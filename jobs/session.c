@@ -113,15 +113,17 @@ static vw_status settle_backend(vw_session *s, bool decides, vw_backend *backend
   return VW_OK;
 }
 
-/* DIR and the cache below it, the study's or the user's. */
+vw_status vw_cache_folder(const char *asked, const char *out, char cache[VW_PATH_BYTES]) {
+  const char *home = getenv("HOME"), *xdg = getenv("XDG_CACHE_HOME");
+  if (asked) return vw_path_format(cache, "%s", asked);
+  if (xdg && *xdg) return vw_path_format(cache, "%s/viswords", xdg);
+  if (home && *home) return vw_path_format(cache, "%s/.cache/viswords", home);
+  return vw_path_format(cache, "%s/cache", out);
+}
+
 static vw_status choose_folders(vw_session *s) {
-  const char *cache = s->options.cache ? s->options.cache : s->config->cache, *home = getenv("HOME"),
-             *xdg = getenv("XDG_CACHE_HOME");
   VW_TRY(vw_path_format(s->out, "%s", s->options.out ? s->options.out : ""));
-  if (cache) return vw_path_format(s->cache, "%s", cache);
-  if (xdg && *xdg) return vw_path_format(s->cache, "%s/viswords", xdg);
-  if (home && *home) return vw_path_format(s->cache, "%s/.cache/viswords", home);
-  return vw_path_format(s->cache, "%s/cache", s->out);
+  return vw_cache_folder(s->options.cache ? s->options.cache : s->config->cache, s->out, s->cache);
 }
 
 /* Hashes of the pictures each concept's trials depend on; null concepts come last. The caller frees hashes and *rows.

@@ -54,6 +54,9 @@ typedef struct vw_session {
 vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock);
 void vw_session_close(vw_session *s);
 
+/* The folder of features and rates: `asked`, else the user's, else one below `out`. */
+vw_status vw_cache_folder(const char *asked, const char *out, char cache[VW_PATH_BYTES]);
+
 /* What --backend says: auto (the CPU, where no study decides), ref, cpu, cuda. Errors: VW_ERR_ARG. */
 vw_status vw_backend_named(const char *name, vw_backend *b);
 
