@@ -374,13 +374,18 @@ vw_status vw_hub_clip_hash(const vw_hub_clip *h, vw_hash *out) {
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) VW_GOTO(add_small_file(hasher, h->folder, names[i]));
   for (int64_t i = 0; i < h->n_files; i++) {
     size_t bytes;
-    const void *data = vw_safetensors_bytes(h->files[i], &bytes);
+    (void)vw_safetensors_bytes(h->files[i], &bytes);
     vw_hasher_field(hasher, "weights");
     vw_hasher_int(hasher, (int64_t)bytes);
-    vw_hasher_add(hasher, data, bytes);
+    VW_GOTO(vw_safetensors_hash(h->files[i], hasher));
   }
   *out = vw_hasher_done(hasher);
 cleanup:
   vw_hasher_destroy(hasher);
   return st;
+}
+
+vw_status vw_hub_clip_unchanged(const vw_hub_clip *h) {
+  for (int64_t i = 0; i < h->n_files; i++) VW_TRY(vw_safetensors_unchanged(h->files[i]));
+  return VW_OK;
 }

@@ -53,4 +53,9 @@ vw_status vw_hub_clip_tensor(const vw_hub_clip *h, const char *name, vw_tensor *
  * tokenizer's files and trained_words.txt. Reads every weight once. */
 vw_status vw_hub_clip_hash(const vw_hub_clip *h, vw_hash *out);
 
+/* The weights' files still hold what vw_hub_clip_hash hashed: asked before anything computed with them is cached or
+ * committed. Looks at sizes, times and inodes; reads a file again only where they differ. Errors: VW_ERR_IO naming it.
+ */
+vw_status vw_hub_clip_unchanged(const vw_hub_clip *h);
+
 #endif

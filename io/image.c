@@ -7,9 +7,14 @@
 #include "io/durable.h"
 #include "io/image_internal.h"
 
-vw_status vw_image_allocate(const char *path, int64_t height, int64_t width, vw_image *out) {
+vw_status vw_image_check_size(const char *path, int64_t height, int64_t width) {
   VW_CHECK(height > 0 && width > 0 && height <= VW_MAX_PIXELS / width, VW_ERR_INPUT,
            "%s: a picture of %" PRId64 " x %" PRId64 " pixels, at most %d in all", path, width, height, VW_MAX_PIXELS);
+  return VW_OK;
+}
+
+vw_status vw_image_allocate(const char *path, int64_t height, int64_t width, vw_image *out) {
+  VW_TRY(vw_image_check_size(path, height, width));
   *out = (vw_image){.height = height, .width = width, .rgb = malloc((size_t)(height * width * 3))};
   VW_CHECK(out->rgb, VW_ERR_MEMORY, "%s: out of memory for %" PRId64 " x %" PRId64 " pixels", path, width, height);
   return VW_OK;

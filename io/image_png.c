@@ -25,9 +25,12 @@ static void on_error(png_structp png, png_const_charp message) {
   png_longjmp(png, 1);
 }
 
+/* libpng calls damage of the pixels' stream a warning where all of them have come: its checksum is wrong, or it goes
+ * on. Data behind the last pixel lose nothing. */
 static void on_warning(png_structp png, png_const_charp message) {
-  (void)png;
-  (void)message;
+  if (strncmp(message, "IDAT: ", 6) == 0 && !strstr(message, "Extra compressed data") &&
+      !strstr(message, "Too much image data"))
+    png_error(png, message);
 }
 
 static void take(png_structp png, png_bytep to, size_t n) {
@@ -72,13 +75,29 @@ static void cut_off_grey16(const vw_image *image) {
   }
 }
 
+/* zlib's best is 258 bytes of two bits (a length and a distance of one bit each): a factor of 1,032. */
+enum { MOST_INFLATED = 1032 };
+
+static void check_claim(png_structp png, png_const_infop info, const stream *s) {
+  const uint64_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
+  const uint64_t bits = (uint64_t)png_get_bit_depth(png, info) * png_get_channels(png, info);
+  char text[100];
+  if (width * height / 8 * bits <= (uint64_t)s->bytes * MOST_INFLATED) return;
+  (void)snprintf(text, sizeof text, "it claims %" PRIu64 " x %" PRIu64 " pixels, which %zu bytes cannot hold", width,
+                 height, s->bytes);
+  png_error(png, text);
+}
+
 /* All that may jump. Every kind of PNG becomes 8-bit RGB. */
 static vw_status decode_inside(png_structp png, png_infop info, stream *s, vw_image *out) {
   if (setjmp(png_jmpbuf(png)))
     return VW_RAISE(VW_ERR_INPUT, "%s: unreadable PNG: %s; replace the file or take it out", s->path, s->message);
   png_set_user_limits(png, VW_MAX_PIXELS, VW_MAX_PIXELS);
   png_set_read_fn(png, s, take);
+  png_set_crc_action(png, PNG_CRC_DEFAULT, PNG_CRC_ERROR_QUIT); /* of all chunks, as Pillow does */
   png_read_info(png, info);
+  VW_TRY(vw_image_check_size(s->path, png_get_image_height(png, info), png_get_image_width(png, info)));
+  check_claim(png, info, s);
   VW_TRY(vw_image_allocate(s->path, png_get_image_height(png, info), png_get_image_width(png, info), out));
   const bool grey16 = png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) == 16;
   if (!grey16) {

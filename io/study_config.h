@@ -120,6 +120,10 @@ vw_status vw_study_config_read(const char *path, vw_problems *problems, vw_study
 vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, vw_problems *problems,
                                 vw_study_config **config);
 
+/* The same for a text without its place, such as /config/study of a study.h5: opens no file. Where classes are listed
+ * in a file, config->data[i].classes is empty. */
+vw_status vw_study_config_parse_alone(const char *path, const char *text, size_t bytes, vw_study_config **config);
+
 /* Where the value of a key stands ("models.clip.weights"), or the item-th of its list; NULL: not in the file. */
 const vw_study_place *vw_study_find_place(const vw_study_config *config, const char *key, int64_t item);
 
@@ -139,6 +143,11 @@ vw_status vw_template_fill(const char *text_template, const char *word, char *ou
  * input files: "key: value" lines in the order of the table. Hashed into trial ids. The caller frees *text.
  * Errors: VW_ERR_MEMORY. */
 vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text);
+
+/* Every value that the study decides, defaults too: "key: value" lines in the order of the table, whatever the order,
+ * comments and spellings in the file. Not in it: where things lie (root, weights, cache), and the classes, which may
+ * be in a file and are part of trial ids. The caller frees *text. Errors: VW_ERR_MEMORY. */
+vw_status vw_study_values_text(const vw_study_config *config, char **text);
 
 /* The table of keys: as text for a terminal, or as the table of docs/study-file.md. */
 void vw_study_print_keys(FILE *out, bool markdown);

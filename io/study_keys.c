@@ -1,7 +1,9 @@
 /* Every key of a study file: schema, default, range, help. The reader, its messages, trial identities and the printed
  * reference all follow this table. */
 #include "io/study_keys.h"
+
 #include "core/options.h"
+#include "core/text.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -229,7 +231,7 @@ void vw_key_expected(const vw_key *o, char *out, size_t bytes) {
 }
 
 void vw_study_print_keys(FILE *out, bool markdown) {
-  if (markdown) (void)fprintf(out, "| key | value | default | what |\n|---|---|---|---|\n");
+  if (markdown) (void)vw_print(out, "| key | value | default | what |\n|---|---|---|---|\n");
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
     char expected[192];
@@ -237,16 +239,16 @@ void vw_study_print_keys(FILE *out, bool markdown) {
     const char *given = !o->text ? "required" : o->text[0] ? o->text : "-";
     if (markdown) {
       const char *quote = o->text && o->text[0] ? "`" : "";
-      (void)fprintf(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
+      (void)vw_print(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
     } else {
-      (void)fprintf(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
+      (void)vw_print(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
     }
-    if (o->later && !markdown) (void)fprintf(out, "%28s not in this version: %s\n", "", o->later);
+    if (o->later && !markdown) (void)vw_print(out, "%28s not in this version: %s\n", "", o->later);
   }
 }
 
 /* One "key: value" line; lists one item a line, so that no item's text can look like another key's. */
-static void print_value(FILE *out, const vw_key *o, const void *base) {
+static void print_value(FILE *out, const vw_key *o, const char *key, const void *base) {
   const char *member = (const char *)base + o->offset;
   const vw_names *names = (const vw_names *)(const void *)member;
   int n = 0;
@@ -255,33 +257,48 @@ static void print_value(FILE *out, const vw_key *o, const void *base) {
   case VW_KEY_AUTO:
   case VW_KEY_MEMORY:
   case VW_KEY_STEPS:
-    (void)fprintf(out, "%s: %" PRId64 "\n", o->key, *(const int64_t *)(const void *)member);
+    (void)fprintf(out, "%s: %" PRId64 "\n", key, *(const int64_t *)(const void *)member);
     return;
   case VW_KEY_REAL:
-    (void)fprintf(out, "%s: %.17g\n", o->key, *(const double *)(const void *)member);
+    (void)fprintf(out, "%s: %.17g\n", key, *(const double *)(const void *)member);
     return;
   case VW_KEY_CHOICE: {
     const char *word = vw_word_at(o->choices, *(const int *)(const void *)member, &n);
-    (void)fprintf(out, "%s: %.*s\n", o->key, n, word);
+    (void)fprintf(out, "%s: %.*s\n", key, n, word);
     return;
   }
   case VW_KEY_NAMES:
   case VW_KEY_CLASSES:
   case VW_KEY_STAGES:
   case VW_KEY_TEMPLATES:
-    (void)fprintf(out, "%s: %" PRId64 "\n", o->key, names->n);
+    (void)fprintf(out, "%s: %" PRId64 "\n", key, names->n);
     for (int64_t i = 0; i < names->n; i++) (void)fprintf(out, "- %zu %s\n", strlen(names->name[i]), names->name[i]);
     return;
   case VW_KEY_VOCABULARY: {
     /* A list in a file counts by its contents, which the caller hashes with the model: not by where it lies. */
     const char *v = *(const char *const *)(const void *)member;
-    (void)fprintf(out, "%s: %s\n", o->key, vw_word_place(o->choices, v, strlen(v)) >= 0 ? v : "file");
+    (void)fprintf(out, "%s: %s\n", key, vw_word_place(o->choices, v, strlen(v)) >= 0 ? v : "file");
+    return;
+  }
+  case VW_KEY_DELTAS: {
+    const vw_numbers *numbers = (const vw_numbers *)(const void *)member;
+    (void)fprintf(out, "%s: %" PRId64 "\n", key, numbers->n);
+    for (int64_t i = 0; i < numbers->n; i++) (void)fprintf(out, "- %.17g\n", numbers->v[i]);
     return;
   }
   default:
-    (void)fprintf(out, "%s: %s\n", o->key, *(const char *const *)(const void *)member);
+    (void)fprintf(out, "%s: %s\n", key, *(const char *const *)(const void *)member);
     return;
   }
+}
+
+/* Ends a memory stream; its text is the caller's. */
+static vw_status close_text(FILE *out, char **text) {
+  const bool failed = ferror(out) != 0;
+  if (fclose(out) == 0 && !failed) return VW_OK;
+  free(*text);
+  *text = NULL;
+  return VW_RAISE(VW_ERR_MEMORY, "no memory for the study's values");
 }
 
 vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text) {
@@ -293,13 +310,38 @@ vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, i
   VW_CHECK(out, VW_ERR_MEMORY, "no memory for the protocol's text");
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
-    if (o->protocol && (!o->needs || o->needs == 1 + m->learn.optimiser)) print_value(out, o, base[o->section]);
+    if (o->protocol && (!o->needs || o->needs == 1 + m->learn.optimiser)) print_value(out, o, o->key, base[o->section]);
   }
-  const bool failed = ferror(out) != 0;
-  if (fclose(out) != 0 || failed) {
-    free(*text);
-    *text = NULL;
-    return VW_RAISE(VW_ERR_MEMORY, "no memory for the protocol's text");
+  return close_text(out, text);
+}
+
+/* The values of one section, keys written in full; not where things lie, nor the classes, which may be in a file. */
+static void print_section(FILE *out, vw_section section, const void *base, const char *name, int optimiser) {
+  for (int i = 0; i < vw_study_n_keys; i++) {
+    const vw_key *o = &vw_study_keys[i];
+    char key[256];
+    if (o->section != section || o->type == VW_KEY_SECTION || o->type == VW_KEY_PATH || o->type == VW_KEY_CLASSES)
+      continue;
+    if (o->needs && o->needs != 1 + optimiser) continue;
+    static const char *const before[VW_SECTIONS] = {"", "data.", "models.", "models."};
+    static const char *const between[VW_SECTIONS] = {"", ".", ".", ".learn."};
+    (void)snprintf(key, sizeof key, "%s%s%s%s", before[section], name, between[section], vw_key_name(o));
+    print_value(out, o, key, base);
   }
-  return VW_OK;
+}
+
+vw_status vw_study_values_text(const vw_study_config *config, char **text) {
+  size_t bytes = 0;
+  *text = NULL;
+  FILE *out = open_memstream(text, &bytes);
+  VW_CHECK(out, VW_ERR_MEMORY, "no memory for the study's values");
+  print_section(out, VW_SEC_STUDY, config, "", 0);
+  for (int64_t i = 0; i < config->n_data; i++)
+    print_section(out, VW_SEC_DATA, &config->data[i], config->data[i].name, 0);
+  for (int64_t i = 0; i < config->n_models; i++) {
+    const vw_model_config *m = &config->models[i];
+    print_section(out, VW_SEC_MODEL, m, m->name, 0);
+    print_section(out, VW_SEC_LEARN, &m->learn, m->name, m->learn.optimiser);
+  }
+  return close_text(out, text);
 }

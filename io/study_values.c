@@ -408,6 +408,7 @@ static vw_status assign_classes(vw_reader *r, const vw_key *o, vw_names *member,
   const char *s = scalar(node);
   if (node->type == YAML_SEQUENCE_NODE) return assign_names(r, o, member, node, path);
   if (!s) return refuse(r, o, node, path);
+  if (r->alone) return VW_OK;
   const char *file = absolute(r, s);
   if (!file) return out_of_memory(r);
   if (!vw_file_exists(file)) return VW_AT(r, node, "%s: no file %s (a name a line), nor a list", path, file);

@@ -15,6 +15,7 @@ typedef struct vw_reader {
   const char *model;     /* whose learn section is read: picks from a map of steps */
   vw_pool scratch;       /* until the file is read */
   vw_problems *problems; /* NULL while a default is read: it must be right */
+  bool alone;            /* opens no file */
   const char *key;       /* of the value that is read, in the config's pool */
   int64_t line, column;  /* of the last refusal */
 } vw_reader;

@@ -4,6 +4,8 @@
  * Pictures and the other classes' logits are made up: they cost the same. tools/bench/clip_text.py does the same work
  * in PyTorch. Times are medians over repetitions of at least --seconds in all. */
 #include "jobs/bench.h"
+
+#include "core/text.h"
 #include "jobs/session.h"
 
 #include "io/durable.h"
@@ -80,15 +82,16 @@ static vw_status print_ops(vw_program *p) {
   for (int i = 0; i < VW_OPS; i++) total += seconds[i];
   for (int i = 0; i < VW_OPS; i++)
     if (calls[i])
-      (void)printf("      %-22s %4lld calls %9.3f ms %5.1f %%\n", names[i], (long long)calls[i], 1e3 * seconds[i],
-                   100 * seconds[i] / total);
+      (void)vw_print(stdout, "      %-22s %4lld calls %9.3f ms %5.1f %%\n", names[i], (long long)calls[i],
+                     1e3 * seconds[i], 100 * seconds[i] / total);
   return VW_OK;
 }
 
 static void report(vw_bench *b, const struct variant *v, int64_t K, double seconds, double flops, int64_t bytes) {
   const double rate = (double)K / seconds, achieved = flops / seconds;
   if (!b->json)
-    (void)printf(
+    (void)vw_print(
+        stdout,
         "  %-7s %5lld trials  %10.2f ms/step  %10.1f trial-steps/s  %7.1f GFLOP/s  %5.1f %% of sgemm  %6.1f MiB\n",
         v->name, (long long)K, 1e3 * seconds, rate, 1e-9 * achieved, 100 * achieved / b->sgemm,
         (double)bytes / 1048576);
@@ -137,12 +140,12 @@ static vw_status run_clip(vw_bench *b, const char *dir, const char *trials, cons
   VW_TRY(vw_sgemm_rate(2048, 1, &b->sgemm));
   if (b->ctx.backend == VW_CPU) b->rates.product = b->sgemm, b->rates.changed = true;
   if (!b->json)
-    (void)printf("%s: text encoder %lld x %lld layers; %s, %d thread%s; sgemm %.1f GFLOP/s\n", dir,
-                 (long long)b->n->text.t.width, (long long)b->n->text.t.layers, kernels, b->ctx.threads,
-                 b->ctx.threads == 1 ? "" : "s", 1e-9 * b->sgemm);
+    (void)vw_print(stdout, "%s: text encoder %lld x %lld layers; %s, %d thread%s; sgemm %.1f GFLOP/s\n", dir,
+                   (long long)b->n->text.t.width, (long long)b->n->text.t.layers, kernels, b->ctx.threads,
+                   b->ctx.threads == 1 ? "" : "s", 1e-9 * b->sgemm);
   for (int i = 0; i < VARIANTS; i++) {
     if (only && strcmp(only, variants[i].name) != 0) continue;
-    if (!b->json) (void)printf("%s: %s\n", variants[i].name, variants[i].what);
+    if (!b->json) (void)vw_print(stdout, "%s: %s\n", variants[i].name, variants[i].what);
     VW_TRY(vw_bench_each("trials", trials, measure, &(clip_rows){b, &variants[i]}));
   }
   return VW_OK;
@@ -179,7 +182,7 @@ static vw_status write_json(const vw_bench *b) {
   char *text = json_dumps(all, JSON_INDENT(1));
   json_decref(all);
   VW_CHECK(text, VW_ERR_MEMORY, "bench: out of memory");
-  if (b->json) (void)printf("%s\n", text);
+  if (b->json) (void)fputs(text, stdout), (void)fputc('\n', stdout);
   const vw_status st = b->save ? vw_file_write(b->save, text, (int64_t)strlen(text)) : VW_OK;
   free(text);
   return st;

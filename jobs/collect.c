@@ -2,6 +2,7 @@
  * block files stay. */
 #include "jobs/collect.h"
 
+#include "cluster/comm.h"
 #include "core/fault.h"
 #include "core/log.h"
 
@@ -35,6 +36,8 @@ vw_status vw_stage_collect(vw_session *s) {
   VW_GOTO(vw_collect_read(s, &c));
   vw_sections_add(&s->sections, "collect", "blocks and summary", vw_seconds() - start);
   if (s->ranks.rank == 0) say_what_is_missing(&c);
+  if (s->ranks.rank == 0 && s->ranks.comms && s->ranks.comms->file_warning)
+    vw_log(VW_LOG_WARN, "%s", s->ranks.comms->file_warning);
   start = vw_seconds();
   VW_GOTO(vw_agree_message(&s->ranks, vw_fault("gathering", s->out)));
   VW_GOTO(vw_collect_study_file(&c));

@@ -3,6 +3,8 @@
  * One panel a model and data set. Rank 0 alone. */
 #include "jobs/collect.h"
 
+#include "core/text.h"
+
 #include "io/durable.h"
 
 #include <math.h>
@@ -38,7 +40,9 @@ typedef struct panel {
 } panel;
 
 static void put_text(FILE *out, const char *text) {
-  for (const char *p = text; *p; p++)
+  char shown[1024]; /* XML cannot hold control characters */
+  (void)vw_text_escape(shown, sizeof shown, text, strlen(text));
+  for (const char *p = shown; *p; p++)
     if (*p == '<' || *p == '>' || *p == '&' || *p == '"')
       (void)fprintf(out, "&#%d;", *p);
     else
@@ -189,8 +193,7 @@ static void put_figure(const vw_collected *c, FILE *out) {
 vw_status vw_collect_figure(const vw_collected *c) {
   char path[VW_PATH_BYTES], *text = NULL;
   size_t bytes = 0;
-  VW_TRY(vw_path_format(path, "%s/figures", c->s->out));
-  VW_TRY(vw_folder_make(path));
+  VW_TRY(vw_subfolder_make(c->s->out, "figures", path));
   VW_TRY(vw_path_format(path, "%s/figures/recall_against_delta.svg", c->s->out));
   FILE *out = open_memstream(&text, &bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "%s: out of memory", path);

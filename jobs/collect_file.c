@@ -136,13 +136,15 @@ static vw_status write_anchor_rows(const vw_writer *w, int64_t model, anchor_row
   VW_GOTO(vw_writer_path(group, "/anchors", name, ""));
   VW_GOTO(vw_writer_path(scale, "/anchors", name, "/name"));
   VW_GOTO(vw_writer_path(path, "/anchors", name, "/vector"));
-  VW_GOTO(vw_writer_path(channel, "/words", name, "_channel"));
+  VW_GOTO(vw_writer_path(channel, "/anchors", name, "/channel"));
   for (int64_t i = 0; mine && rows && i < anchors->n; i++) mine[i] = i, rows[i].neighbour = rows[i].neighbour_word;
   VW_GOTO(vw_table_text_scale(w->f, w->ranks, scale, "anchor word", anchors->name, anchors->n));
   const vw_table t = {group, scale, rows, sizeof *rows, anchors->n, mine, w->ranks->rank == 0 ? anchors->n : 0};
   VW_GOTO(vw_table_write(w->f, w->ranks, &t, COLUMNS(anchor_columns)));
+  const int64_t width = w->c->s->networks[model]->text.t.width;
+  VW_GOTO(vw_writer_count(w, channel, "component of the embedding", width));
   vw_study_data d = {.path = path, .dtype = vw_clip_feature_type(w->c->s->networks[model]), .ndim = 2, .units = "1"};
-  d.dim[0] = anchors->n, d.dim[1] = w->c->s->networks[model]->text.t.width;
+  d.dim[0] = anchors->n, d.dim[1] = width;
   d.description = "embedding of the anchor word", d.scale[0] = scale, d.scale[1] = channel;
   VW_GOTO(vw_study_file_write_rows(w->f, &d, &all, w->ranks->rank == 0, vectors));
 cleanup:
@@ -178,15 +180,19 @@ static const vw_column baseline_columns[] = {
     VW_TEXT(vw_baseline, word, "word", "the word that was judged; empty: not a word, or not known to the network"),
 };
 
-static vw_status write_metrics(const vw_writer *w, const char *path, const char *scale, const char *description,
-                               int64_t n, const vw_row_range *ranges, int64_t n_ranges, const double *metrics) {
+/* Rows of metrics with a scale of their names beside them. */
+static vw_status write_metrics(const vw_writer *w, const char *path, const char *scale, const char *names,
+                               const char *description, int64_t n, const vw_row_range *ranges, int64_t n_ranges,
+                               const double *metrics) {
+  VW_TRY(vw_table_text_scale(w->f, w->ranks, names, "shares of held-out pictures (docs/protocol.md)", vw_metric_names,
+                             VW_METRICS));
   const vw_study_data d = {.path = path,
                            .dtype = VW_F64,
                            .ndim = 2,
                            .dim = {n, VW_METRICS},
                            .units = "1",
                            .description = description,
-                           .scale = {scale, "/evaluation/metric"}};
+                           .scale = {scale, names}};
   return vw_study_file_write_rows(w->f, &d, ranges, n_ranges, metrics);
 }
 
@@ -200,10 +206,8 @@ static vw_status write_evaluation(const vw_writer *w) {
     memcpy(x + i * VW_METRICS, c->rows[c->mine[i]].metrics, VW_METRICS * sizeof *x);
     ranges[i] = (vw_row_range){c->mine[i], 1};
   }
-  VW_GOTO(vw_table_text_scale(w->f, w->ranks, "/evaluation/metric", "shares of held-out pictures (docs/protocol.md)",
-                              vw_metric_names, VW_METRICS));
   VW_GOTO(vw_writer_count(w, "/evaluation/classification_trial", "row of /trials", c->n));
-  VW_GOTO(write_metrics(w, "/evaluation/classification", "/evaluation/classification_trial",
+  VW_GOTO(write_metrics(w, "/evaluation/classification", "/evaluation/classification_trial", "/evaluation/metric",
                         "learned words, judged on held-out pictures", c->n, ranges, c->n_mine, x));
 cleanup:
   free(x), free(ranges);
@@ -227,8 +231,9 @@ static vw_status write_baselines(const vw_writer *w) {
   VW_GOTO(vw_writer_count(w, scale, "row of the baselines", n));
   const vw_table t = {group, scale, c->baselines, sizeof *c->baselines, n, mine, w->ranks->rank == 0 ? n : 0};
   VW_GOTO(vw_table_write(w->f, w->ranks, &t, COLUMNS(baseline_columns)));
-  VW_GOTO(write_metrics(w, "/evaluation/classification_baselines/metrics", scale, "what words are compared with", n,
-                        &all, w->ranks->rank == 0, x));
+  VW_GOTO(write_metrics(w, "/evaluation/classification_baselines/metrics", scale,
+                        "/evaluation/classification_baselines/metric", "what words are compared with", n, &all,
+                        w->ranks->rank == 0, x));
 cleanup:
   free(x), free(mine);
   return st;
@@ -366,5 +371,7 @@ vw_status vw_collect_study_file(const vw_collected *c) {
   char path[VW_PATH_BYTES];
   VW_TRY(vw_path_format(path, "%s/study.h5", c->s->out));
   VW_TRY(vw_study_file_create(w.ranks, path, &w.f));
-  return vw_study_file_close(w.f, write_parts(&w));
+  vw_status st = write_parts(&w);
+  if (st == VW_OK) st = vw_session_inputs_unchanged(c->s); /* /anchors is read from the weights */
+  return vw_study_file_close(w.f, st);
 }

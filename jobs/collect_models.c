@@ -88,6 +88,22 @@ static vw_status list_present(const vw_writer *w, model_part *part) {
   return VW_OK;
 }
 
+/* "GROUP/<model>_trial" in `path`: which rows of /trials are the model's. Every group has its own: netCDF finds a scale
+ * in the group of what it belongs to, or above. */
+static vw_status write_trial_scale(const vw_writer *w, const model_part *part, const char *group, vw_file_path path) {
+  const vw_collected *c = w->c;
+  int64_t n = 0, *rows = malloc((size_t)(c->n + 1) * sizeof *rows);
+  vw_status st = VW_OK;
+  VW_GOTO(vw_writer_memory(w, rows != NULL));
+  for (int64_t i = 0; i < c->n; i++)
+    if (c->trial[i]->model_index == part->model) rows[n++] = i;
+  VW_GOTO(vw_writer_path(path, group, c->s->config->models[part->model].name, "_trial"));
+  VW_GOTO(vw_table_scale(w->f, w->ranks, path, "row of /trials", "1", rows, n));
+cleanup:
+  free(rows);
+  return st;
+}
+
 /* One matrix [n_model, columns] of this rank's rows. */
 static vw_status write_matrix(const vw_writer *w, const model_part *part, vw_study_data *d, copy_row copy) {
   const int64_t n = w->c->model_n[part->model];
@@ -100,8 +116,9 @@ static vw_status write_matrix(const vw_writer *w, const model_part *part, vw_stu
   return st;
 }
 
-static vw_status write_words(const vw_writer *w, const model_part *part, const char *model, const char *trial) {
-  vw_file_path path, channel;
+static vw_status write_words(const vw_writer *w, const model_part *part, const char *model) {
+  vw_file_path path, channel, trial;
+  VW_TRY(write_trial_scale(w, part, "/words", trial));
   VW_TRY(vw_writer_path(path, "/words", model, ""));
   VW_TRY(vw_writer_path(channel, "/words", model, "_channel"));
   VW_TRY(vw_writer_count(w, channel, "component of the embedding", part->width));
@@ -110,8 +127,9 @@ static vw_status write_words(const vw_writer *w, const model_part *part, const c
   return write_matrix(w, part, &d, copy_word);
 }
 
-static vw_status write_loss(const vw_writer *w, const model_part *part, const char *model, const char *trial) {
-  vw_file_path path, step;
+static vw_status write_loss(const vw_writer *w, const model_part *part, const char *model) {
+  vw_file_path path, step, trial;
+  VW_TRY(write_trial_scale(w, part, "/loss", trial));
   VW_TRY(vw_writer_path(path, "/loss", model, ""));
   VW_TRY(vw_writer_path(step, "/loss", model, "_step"));
   VW_TRY(vw_table_scale(w->f, w->ranks, step, "training step", "1", part->steps, part->points));
@@ -120,14 +138,15 @@ static vw_status write_loss(const vw_writer *w, const model_part *part, const ch
   return write_matrix(w, part, &d, copy_history);
 }
 
-static vw_status write_fixed_loss(const vw_writer *w, const model_part *part, const char *model, const char *trial) {
+static vw_status write_fixed_loss(const vw_writer *w, const model_part *part, const char *model) {
   const vw_collected *c = w->c;
-  vw_file_path path;
+  vw_file_path path, trial;
   double *x = malloc((size_t)(c->n_mine + 1) * 2 * sizeof *x);
   vw_row_range *ranges = malloc((size_t)(c->n_mine + 1) * sizeof *ranges);
   int64_t n = 0;
   vw_status st = VW_OK;
   VW_GOTO(vw_writer_memory(w, x && ranges));
+  VW_GOTO(write_trial_scale(w, part, "/loss_fixed", trial));
   VW_GOTO(vw_writer_path(path, "/loss_fixed", model, ""));
   for (int64_t i = 0; i < c->n_mine; i++) {
     const vw_trial_row *r = &c->rows[c->mine[i]];
@@ -145,24 +164,12 @@ cleanup:
 }
 
 static vw_status write_model_part(const vw_writer *w, model_part *part) {
-  const vw_collected *c = w->c;
-  const char *model = c->s->config->models[part->model].name;
-  vw_file_path trial;
-  int64_t n = 0, *rows = malloc((size_t)(c->n + 1) * sizeof *rows);
-  vw_status st = VW_OK;
-  VW_GOTO(vw_writer_memory(w, rows != NULL));
-  for (int64_t i = 0; i < c->n; i++)
-    if (c->trial[i]->model_index == part->model) rows[n++] = i;
-  VW_GOTO(vw_writer_path(trial, "/words", model, "_trial"));
-  VW_GOTO(vw_table_scale(w->f, w->ranks, trial, "row of /trials", "1", rows, n));
-  VW_GOTO(read_steps(w, part));
-  VW_GOTO(list_present(w, part));
-  VW_GOTO(write_words(w, part, model, trial));
-  VW_GOTO(write_loss(w, part, model, trial));
-  VW_GOTO(write_fixed_loss(w, part, model, trial));
-cleanup:
-  free(rows);
-  return st;
+  const char *model = w->c->s->config->models[part->model].name;
+  VW_TRY(read_steps(w, part));
+  VW_TRY(list_present(w, part));
+  VW_TRY(write_words(w, part, model));
+  VW_TRY(write_loss(w, part, model));
+  return write_fixed_loss(w, part, model);
 }
 
 vw_status vw_write_models(const vw_writer *w) {

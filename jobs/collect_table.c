@@ -10,11 +10,11 @@ static const char *text_at(const vw_table *t, const vw_column *c, int64_t row) {
   return text;
 }
 
-/* Width of a text column: all ranks see all rows, so it is the same on all. */
+/* Width of a text column, with a zero behind the longest: all ranks see all rows, so it is the same on all. */
 static int64_t text_bytes(const vw_table *t, const vw_column *c) {
-  int64_t most = 1;
+  int64_t most = VW_LEAST_TEXT;
   for (int64_t i = 0; i < t->n_rows; i++) {
-    const int64_t n = (int64_t)strlen(text_at(t, c, i));
+    const int64_t n = (int64_t)strlen(text_at(t, c, i)) + 1;
     if (n > most) most = n;
   }
   return most;
@@ -64,10 +64,10 @@ vw_status vw_table_scale(vw_study_file *f, const vw_ranks *ranks, const char *pa
 vw_status vw_table_text_scale(vw_study_file *f, const vw_ranks *ranks, const char *path, const char *description,
                               const char *const *texts, int64_t n) {
   vw_study_data d = {
-      .path = path, .text_bytes = 1, .ndim = 1, .dim = {n}, .units = "utf-8", .description = description};
+      .path = path, .text_bytes = VW_LEAST_TEXT, .ndim = 1, .dim = {n}, .units = "utf-8", .description = description};
   const vw_row_range all = {0, n};
   for (int64_t i = 0; i < n; i++)
-    if ((int64_t)strlen(texts[i]) > d.text_bytes) d.text_bytes = (int64_t)strlen(texts[i]);
+    if ((int64_t)strlen(texts[i]) >= d.text_bytes) d.text_bytes = (int64_t)strlen(texts[i]) + 1;
   char *buffer = calloc((size_t)n + 1, (size_t)d.text_bytes);
   vw_status st = buffer ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path);
   for (int64_t i = 0; buffer && i < n; i++) memcpy(buffer + i * d.text_bytes, texts[i], strlen(texts[i]));

@@ -1,7 +1,9 @@
 /* The summary for people and scripts: summary.csv, the table on the terminal, JSON. Rank 0 alone. */
 #include "jobs/collect.h"
 
+#include "core/text.h"
 #include "io/durable.h"
+#include "io/json.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -80,24 +82,24 @@ static void print_line(const line *l, FILE *out) {
   const vw_interval *i = &l->value[VW_RECALL];
   delta_text(l->recall->delta, delta);
   if (l->judged) (void)snprintf(nothing, sizeof nothing, "%lld of %lld", (long long)l->nothing, (long long)l->judged);
-  (void)fprintf(out, "%-16s %6s %5lld %7s %-17s %-17s %9s %9s %7s", vw_measured_names[l->recall->what], delta,
-                (long long)i->n, number(i->mean, a), range(i->low, i->high, low),
-                range(i->boot_low, i->boot_high, boot), number(l->value[VW_RECALL_10].mean, b),
-                number(l->value[VW_ACCURACY].mean, c), number(l->value[VW_OTHERS_ACCURACY].mean, d));
+  (void)vw_print(out, "%-16s %6s %5lld %7s %-17s %-17s %9s %9s %7s", vw_measured_names[l->recall->what], delta,
+                 (long long)i->n, number(i->mean, a), range(i->low, i->high, low),
+                 range(i->boot_low, i->boot_high, boot), number(l->value[VW_RECALL_10].mean, b),
+                 number(l->value[VW_ACCURACY].mean, c), number(l->value[VW_OTHERS_ACCURACY].mean, d));
   if (l->gain.n)
-    (void)fprintf(out, " %7s %-17s %s", number(l->gain.mean, e), range(l->gain.boot_low, l->gain.boot_high, gain),
-                  nothing);
-  (void)fprintf(out, "\n");
+    (void)vw_print(out, " %7s %-17s %s", number(l->gain.mean, e), range(l->gain.boot_low, l->gain.boot_high, gain),
+                   nothing);
+  (void)vw_print(out, "\n");
 }
 
 static void print_table(const vw_collected *c, int64_t model, int64_t data, FILE *out) {
   const vw_study_config *config = c->s->config;
-  (void)fprintf(out, "\n%s: words of %s for %s (%lld concepts, %lld anchors); 95 %% intervals\n", config->study,
-                config->models[model].name, config->data[data].name, (long long)config->data[data].concepts.n,
-                (long long)config->anchors.n);
-  (void)fprintf(out, "%-16s %6s %5s %7s %-17s %-17s %9s %9s %7s %7s %-17s %s\n", "", "delta", "n", "recall",
-                "over trials", "concepts, anchors", "recall_10", "accuracy", "others", "gain", "over the anchor",
-                "nothing learned");
+  (void)vw_print(out, "\n%s: words of %s for %s (%lld concepts, %lld anchors); 95 %% intervals\n", config->study,
+                 config->models[model].name, config->data[data].name, (long long)config->data[data].concepts.n,
+                 (long long)config->anchors.n);
+  (void)vw_print(out, "%-16s %6s %5s %7s %-17s %-17s %9s %9s %7s %7s %-17s %s\n", "", "delta", "n", "recall",
+                 "over trials", "concepts, anchors", "recall_10", "accuracy", "others", "gain", "over the anchor",
+                 "nothing learned");
   for (int64_t i = 0; i < c->n_summary; i++)
     if (opens_line(&c->summary[i], model, data)) {
       const line l = line_of(c, &c->summary[i]);
@@ -109,12 +111,12 @@ void vw_collect_print(const vw_collected *c, FILE *out) {
   const counts n = count_trials(c);
   for (int64_t m = 0; m < c->s->config->n_models; m++)
     for (int64_t d = 0; d < c->s->config->n_data; d++) print_table(c, m, d, out);
-  (void)fprintf(out, "\n%lld trials: %lld learned, %lld learned nothing (recall not above the untouched anchor's)",
-                (long long)c->n, (long long)n.learned, (long long)n.nothing);
-  if (n.open) (void)fprintf(out, ", %lld without a verdict (null concepts, or not judged)", (long long)n.open);
-  if (n.failed) (void)fprintf(out, ", %lld failed", (long long)n.failed);
-  if (n.missing) (void)fprintf(out, ", %lld missing", (long long)n.missing);
-  (void)fprintf(out, "\n%s/study.h5, summary.csv, figures/recall_against_delta.svg\n", c->s->out);
+  (void)vw_print(out, "\n%lld trials: %lld learned, %lld learned nothing (recall not above the untouched anchor's)",
+                 (long long)c->n, (long long)n.learned, (long long)n.nothing);
+  if (n.open) (void)vw_print(out, ", %lld without a verdict (null concepts, or not judged)", (long long)n.open);
+  if (n.failed) (void)vw_print(out, ", %lld failed", (long long)n.failed);
+  if (n.missing) (void)vw_print(out, ", %lld missing", (long long)n.missing);
+  (void)vw_print(out, "\n%s/study.h5, summary.csv, figures/recall_against_delta.svg\n", c->s->out);
   (void)fflush(out);
 }
 
@@ -156,12 +158,12 @@ void vw_collect_print_json(const vw_collected *c, FILE *out) {
           const line l = line_of(c, &c->summary[i]);
           json_array_append_new(lines, json_line(c, &l));
         }
-  json_t *all = json_pack("{s:s, s:s, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "study", c->s->config->study, "out",
-                          c->s->out, "trials", "all", (json_int_t)c->n, "learned", (json_int_t)n.learned,
+  json_t *all = json_pack("{s:s, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:o}", "study", c->s->config->study, "out",
+                          vw_json_name(c->s->out), "trials", "all", (json_int_t)c->n, "learned", (json_int_t)n.learned,
                           "nothing_learned", (json_int_t)n.nothing, "no_verdict", (json_int_t)n.open, "failed",
                           (json_int_t)n.failed, "missing", (json_int_t)n.missing, "summary", lines);
-  (void)json_dumpf(all, out, JSON_INDENT(1));
-  (void)fprintf(out, "\n");
+  (void)vw_json_print(all, JSON_INDENT(1), out);
+  (void)vw_print(out, "\n");
   (void)fflush(out);
   json_decref(all);
 }

@@ -2,6 +2,7 @@
 #include "jobs/diff.h"
 
 #include "io/block_file.h"
+#include "io/json.h"
 #include "learn/block_io.h"
 
 #include <dirent.h>
@@ -199,7 +200,7 @@ static vw_status compare_trials(vw_diff *d, const side *a, const side *b) {
 
 static void note_baselines(vw_diff *d, const vw_safetensors *f, const char *id, const char *what) {
   const char *concept = vw_safetensors_metadata(f, "concept"), *model = vw_safetensors_metadata(f, "model");
-  json_array_append_new(d->baselines, json_string(concept ? concept : id));
+  json_array_append_new(d->baselines, vw_json_name(concept ? concept : id));
   vw_diff_note(d, "", "baselines of %s, %s (%s): %s", model ? model : "?", concept ? concept : "?", id, what);
 }
 

@@ -6,6 +6,8 @@
  * others_10 (class indices), random_word (token id), and for null concepts null_train, null_test (picture indices). */
 #include "jobs/session.h"
 
+#include "core/text.h"
+#include "io/json.h"
 #include "io/safetensors.h"
 #include "learn/baselines.h"
 #include "learn/features.h"
@@ -88,7 +90,7 @@ static json_t *picture_list(const vw_picture_set *p, bool train) {
       const char *path = train ? p->train[w->train_first + i].path : p->test[w->test_first + i].path;
       if (!strncmp(path, p->data->root, root)) path += root;
       while (*path == '/') path++;
-      json_array_append_new(list, json_pack("[s, s]", path, w->name));
+      json_array_append_new(list, json_pack("[o, o]", vw_json_name(path), vw_json_name(w->name)));
     }
   }
   return list;
@@ -106,7 +108,7 @@ static char *describe(const vw_session *s) {
   for (int64_t i = 0; i < s->config->n_data; i++) {
     json_t *classes = json_array();
     for (int64_t o = 0; o < s->pictures[i]->n_classes; o++)
-      json_array_append_new(classes, json_string(s->pictures[i]->owners[o].name));
+      json_array_append_new(classes, vw_json_name(s->pictures[i]->owners[o].name));
     json_object_set_new(data, s->config->data[i].name,
                         json_pack("{s:o, s:o, s:o}", "classes", classes, "train", picture_list(s->pictures[i], true),
                                   "test", picture_list(s->pictures[i], false)));
@@ -133,6 +135,7 @@ static vw_status write_draws(vw_session *s, const char *path) {
     if (!seen) st = add_stream(&f, s, t);
   }
   const vw_keyvalue metadata[] = {{"json", text ? text : "{}"}};
+  if (st == VW_OK) st = vw_session_inputs_unchanged(s);
   if (st == VW_OK) st = vw_safetensors_write(path, f.entries, f.n, metadata, 1);
   free(text), free(f.entries);
   vw_pool_fini(&f.pool);
@@ -157,7 +160,7 @@ int vw_job_draws(int argc, char **argv) {
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   if (!path) {
-    (void)fprintf(stderr, "viswords draws: -o FILE is missing\n");
+    (void)vw_print(stderr, "viswords draws: -o FILE is missing\n");
     return VW_EXIT_REFUSED;
   }
   vw_session s = {0};

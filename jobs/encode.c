@@ -2,7 +2,9 @@
  * similarities. Pictures are read and encoded one at a time; only features stay in memory. */
 #include "jobs/encode.h"
 
+#include "core/text.h"
 #include "io/durable.h"
+#include "io/json.h"
 #include "io/preprocess.h"
 #include "jobs/session.h"
 #include "learn/judge.h"
@@ -76,7 +78,7 @@ static vw_status read_picture(const encoding *e, const char *path, int64_t *heig
 static vw_status dump(json_t *x, const char *before) {
   VW_CHECK(x, VW_ERR_MEMORY, "encode: out of memory");
   (void)fputs(before, stdout);
-  (void)json_dumpf(x, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+  (void)vw_json_print(x, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9), stdout);
   json_decref(x);
   return VW_OK;
 }
@@ -92,16 +94,16 @@ static vw_status print_text(const encoding *e, int64_t i, int32_t *ids) {
   int64_t n = 0;
   VW_TRY(vw_tokenizer_encode(e->n->tokenizer, text, ids, e->n->text.positions, &n));
   json_t *tokens = json_array();
-  if (!e->json) (void)printf("%s\n   ", text);
+  if (!e->json) (void)vw_print(stdout, "%s\n   ", text);
   for (int64_t k = 0; k < n; k++) {
     const char *piece = vw_tokenizer_text(e->n->tokenizer, ids[k]);
     if (e->json)
-      json_array_append_new(tokens, json_pack("{s:i, s:s}", "id", ids[k], "piece", piece ? piece : ""));
+      json_array_append_new(tokens, json_pack("{s:i, s:o}", "id", ids[k], "piece", vw_json_name(piece ? piece : "")));
     else
-      (void)printf(" %d %s", ids[k], piece ? piece : "?");
+      (void)vw_print(stdout, " %d %s", ids[k], piece ? piece : "?");
   }
-  if (!e->json) (void)printf("\n");
-  if (e->json) return dump(json_pack("{s:s, s:o}", "text", text, "tokens", tokens), i ? ",\n  " : "\n  ");
+  if (!e->json) (void)vw_print(stdout, "\n");
+  if (e->json) return dump(json_pack("{s:o, s:o}", "text", vw_json_name(text), "tokens", tokens), i ? ",\n  " : "\n  ");
   json_decref(tokens);
   return VW_OK;
 }
@@ -110,22 +112,22 @@ static vw_status print_texts(const encoding *e) {
   int32_t *ids = malloc((size_t)e->n->text.positions * sizeof *ids);
   vw_status st = VW_OK;
   VW_CHECK(ids, VW_ERR_MEMORY, "encode: out of memory");
-  if (e->json) (void)printf(" \"texts\": [");
+  if (e->json) (void)vw_print(stdout, " \"texts\": [");
   for (int64_t i = 0; st == VW_OK && i < e->in.texts.n; i++) st = print_text(e, i, ids);
   free(ids);
-  if (e->json) (void)printf("],\n");
+  if (e->json) (void)vw_print(stdout, "],\n");
   return st;
 }
 
 static vw_status print_words(const encoding *e) {
-  if (e->json) (void)printf(" \"words\": [");
+  if (e->json) (void)vw_print(stdout, " \"words\": [");
   for (int64_t i = 0; i < e->in.words.n; i++) {
     if (e->json)
-      VW_TRY(dump(json_string(e->in.words.text[i]), i ? ",\n  " : "\n  "));
+      VW_TRY(dump(vw_json_name(e->in.words.text[i]), i ? ",\n  " : "\n  "));
     else
-      (void)printf("%s\n    in '%s'\n", e->in.words.text[i], e->in.word_template);
+      (void)vw_print(stdout, "%s\n    in '%s'\n", e->in.words.text[i], e->in.word_template);
   }
-  if (e->json) (void)printf("],\n");
+  if (e->json) (void)vw_print(stdout, "],\n");
   return VW_OK;
 }
 
@@ -150,9 +152,9 @@ static void print_best(const encoding *e, const double *share, int64_t skip) {
       if (i != skip && !done && (best < 0 || e->row[i] > e->row[best])) best = i;
     }
     if (best < 0) return;
-    (void)printf("    %7.4f ", e->row[best]);
-    if (share) (void)printf(" %5.1f %% ", 100 * share[best]);
-    (void)printf(" %s\n", candidate(e, best));
+    (void)vw_print(stdout, "    %7.4f ", e->row[best]);
+    if (share) (void)vw_print(stdout, " %5.1f %% ", 100 * share[best]);
+    (void)vw_print(stdout, " %s\n", candidate(e, best));
     below = e->row[best], last = best;
   }
 }
@@ -167,11 +169,11 @@ static vw_status print_picture(const encoding *e, int64_t i, int64_t height, int
   if (n) VW_GOTO(vw_clip_logits(e->n, feature, 1, e->texts, n, e->row));
   if (n) to_shares(e, share);
   if (e->json) {
-    st = dump(json_pack("{s:s, s:I, s:I, s:o, s:o}", "picture", path, "width", (json_int_t)width, "height",
-                        (json_int_t)height, "cosine", numbers(e->row, n), "share", numbers(share, n)),
+    st = dump(json_pack("{s:o, s:I, s:I, s:o, s:o}", "picture", vw_json_name(path), "width", (json_int_t)width,
+                        "height", (json_int_t)height, "cosine", numbers(e->row, n), "share", numbers(share, n)),
               i ? ",\n  " : "\n  ");
   } else {
-    (void)printf("%s (%" PRId64 " x %" PRId64 ")\n", path, width, height);
+    (void)vw_print(stdout, "%s (%" PRId64 " x %" PRId64 ")\n", path, width, height);
     print_best(e, share, -1);
   }
 cleanup:
@@ -188,17 +190,17 @@ static vw_status encode_pictures(encoding *e) {
   e->pictures = malloc((size_t)(e->in.pictures.n + 1) * one);
   e->rgb = malloc((size_t)(S * S * 3)), e->pixels = malloc((size_t)(S * S * 3) * sizeof *e->pixels);
   VW_CHECK(e->pictures && e->rgb && e->pixels, VW_ERR_MEMORY, "encode: out of memory");
-  if (e->json) (void)printf(" \"pictures\": [");
+  if (e->json) (void)vw_print(stdout, " \"pictures\": [");
   if (!e->json && e->in.pictures.n && candidates(e))
-    (void)printf("\ncosine, and share among the %" PRId64 " texts and words (softmax of %.2f x cosine):\n",
-                 candidates(e), e->n->scale);
+    (void)vw_print(stdout, "\ncosine, and share among the %" PRId64 " texts and words (softmax of %.2f x cosine):\n",
+                   candidates(e), e->n->scale);
   VW_GOTO(vw_image_encoder_create(&encoder, e->n));
   for (int64_t i = 0; i < e->in.pictures.n; i++) {
     VW_GOTO(read_picture(e, e->in.pictures.text[i], &height, &width));
     VW_GOTO(vw_image_encoder_run(encoder, e->pixels, (char *)e->pictures + (size_t)i * one));
     VW_GOTO(print_picture(e, i, height, width));
   }
-  if (e->json) (void)printf("],\n");
+  if (e->json) (void)vw_print(stdout, "],\n");
 cleanup:
   vw_image_encoder_destroy(encoder);
   return st;
@@ -208,19 +210,19 @@ cleanup:
 static vw_status print_candidates(const encoding *e) {
   const int64_t n = candidates(e);
   const size_t one = vw_clip_feature_bytes(e->n);
-  if (e->json) (void)printf(" \"cosine_of_texts_and_words\": [");
-  if (!e->json && n > 1) (void)printf("\ncosine among texts and words:\n");
+  if (e->json) (void)vw_print(stdout, " \"cosine_of_texts_and_words\": [");
+  if (!e->json && n > 1) (void)vw_print(stdout, "\ncosine among texts and words:\n");
   for (int64_t i = 0; i < n && (e->json || n > 1); i++) {
     VW_TRY(vw_clip_logits(e->n, (const char *)e->texts + (size_t)i * one, 1, e->texts, n, e->row));
     for (int64_t k = 0; k < n; k++) e->row[k] /= e->n->scale;
     if (e->json) {
       VW_TRY(dump(numbers(e->row, n), i ? ",\n  " : "\n  "));
     } else {
-      (void)printf("%s\n", candidate(e, i));
+      (void)vw_print(stdout, "%s\n", candidate(e, i));
       print_best(e, NULL, i);
     }
   }
-  if (e->json) (void)printf("]\n");
+  if (e->json) (void)vw_print(stdout, "]\n");
   return VW_OK;
 }
 
@@ -228,7 +230,7 @@ static vw_status print_candidates(const encoding *e) {
 
 static char *names_of(const vw_text_list *list) {
   json_t *names = json_array();
-  for (int64_t i = 0; i < list->n; i++) json_array_append_new(names, json_string(list->text[i]));
+  for (int64_t i = 0; i < list->n; i++) json_array_append_new(names, vw_json_name(list->text[i]));
   char *text = json_dumps(names, JSON_COMPACT);
   json_decref(names);
   return text;
@@ -254,6 +256,7 @@ static vw_status write_features(const encoding *e, const char *path) {
     metadata[n + 1] = (vw_keyvalue){kinds[i], names[n]};
     n++;
   }
+  VW_GOTO(vw_hub_clip_unchanged(&e->n->hub));
   st = vw_safetensors_write(path, entries, n, metadata, n + 1);
 cleanup:
   for (int i = 0; i < 3; i++) free(names[i]);
@@ -292,13 +295,14 @@ static vw_status encode(encoding *e, const encode_options *o, const char *const 
   VW_TRY(vw_clip_network_open(&e->n, positional[0], &e->ctx));
   VW_TRY(gather(e, o, positional, n));
   VW_TRY(encode_candidates(e));
-  if (e->json) VW_TRY(dump(json_string(e->n->dir), "{\"model\": "));
-  if (e->json) (void)printf(", \"backend\": \"%s\", \"logit_scale\": %.9g,\n", vw_backend_name(backend), e->n->scale);
+  if (e->json) VW_TRY(dump(vw_json_name(e->n->dir), "{\"model\": "));
+  if (e->json)
+    (void)vw_print(stdout, ", \"backend\": \"%s\", \"logit_scale\": %.9g,\n", vw_backend_name(backend), e->n->scale);
   VW_TRY(print_texts(e));
   VW_TRY(print_words(e));
   VW_TRY(encode_pictures(e));
   if (e->json || !e->in.pictures.n) VW_TRY(print_candidates(e));
-  if (e->json) (void)printf("}\n");
+  if (e->json) (void)vw_print(stdout, "}\n");
   return o->features ? write_features(e, o->features) : VW_OK;
 }
 

@@ -94,6 +94,7 @@ static vw_status evaluate_block(vw_session *s, const vw_block *b, vw_clip_task *
     for (end = first + 1; end < b->n && !strcmp(trials[end].concept, trials[first].concept);) end++;
     st = judge_concept(task, trials + first, end - first, words + first * C, metrics + first * VW_METRICS);
   }
+  if (st == VW_OK) st = vw_session_inputs_unchanged(s);
   if (st == VW_OK) st = vw_block_evaluation_write(s->out, b, trials, metrics);
   free(words), free(metrics);
   return st;
@@ -105,8 +106,9 @@ static vw_status evaluate_baselines(vw_session *s, const item *it, const vw_clip
   vw_baseline_row *rows = NULL;
   int64_t n = 0;
   VW_TRY(vw_baselines_run(task, &s->words[it->model], c, concept, &rows, &n));
-  const vw_status st =
-      vw_baselines_write(s->out, it->id, c->models[it->model].name, c->data[it->data].name, concept, rows, n);
+  vw_status st = vw_session_inputs_unchanged(s);
+  if (st == VW_OK)
+    st = vw_baselines_write(s->out, it->id, c->models[it->model].name, c->data[it->data].name, concept, rows, n);
   free(rows);
   return st;
 }

@@ -1,5 +1,7 @@
 /* Weights, words and pictures of a study: opened one by one, and every one that cannot be used is a problem with the
  * place in the study file that named it. */
+#include "io/inputs.h"
+#include "io/durable.h"
 #include "io/folders.h"
 #include "jobs/session.h"
 
@@ -18,14 +20,7 @@ static vw_status keep(vw_session *s, const char *key, int64_t item, vw_status st
   return vw_study_keep(s->config, &s->problems, key, item, false, st);
 }
 
-static bool is_concept(const vw_study_config *c, const char *word) {
-  for (int64_t d = 0; d < c->n_data; d++)
-    for (int64_t k = 0; k < c->data[d].concepts.n; k++)
-      if (strcmp(c->data[d].concepts.name[k], word) == 0) return true;
-  return false;
-}
-
-/* An anchor is one token, and better a word that the network learned and no concept's own name. */
+/* An anchor is one token, and better a word that the network learned. */
 static vw_status check_anchor(vw_session *s, int64_t model, int64_t a) {
   const char *word = s->config->anchors.name[a];
   const vw_word_table *w = &s->words[model];
@@ -35,11 +30,6 @@ static vw_status check_anchor(vw_session *s, int64_t model, int64_t a) {
   if (w->mask && !w->mask[id])
     odd = VW_RAISE(VW_ERR_INPUT, "'%s' is not among the words that '%s' was trained on: its embedding may mean nothing",
                    word, s->config->models[model].name);
-  VW_TRY(vw_study_keep(s->config, &s->problems, "trials.anchors", a, true, odd));
-  if (model == 0 && is_concept(s->config, word))
-    odd = VW_RAISE(VW_ERR_INPUT, "'%s' is a concept too: its word starts at the answer", word);
-  else
-    odd = VW_OK;
   return vw_study_keep(s->config, &s->problems, "trials.anchors", a, true, odd);
 }
 
@@ -55,8 +45,7 @@ static vw_status open_model(vw_session *s, int64_t i) {
   const vw_status words = vw_word_table_open(&s->words[i], s->networks[i], vocabulary);
   VW_TRY(keep(s, file ? "trials.vocabulary" : key_of(key, "models", m->name, "weights"), -1, words));
   for (int64_t a = 0; a < s->config->anchors.n; a++) VW_TRY(keep(s, "trials.anchors", a, check_anchor(s, i, a)));
-  /* reads all weights: no use where nothing will be planned; rank 0 tells the others (vw_session_open) */
-  return s->problems.n_errors || s->ranks.rank != 0 ? VW_OK : vw_word_table_hash(&s->words[i], &s->weights[i]);
+  return VW_OK;
 }
 
 /* A step draws pictures of other classes: for a concept those that are not its own, for a null concept those that it
@@ -145,6 +134,64 @@ static vw_status open_data_set(vw_session *s, int64_t i) {
   return st;
 }
 
+/* ---- the same inputs on all ranks -------------------------------------------------------------------------------- */
+
+static vw_status digest_inputs(vw_session *s) {
+  vw_hash files;
+  VW_TRY(vw_inputs_digest(&files));
+  vw_hasher *h = vw_hasher_create();
+  VW_CHECK(h, VW_ERR_MEMORY, "inputs: out of memory");
+  vw_hasher_add(h, &files, sizeof files);
+  for (int64_t i = 0; i < s->config->n_data; i++) {
+    const vw_picture_set *p = s->pictures[i];
+    for (int64_t k = 0; p && k < p->n_owners; k++) {
+      vw_hasher_field(h, p->owners[k].name);
+      vw_hasher_int(h, p->owners[k].n_train);
+      vw_hasher_int(h, p->owners[k].n_test);
+    }
+    for (int64_t k = 0; p && k < p->n_train; k++) vw_hasher_add(h, &p->train[k].hash, sizeof(vw_hash));
+    for (int64_t k = 0; p && k < p->n_test; k++) vw_hasher_add(h, &p->test[k].hash, sizeof(vw_hash));
+  }
+  s->inputs = vw_hasher_done(h);
+  vw_hasher_destroy(h);
+  return VW_OK;
+}
+
+/* This rank's files of the weights against rank 0's. */
+static vw_status compare_weights(const vw_session *s, const vw_clip_network *n, const vw_witness *theirs) {
+  for (int64_t f = 0; f < n->hub.n_files && s->ranks.rank != 0; f++)
+    VW_TRY(
+        vw_witness_compare(vw_safetensors_witness(n->hub.files[f]), &theirs[f], vw_safetensors_path(n->hub.files[f])));
+  return VW_OK;
+}
+
+vw_status vw_session_agree_inputs(vw_session *s) {
+  const int64_t n = s->config->n_models;
+  vw_hash first = s->inputs;
+  vw_status st = VW_OK;
+  VW_TRY(vw_ranks_broadcast(&s->ranks, s->weights, n * (int64_t)sizeof *s->weights, 0));
+  VW_TRY(vw_ranks_broadcast(&s->ranks, &first, sizeof first, 0));
+  if (first.lo != s->inputs.lo || first.hi != s->inputs.hi)
+    st = VW_RAISE(VW_ERR_IO,
+                  "rank %d read another study, configuration, list or other pictures than rank 0: did a file change "
+                  "while the run started, or do the nodes have copies that differ?",
+                  s->ranks.rank);
+  VW_TRY(vw_agree_message(&s->ranks, st)); /* the same configurations: the same number of files below */
+  for (int64_t i = 0; i < n; i++) {
+    const vw_clip_network *network = s->networks[i];
+    vw_witness theirs[VW_HUB_CLIP_SHARDS] = {0};
+    for (int64_t f = 0; f < network->hub.n_files; f++) theirs[f] = *vw_safetensors_witness(network->hub.files[f]);
+    VW_TRY(vw_ranks_broadcast(&s->ranks, theirs, sizeof theirs, 0));
+    if (st == VW_OK) st = compare_weights(s, network, theirs);
+  }
+  return vw_agree_message(&s->ranks, st);
+}
+
+vw_status vw_session_inputs_unchanged(const vw_session *s) {
+  for (int64_t i = 0; i < s->config->n_models; i++) VW_TRY(vw_hub_clip_unchanged(&s->networks[i]->hub));
+  return VW_OK;
+}
+
 vw_status vw_session_open_inputs(vw_session *s) {
   const vw_study_config *c = s->config;
   const size_t n_data = (size_t)c->n_data, n_models = (size_t)c->n_models;
@@ -154,6 +201,11 @@ vw_status vw_session_open_inputs(vw_session *s) {
   VW_CHECK(s->pictures && s->networks && s->words && s->weights && s->tasks, VW_ERR_MEMORY, "out of memory");
   for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_model(s, i));
   for (int64_t i = 0; i < c->n_data; i++) VW_TRY(open_data_set(s, i));
+  VW_TRY(vw_session_find_alike(s));
+  VW_TRY(digest_inputs(s));
+  /* reads all weights: no use where nothing will be planned; rank 0 tells the others (vw_session_agree_inputs) */
+  for (int64_t i = 0; i < c->n_models && s->ranks.rank == 0 && !s->problems.n_errors; i++)
+    VW_TRY(vw_word_table_hash(&s->words[i], &s->weights[i]));
   vw_problems_sort(&s->problems);
   return vw_problems_first(&s->problems);
 }

@@ -4,6 +4,7 @@
 #include "cluster/queue.h"
 #include "core/fault.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "io/block_file.h"
 #include "learn/block_io.h"
 #include "learn/features.h"
@@ -80,6 +81,7 @@ static bool should_stop(void *user) {
 static vw_status checkpoint(void *user, const vw_block_state *state) {
   learner *l = user;
   const double start = vw_seconds();
+  VW_TRY(vw_session_inputs_unchanged(l->s));
   VW_TRY(vw_fault("checkpointing", l->id));
   VW_TRY(vw_block_checkpoint_save(l->s->out, l->id, state));
   const double took = vw_seconds() - start;
@@ -125,7 +127,9 @@ static vw_status learn_block(learner *l, bool *finished) {
   vw_sections_add(&l->s->sections, "learn", "steps", vw_seconds() - begun - l->saving);
   if (st == VW_OK && *finished && leads(l)) {
     const double write = vw_seconds();
-    st = vw_block_results_write(l->s->out, b, l->s->plan->trials + b->first, &state, &l->s->words[b->model_index]);
+    st = vw_session_inputs_unchanged(l->s);
+    if (st == VW_OK)
+      st = vw_block_results_write(l->s->out, b, l->s->plan->trials + b->first, &state, &l->s->words[b->model_index]);
     vw_sections_add(&l->s->sections, "learn", "results", vw_seconds() - write);
   }
   vw_log(VW_LOG_DEBUG, "block=%s trials=%lld steps=%lld seconds=%.3f trial_steps_per_s=%.1f", l->id, (long long)b->n,
@@ -215,10 +219,10 @@ static vw_status list_todo(vw_session *s, int64_t **todo, int64_t *n, int64_t *t
 static void say_what_is_left(const vw_session *s, int64_t left, int64_t trials) {
   if (s->ranks.rank != 0 || s->options.quiet) return;
   if (left == 0)
-    (void)fprintf(stderr, "learn: all %lld trials are done already\n", (long long)trials);
+    (void)vw_print(stderr, "learn: all %lld trials are done already\n", (long long)trials);
   else if (left < trials)
-    (void)fprintf(stderr, "learn: resuming, %lld of %lld trials are done already\n", (long long)(trials - left),
-                  (long long)trials);
+    (void)vw_print(stderr, "learn: resuming, %lld of %lld trials are done already\n", (long long)(trials - left),
+                   (long long)trials);
 }
 
 vw_status vw_stage_learn(vw_session *s, bool *stopped) {

@@ -2,6 +2,7 @@
 #include "jobs/jobs.h"
 #include "jobs/waiting.h"
 
+#include "core/text.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,25 +31,25 @@ static const struct {
 enum { JOBS = sizeof jobs / sizeof *jobs };
 
 static void usage(FILE *to) {
-  (void)fprintf(to, "usage: viswords COMMAND [ARGUMENTS]\n\nLearns visual words against frozen vision-language "
-                    "models.\n\ncommands:\n");
-  for (int i = 0; i < JOBS; i++) (void)fprintf(to, "  %-12s %s\n", jobs[i].name, jobs[i].summary);
-  (void)fprintf(to,
-                "\n'viswords COMMAND --help' tells more. On several ranks: mpirun -n 4 viswords run STUDY.yaml -o DIR\n"
-                "exit codes: 0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff) or are "
-                "damaged (verify);\n"
-                "            75 stopped on request, all saved: the same command goes on\n");
+  (void)vw_print(to, "usage: viswords COMMAND [ARGUMENTS]\n\nLearns visual words against frozen vision-language "
+                     "models.\n\ncommands:\n");
+  for (int i = 0; i < JOBS; i++) (void)vw_print(to, "  %-12s %s\n", jobs[i].name, jobs[i].summary);
+  (void)vw_print(
+      to, "\n'viswords COMMAND --help' tells more. On several ranks: mpirun -n 4 viswords run STUDY.yaml -o DIR\n"
+          "exit codes: 0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff) or are "
+          "damaged (verify);\n"
+          "            75 stopped on request, all saved: the same command goes on\n");
 }
 
 static bool is_verbose; /* --verbose, which every command takes */
 
 void vw_report_trail(void) {
-  if (is_verbose) (void)fprintf(stderr, "%s", vw_error_trail());
+  if (is_verbose) (void)fputs(vw_error_trail(), stderr);
 }
 
 int vw_report(vw_status st) {
   if (st == VW_OK) return VW_EXIT_OK;
-  (void)fprintf(stderr, "viswords: %s\n", vw_error_message());
+  (void)vw_print(stderr, "viswords: %s\n", vw_error_message());
   vw_report_trail();
   return st > 0 ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
 }
@@ -73,8 +74,8 @@ static int unknown_command(const char *name) {
   const char *names[JOBS];
   for (int i = 0; i < JOBS; i++) names[i] = jobs[i].name;
   const char *near = vw_near_miss(name, names, JOBS);
-  (void)fprintf(stderr, "viswords: unknown command '%s'%s%s%s; see 'viswords --help'\n", name,
-                near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+  (void)vw_print(stderr, "viswords: unknown command '%s'%s%s%s; see 'viswords --help'\n", name,
+                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return VW_EXIT_REFUSED;
 }
 
@@ -88,7 +89,7 @@ int main(int argc, char **argv) {
     return VW_EXIT_OK;
   }
   if (!strcmp(argv[1], "--version")) {
-    (void)printf("viswords %s\n", VISWORDS_VERSION);
+    (void)vw_print(stdout, "viswords %s\n", VISWORDS_VERSION);
     return VW_EXIT_OK;
   }
   for (int i = 0; i < JOBS; i++)

@@ -2,12 +2,15 @@
 #include "jobs/predict.h"
 #include "jobs/session.h"
 
+#include "core/text.h"
+#include "io/json.h"
 #include <jansson.h>
 #include <stdlib.h>
 
 static void print_memory(const vw_session *s, const vw_learn_memory *m) {
   const bool device = s->ctx.backend == VW_CUDA;
-  (void)printf(
+  (void)vw_print(
+      stdout,
       "  memory of a rank%s: %.1f MiB for the largest block, %.1f for a picture, %.1f for texts; weights %.1f\n",
       device ? " on its device" : "", (double)m->block / 1048576, (double)m->pictures / 1048576,
       (double)m->texts / 1048576, (double)m->weights / 1048576);
@@ -32,8 +35,8 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_p
   for (int i = 0; i < VW_PREDICT_STAGES; i++)
     json_object_set_new(seconds, vw_predict_names[i], json_real(p->seconds[i]));
   json_object_set_new(all, "seconds", seconds);
-  (void)json_dumpf(all, stdout, JSON_INDENT(1));
-  (void)printf("\n");
+  (void)vw_json_print(all, JSON_INDENT(1), stdout);
+  (void)vw_print(stdout, "\n");
   json_decref(all);
 }
 
@@ -53,8 +56,9 @@ static vw_status show(vw_session *s, int64_t ranks, bool measure) {
   print_memory(s, &memory);
   vw_predict_print(s, &prediction);
   if (s->is_undecided)
-    (void)printf("  plan.backend is auto: the first learn decides it, cuda where every rank has a device, else cpu; "
-                 "this is cpu's plan\n");
+    (void)vw_print(stdout,
+                   "  plan.backend is auto: the first learn decides it, cuda where every rank has a device, else cpu; "
+                   "this is cpu's plan\n");
 cleanup:
   free(cost);
   return st;
@@ -96,7 +100,7 @@ int vw_job_plan(int argc, char **argv) {
     return VW_EXIT_OK;
   }
   if (!positional[0]) {
-    (void)fprintf(stderr, "viswords plan: STUDY.yaml is missing; usage: viswords plan %s\n", c.arguments);
+    (void)vw_print(stderr, "viswords plan: STUDY.yaml is missing; usage: viswords plan %s\n", c.arguments);
     return VW_EXIT_REFUSED;
   }
   vw_session s = {0};

@@ -1,5 +1,6 @@
 #include "jobs/predict.h"
 
+#include "core/text.h"
 #include "io/block_file.h"
 #include "learn/features.h"
 #include "learn/timing.h"
@@ -162,11 +163,12 @@ cleanup:
 void vw_predict_print(const vw_session *s, const vw_prediction *p) {
   double total = 0;
   for (int i = 0; i < VW_PREDICT_STAGES; i++) total += p->seconds[i];
-  (void)printf("  about %s on %lld rank%s x %d thread%s (%s", vw_duration_text(total), (long long)p->ranks,
-               p->ranks == 1 ? "" : "s", s->ctx.threads, s->ctx.threads == 1 ? "" : "s",
-               vw_rate_source_name(p->source));
-  (void)printf("%s):", p->source == VW_RATE_ESTIMATE ? ", from a matrix product; --measure times the study's own" : "");
+  (void)vw_print(stdout, "  about %s on %lld rank%s x %d thread%s (%s", vw_duration_text(total), (long long)p->ranks,
+                 p->ranks == 1 ? "" : "s", s->ctx.threads, s->ctx.threads == 1 ? "" : "s",
+                 vw_rate_source_name(p->source));
+  (void)vw_print(
+      stdout, "%s):", p->source == VW_RATE_ESTIMATE ? ", from a matrix product; --measure times the study's own" : "");
   for (int i = 0; i < VW_PREDICT_STAGES; i++)
-    (void)printf("%s %s %s", i ? "," : "", vw_predict_names[i], vw_duration_text(p->seconds[i]));
-  (void)printf("\n");
+    (void)vw_print(stdout, "%s %s %s", i ? "," : "", vw_predict_names[i], vw_duration_text(p->seconds[i]));
+  (void)vw_print(stdout, "\n");
 }

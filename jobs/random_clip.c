@@ -4,6 +4,7 @@
 
 #include "core/pool.h"
 #include "core/random.h"
+#include "core/text.h"
 #include "io/durable.h"
 #include "io/safetensors.h"
 #include "io/tokenizer.h"
@@ -191,6 +192,6 @@ int vw_job_random_clip(int argc, char **argv) {
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   for (int i = 0; i < SIZES; i++)
     if (!strcmp(size, sizes[i].name)) return vw_report(make(&sizes[i], positional[0], tokenizer, half));
-  (void)fprintf(stderr, "viswords random-clip: --size '%s': choose B/32, B/16, L/14 or H/14\n", size);
+  (void)vw_print(stderr, "viswords random-clip: --size '%s': choose B/32, B/16, L/14 or H/14\n", size);
   return VW_EXIT_REFUSED;
 }

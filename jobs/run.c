@@ -2,6 +2,7 @@
 #include "jobs/session.h"
 
 #include "core/log.h"
+#include "core/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,9 @@ static vw_status print_device(vw_session *s) {
   vw_learn_memory predicted;
   if (s->ctx.backend != VW_CUDA) return VW_OK;
   VW_TRY(vw_session_memory(s, &predicted));
-  (void)fprintf(stderr, "device memory of rank 0: at most %.1f MiB held, %.1f predicted; %s\n",
-                (double)vw_memory_used(&s->ctx).most / 1048576, (double)predicted.peak / 1048576,
-                vw_precision_name(&s->ctx));
+  (void)vw_print(stderr, "device memory of rank 0: at most %.1f MiB held, %.1f predicted; %s\n",
+                 (double)vw_memory_used(&s->ctx).most / 1048576, (double)predicted.peak / 1048576,
+                 vw_precision_name(&s->ctx));
   return VW_OK;
 }
 
@@ -28,17 +29,17 @@ static vw_status print_end(vw_session *s) {
   vw_status st = VW_OK;
   VW_TRY(vw_sections_gather(&s->ranks, &s->sections, &stats, &n));
   if (s->ranks.rank == 0 && !s->options.quiet) {
-    (void)fprintf(stderr, "\n");
+    (void)vw_print(stderr, "\n");
     vw_sections_print(stderr, stats, n, s->ranks.size);
     for (int64_t i = 0; i < s->plan->n_blocks; i++) {
       const vw_block *b = &s->plan->blocks[i];
       if (b->n_selected && b->model_index >= 0) steps += b->n * s->config->models[b->model_index].learn.steps;
     }
-    (void)fprintf(stderr, "total %s on %d rank%s x %d thread%s; the study holds %lld trials, %lld trial-steps\n",
-                  vw_duration_text(vw_seconds() - s->started), s->ranks.size, s->ranks.size == 1 ? "" : "s",
-                  s->ctx.threads, s->ctx.threads == 1 ? "" : "s", (long long)s->plan->n_selected, (long long)steps);
+    (void)vw_print(stderr, "total %s on %d rank%s x %d thread%s; the study holds %lld trials, %lld trial-steps\n",
+                   vw_duration_text(vw_seconds() - s->started), s->ranks.size, s->ranks.size == 1 ? "" : "s",
+                   s->ctx.threads, s->ctx.threads == 1 ? "" : "s", (long long)s->plan->n_selected, (long long)steps);
     VW_GOTO(print_device(s));
-    (void)fprintf(stderr, "cite: Trabucco et al. 2024, arXiv 2406.07506, and this software (CITATION.cff)\n");
+    (void)vw_print(stderr, "cite: Trabucco et al. 2024, arXiv 2406.07506, and this software (CITATION.cff)\n");
   }
 cleanup:
   free(stats);
@@ -50,6 +51,7 @@ static vw_status stages(vw_session *s, stage_set which, bool *stopped) {
   if (which.learn) VW_TRY(vw_stage_learn(s, stopped));
   if (which.evaluate && !*stopped) VW_TRY(vw_stage_evaluate(s, stopped));
   if (which.collect && !*stopped) VW_TRY(vw_stage_collect(s));
+  VW_TRY(vw_session_check_lock(s)); /* another run may have done the rest while this one slept */
   return print_end(s);
 }
 
@@ -67,12 +69,12 @@ static int finish(vw_session *s, vw_status st, bool stopped) {
   const int code = st == VW_OK ? (stopped ? VW_EXIT_REQUEUE : VW_EXIT_OK) : refused ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
   if (st != VW_OK && speaks) (void)vw_session_report(s, st);
   if ((st == VW_ERR_DEVICE || st == VW_ERR_COMM) && s->plan && speaks)
-    (void)fprintf(stderr, "viswords: finished blocks and checkpoints are kept in %s; the same command goes on\n",
-                  s->out);
+    (void)vw_print(stderr, "viswords: finished blocks and checkpoints are kept in %s; the same command goes on\n",
+                   s->out);
   if (st == VW_OK && stopped && speaks)
-    (void)fprintf(stderr,
-                  "stopped on request or at the end of --max-time; all is saved in %s, the same command goes on\n",
-                  s->out);
+    (void)vw_print(stderr,
+                   "stopped on request or at the end of --max-time; all is saved in %s, the same command goes on\n",
+                   s->out);
   vw_session_close(s);
   vw_ranks_close(&s->ranks);
   return code;
@@ -105,7 +107,7 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   if (!o.out) {
-    (void)fprintf(stderr, "viswords %s: -o DIR is missing: where shall the results go?\n", c.command);
+    (void)vw_print(stderr, "viswords %s: -o DIR is missing: where shall the results go?\n", c.command);
     return VW_EXIT_REFUSED;
   }
   if (max_time && vw_stop_time(max_time, &seconds) != VW_OK) return vw_report(VW_ERR_ARG);
@@ -122,7 +124,8 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
   if (st != VW_OK) return vw_report(st);
   vw_log_set_rank(s.ranks.rank);
   st = vw_session_open(&s, &o, true);
-  if (st == VW_OK) st = stages(&s, of_study(&s, which, all), &stopped);
+  if (st == VW_OK && s.stopped) stopped = true;
+  if (st == VW_OK && !s.stopped) st = stages(&s, of_study(&s, which, all), &stopped);
   return finish(&s, st, stopped);
 }
 

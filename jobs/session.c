@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "io/block_file.h"
 #include "io/durable.h"
+#include "io/inputs.h"
 #include "kernels/algorithms.h"
 #include "learn/block_io.h"
 #include "learn/features.h"
@@ -242,10 +243,9 @@ static vw_status open_plan(vw_session *s, bool save) {
   if (save) {
     VW_GOTO(vw_plan_open(path, s->config, &inputs, &here, s->options.allow_other_kernels, &s->plan));
   } else {
-    if (s->out[0] && vw_file_exists(path))
-      VW_GOTO(vw_plan_load(path, &s->plan));
-    else
-      VW_GOTO(vw_plan_create(&s->plan));
+    bool is_there = false;
+    if (s->out[0]) VW_GOTO(vw_file_find_plain(path, &is_there));
+    VW_GOTO(is_there ? vw_plan_load(path, &s->plan) : vw_plan_create(&s->plan));
     VW_GOTO(vw_plan_update(s->plan, s->config, &inputs, &here, s->options.allow_other_kernels));
   }
   VW_GOTO(settle_algorithms(s, save, path));
@@ -274,40 +274,103 @@ static vw_status open_local(vw_session *s, vw_backend backend) {
   return vw_session_open_inputs(s);
 }
 
+static bool wants_stop(void *user) {
+  (void)user;
+  return vw_stop_requested();
+}
+
+static bool is_own_file(const char *name) {
+  static const char *const names[] = {"plan.yaml", "study.h5", "MANIFEST.json", "summary.csv"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(name, names[i]) == 0) return true;
+  return false;
+}
+
+static bool is_figure(const char *name) {
+  const size_t n = strlen(name);
+  return n > 4 && strcmp(name + n - 4, ".svg") == 0;
+}
+
+/* plan.yaml belongs to all parts of a study: whoever changes it has it for a moment. */
+static vw_status open_shared_plan(vw_session *s) {
+  const vw_lock_how how = {.part = "plan", .is_short = true, .stop = wants_stop};
+  vw_lock lock = {0};
+  VW_TRY(vw_lock_take(&lock, s->out, &how));
+  s->stopped = !lock.held;
+  const vw_status st = s->stopped ? VW_OK : open_plan(s, true);
+  vw_lock_release(&lock);
+  return st;
+}
+
 /* Rank 0 owns the directory: lock, folders, plan.yaml; then all read what it wrote. */
 static vw_status take_directory(vw_session *s) {
+  const vw_lock_how how = {.stop = wants_stop};
+  char figures[VW_PATH_BYTES];
   VW_TRY(vw_folder_make(s->out));
-  VW_TRY(vw_lock_take(&s->lock, s->out));
+  VW_TRY(vw_lock_take(&s->lock, s->out, &how));
+  s->stopped = !s->lock.held;
+  if (s->stopped) return VW_OK;
+  VW_TRY(vw_path_format(figures, "%s/figures", s->out));
+  vw_folder_sweep(s->out, is_own_file, 0), vw_folder_sweep(figures, is_figure, 0);
   VW_TRY(vw_block_folder_open(s->out));
+  return open_shared_plan(s);
+}
+
+/* The other ranks: their commits look at rank 0's epoch. */
+static vw_status follow_directory(vw_session *s, const char *epoch) {
+  VW_TRY(vw_lock_follow(&s->lock, s->out, NULL, epoch));
   return open_plan(s, true);
 }
 
 /* DIR/log/rank-<n>.jsonl, appended to: every message of this rank, whatever is shown on the terminal. */
 static vw_status open_log(vw_session *s) {
   char path[VW_PATH_BYTES];
-  VW_TRY(vw_path_format(path, "%s/log", s->out));
-  VW_TRY(vw_folder_make(path));
+  int fd = -1;
+  VW_TRY(vw_subfolder_make(s->out, "log", path));
   VW_TRY(vw_path_format(path, "%s/log/rank-%d.jsonl", s->out, s->ranks.rank));
-  const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  VW_CHECK(fd >= 0, VW_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+  VW_TRY(vw_file_append(path, &fd));
   s->log_file = fd + 1;
   vw_log_set_file(fd);
   return VW_OK;
 }
 
+/* What `check` calls warnings is said by a run too, and goes on. */
+static void tell_warnings(const vw_session *s) {
+  enum { SHOWN = 20 };
+  int64_t n = 0;
+  for (int64_t i = 0; i < s->problems.n; i++)
+    if (s->problems.item[i].status == VW_OK && n++ < SHOWN) vw_log(VW_LOG_WARN, "%s", s->problems.item[i].text);
+  if (n > SHOWN)
+    vw_log(VW_LOG_WARN, "and %lld more: 'viswords check %s' lists them", (long long)(n - SHOWN), s->options.study);
+}
+
 vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock) {
   s->options = *o, s->started = vw_seconds();
   vw_backend backend = VW_CPU;
-  VW_TRY(vw_agree_message(&s->ranks, read_study(s)));
-  VW_TRY(settle_backend(s, with_lock, &backend));
-  VW_TRY(vw_agree_message(&s->ranks, open_local(s, backend)));
-  VW_TRY(vw_ranks_broadcast(&s->ranks, s->weights, s->config->n_models * (int64_t)sizeof *s->weights, 0));
+  vw_inputs_begin();
+  vw_status st = vw_agree_message(&s->ranks, read_study(s));
+  if (st == VW_OK) st = settle_backend(s, with_lock, &backend);
+  const vw_status opened = st == VW_OK ? open_local(s, backend) : st, changed = vw_inputs_end();
+  VW_TRY(st); /* all ranks have agreed */
+  VW_TRY(vw_agree_message(&s->ranks, opened != VW_OK ? opened : changed));
+  VW_TRY(vw_session_agree_inputs(s));
   VW_TRY(vw_session_tell_shared_devices(s));
   vw_sections_add(&s->sections, "start", "read inputs", vw_seconds() - s->started);
   if (!with_lock) return open_plan(s, false);
+  char epoch[VW_LOCK_EPOCH] = ""; /* stays empty: stopped */
   VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? take_directory(s) : VW_OK));
-  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? VW_OK : open_plan(s, true)));
-  return vw_agree_message(&s->ranks, open_log(s));
+  if (s->ranks.rank == 0 && !s->stopped) memcpy(epoch, s->lock.epoch, sizeof epoch);
+  VW_TRY(vw_ranks_broadcast(&s->ranks, epoch, sizeof epoch, 0));
+  s->stopped = !epoch[0];
+  if (s->stopped) return VW_OK;
+  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? VW_OK : follow_directory(s, epoch)));
+  VW_TRY(vw_agree_message(&s->ranks, open_log(s)));
+  if (s->ranks.rank == 0) tell_warnings(s);
+  return VW_OK;
+}
+
+vw_status vw_session_check_lock(vw_session *s) {
+  return vw_agree_message(&s->ranks, s->ranks.rank == 0 ? vw_lock_check(&s->lock) : VW_OK);
 }
 
 int vw_session_report(const vw_session *s, vw_status st) {

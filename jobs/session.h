@@ -33,12 +33,14 @@ typedef struct vw_session {
   vw_study_config *config;
   vw_context ctx;
   char out[VW_PATH_BYTES], cache[VW_PATH_BYTES];
-  vw_lock lock;               /* rank 0 */
+  vw_lock lock;               /* held by rank 0, followed by the others */
+  bool stopped;               /* asked to stop while it waited for the lock: nothing is open */
   int log_file;               /* descriptor + 1 of DIR/log/rank-N.jsonl; 0: none */
   vw_picture_set **pictures;  /* [n_data] */
   vw_clip_network **networks; /* [n_models] */
   vw_word_table *words;       /* [n_models] */
   vw_hash *weights;           /* [n_models] */
+  vw_hash inputs;             /* of all files that every rank reads: study, lists, configurations, pictures */
   vw_clip_task **tasks;       /* [n_models * n_data]; opened when a stage needs them */
   vw_plan *plan;
   vw_costs costs;          /* vw_session_cost */
@@ -50,9 +52,13 @@ typedef struct vw_session {
 
 /* Collective (ranks are open). Reads the study, opens networks and pictures, takes the lock of the output directory,
  * brings the plan up to date. with_lock false: only looks (viswords plan): writes nothing, plan.yaml is not saved. The
- * caller closes the session, after a failure too; that does not close the ranks. */
+ * caller closes the session, after a failure too; that does not close the ranks. s->stopped after VW_OK: a signal came
+ * while another run's lock was watched; there is no plan, and no stage may run. */
 vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock);
 void vw_session_close(vw_session *s);
+
+/* Collective: did this run keep the lock of its directory? Errors: VW_ERR_IO, on every rank. */
+vw_status vw_session_check_lock(vw_session *s);
 
 /* The folder of features and rates: `asked`, else the user's, else one below `out`. */
 vw_status vw_cache_folder(const char *asked, const char *out, char cache[VW_PATH_BYTES]);
@@ -66,6 +72,18 @@ vw_status vw_precision_named(const char *name, vw_context *ctx);
 
 /* Opens what s->config names, part of vw_session_open. Errors: the first problem; all are in s->problems. */
 vw_status vw_session_open_inputs(vw_session *s);
+
+/* The weights of all networks still are what was hashed; asked before anything computed with them is committed. Not
+ * collective. Errors: VW_ERR_IO naming the file. */
+vw_status vw_session_inputs_unchanged(const vw_session *s);
+
+/* Collective, after the inputs were opened: all ranks get rank 0's hashes of the weights, having read the same inputs.
+ * Errors: VW_ERR_IO on the ranks where something differs. */
+vw_status vw_session_agree_inputs(vw_session *s);
+
+/* Keeps what is one thing under two names (jobs/inputs_alike.c) as problems and warnings, part of
+ * vw_session_open_inputs. */
+vw_status vw_session_find_alike(vw_session *s);
 
 /* Tells all problems of the study, else the one message of `st`; returns the exit code. */
 int vw_session_report(const vw_session *s, vw_status st);

@@ -3,6 +3,8 @@
  * stage. */
 #include "jobs/verify.h"
 
+#include "core/text.h"
+#include "io/json.h"
 #include "io/preprocess.h"
 #include "jobs/session.h"
 
@@ -108,26 +110,28 @@ static void print_table(const vw_verification *v, const char *dir) {
   size_t i;
   const json_t *row;
   const char *made = vw_safetensors_metadata(v->file, "made_with");
-  (void)printf("%s (%s) against %s (%s)\n\n%-24s %10s  %9s  %9s  %9s\n", dir, vw_backend_name(v->ctx.backend),
-               vw_safetensors_path(v->file), made ? made : "unknown versions", "", "values", "largest", "relative",
-               "limit");
+  (void)vw_print(stdout, "%s (%s) against %s (%s)\n\n%-24s %10s  %9s  %9s  %9s\n", dir, vw_backend_name(v->ctx.backend),
+                 vw_safetensors_path(v->file), made ? made : "unknown versions", "", "values", "largest", "relative",
+                 "limit");
   json_array_foreach(v->rows, i, row) {
     const json_t *largest = json_object_get(row, "largest"), *relative = json_object_get(row, "relative");
-    (void)printf(
-        "%-24s %10" JSON_INTEGER_FORMAT "  %9.2e  %9.2e  %9.2e%s\n", json_string_value(json_object_get(row, "what")),
-        json_integer_value(json_object_get(row, "values")), json_is_real(largest) ? json_real_value(largest) : NAN,
-        json_is_real(relative) ? json_real_value(relative) : NAN, json_real_value(json_object_get(row, "limit")),
-        json_is_true(json_object_get(row, "ok")) ? "" : "  BEYOND");
+    (void)vw_print(stdout, "%-24s %10" JSON_INTEGER_FORMAT "  %9.2e  %9.2e  %9.2e%s\n",
+                   json_string_value(json_object_get(row, "what")), json_integer_value(json_object_get(row, "values")),
+                   json_is_real(largest) ? json_real_value(largest) : NAN,
+                   json_is_real(relative) ? json_real_value(relative) : NAN,
+                   json_real_value(json_object_get(row, "limit")),
+                   json_is_true(json_object_get(row, "ok")) ? "" : "  BEYOND");
   }
-  (void)printf("\n%zu comparisons, %" PRId64 " beyond their limit\n", json_array_size(v->rows), v->beyond);
+  (void)vw_print(stdout, "\n%zu comparisons, %" PRId64 " beyond their limit\n", json_array_size(v->rows), v->beyond);
 }
 
 static vw_status print_json(const vw_verification *v, const char *dir) {
-  json_t *all = json_pack("{s:s, s:s, s:s, s:O, s:I}", "model", dir, "reference", vw_safetensors_path(v->file),
-                          "backend", vw_backend_name(v->ctx.backend), "rows", v->rows, "beyond", (json_int_t)v->beyond);
+  json_t *all = json_pack("{s:o, s:o, s:s, s:O, s:I}", "model", vw_json_name(dir), "reference",
+                          vw_json_name(vw_safetensors_path(v->file)), "backend", vw_backend_name(v->ctx.backend),
+                          "rows", v->rows, "beyond", (json_int_t)v->beyond);
   VW_CHECK(all, VW_ERR_MEMORY, "verify: out of memory");
-  (void)json_dumpf(all, stdout, JSON_INDENT(1));
-  (void)printf("\n");
+  (void)vw_json_print(all, JSON_INDENT(1), stdout);
+  (void)vw_print(stdout, "\n");
   json_decref(all);
   return VW_OK;
 }

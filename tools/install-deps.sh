@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the system packages that viswords needs (Debian 12; Ubuntu 24.04 as far as its package names go).
-#   tools/install-deps.sh [--check] [build|check]...     default: build check
-#     build    to compile, run and test viswords
+#   tools/install-deps.sh [--check] [build|test|check]...     default: all
+#     build    to compile and run viswords, and its tests
+#     test     what single tests need besides: readers of study.h5, strace
 #     check    in addition, what `make check` needs (clang-format, clang-tidy)
 #     --check  only name what is missing: exit 0 when nothing is, 1 otherwise
 # Asks nothing, skips what is there, says what it installs. Not root and no password-free sudo: names what is missing
@@ -10,7 +11,7 @@
 set -euo pipefail
 
 # One line a package; "a|b": either will do, the first that the distribution has is installed.
-# shellcheck disable=SC2034 # both lists are read through their names
+# shellcheck disable=SC2034 # all lists are read through their names
 readonly PACKAGES_build='
 cmake ninja-build make pkg-config gcc libc6-dev
 libopenmpi-dev openmpi-bin
@@ -19,6 +20,10 @@ libopenblas-openmp-dev
 libyaml-dev libjansson-dev libxxhash-dev libutf8proc-dev
 libjpeg62-turbo-dev|libjpeg-turbo8-dev libpng-dev
 libcmocka-dev'
+# shellcheck disable=SC2034
+readonly PACKAGES_test='
+python3-h5py python3-netcdf4 python3-xarray python3-h5netcdf
+strace'
 # shellcheck disable=SC2034
 readonly PACKAGES_check='
 clang-format-14|clang-format
@@ -33,12 +38,12 @@ groups=()
 for arg in "$@"; do
   case $arg in
     --check) only_check=1 ;;
-    build | check) groups+=("$arg") ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) echo "install-deps.sh: unknown argument '$arg' (expected --check, build or check)" >&2; exit 2 ;;
+    build | test | check) groups+=("$arg") ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "install-deps.sh: unknown argument '$arg' (expected --check, build, test or check)" >&2; exit 2 ;;
   esac
 done
-[ ${#groups[@]} -gt 0 ] || groups=(build check)
+[ ${#groups[@]} -gt 0 ] || groups=(build test check)
 
 if [ "${VISWORDS_DEPS:-}" = skip ]; then
   exit 0

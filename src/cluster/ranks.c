@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cluster/comm.h"
+#include "cluster/mpi_files.h"
 #include "core/cores.h"
 #include "core/fault.h"
 
@@ -60,11 +61,13 @@ vw_status vw_ranks_open(vw_ranks *r, int *argc, char ***argv) {
   vw_ranks_single(r);
   VW_TRY(VW_MPI(MPI_Initialized, &is_on));
   VW_CHECK(!is_on, VW_ERR_ARG, "vw_ranks_open: MPI is initialised already; open the ranks once a process");
+  const char *file_warning = vw_mpi_files_choose();
   VW_TRY(VW_MPI(MPI_Init_thread, argc, argv, wanted_level(), &r->thread_level));
   r->threads = r->thread_level == MPI_THREAD_MULTIPLE;
   r->comms = calloc(1, sizeof *r->comms);
   VW_CHECK(r->comms, VW_ERR_MEMORY, "vw_ranks_open: out of memory");
   r->comms->all = r->comms->node = MPI_COMM_NULL;
+  r->comms->file_warning = file_warning;
   VW_TRY(VW_MPI(MPI_Comm_set_errhandler, MPI_COMM_WORLD, MPI_ERRORS_RETURN));
   VW_TRY(VW_MPI(MPI_Comm_dup, MPI_COMM_WORLD, &r->comms->all));
   VW_TRY(VW_MPI(MPI_Comm_set_errhandler, r->comms->all, MPI_ERRORS_RETURN));

@@ -1,5 +1,6 @@
 #include "learn/pictures.h"
 
+#include "io/durable.h"
 #include "io/folders.h"
 
 #include <stdlib.h>
@@ -96,6 +97,25 @@ void vw_picture_set_close(vw_picture_set *s) {
   if (!s) return;
   vw_pool_fini(&s->pool);
   free(s);
+}
+
+vw_status vw_picture_read(const vw_picture_set *s, const vw_picture *p, vw_image *out) {
+  const bool turn = s->data->exif == VW_EXIF_TURN;
+  char *data = NULL;
+  int64_t bytes = 0;
+  *out = (vw_image){0};
+  VW_TRY(vw_file_read(p->path, &data, &bytes));
+  vw_hash hash = vw_hash_bytes(data, (size_t)bytes);
+  if (turn) hash = turned(hash);
+  const vw_status st =
+      hash.lo == p->hash.lo && hash.hi == p->hash.hi
+          ? vw_image_decode(p->path, data, bytes, turn, out)
+          : VW_RAISE(VW_ERR_IO,
+                     "%s: changed while this run read it: nothing was kept of it; the same command starts anew with "
+                     "the file as it is then",
+                     p->path);
+  free(data);
+  return st;
 }
 
 static void add_owner(vw_hasher *h, const vw_picture_set *s, int64_t owner) {

@@ -4,11 +4,12 @@
 #define VW_LEARN_PICTURES_H
 
 #include "core/hash.h"
+#include "io/image.h"
 #include "io/study_config.h"
 
 typedef struct vw_picture {
   const char *path;
-  vw_hash hash; /* of the file's bytes */
+  vw_hash hash; /* of the file's bytes; with VW_EXIF_TURN, of that hash and the turn */
 } vw_picture;
 
 typedef struct vw_picture_owner {
@@ -30,6 +31,10 @@ typedef struct vw_picture_set {
  * class, concept or path. */
 vw_status vw_picture_set_open(vw_picture_set **s, const vw_data_config *data, int64_t seed);
 void vw_picture_set_close(vw_picture_set *s); /* NULL allowed */
+
+/* Decodes a picture of the set. Errors: as vw_image_read, and VW_ERR_IO where the file's bytes are no longer those that
+ * were hashed. */
+vw_status vw_picture_read(const vw_picture_set *s, const vw_picture *picture, vw_image *out);
 
 /* What a concept's trials depend on: its pictures and those of all classes. Null concepts: is_null. */
 vw_status vw_picture_set_hash(const vw_picture_set *s, const char *concept, bool is_null, vw_hash *hash);

@@ -1,6 +1,7 @@
 #include "study/plan.h"
 
 #include "core/log.h"
+#include "core/text.h"
 #include "io/durable.h"
 #include "study/plan_file.h"
 #include "study/schedule.h"
@@ -279,7 +280,7 @@ vw_status vw_plan_open(const char *path, const vw_study_config *config, const vw
   vw_status st = VW_OK;
   bool is_there = false;
   *plan = NULL;
-  VW_TRY(vw_file_find(path, &is_there));
+  VW_TRY(vw_file_find_plain(path, &is_there));
   VW_GOTO(is_there ? vw_plan_load(path, plan) : vw_plan_create(plan));
   VW_GOTO(vw_plan_update(*plan, config, inputs, here, allow_other_kernels));
   VW_GOTO(vw_plan_save(*plan, path));
@@ -313,8 +314,8 @@ static vw_status utilisation(const vw_plan *plan, int64_t teams, const double *c
 
 vw_status vw_plan_print(const vw_plan *plan, int64_t ranks, const double *cost, FILE *out) {
   const int64_t active = vw_plan_active_blocks(plan);
-  (void)fprintf(out, "study %s: %" PRId64 " trials in %" PRId64 " blocks (%" PRId64 " trials new)\n", plan->study,
-                plan->n_selected, active, plan->n_new);
+  (void)vw_print(out, "study %s: %" PRId64 " trials in %" PRId64 " blocks (%" PRId64 " trials new)\n", plan->study,
+                 plan->n_selected, active, plan->n_new);
   for (int64_t b = 0, e = 0; b < plan->n_blocks; b = e) {
     const vw_block *first = &plan->blocks[b];
     int64_t least = INT64_MAX, most = 0, trials = 0, blocks = 0;
@@ -328,20 +329,20 @@ vw_status vw_plan_print(const vw_plan *plan, int64_t ranks, const double *cost, 
       trials += k->n_selected, blocks++;
     }
     if (blocks)
-      (void)fprintf(out, "  %s on %s: %" PRId64 " trials, %" PRId64 " blocks of %" PRId64 " to %" PRId64 " rows\n",
-                    first->model, first->data, trials, blocks, least, most);
+      (void)vw_print(out, "  %s on %s: %" PRId64 " trials, %" PRId64 " blocks of %" PRId64 " to %" PRId64 " rows\n",
+                     first->model, first->data, trials, blocks, least, most);
   }
-  (void)fprintf(out, "  backend %s, %s, %s\n", plan->with.backend, plan->with.precision, plan->with.kernels);
+  (void)vw_print(out, "  backend %s, %s, %s\n", plan->with.backend, plan->with.precision, plan->with.kernels);
   const int64_t team = largest_team(plan), teams = (ranks + team - 1) / team;
   if (team > 1)
-    (void)fprintf(out,
-                  "  a block's steps are cut into up to %" PRId64 " slices, %" PRId64 " ranks make %" PRId64 " teams\n",
-                  team, ranks, teams);
+    (void)vw_print(
+        out, "  a block's steps are cut into up to %" PRId64 " slices, %" PRId64 " ranks make %" PRId64 " teams\n",
+        team, ranks, teams);
   double share = 1;
   VW_TRY(utilisation(plan, teams, cost, &share));
-  (void)fprintf(out, "  %" PRId64 " ranks are at most %.0f %% busy\n", ranks, 100 * share);
+  (void)vw_print(out, "  %" PRId64 " ranks are at most %.0f %% busy\n", ranks, 100 * share);
   if (plan->n_trials > plan->n_selected)
-    (void)fprintf(out, "  %" PRId64 " trials of earlier versions of the study are kept\n",
-                  plan->n_trials - plan->n_selected);
+    (void)vw_print(out, "  %" PRId64 " trials of earlier versions of the study are kept\n",
+                   plan->n_trials - plan->n_selected);
   return VW_OK;
 }
