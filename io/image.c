@@ -55,26 +55,26 @@ static vw_status refuse_format(const char *path, const void *data, int64_t bytes
                   name ? name : "", name ? " file, " : "");
 }
 
-vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, bool turn, vw_image *out) {
+vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, unsigned look, vw_image *out) {
   vw_status st;
   *out = (vw_image){0};
   if (bytes >= 3 && memcmp(data, "\xff\xd8\xff", 3) == 0)
     st = vw_jpeg_decode(path, data, bytes, out);
   else if (bytes >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0)
-    st = vw_png_decode(path, data, bytes, out);
+    st = vw_png_decode(path, data, bytes, (look & VW_IMAGE_ON_WHITE) != 0, out);
   else
     st = refuse_format(path, data, bytes);
-  if (st == VW_OK && turn) st = vw_image_turn(path, out, vw_image_orientation(data, bytes));
+  if (st == VW_OK && (look & VW_IMAGE_TURNED)) st = vw_image_turn(path, out, vw_image_orientation(data, bytes));
   if (st != VW_OK) vw_image_free(out);
   return st;
 }
 
-vw_status vw_image_read(const char *path, bool turn, vw_image *out) {
+vw_status vw_image_read(const char *path, unsigned look, vw_image *out) {
   char *data;
   int64_t bytes;
   *out = (vw_image){0};
   VW_TRY(vw_file_read(path, &data, &bytes));
-  const vw_status st = vw_image_decode(path, data, bytes, turn, out);
+  const vw_status st = vw_image_decode(path, data, bytes, look, out);
   free(data);
   return st;
 }

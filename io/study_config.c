@@ -2,6 +2,7 @@
  * io/study_values.c. */
 #include "io/study_config.h"
 #include "io/durable.h"
+#include "io/image.h"
 #include "io/study_keys.h"
 #include "io/study_values.h"
 
@@ -505,4 +506,8 @@ vw_status vw_template_fill(const char *text_template, const char *word, char *ou
   VW_CHECK(n >= 0 && (size_t)n < bytes, VW_ERR_ARG, "template '%s' with '%s' is longer than %zu bytes", text_template,
            word, bytes);
   return VW_OK;
+}
+
+unsigned vw_data_look(const vw_data_config *d) {
+  return (d->exif == VW_EXIF_TURN ? VW_IMAGE_TURNED : 0U) | (d->alpha == VW_ALPHA_WHITE ? VW_IMAGE_ON_WHITE : 0U);
 }

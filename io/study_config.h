@@ -27,6 +27,7 @@ typedef enum vw_data_kind { VW_DATA_FOLDERS } vw_data_kind;
 typedef enum vw_model_kind { VW_MODEL_CLIP } vw_model_kind;
 typedef enum vw_optimiser { VW_PGD, VW_ADAMW } vw_optimiser;
 typedef enum vw_exif { VW_EXIF_IGNORE, VW_EXIF_TURN } vw_exif;
+typedef enum vw_alpha { VW_ALPHA_DROP, VW_ALPHA_WHITE } vw_alpha;
 typedef enum vw_streams { VW_STREAMS_CONCEPT, VW_STREAMS_TRIAL } vw_streams;
 typedef enum vw_template_per { VW_TEMPLATE_PER_STEP } vw_template_per;
 typedef enum vw_algorithms_choice { VW_ALGORITHMS_FIRST, VW_ALGORITHMS_TIMED } vw_algorithms_choice;
@@ -68,7 +69,12 @@ typedef struct vw_data_config {
   vw_names classes;    /* n = 0: all classes of the data set */
   int64_t train, test; /* at most so many pictures of a concept */
   int exif;            /* vw_exif */
+  int alpha;           /* vw_alpha */
+  int pad;             /* 0, grey: of networks that pad their pictures */
 } vw_data_config;
+
+/* How the pictures of a data set are looked at: flags of io/image.h. */
+unsigned vw_data_look(const vw_data_config *d);
 
 /* Where a value stands in the file, from 1. */
 typedef struct vw_study_place {

@@ -40,6 +40,12 @@ const vw_key vw_study_keys[] = {
     {"data.<name>.pictures.exif", VW_KEY_CHOICE, DATA(exif), "ignore", "ignore turn",
      .help = "the orientation in EXIF data: ignore, as the networks' own processors do, or turn pictures as people see "
              "them"},
+    /* Nor this one. */
+    {"data.<name>.pictures.alpha", VW_KEY_CHOICE, DATA(alpha), "drop", "drop white",
+     .help = "transparency: drop it, as transformers 4 does, or lay pictures on white, as transformers 5 does"},
+    {"data.<name>.pictures.pad", VW_KEY_CHOICE, DATA(pad), "grey", "grey", "black",
+     .help = "around pictures that a network pads to a square (CLIP cuts them): grey, as transformers 4 does; black is "
+             "transformers 5's"},
 
     {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
     {"models.<name>.kind", VW_KEY_CHOICE, MODEL(kind), "clip", "clip", "owlv2 stable-diffusion", .protocol = true,

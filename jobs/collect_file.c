@@ -115,10 +115,7 @@ static vw_status find_anchors(const vw_session *s, int64_t model, anchor_row *ro
     VW_GOTO(vw_clip_word_vector(network, id, x));
     VW_GOTO(vw_convert(vectors + i * width * (int64_t)vw_dtype_bytes(type), type, x, VW_F64, width));
     rows[i].token = id;
-    const char *text = vw_tokenizer_text(network->tokenizer, (int32_t)nearest);
-    const size_t length = text ? strlen(text) : 0; /* "fox</w>" as a user writes it */
-    const size_t end = length > 4 && !strcmp(text + length - 4, "</w>") ? length - 4 : length;
-    (void)snprintf(rows[i].neighbour_word, VW_WORD_BYTES, "%.*s", (int)end, text ? text : "");
+    vw_tokenizer_label(network->tokenizer, (int32_t)nearest, rows[i].neighbour_word, VW_WORD_BYTES);
   }
 cleanup:
   free(x);

@@ -27,7 +27,8 @@ typedef struct encoding {
   uint8_t *rgb;   /* [S, S, 3] */
   double *row;    /* [candidates]: logits, then cosines */
   int64_t top;    /* candidates shown */
-  bool json, turn;
+  bool json;
+  unsigned look; /* at pictures */
 } encoding;
 
 static int64_t candidates(const encoding *e) {
@@ -64,7 +65,7 @@ static vw_status encode_candidates(encoding *e) {
 static vw_status read_picture(const encoding *e, const char *path, int64_t *height, int64_t *width) {
   const int64_t S = e->n->vision.image_size;
   vw_image image;
-  VW_TRY(vw_image_read(path, e->turn, &image));
+  VW_TRY(vw_image_read(path, e->look, &image));
   *height = image.height, *width = image.width;
   const vw_status st = vw_preprocess_pixels(&e->n->hub.preprocess, &image, e->rgb);
   vw_image_free(&image);
@@ -266,7 +267,7 @@ cleanup:
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
 typedef struct encode_options {
-  const char *backend, *exif, *features, *only;
+  const char *backend, *exif, *alpha, *features, *only;
   vw_option_list texts, text_files, words;
   bool fill;
   int64_t threads;
@@ -287,9 +288,11 @@ static vw_status encode(encoding *e, const encode_options *o, const char *const 
   VW_TRY(vw_backend_named(o->backend, &backend));
   VW_CHECK(!strcmp(o->exif, "ignore") || !strcmp(o->exif, "turn"), VW_ERR_ARG,
            "encode: --exif '%s': choose ignore or turn", o->exif);
+  VW_CHECK(!strcmp(o->alpha, "drop") || !strcmp(o->alpha, "white"), VW_ERR_ARG,
+           "encode: --alpha '%s': choose drop or white", o->alpha);
   VW_CHECK(strstr(e->in.word_template, "{}"), VW_ERR_ARG, "encode: --template '%s' has no {}", e->in.word_template);
   VW_CHECK(e->top >= 1, VW_ERR_ARG, "encode: --top wants 1 or more");
-  e->turn = !strcmp(o->exif, "turn");
+  e->look = (!strcmp(o->exif, "turn") ? VW_IMAGE_TURNED : 0U) | (!strcmp(o->alpha, "white") ? VW_IMAGE_ON_WHITE : 0U);
   const int64_t threads = o->threads > 0 ? o->threads : sysconf(_SC_NPROCESSORS_ONLN);
   VW_TRY(vw_context_open(&e->ctx, backend, (int)threads, 0));
   VW_TRY(vw_clip_network_open(&e->n, positional[0], &e->ctx));
@@ -315,7 +318,7 @@ static void encoding_free(encoding *e) {
 
 int vw_job_encode(int argc, char **argv) {
   encoding e = {.in = {.word_template = "a photo of a {}"}, .top = 5};
-  encode_options o = {.backend = "auto", .exif = "ignore"};
+  encode_options o = {.backend = "auto", .exif = "ignore", .alpha = "drop"};
   const char **room = calloc(4 * (size_t)argc + 8, sizeof *room), **positional = room + 3 * argc;
   if (!room) return vw_report(VW_RAISE(VW_ERR_MEMORY, "encode: out of memory"));
   o.texts.text = room, o.text_files.text = room + argc, o.words.text = room + 2 * argc;
@@ -327,6 +330,7 @@ int vw_job_encode(int argc, char **argv) {
       {"template", 0, VW_OPT_STRING, &e.in.word_template, "TEXT", "where words stand; default 'a photo of a {}'"},
       {"fill", 0, VW_OPT_FLAG, &o.fill, NULL, "put every text into the template too"},
       {"exif", 0, VW_OPT_STRING, &o.exif, "HOW", "ignore (as transformers does; default) or turn"},
+      {"alpha", 0, VW_OPT_STRING, &o.alpha, "HOW", "drop (as transformers 4 does; default) or white"},
       {"top", 0, VW_OPT_INT, &e.top, "N", "texts and words shown for each picture; default 5"},
       {"features", 'f', VW_OPT_STRING, &o.features, "FILE", "write unit-length features to a safetensors file"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda"},

@@ -60,6 +60,8 @@ struct vw_op {
   size_t attr_size; /* 0: none */
   /* 1 + index of the input whose storage output i takes over (an update in place of a state leaf); 0: own storage. */
   int8_t in_place[VW_MAX_OUT];
+  bool alias;   /* the one output holds the same numbers as input 0: where both have one type it lies there, uncalled */
+  bool crosses; /* inputs may be values of another scope than the current one (src/graph's vw_graph_scope) */
   /* All checks, once, when the node is built. Writes shapes and roles (VW_ACT, VW_HEAD, ...) of out. */
   vw_status (*infer)(const vw_tensor *in, const void *attr, vw_tensor *out);
   /* Emits nodes. dy[i] is VW_NONE where no gradient arrives. Writes dx[i] for wanted inputs only; dx starts as VW_NONE.
@@ -112,7 +114,7 @@ typedef struct vw_parts {
 
 typedef struct vw_call {
   const vw_tensor *in, *out; /* bound; indexed by the op's enums */
-  /* Where input i really lies, or NULL; only for inputs that the kernel packs (vw_kernel_packs). in[i].data is then
+  /* Where input i really lies, or NULL; only for inputs that the kernel packs (vw_kernel.packs). in[i].data is then
    * NULL. */
   const vw_parts *parts[VW_MAX_IN];
   const void *attr; /* the op's typed struct */
@@ -132,13 +134,12 @@ typedef struct vw_kernel {
   /* Optional: after leaves are bound; chooses, may repack weights, sets c->state. */
   vw_status (*prepare)(vw_context *ctx, vw_call *c);
   void (*release)(vw_context *ctx, vw_call *c);
+  /* Bit i: of input i, where it is frozen, the data are read in prepare alone, and taken in parts too. */
+  uint32_t packs;
 } vw_kernel;
 
 /* NULL where the backend lacks the op. */
 const vw_kernel *vw_kernel_of(vw_backend backend, vw_op_id id);
-
-/* Of input i, where it is frozen, the kernel reads the data in prepare alone, and takes it in parts too. */
-bool vw_kernel_packs(vw_backend backend, vw_op_id id, int input);
 
 /* ---- shared by contracts -------------------------------------------------------------------------------------------
  */

@@ -103,6 +103,10 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   return VW_OK;
 }
 
-const vw_kernel linear_cpu = {.run = run, .measure = measure, .prepare = prepare, .release = release};
-const vw_kernel linear_grad_cpu = {
-    .run = run_grad, .measure = measure_grad, .prepare = prepare_grad, .release = release};
+const vw_kernel linear_cpu = {
+    .run = run, .measure = measure, .prepare = prepare, .release = release, .packs = 1u << LINEAR_WEIGHT};
+const vw_kernel linear_grad_cpu = {.run = run_grad,
+                                   .measure = measure_grad,
+                                   .prepare = prepare_grad,
+                                   .release = release,
+                                   .packs = 1u << LINEAR_GRAD_WEIGHT};

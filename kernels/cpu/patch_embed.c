@@ -82,4 +82,5 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
   return VW_OK;
 }
 
-const vw_kernel patch_embed_cpu = {.run = run, .measure = measure, .prepare = prepare, .release = release};
+const vw_kernel patch_embed_cpu = {
+    .run = run, .measure = measure, .prepare = prepare, .release = release, .packs = 1u << PATCH_WEIGHT};

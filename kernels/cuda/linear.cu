@@ -215,5 +215,5 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   return vw_product_run(ctx, static_cast<const vw_product *>(c->state), c->scratch);
 }
 
-extern "C" const vw_kernel linear_cuda = {run, measure, prepare, release};
-extern "C" const vw_kernel linear_grad_cuda = {run_grad, measure_grad, prepare_grad, release};
+extern "C" const vw_kernel linear_cuda = {run, measure, prepare, release, 0};
+extern "C" const vw_kernel linear_grad_cuda = {run_grad, measure_grad, prepare_grad, release, 0};

@@ -8,6 +8,7 @@ typedef struct value_record {
   vw_tensor tensor; /* shape; role or storage type; no data */
   int64_t node;     /* the node that makes it; -1: a leaf */
   int64_t leaf;     /* index into leaves; -1: made by a node */
+  int scope;
 } value_record;
 
 typedef struct leaf_record {
@@ -31,8 +32,11 @@ struct vw_graph {
   int64_t cap_values, cap_nodes, cap_leaves, cap_outputs;
   void **attrs; /* copies of attributes, owned */
   int64_t n_attrs, cap_attrs;
-  const uint8_t *wanted; /* during vw_reverse: values whose gradient is asked for */
-  vw_status status;      /* first failure of any builder */
+  const uint8_t *wanted;       /* during vw_reverse: values whose gradient is asked for */
+  int scope;                   /* of what is described now */
+  vw_policy policy[VW_SCOPES]; /* of scopes that have one of their own */
+  bool has_policy[VW_SCOPES];
+  vw_status status; /* first failure of any builder */
   char message[1024];
 };
 

@@ -12,6 +12,7 @@ typedef struct plan_value {
   int64_t first, last;   /* calls between which the value lives; -1: never touched */
   int64_t overwritten;   /* 1 + the call that updates it in place; 0: none */
   vw_value storage;      /* itself, or the value whose memory it takes over */
+  bool is_alias;         /* the same numbers as `storage`, under another shape: no call makes it */
   size_t offset;         /* in the arena */
   bool owned;            /* data was allocated by this plan */
   void *placed;          /* an output's memory outside the arena; NULL: none */
@@ -41,6 +42,9 @@ struct vw_program {
   bool prepared, has_run;
   void *recording; /* all calls, where the backend can record them; from the second run on */
 };
+
+/* The value whose numbers v has: itself unless it is an alias. */
+plan_value *vw_program_base(const vw_program *p, vw_value v);
 
 /* Gives a leaf zeroed memory of its own, if it has none. */
 vw_status vw_program_own(vw_program *p, plan_value *v);

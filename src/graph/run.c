@@ -76,8 +76,11 @@ bool vw_program_packs(const vw_program *p, vw_value leaf) {
   bool read = false;
   for (int64_t i = 0; i < p->n_calls; i++)
     for (int j = 0; j < p->calls[i].op->n_in; j++) {
-      if (p->calls[i].in_value[j] != leaf) continue;
-      if (!(vw_kernel_packs(p->ctx->backend, p->calls[i].op->id, j))) return false;
+      const vw_value v = p->calls[i].in_value[j];
+      if (v == VW_NONE || vw_program_base(p, v) != &p->values[leaf]) continue;
+      /* parts are stacked along the first axis, which a view may have cut otherwise */
+      const bool stacked = p->values[v].tensor.dim[0] == p->values[leaf].tensor.dim[0];
+      if (!stacked || !(p->calls[i].kernel->packs >> j & 1)) return false;
       read = true;
     }
   return read;

@@ -33,12 +33,6 @@ static void random_direction(uint64_t key, int64_t C, double *out) {
   for (int64_t c = 0; c < C; c++) out[c] /= sqrt(sum);
 }
 
-static void set_word(vw_baseline_row *r, const vw_tokenizer *t, int32_t id) {
-  const char *text = vw_tokenizer_text(t, id);
-  const size_t n = text ? strlen(text) : 0;
-  (void)snprintf(r->word, sizeof r->word, "%.*s", (int)(n > 4 ? n - 4 : n), text ? text : "");
-}
-
 typedef struct builder {
   const vw_clip_task *t;
   const vw_word_table *w;
@@ -64,7 +58,7 @@ static vw_status add_words(builder *b) {
   vw_baseline_row *r = &b->rows[b->n];
   r->kind = "random_word", r->anchor = "";
   VW_TRY(vw_random_word(b->t, b->w, b->concept, &id));
-  set_word(r, tokenizer, id);
+  vw_tokenizer_label(tokenizer, id, r->word, sizeof r->word);
   VW_TRY(vw_clip_word_vector(b->t->network, id, b->vectors + b->n++ * C));
   return VW_OK;
 }

@@ -121,14 +121,6 @@ static json_t *column_names(void) {
   return list;
 }
 
-/* "fox</w>" as a user writes it. */
-static void plain_word(const vw_tokenizer *t, int64_t id, char *out, size_t bytes) {
-  const char *text = vw_tokenizer_text(t, (int32_t)id);
-  const size_t n = text ? strlen(text) : 0;
-  const size_t end = n > 4 && !strcmp(text + n - 4, "</w>") ? n - 4 : n;
-  (void)snprintf(out, bytes, "%.*s", (int)end, text ? text : "");
-}
-
 enum { WORD_BYTES = 64 };
 
 /* What the results file holds beside the state. */
@@ -191,7 +183,7 @@ static vw_status columns_fill(result_columns *c, const vw_block_state *s, const 
   for (int64_t k = 0; k < s->K; k++) {
     c->distance[k] = c->place[k].from_anchor, c->nearest[k] = c->place[k].nearest;
     c->rank_words[k] = c->place[k].rank_words, c->rank_all[k] = c->place[k].rank_all;
-    plain_word(w->network->tokenizer, c->nearest[k], c->nearest_word[k], WORD_BYTES);
+    vw_tokenizer_label(w->network->tokenizer, c->nearest[k], c->nearest_word[k], WORD_BYTES);
     c->nearest_text[k] = c->nearest_word[k];
   }
   for (int64_t i = 0; i < s->points; i++) c->history_step[i] = i * s->every;

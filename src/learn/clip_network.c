@@ -77,6 +77,7 @@ static vw_status open_parts(vw_clip_network *n, const char *dir) {
   (void)snprintf(n->dir, sizeof n->dir, "%s", dir);
   VW_TRY(vw_hub_clip_open(&n->hub, dir));
   VW_TRY(vw_tokenizer_open(&n->tokenizer, dir));
+  n->hub.reread |= vw_tokenizer_is_reread(n->tokenizer);
   VW_TRY(check_end(n, dir));
   VW_TRY(vw_weights_create(&n->weights, n->ctx, from_hub, &n->hub, dir));
   const vw_hub_clip *h = &n->hub;

@@ -19,17 +19,17 @@ static vw_status list_owners(const vw_data_config *data, const char *const *clas
   return VW_OK;
 }
 
-/* A picture that is turned by its EXIF data is another one to features and trials. */
-static vw_hash turned(vw_hash hash) {
-  const vw_hash both[2] = {hash, {.lo = VW_EXIF_TURN}};
-  return vw_hash_bytes(both, sizeof both);
+/* A picture that is looked at otherwise than as it is stored is another one to features and trials. */
+static vw_hash looked_at(vw_hash hash, unsigned look) {
+  const vw_hash both[2] = {hash, {.lo = look}};
+  return look ? vw_hash_bytes(both, sizeof both) : hash;
 }
 
 static vw_status copy_pictures(vw_picture_set *s, const vw_pictures *from, vw_picture *to, int64_t *at) {
   for (int64_t i = 0; i < from->n; i++) {
     to[*at].path = vw_pool_text(&s->pool, from->path[i], -1);
     VW_CHECK(to[*at].path, VW_ERR_MEMORY, "pictures: out of memory");
-    to[(*at)++].hash = s->data->exif == VW_EXIF_TURN ? turned(from->hash[i]) : from->hash[i];
+    to[(*at)++].hash = looked_at(from->hash[i], vw_data_look(s->data));
   }
   return VW_OK;
 }
@@ -100,16 +100,15 @@ void vw_picture_set_close(vw_picture_set *s) {
 }
 
 vw_status vw_picture_read(const vw_picture_set *s, const vw_picture *p, vw_image *out) {
-  const bool turn = s->data->exif == VW_EXIF_TURN;
+  const unsigned look = vw_data_look(s->data);
   char *data = NULL;
   int64_t bytes = 0;
   *out = (vw_image){0};
   VW_TRY(vw_file_read(p->path, &data, &bytes));
-  vw_hash hash = vw_hash_bytes(data, (size_t)bytes);
-  if (turn) hash = turned(hash);
+  const vw_hash hash = looked_at(vw_hash_bytes(data, (size_t)bytes), look);
   const vw_status st =
       hash.lo == p->hash.lo && hash.hi == p->hash.hi
-          ? vw_image_decode(p->path, data, bytes, turn, out)
+          ? vw_image_decode(p->path, data, bytes, look, out)
           : VW_RAISE(VW_ERR_IO,
                      "%s: changed while this run read it: nothing was kept of it; the same command starts anew with "
                      "the file as it is then",

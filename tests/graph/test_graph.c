@@ -6,9 +6,9 @@
 #include "kernels/add.h"
 #include "kernels/l2norm.h"
 #include "kernels/linear.h"
+#include "kernels/one_vs_rest_loss.h"
 #include "kernels/picture_logits.h"
 #include "kernels/record.h"
-#include "kernels/softmax_xent.h"
 #include "kernels/take.h"
 
 #include <math.h>
@@ -16,30 +16,37 @@
 
 enum { B = 3, C = 5, P = 7, S = 4 };
 
-/* loss = xent(logits(l2norm(w + w) + l2norm(w))): w is used three times, so gradients must be summed. */
+/* loss = one_vs_rest(logits(l2norm(w + w) + l2norm(w))): w is used three times, so gradients must be summed. */
 static vw_value build(vw_graph *g, vw_value *words, vw_value *grad) {
   *words = vw_state(g, vw_shape(VW_HEAD, B, C), "words");
   const vw_value features = vw_input(g, vw_shape(VW_HEAD, P, C), "features");
   const vw_value picture = vw_input(g, vw_shape(VW_I32, B, S), "picture");
-  const vw_value label = vw_input(g, vw_shape(VW_I32, B), "label");
+  const vw_one_vs_rest_tables tables = {vw_input(g, vw_shape(VW_I32, B), "row_table"),
+                                        vw_input(g, vw_shape(VW_HEAD, 1, P), "rest"),
+                                        vw_input(g, vw_shape(VW_HEAD, 1, P), "truth")};
   const vw_value q = vw_add(g, vw_l2norm(g, vw_add(g, *words, *words)), vw_l2norm(g, *words));
   (void)vw_add(g, q, q); /* nobody asks for it */
-  const vw_value loss = vw_softmax_xent(g, vw_picture_logits(g, q, features, picture, 3.0), label);
+  const vw_value loss = vw_one_vs_rest_loss(g, vw_picture_logits(g, q, features, picture, 3.0), picture, tables,
+                                            (vw_one_vs_rest_attr){.positives = 2});
   if (grad) assert_ok(vw_reverse(g, loss, words, 1, grad));
   vw_output(g, loss, "loss");
   return loss;
 }
 
-static double features[P * C];
-static int32_t pictures[B * S] = {0, 1, 2, 3, 3, 4, 5, 6, 6, 0, 2, 4}, labels[B] = {1, 0, 3};
+static double features[P * C], rest[P] = {.5, -.25, 1, 0, .75, -1, .125}, truth[P] = {0, .5, -.5, .25, 1, 0, -1};
+static int32_t pictures[B * S] = {0, 1, 2, 3, 3, 4, 5, 6, 6, 0, 2, 4}, row_table[B] = {0};
 
 static void bind(vw_program *p, const vw_graph *g) {
-  vw_tensor f = vw_shape(VW_F64, P, C), i = vw_shape(VW_I32, B, S), l = vw_shape(VW_I32, B);
+  vw_tensor f = vw_shape(VW_F64, P, C), i = vw_shape(VW_I32, B, S), l = vw_shape(VW_I32, B), t = vw_shape(VW_F64, 1, P);
   vw_test_fill(features, (int64_t)P * C, 5);
-  f.data = features, i.data = pictures, l.data = labels;
+  f.data = features, i.data = pictures, l.data = row_table;
   assert_ok(vw_program_write(p, vw_find(g, "features"), &f));
   assert_ok(vw_program_write(p, vw_find(g, "picture"), &i));
-  assert_ok(vw_program_write(p, vw_find(g, "label"), &l));
+  assert_ok(vw_program_write(p, vw_find(g, "row_table"), &l));
+  t.data = rest;
+  assert_ok(vw_program_write(p, vw_find(g, "rest"), &t));
+  t.data = truth;
+  assert_ok(vw_program_write(p, vw_find(g, "truth"), &t));
   assert_ok(vw_program_prepare(p));
 }
 

@@ -1,5 +1,5 @@
-/* `ref` of the networks' ops against PyTorch in float64: outputs and gradients. Fixtures: tests/reference/ops.py. Both
- * sides round in double: 1e-10 leaves six digits for sums in another order. */
+/* `ref` of the networks' ops against PyTorch in float64: outputs and gradients. Fixtures: tests/reference/ops.py and
+ * picture_ops.py. Both sides round in double: 1e-10 leaves six digits for sums in another order. */
 #include "tests/support/op_test.h"
 
 #include "io/safetensors.h"
@@ -20,6 +20,7 @@ static const vw_layernorm_attr eps5 = {1e-5};
 static const vw_attention_attr causal2 = {2, true}, full2 = {2, false}, full3 = {3, false};
 static const vw_splice_grad_attr five_words = {5};
 static const vw_select_row_grad_attr select7 = {7, VW_ACT};
+static const vw_take_grad_attr take3 = {3, VW_ACT};
 
 /* from: where each input of the gradient comes from: "d" dy, "i2" input 2, "o1" output 1 of the forward op; what the
  * forward op lacks is absent in the gradient too. */
@@ -52,6 +53,10 @@ static const fixture_case cases[] = {
     {"l2norm", &vw_l2norm_op, NULL, &vw_l2norm_grad_op, NULL, "d o0 o1"},
     {"take", &vw_take_op, NULL, NULL, NULL, NULL},
     {"patch_embed", &vw_patch_embed_op, NULL, NULL, NULL, NULL},
+};
+
+static const fixture_case picture_cases[] = {
+    {"take_shared", &vw_take_op, NULL, &vw_take_grad_op, &take3, "d i1"},
 };
 
 /* The tensor <case>.<part><i>, or an absent one. */
@@ -88,12 +93,11 @@ static void check_gradient(const fixture_case *c, const vw_safetensors *file, co
   vw_op_free(&dx, 1);
 }
 
-static void ref_follows_pytorch(void **state) {
-  (void)state;
+static void check_cases(const char *path, const fixture_case *list, size_t n_cases) {
   vw_safetensors *file = NULL;
-  assert_ok(vw_safetensors_open(&file, vw_test_path("reference/fixtures/ops.safetensors")));
-  for (size_t j = 0; j < sizeof cases / sizeof *cases; j++) {
-    const fixture_case *c = &cases[j];
+  assert_ok(vw_safetensors_open(&file, vw_test_path(path)));
+  for (size_t j = 0; j < n_cases; j++) {
+    const fixture_case *c = &list[j];
     vw_tensor in[VW_MAX_IN] = {0}, out[VW_MAX_OUT] = {0};
     for (int i = 0; i < c->op->n_in; i++) in[i] = find(file, c->name, "in", i);
     assert_true(vw_present(&in[0]));
@@ -108,7 +112,19 @@ static void ref_follows_pytorch(void **state) {
   vw_safetensors_close(file);
 }
 
+static void ref_follows_pytorch(void **state) {
+  (void)state;
+  check_cases("reference/fixtures/ops.safetensors", cases, sizeof cases / sizeof *cases);
+}
+
+static void ref_follows_pytorch_on_pictures(void **state) {
+  (void)state;
+  check_cases("reference/fixtures/picture_ops.safetensors", picture_cases,
+              sizeof picture_cases / sizeof *picture_cases);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(ref_follows_pytorch)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(ref_follows_pytorch),
+                                     cmocka_unit_test(ref_follows_pytorch_on_pictures)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
