@@ -1,7 +1,5 @@
 #include "learn/memory.h"
 
-#include "learn/block_graph.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,19 +27,18 @@ static vw_status template_sizes(const vw_clip_network *n, const vw_learn_config 
   return VW_OK;
 }
 
-/* A block whose rows are spread over as many concepts as can be: the largest pools and tables. */
-static vw_block_shape shape_of(const vw_learn_config *learn, const vw_picture_set *p, int64_t concepts, int64_t rows,
-                               int64_t slices) {
+vw_status vw_learn_shape_of(const vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
+                            int64_t concepts, int64_t rows, vw_block_shape *shape) {
   const int64_t slots = rows < concepts ? rows : concepts;
   const int64_t points = learn->loss_points < learn->steps ? learn->loss_points : learn->steps;
-  return (vw_block_shape){.K = rows,
-                          .slots = slots < 1 ? 1 : slots,
-                          .pictures = p->n_train,
-                          .positive_pool = slots * p->data->train,
-                          .negative_pool = slots * p->n_train,
-                          .points = points < 1 ? 1 : points,
-                          .every = 1,
-                          .slices = slices};
+  *shape = (vw_block_shape){.K = rows,
+                            .slots = slots < 1 ? 1 : slots,
+                            .pictures = pictures->n_train,
+                            .positive_pool = slots * pictures->data->train,
+                            .negative_pool = slots * pictures->n_train,
+                            .points = points < 1 ? 1 : points,
+                            .every = 1};
+  return template_sizes(n, learn, shape);
 }
 
 /* Bytes of the leaves of `g` that are no inputs of `from`, whose inputs it uses. */
@@ -129,25 +126,46 @@ static int64_t larger(int64_t a, int64_t b) {
   return a > b ? a : b;
 }
 
-vw_status vw_learn_memory_of(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
-                             int64_t concepts, int64_t rows, int64_t slices, vw_learn_memory *out) {
-  vw_block_shape shape = shape_of(learn, pictures, concepts, rows, slices);
+/* What does not depend on a block's rows. */
+static vw_status measure_passes(vw_clip_network *n, const vw_block_shape *shape, vw_learn_memory *out) {
   *out = (vw_learn_memory){0};
-  VW_TRY(template_sizes(n, learn, &shape));
-  VW_TRY(measure_block(n, learn, &shape, out));
-  VW_TRY(measure_texts(n, shape.P + shape.T, out));
-  VW_TRY(measure_pictures(n, out));
+  VW_TRY(measure_texts(n, shape->P + shape->T, out));
+  return measure_pictures(n, out);
+}
+
+static vw_status measure_all(vw_clip_network *n, const vw_learn_config *learn, const vw_block_shape *shape,
+                             const vw_learn_memory *passes, vw_learn_memory *out) {
+  *out = *passes;
+  VW_TRY(measure_block(n, learn, shape, out));
+  out->weights += passes->weights;
   out->peak = out->weights + larger(out->block, larger(out->texts, out->pictures));
   return VW_OK;
+}
+
+vw_status vw_learn_memory_of(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
+                             int64_t concepts, int64_t rows, int64_t slices, vw_learn_memory *out) {
+  vw_block_shape shape;
+  vw_learn_memory passes;
+  VW_TRY(vw_learn_shape_of(n, learn, pictures, concepts, rows, &shape));
+  shape.slices = slices;
+  VW_TRY(measure_passes(n, &shape, &passes));
+  return measure_all(n, learn, &shape, &passes, out);
 }
 
 vw_status vw_learn_rows_within(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
                                int64_t concepts, int64_t slices, int64_t bytes, int64_t most, int64_t *rows) {
   int64_t fits = 0, fails = most + 1;
+  vw_block_shape shape;
+  vw_learn_memory passes;
+  VW_TRY(vw_learn_shape_of(n, learn, pictures, concepts, most, &shape));
+  VW_TRY(measure_passes(n, &shape, &passes));
   while (fails - fits > 1) {
     vw_learn_memory m;
-    const int64_t middle = fails == most + 1 ? most : fits + (fails - fits) / 2; /* mostly all fit: tried first */
-    VW_TRY(vw_learn_memory_of(n, learn, pictures, concepts, middle, slices, &m));
+    const int64_t middle = fails == most + 1 ? most : fits + (fails - fits) / 2; /* try `most` first; it usually fits */
+    const int64_t slots = middle < concepts ? middle : concepts;
+    shape.K = middle, shape.slices = slices, shape.slots = slots < 1 ? 1 : slots;
+    shape.positive_pool = slots * pictures->data->train, shape.negative_pool = slots * pictures->n_train;
+    VW_TRY(measure_all(n, learn, &shape, &passes, &m));
     if (m.peak <= bytes)
       fits = middle;
     else
@@ -185,8 +203,8 @@ cleanup:
 
 vw_status vw_learn_rehearse(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
                             int64_t concepts, int64_t rows) {
-  vw_block_shape shape = shape_of(learn, pictures, concepts, rows, 0);
-  VW_TRY(template_sizes(n, learn, &shape));
+  vw_block_shape shape;
+  VW_TRY(vw_learn_shape_of(n, learn, pictures, concepts, rows, &shape));
   for (int what = 0; what < 3; what++) {
     vw_graph *g = NULL;
     const bool image = what == 2;

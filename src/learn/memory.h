@@ -3,6 +3,7 @@
 #define VW_LEARN_MEMORY_H
 
 #include "io/study_config.h"
+#include "learn/block_graph.h"
 #include "learn/clip_network.h"
 #include "learn/pictures.h"
 
@@ -14,6 +15,11 @@ typedef struct vw_learn_memory {
   int64_t block;    /* all programs of a block (learn/block.h) */
   int64_t peak;
 } vw_learn_memory;
+
+/* The sizes of a block of `rows` words that are spread over as many concepts as can be, whole (slices 0): the largest
+ * tables. Errors: VW_ERR_INPUT (a template), VW_ERR_MEMORY. */
+vw_status vw_learn_shape_of(const vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
+                            int64_t concepts, int64_t rows, vw_block_shape *shape);
 
 /* For a block of `rows` words of one network on one data set that has `concepts` (null concepts counted), its steps in
  * `slices` that this rank computes all. Nothing is allocated on the backend. Errors: VW_ERR_INPUT (a template),

@@ -24,6 +24,9 @@ typedef struct vw_study_inputs {
   const vw_hash *const *pictures; /* [n_data][concepts, then null concepts] */
   /* [n_models * n_data] rows of a new block at most, by what a backend's memory holds; NULL: what a processor likes. */
   const int64_t *most_rows;
+  /* [n_models * n_data] rows of a new block at least, below which a step is not efficient, though ranks stay idle then;
+   * NULL: a few. */
+  const int64_t *least_rows;
 } vw_study_inputs;
 
 enum { VW_DELTA_TEXT = 32 };
