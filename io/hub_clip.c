@@ -278,6 +278,57 @@ void vw_hub_clip_close(vw_hub_clip *h) {
   *h = (vw_hub_clip){0};
 }
 
+/* ---- not finite ---- */
+
+/* All ones in the exponent: infinite or not a number. One loop a type, without a way out, so that it is vectorised. */
+#define NOT_FINITE(type, ones)                                                                                         \
+  do {                                                                                                                 \
+    const type *x = (const type *)data + at;                                                                           \
+    type any = 0;                                                                                                      \
+    for (int64_t i = 0; i < n; i++) any |= (x[i] & (ones)) == (ones);                                                  \
+    return any != 0;                                                                                                   \
+  } while (0)
+
+static bool has_not_finite(const void *data, vw_dtype type, int64_t at, int64_t n) {
+  switch (type) {
+  case VW_F64:
+    NOT_FINITE(uint64_t, UINT64_C(0x7FF) << 52);
+  case VW_F32:
+    NOT_FINITE(uint32_t, UINT32_C(0xFF) << 23);
+  case VW_F16:
+    NOT_FINITE(uint16_t, 0x7C00);
+  case VW_BF16:
+    NOT_FINITE(uint16_t, 0x7F80);
+  default:
+    return false;
+  }
+}
+
+/* The first value of a tensor that is not finite; -1: all are. */
+static int64_t find_not_finite(const vw_tensor *t) {
+  enum { CHUNK = 1 << 16 };
+  const int64_t n = vw_count(t);
+  for (int64_t at = 0; at < n; at += CHUNK) {
+    if (!has_not_finite(t->data, t->dtype, at, n - at < CHUNK ? n - at : CHUNK)) continue;
+    while (!has_not_finite(t->data, t->dtype, at, 1)) at++;
+    return at;
+  }
+  return -1;
+}
+
+vw_status vw_hub_clip_check_finite(const vw_hub_clip *h) {
+  for (int64_t i = 0; i < h->n_files; i++)
+    for (int64_t k = 0; k < vw_safetensors_count(h->files[i]); k++) {
+      const vw_tensor t = vw_safetensors_tensor(h->files[i], k);
+      const int64_t at = find_not_finite(&t);
+      VW_CHECK(at < 0, VW_ERR_INPUT,
+               "%s: tensor %s %s holds a value that is not finite (number %" PRId64
+               "); every result would be NaN: download the file again",
+               vw_safetensors_path(h->files[i]), vw_safetensors_name(h->files[i], k), vw_shape_text(&t), at);
+    }
+  return VW_OK;
+}
+
 /* ---- identity ---- */
 
 static vw_status add_small_file(vw_hasher *hasher, const char *folder, const char *name) {

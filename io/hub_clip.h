@@ -51,6 +51,10 @@ void vw_hub_clip_close(vw_hub_clip *h); /* also of a zeroed struct */
  * Errors: VW_ERR_INPUT naming directory and tensor. */
 vw_status vw_hub_clip_tensor(const vw_hub_clip *h, const char *name, vw_tensor *out);
 
+/* Refuses weights that are not finite, by the tensor's name: half a download, a training that diverged. Reads every
+ * weight once. Errors: VW_ERR_INPUT. */
+vw_status vw_hub_clip_check_finite(const vw_hub_clip *h);
+
 /* XXH3-128 of all that a result depends on: names and bytes of the weights, config.json, preprocessor_config.json, the
  * tokenizer's files and trained_words.txt; where h->reread also processor_config.json and added_tokens.json. Reads
  * every weight once. */

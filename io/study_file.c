@@ -15,6 +15,7 @@
 #include "io/hdf.h"
 #include "io/manifest.h"
 #include "io/rows.h"
+#include "io/write_guard.h"
 
 #include <hdf5_hl.h>
 
@@ -88,6 +89,7 @@ static vw_status open_file(vw_study_file *f) {
   }
   VW_HDF_GOTO(f->id = H5Fcreate(f->partial, H5F_ACC_TRUNC, H5P_DEFAULT, access), f->partial,
               "cannot create (is the folder there, and is there space?)");
+  VW_GOTO(vw_write_guard(f->id, f->ranks, f->partial));
   VW_HDF_GOTO(f->transfer = H5Pcreate(H5P_DATASET_XFER), f->partial, "cannot prepare");
   if (f->ranks->comms)
     VW_HDF_GOTO(H5Pset_dxpl_mpio(f->transfer, H5FD_MPIO_COLLECTIVE), f->partial, "collective access");

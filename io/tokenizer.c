@@ -173,14 +173,24 @@ static vw_status encode_piece(const vw_tokenizer *t, const char *piece, int64_t 
   return VW_OK;
 }
 
+/* The pattern names CLIP's own two special tokens first: where they are left as text, nothing behind joins them. */
+static const char *end_of_literal(const char *piece) {
+  static const char *const literals[] = {"<|startoftext|>", "<|endoftext|>"};
+  for (int i = 0; i < 2; i++)
+    if (strncmp(piece, literals[i], strlen(literals[i])) == 0) return piece + strlen(literals[i]);
+  return NULL;
+}
+
 static vw_status encode_words(const vw_tokenizer *t, const char *text, sink *to) {
   const size_t room = strlen(text) + 1;
-  const char *piece = text;
+  const char *piece = text, *literal = NULL;
   int64_t bytes;
   vw_status st = VW_OK;
   int32_t *symbol = malloc(2 * room * sizeof *symbol);
   VW_CHECK(symbol, VW_ERR_MEMORY, "out of memory for a text of %zu bytes", room);
   while ((bytes = next_piece(piece, &piece)) > 0) {
+    if (!literal || piece >= literal) literal = end_of_literal(piece);
+    if (literal && bytes > literal - piece) bytes = literal - piece;
     st = encode_piece(t, piece, bytes, symbol, symbol + room, to);
     if (st != VW_OK) break;
     piece += bytes;

@@ -106,6 +106,18 @@ typedef struct clip_rows {
   const struct variant *variant;
 } clip_rows;
 
+vw_status vw_bench_keep(vw_bench *b, const char *what, const int64_t *sizes, int n, const vw_bench_program *p,
+                        double seconds) {
+  const vw_clip_network *net = b->n;
+  const bool image = !strcmp(what, "picture");
+  char kind[VW_RATE_KIND];
+  (void)snprintf(kind, sizeof kind, "%s %lldx%lld", what,
+                 (long long)(image ? net->vision.t.width : net->net.text.tower.t.width),
+                 (long long)(image ? net->vision.t.layers : net->net.text.tower.t.layers));
+  return vw_rates_put(&b->rates, kind, vw_hash_bytes(sizes, (size_t)n * sizeof *sizes), vw_graph_flops(p->graph),
+                      seconds);
+}
+
 static vw_status measure(void *user, int64_t K) {
   const clip_rows *r = user;
   vw_bench *b = r->b;
@@ -116,6 +128,7 @@ static vw_status measure(void *user, int64_t K) {
   VW_GOTO(vw_bench_text_step(b, v->P, v->T, K, &s));
   VW_GOTO(time_program(s.program, b->seconds, &seconds));
   report(b, v, K, seconds, vw_graph_flops(s.graph), vw_program_memory_of(s.program).arena);
+  if (v->P) VW_GOTO(vw_bench_keep(b, "step", (int64_t[]){K, v->P, v->T}, 3, &s, seconds)); /* as studies learn */
   if (b->ops) VW_GOTO(print_ops(s.program));
 cleanup:
   vw_bench_program_close(&s);
@@ -126,6 +139,7 @@ static vw_status run_clip(vw_bench *b, const char *dir, const char *trials, cons
   char kernels[128];
   vw_kernel_set(&b->ctx, kernels);
   VW_TRY(vw_sgemm_rate(2048, 1, &b->sgemm));
+  if (b->ctx.backend == VW_CPU) b->rates.product = b->sgemm, b->rates.changed = true;
   if (!b->json)
     (void)vw_print(stdout, "%s: text encoder %lld x %lld layers; %s, %d thread%s; sgemm %.1f GFLOP/s\n", dir,
                    (long long)b->n->net.text.tower.t.width, (long long)b->n->net.text.tower.t.layers, kernels,
@@ -177,14 +191,19 @@ static vw_status write_json(const vw_bench *b) {
 
 /* Opens the backend (the default: cuda for `gpu`, else cpu), runs, prints. */
 static vw_status open_and_run(vw_bench *b, const char *const *positional, const char *backend_name, int64_t threads,
-                              const bench_options *o) {
+                              const char *cache, const bench_options *o) {
+  char folder[VW_PATH_BYTES];
   vw_backend backend = VW_CPU;
   if (!backend_name) backend_name = !strcmp(positional[0], "gpu") ? "cuda" : "cpu";
   VW_TRY(vw_backend_named(backend_name, &backend));
   VW_TRY(vw_context_open(&b->ctx, backend, (int)threads, 0));
   b->rows = json_array();
   vw_status st = vw_precision_named(b->precision ? b->precision : "auto", &b->ctx);
+  if (st == VW_OK) st = vw_cache_folder(cache, "", folder);
+  if (st == VW_OK) st = vw_rates_open(&b->rates, &b->ctx, folder);
   if (st == VW_OK) st = run(b, positional, o);
+  if (st == VW_OK) st = vw_rates_save(&b->rates);
+  vw_rates_close(&b->rates);
   if (st == VW_OK) st = write_json(b);
   json_decref(b->rows), json_decref(b->head);
   vw_clip_network_close(b->n);
@@ -196,7 +215,7 @@ int vw_job_bench(int argc, char **argv) {
   vw_bench b = {.seconds = 3};
   bench_options o = {0};
   int64_t threads = 1;
-  const char *positional[3], *backend = NULL;
+  const char *positional[3], *backend = NULL, *cache = NULL;
   const vw_option options[] = {
       {"trials", 0, VW_OPT_STRING, &o.trials, "LIST",
        "clip, gpu: trials in a batch (default 1,16,64,256; gpu: also 1024,1600)"},
@@ -211,6 +230,8 @@ int vw_job_bench(int argc, char **argv) {
       {"threads", 't', VW_OPT_INT, &threads, "N", "threads (default 1)"},
       {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "ref, cpu or cuda (default cpu; gpu: cuda)"},
       {"precision", 0, VW_OPT_STRING, &b.precision, "NAME", "of cuda: auto (mixed), fp32, tf32, mixed, bf16"},
+      {"cache", 0, VW_OPT_STRING, &cache, "DIR",
+       "where rates are left for 'viswords plan'; default: ~/.cache/viswords"},
       {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip: time by op of one step"},
       {"json", 0, VW_OPT_FLAG, &b.json, NULL, "as JSON"},
       {"save", 0, VW_OPT_STRING, &b.save, "FILE", "the JSON into a file, beside the table"},
@@ -230,5 +251,5 @@ int vw_job_bench(int argc, char **argv) {
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   o.gpu.trials = o.trials;
-  return vw_report(open_and_run(&b, positional, backend, threads, &o));
+  return vw_report(open_and_run(&b, positional, backend, threads, cache, &o));
 }

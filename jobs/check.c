@@ -17,6 +17,7 @@
 typedef struct demand {
   int64_t trials, blocks, steps; /* steps: of all trials together */
   double memory, machine;        /* bytes: of a rank, about; of this machine, 0: unknown */
+  double *cost;                  /* [blocks of the plan] operations of each; owned */
   double disk, free_disk;        /* bytes: of the results, about; free where they go, 0: unknown */
 } demand;
 
@@ -120,6 +121,7 @@ static void add_model(const vw_session *s, int64_t m, demand *d) {
 
 static vw_status check_demand(vw_session *s, demand *d) {
   for (int64_t m = 0; m < s->config->n_models; m++) add_model(s, m, d);
+  VW_TRY(vw_session_costs(s, &d->cost));
   d->machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
   d->free_disk = free_disk(s->out[0] ? s->out : s->cache);
   if (d->machine > 0 && d->memory > d->machine)
@@ -133,7 +135,7 @@ static vw_status check_demand(vw_session *s, demand *d) {
 
 /* ---- saying it --------------------------------------------------------------------------------------------------- */
 
-static void print_text(const vw_session *s, const demand *d) {
+static void print_text(vw_session *s, const demand *d) {
   vw_problems_print(&s->problems, "warning: ", true, stdout);
   vw_problems_print(&s->problems, "", false, stdout);
   if (s->problems.n_errors) {
@@ -141,7 +143,7 @@ static void print_text(const vw_session *s, const demand *d) {
                    s->problems.n_errors == 1 ? "" : "s");
     return;
   }
-  vw_plan_print(s->plan, s->config->ranks, stdout);
+  (void)vw_plan_print(s->plan, s->config->ranks, d->cost, stdout);
   (void)vw_print(stdout,
                  "  %" PRId64
                  " trial-steps; about %.1f MB of memory a rank (this machine: %.0f MB); about %.1f MB of disk "
@@ -149,7 +151,7 @@ static void print_text(const vw_session *s, const demand *d) {
                  d->steps, d->memory / 1e6, d->machine / 1e6, d->disk / 1e6, d->free_disk / 1e6, s->options.study);
 }
 
-static void print_json(const vw_session *s, const demand *d) {
+static void print_json(vw_session *s, const demand *d) {
   json_t *problems = json_array(), *warnings = json_array();
   for (int64_t i = 0; i < s->problems.n; i++) {
     const vw_problem *p = &s->problems.item[i];
@@ -216,6 +218,7 @@ int vw_job_check(int argc, char **argv) {
     (o.json ? print_json : print_text)(&s, &d);
     if (s.problems.n_errors) code = VW_EXIT_REFUSED;
   }
+  free(d.cost);
   vw_session_close(&s);
   return code;
 }

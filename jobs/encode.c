@@ -293,6 +293,7 @@ static vw_status encode(encoding *e, const encode_options *o, const char *const 
   const int64_t threads = o->threads > 0 ? o->threads : sysconf(_SC_NPROCESSORS_ONLN);
   VW_TRY(vw_context_open(&e->ctx, backend, (int)threads, 0));
   VW_TRY(vw_clip_network_open(&e->n, positional[0], &e->ctx));
+  VW_TRY(vw_hub_clip_check_finite(&e->n->hub));
   VW_TRY(gather(e, o, positional, n));
   VW_TRY(encode_candidates(e));
   if (e->json) VW_TRY(dump(vw_json_name(e->n->net.dir), "{\"model\": "));

@@ -214,7 +214,9 @@ static vw_status evaluate_items(vw_session *s, const item_list *list, vw_queue *
     VW_TRY(vw_session_task(s, it->model, it->data, &task));
     const double start = vw_seconds();
     VW_TRY(evaluate(s, it, task));
-    vw_sections_add(&s->sections, "evaluate", it->block >= 0 ? "words" : "baselines", vw_seconds() - start);
+    const double took = vw_seconds() - start;
+    vw_stop_reserve(took);
+    vw_sections_add(&s->sections, "evaluate", it->block >= 0 ? "words" : "baselines", took);
     VW_TRY(vw_queue_report_done(q));
     if (s->ranks.rank == 0) vw_progress_update(progress, vw_queue_done(q));
   }

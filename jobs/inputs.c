@@ -46,6 +46,8 @@ static vw_status open_model(vw_session *s, int64_t i) {
   const vw_status words = vw_word_table_open(&s->words[i], s->networks[i], vocabulary);
   VW_TRY(keep(s, file ? "trials.vocabulary" : key_of(key, "models", m->name, "weights"), -1, words));
   for (int64_t a = 0; a < s->config->anchors.n; a++) VW_TRY(keep(s, "trials.anchors", a, check_anchor(s, i, a)));
+  if (s->ranks.rank == 0 && s->networks[i]->kind->check_finite)
+    VW_TRY(keep(s, key_of(key, "models", m->name, "weights"), -1, s->networks[i]->kind->check_finite(s->networks[i])));
   return VW_OK;
 }
 

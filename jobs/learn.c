@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "io/block_file.h"
 #include "learn/block_io.h"
+#include "study/schedule.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ static vw_status checkpoint(void *user, const vw_block_state *state) {
   VW_TRY(vw_block_checkpoint_save(l->s->out, l->id, state));
   const double took = vw_seconds() - start;
   l->saving += took;
+  vw_stop_reserve(took);
   vw_sections_add(&l->s->sections, "learn", "checkpoints", took);
   return VW_OK;
 }
@@ -145,13 +147,6 @@ static vw_status open_team(vw_session *s, const int64_t *todo, int64_t n, vw_tea
   return vw_team_open(team, &s->ranks, &s->ctx, most);
 }
 
-static int by_rows(const void *a, const void *b, void *blocks) {
-  const vw_block *x = &((const vw_block *)blocks)[*(const int64_t *)a],
-                 *y = &((const vw_block *)blocks)[*(const int64_t *)b];
-  if (x->n != y->n) return x->n < y->n ? 1 : -1;
-  return *(const int64_t *)a < *(const int64_t *)b ? -1 : 1;
-}
-
 /* Blocks without results, longest first. Rank 0 looks (one rank on the file system); all get its answer. */
 static vw_status list_todo(vw_session *s, int64_t **todo, int64_t *n, int64_t *trials_left, int64_t *trials) {
   const vw_plan *p = s->plan;
@@ -167,7 +162,11 @@ static vw_status list_todo(vw_session *s, int64_t **todo, int64_t *n, int64_t *t
     if (vw_block_file_exists(s->out, id)) continue;
     (*todo)[head[0]++] = i, head[1] += b->n;
   }
-  if (s->ranks.rank == 0) qsort_r(*todo, (size_t)head[0], sizeof **todo, by_rows, p->blocks);
+  double *cost = NULL;
+  const vw_status st = s->ranks.rank == 0 ? vw_session_costs(s, &cost) : VW_OK;
+  if (st == VW_OK && cost) vw_schedule_sort(*todo, head[0], cost);
+  free(cost);
+  VW_TRY(vw_agree_message(&s->ranks, st));
   VW_TRY(vw_ranks_broadcast(&s->ranks, head, sizeof head, 0));
   VW_TRY(vw_ranks_broadcast(&s->ranks, *todo, head[0] * (int64_t)sizeof **todo, 0));
   *n = head[0], *trials_left = head[1], *trials = head[2];

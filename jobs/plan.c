@@ -1,4 +1,5 @@
 /* `plan`: what a study would do. Never calls MPI_Init. */
+#include "jobs/predict.h"
 #include "jobs/session.h"
 
 #include "core/text.h"
@@ -15,7 +16,8 @@ static void print_memory(const vw_session *s, const vw_learn_memory *m, const vw
   (void)vw_print(stdout, "; weights %.1f\n", (double)m->weights / 1048576);
 }
 
-static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task) {
+static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task,
+                       const vw_prediction *p) {
   json_t *blocks = json_array();
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
@@ -31,31 +33,70 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_t
   json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "study", s->config->study, "trials",
                           (json_int_t)s->plan->n_selected, "new", (json_int_t)s->plan->n_new, "ranks",
                           (json_int_t)s->config->ranks, "memory", memory, "blocks", blocks);
+  json_t *seconds = json_pack("{s:s, s:I, s:i}", "from", vw_rate_source_name(p->source), "ranks", (json_int_t)p->ranks,
+                              "threads", s->ctx.threads);
+  for (int i = 0; i < VW_PREDICT_STAGES; i++)
+    json_object_set_new(seconds, vw_predict_names[i], json_real(p->seconds[i]));
+  json_object_set_new(all, "seconds", seconds);
   (void)vw_json_print(all, JSON_INDENT(1), stdout);
   (void)vw_print(stdout, "\n");
   json_decref(all);
 }
 
+static vw_status show(vw_session *s, int64_t ranks, bool measure) {
+  vw_learn_memory memory;
+  const vw_task_kind *task = NULL;
+  vw_prediction prediction;
+  double *cost = NULL;
+  vw_status st = VW_OK;
+  VW_GOTO(vw_session_memory(s, &memory, &task));
+  VW_GOTO(vw_session_costs(s, &cost));
+  VW_GOTO(vw_predict(s, ranks, measure, &prediction));
+  if (s->options.json) {
+    print_json(s, &memory, task, &prediction);
+    goto cleanup;
+  }
+  VW_GOTO(vw_plan_print(s->plan, s->config->ranks, cost, stdout));
+  print_memory(s, &memory, task);
+  vw_predict_print(s, &prediction);
+  if (s->is_undecided)
+    (void)vw_print(stdout,
+                   "  plan.backend is auto: the first learn decides it, cuda where every rank has a device, else cpu; "
+                   "this is cpu's plan\n");
+cleanup:
+  free(cost);
+  return st;
+}
+
 int vw_job_plan(int argc, char **argv) {
   vw_session_options o = {0};
   const char *positional[1];
-  bool keys = false;
+  bool keys = false, measure = false;
+  int64_t ranks = 0;
   const vw_option options[] = {
       {"out", 'o', VW_OPT_STRING, &o.out, "DIR", "look at the plan of this output directory too"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref, cpu, cuda"},
       {"precision", 0, VW_OPT_STRING, &o.precision, "NAME",
        "of cuda: auto, fp32, tf32, mixed, bf16; default: the study's"},
+      {"measure", 0, VW_OPT_FLAG, &measure, NULL,
+       "time a block of each kind first, for the seconds that are told; kept in the cache folder"},
+      {"ranks", 'n', VW_OPT_INT, &ranks, "N", "ranks that the seconds are told for; default: plan.ranks"},
+      {"threads", 't', VW_OPT_INT, &o.threads, "N",
+       "threads of a rank; default: this machine's cores shared among them"},
+      {"cache", 0, VW_OPT_STRING, &o.cache, "DIR",
+       "image features, rates; default: the study's, else ~/.cache/viswords"},
       {"keys", 0, VW_OPT_FLAG, &keys, NULL, "print every key of a study file with its default"},
       {"json", 0, VW_OPT_FLAG, &o.json, NULL, "as JSON"},
       {0}};
   static const char *const names[] = {"STUDY.yaml"};
-  const vw_command_line c = {"plan",
-                             "STUDY.yaml [-o DIR]",
-                             "Lists the trials and blocks of a study; computes nothing, writes nothing.",
-                             options,
-                             names,
-                             0,
-                             1};
+  const vw_command_line c = {
+      "plan",
+      "STUDY.yaml [-o DIR]",
+      "Lists the trials and blocks of a study, and how long it will take; writes nothing into DIR.",
+      options,
+      names,
+      0,
+      1};
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   if (keys) {
@@ -69,15 +110,9 @@ int vw_job_plan(int argc, char **argv) {
   vw_session s = {0};
   o.study = positional[0], o.allow_other_kernels = true;
   vw_ranks_single(&s.ranks);
-  vw_learn_memory memory;
-  const vw_task_kind *task = NULL;
+  s.ranks_planned = ranks;
   vw_status st = vw_session_open(&s, &o, false);
-  if (st == VW_OK) st = vw_session_memory(&s, &memory, &task);
-  if (st == VW_OK && o.json) print_json(&s, &memory, task);
-  if (st == VW_OK && !o.json) {
-    vw_plan_print(s.plan, s.config->ranks, stdout);
-    print_memory(&s, &memory, task);
-  }
+  if (st == VW_OK) st = show(&s, ranks > 0 ? ranks : s.config->ranks, measure);
   code = vw_session_report(&s, st);
   vw_session_close(&s);
   return code;

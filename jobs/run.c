@@ -14,11 +14,11 @@ typedef struct stage_set {
 /* The collecting stage: block files to study.h5, summary.csv, figures and a table. Any time again. */
 static vw_status stage_collect(vw_session *s) {
   const vw_results_source source = vw_session_results(s);
-  return vw_collect(&source, &s->sections, s->options.json);
+  return vw_collect(&source, &s->sections, s->options.json, &s->all_failed);
 }
 
 /* What this rank held of its device, beside what `plan` predicts: a difference is a mistake of ours. */
-static vw_status print_device(const vw_session *s) {
+static vw_status print_device(vw_session *s) {
   vw_learn_memory predicted;
   const vw_task_kind *task = NULL;
   if (s->ctx.backend != VW_CUDA) return VW_OK;
@@ -73,13 +73,21 @@ static stage_set of_study(const vw_session *s, stage_set which, bool all) {
 static int finish(vw_session *s, vw_status st, bool stopped) {
   const bool speaks = s->ranks.rank == 0;
   const bool refused = st > 0 || s->problems.n_errors > 0;
-  const int code = st == VW_OK ? (stopped ? VW_EXIT_REQUEUE : VW_EXIT_OK) : refused ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
+  const int done = s->all_failed ? VW_EXIT_FAILED : VW_EXIT_OK;
+  const int code = st == VW_OK ? (stopped ? VW_EXIT_REQUEUE : done) : refused ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
   if (st != VW_OK && speaks) (void)vw_session_report(s, st);
   if ((st == VW_ERR_DEVICE || st == VW_ERR_COMM) && s->plan && speaks)
     (void)vw_print(stderr, "viswords: finished blocks and checkpoints are kept in %s; the same command goes on\n",
                    s->out);
   if (st == VW_OK && stopped && speaks)
-    (void)vw_print(stderr, "stopped on request; all is saved in %s, the same command goes on\n", s->out);
+    (void)vw_print(stderr,
+                   "stopped on request or at the end of --max-time; all is saved in %s, the same command goes on\n",
+                   s->out);
+  if (st == VW_OK && s->all_failed && speaks)
+    (void)vw_print(stderr,
+                   "viswords: all trials failed: their words or losses are not finite; see learn.lr and the "
+                   "weights; %s holds what there is\n",
+                   s->out);
   vw_session_close(s);
   vw_ranks_close(&s->ranks);
   return code;
@@ -87,7 +95,8 @@ static int finish(vw_session *s, vw_status st, bool stopped) {
 
 static int run_stages(const vw_command_line *text, int argc, char **argv, stage_set which, bool all) {
   vw_session_options o = {.checkpoint_seconds = 60};
-  const char *log_level = "info", *positional[1];
+  const char *log_level = "info", *max_time = NULL, *positional[1];
+  double seconds = 0;
   const vw_option options[] = {
       {"out", 'o', VW_OPT_STRING, &o.out, "DIR", "output directory (made if missing)"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda; default: the study's"},
@@ -98,6 +107,8 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
       {"cache", 0, VW_OPT_STRING, &o.cache, "DIR", "image features; default: the study's, else ~/.cache/viswords"},
       {"checkpoint-seconds", 0, VW_OPT_DOUBLE, &o.checkpoint_seconds, "S",
        "time between checkpoints of a block (default 60)"},
+      {"max-time", 0, VW_OPT_STRING, &max_time, "T",
+       "stop in time to have saved after T (90, 30m, 3.5h, 3:30:00), as on a signal: exit code 75"},
       {"allow-other-kernels", 0, VW_OPT_FLAG, &o.allow_other_kernels, NULL,
        "go on with a plan made on another machine kind"},
       {"quiet", 'q', VW_OPT_FLAG, &o.quiet, NULL, "no progress, no table at the end"},
@@ -112,6 +123,8 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
     (void)vw_print(stderr, "viswords %s: -o DIR is missing: where shall the results go?\n", c.command);
     return VW_EXIT_REFUSED;
   }
+  if (max_time && vw_stop_time(max_time, &seconds) != VW_OK) return vw_report(VW_ERR_ARG);
+  if (max_time) vw_stop_after(seconds);
   vw_log_set_level(!strcmp(log_level, "debug")   ? VW_LOG_DEBUG
                    : !strcmp(log_level, "warn")  ? VW_LOG_WARN
                    : !strcmp(log_level, "error") ? VW_LOG_ERROR

@@ -7,7 +7,9 @@
 #include "cluster/sections.h"
 #include "io/lock.h"
 #include "jobs/jobs.h"
+#include "jobs/stop.h"
 #include "learn/block_io.h"
+#include "learn/cost.h"
 #include "learn/memory.h"
 #include "learn/words.h"
 #include "results/collect.h"
@@ -26,7 +28,8 @@ typedef struct vw_session_options {
 typedef struct vw_session {
   vw_session_options options;
   vw_ranks ranks;
-  vw_problems problems; /* of the study file and of what it names, in the file's order */
+  int64_t ranks_planned; /* of one that only looks: those that would share this machine's cores; 0: the study's */
+  vw_problems problems;  /* of the study file and of what it names, in the file's order */
   vw_study_config *config;
   vw_context ctx;
   char out[VW_PATH_BYTES], cache[VW_PATH_BYTES];
@@ -41,9 +44,12 @@ typedef struct vw_session {
   vw_hash inputs;            /* of all files that every rank reads: study, lists, configurations, pictures */
   vw_task **tasks;           /* [n_models * n_data]; opened when a stage needs them */
   vw_plan *plan;
+  vw_costs costs;          /* vw_session_cost */
+  bool is_undecided;       /* plan.backend is auto and no plan is there: only looked at, as the CPU's */
   bool has_shared_weights; /* vw_session_share_weights */
   vw_sections sections;
   double started;
+  bool all_failed; /* collect: not one trial counts; the command ends with exit code 1 */
 } vw_session;
 
 /* Collective (ranks are open). Reads the study, opens networks and pictures, takes the lock of the output directory,
@@ -56,7 +62,10 @@ void vw_session_close(vw_session *s);
 /* Collective: did this run keep the lock of its directory? Errors: VW_ERR_IO, on every rank. */
 vw_status vw_session_check_lock(vw_session *s);
 
-/* What --backend says: auto (the CPU for now), ref, cpu, cuda. Errors: VW_ERR_ARG. */
+/* The folder of features and rates: `asked`, else the user's, else one below `out`. */
+vw_status vw_cache_folder(const char *asked, const char *out, char cache[VW_PATH_BYTES]);
+
+/* What --backend says: auto (the CPU, where no study decides), ref, cpu, cuda. Errors: VW_ERR_ARG. */
 vw_status vw_backend_named(const char *name, vw_backend *b);
 
 /* What --precision says: auto (what the backend is best at), fp32, tf32, mixed, bf16; for an open context that nothing
@@ -99,7 +108,17 @@ int64_t vw_session_concepts(const vw_session *s, int64_t data);
 
 /* What the block that needs most will take of a rank's memory; weights of several models are not added. *task: whose
  * block it is; NULL: there is none. */
-vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out, const vw_task_kind **task);
+vw_status vw_session_memory(vw_session *s, vw_learn_memory *out, const vw_task_kind **task);
+
+/* What the memory and work of blocks of a model and a data set follow from. */
+vw_block_kind vw_session_block_kind(const vw_session *s, int64_t model, int64_t data, int64_t rows, int64_t slices);
+
+/* Memory and work of a block that the study asks for (model_index, data_index >= 0). */
+vw_status vw_session_cost(vw_session *s, const vw_block *b, vw_block_cost *out);
+
+/* Operations of learning each block of the plan, cost[n_blocks], malloc'ed; the caller frees it. 0 for blocks that the
+ * study does not ask for. */
+vw_status vw_session_costs(vw_session *s, double **cost);
 
 /* Collective: rank 0 warns where several ranks have one device. */
 vw_status vw_session_tell_shared_devices(const vw_session *s);
@@ -111,9 +130,5 @@ vw_status vw_session_share_weights(vw_session *s);
 /* The stages; collective; each resumes. *stopped: asked to stop, all saved. */
 vw_status vw_stage_learn(vw_session *s, bool *stopped);
 vw_status vw_stage_evaluate(vw_session *s, bool *stopped);
-
-/* SIGTERM, SIGINT, SIGUSR1 ask the running stage to stop at the next step, save and leave with VW_EXIT_REQUEUE. */
-void vw_stop_signals_install(void);
-bool vw_stop_requested(void);
 
 #endif

@@ -144,7 +144,7 @@ const vw_kernel *vw_kernel_of(vw_backend backend, vw_op_id id);
 /* ---- shared by contracts -------------------------------------------------------------------------------------------
  */
 
-typedef enum vw_activation { VW_ACT_NONE, VW_ACT_QUICK_GELU, VW_ACT_GELU } vw_activation;
+typedef enum vw_activation { VW_ACT_NONE, VW_ACT_QUICK_GELU, VW_ACT_GELU, VW_ACT_SILU } vw_activation;
 
 #ifdef __cplusplus
 }

@@ -24,7 +24,7 @@ static vw_status set_state(vw_context *ctx, vw_call *c, int weight, bool transpo
   vw_packed *packed = NULL;
   const vw_parts w = vw_parts_of(c, weight);
   if (!(c->frozen >> weight & 1)) return VW_OK;
-  VW_TRY(vw_packed_get(ctx, transposed, M, K, &w, &packed));
+  VW_TRY(vw_packed_get(ctx, transposed, M, K, 1, &w, &packed));
   c->state = packed;
   return VW_OK;
 }

@@ -134,6 +134,7 @@ typedef struct vw_call_view {
   const vw_op *op;
   const void *attr;
   const vw_tensor *in, *out; /* op->n_in and op->n_out of them, storage types resolved; absent inputs have ndim 0 */
+  int threads;               /* that a run takes: no more than the call is worth, at most the context's */
 } vw_call_view;
 int64_t vw_program_call_count(const vw_program *p);
 vw_call_view vw_program_call(const vw_program *p, int64_t i);

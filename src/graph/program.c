@@ -341,6 +341,7 @@ vw_status vw_program_prepare(vw_program *p) {
     c->call.scratch = c->call.scratch_bytes ? (char *)p->arena + p->arena_bytes : NULL;
     if (c->kernel->prepare) VW_TRY(c->kernel->prepare(p->ctx, &c->call));
   }
+  vw_program_choose_threads(p);
   p->prepared = true;
   return VW_OK;
 }

@@ -1,4 +1,4 @@
-/* Shared by plan.c and run.c. */
+/* Shared by the files that plan and run programs. */
 #ifndef VW_GRAPH_PROGRAM_INTERNAL_H
 #define VW_GRAPH_PROGRAM_INTERNAL_H
 
@@ -25,6 +25,7 @@ typedef struct plan_call {
   vw_value in_value[VW_MAX_IN], out_value[VW_MAX_OUT];
   vw_tensor in[VW_MAX_IN], out[VW_MAX_OUT];
   vw_call call;
+  int threads; /* of its runs: at most the context's (threads.c) */
 } plan_call;
 
 struct vw_program {
@@ -47,5 +48,11 @@ plan_value *vw_program_base(const vw_program *p, vw_value v);
 
 /* Gives a leaf zeroed memory of its own, if it has none. */
 vw_status vw_program_own(vw_program *p, plan_value *v);
+
+/* Sets every call's threads. */
+void vw_program_choose_threads(vw_program *p);
+
+/* Runs a call with as many threads as it is worth. */
+vw_status vw_call_run(const vw_program *p, const plan_call *c);
 
 #endif

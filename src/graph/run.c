@@ -145,7 +145,7 @@ vw_status vw_program_read(vw_program *p, vw_value value, const vw_tensor *host) 
 }
 
 static vw_status run_calls(vw_program *p) {
-  for (int64_t i = 0; i < p->n_calls; i++) VW_TRY(p->calls[i].kernel->run(p->ctx, &p->calls[i].call));
+  for (int64_t i = 0; i < p->n_calls; i++) VW_TRY(vw_call_run(p, &p->calls[i]));
   return VW_OK;
 }
 
@@ -183,7 +183,7 @@ vw_status vw_program_profile(vw_program *p, double *seconds, int64_t *calls) {
   VW_CHECK(p->prepared, VW_ERR_ARG, "program: run before prepare");
   for (int64_t i = 0; i < p->n_calls; i++) {
     const double start = now();
-    VW_TRY(p->calls[i].kernel->run(p->ctx, &p->calls[i].call));
+    VW_TRY(vw_call_run(p, &p->calls[i]));
     VW_TRY(p->memory_ops->synchronise(p->ctx));
     seconds[p->calls[i].op->id] += now() - start, calls[p->calls[i].op->id]++;
   }

@@ -23,12 +23,11 @@ static vw_status emit(const measured *of, vw_graph *g, const vw_block_shape *s, 
   return vw_block_graph(g, &loss, of->learn, s, of->n->width, mode);
 }
 
-/* The largest block of so many rows. */
-static vw_status shape_of(const measured *of, int64_t rows, int64_t slices, vw_block_shape *s) {
-  const vw_learn_config *l = of->learn;
+vw_status vw_learn_shape_of(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows, vw_block_shape *shape) {
+  const vw_learn_config *l = &in->model->learn;
   const int64_t points = l->loss_points < l->steps ? l->loss_points : l->steps;
-  *s = (vw_block_shape){.step = {.K = rows, .slices = slices}, .points = points < 1 ? 1 : points, .every = 1};
-  return of->task->shape(of->in, rows, &s->step);
+  *shape = (vw_block_shape){.step = {.K = rows}, .points = points < 1 ? 1 : points, .every = 1};
+  return task->shape(in, rows, &shape->step);
 }
 
 /* Bytes of the leaves of `g` that are no inputs of `from`, whose inputs it uses. */
@@ -42,7 +41,7 @@ static int64_t own_leaves(const vw_graph *g, const vw_graph *from, const vw_poli
       const vw_leaf other = vw_graph_leaf(from, j);
       is_there = other.kind == VW_LEAF_INPUT && !strcmp(other.name, leaf.name);
     }
-    t.dtype = vw_resolve(policy, t.dtype);
+    t.dtype = vw_graph_storage(g, policy, leaf.value);
     if (!is_there) bytes += (int64_t)vw_bytes(&t);
   }
   return bytes;
@@ -102,29 +101,46 @@ static vw_status measure_pass(const measured *of, int i, vw_learn_memory *out) {
   return st;
 }
 
-vw_status vw_learn_memory_of(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows, int64_t slices,
-                             vw_learn_memory *out) {
-  const measured of = measured_of(task, in);
-  vw_block_shape shape;
+/* What does not depend on a block's rows. */
+static vw_status measure_passes(const measured *of, vw_learn_memory *out) {
   *out = (vw_learn_memory){0};
-  VW_TRY(shape_of(&of, rows, slices, &shape));
-  VW_TRY(measure_block(&of, &shape, out));
+  for (int i = 0; i < of->task->n_passes; i++) VW_TRY(measure_pass(of, i, out));
+  return VW_OK;
+}
+
+static vw_status measure_all(const measured *of, int64_t rows, int64_t slices, const vw_learn_memory *passes,
+                             vw_learn_memory *out) {
+  vw_block_shape shape;
+  *out = *passes;
+  VW_TRY(vw_learn_shape_of(of->task, of->in, rows, &shape));
+  shape.step.slices = slices;
+  VW_TRY(measure_block(of, &shape, out));
+  out->weights += passes->weights;
   int64_t most = out->block;
-  for (int i = 0; i < task->n_passes; i++) {
-    VW_TRY(measure_pass(&of, i, out));
+  for (int i = 0; i < of->task->n_passes; i++)
     if (out->pass[i] > most) most = out->pass[i];
-  }
   out->peak = out->weights + most;
   return VW_OK;
 }
 
+vw_status vw_learn_memory_of(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows, int64_t slices,
+                             vw_learn_memory *out) {
+  const measured of = measured_of(task, in);
+  vw_learn_memory passes;
+  VW_TRY(measure_passes(&of, &passes));
+  return measure_all(&of, rows, slices, &passes, out);
+}
+
 vw_status vw_learn_rows_within(const vw_task_kind *task, const vw_task_inputs *in, int64_t slices, int64_t bytes,
                                int64_t most, int64_t *rows) {
+  const measured of = measured_of(task, in);
   int64_t fits = 0, fails = most + 1;
+  vw_learn_memory passes;
+  VW_TRY(measure_passes(&of, &passes));
   while (fails - fits > 1) {
     vw_learn_memory m;
-    const int64_t middle = fails == most + 1 ? most : fits + (fails - fits) / 2; /* mostly all fit: tried first */
-    VW_TRY(vw_learn_memory_of(task, in, middle, slices, &m));
+    const int64_t middle = fails == most + 1 ? most : fits + (fails - fits) / 2; /* try `most` first; it usually fits */
+    VW_TRY(measure_all(&of, middle, slices, &passes, &m));
     if (m.peak <= bytes)
       fits = middle;
     else
@@ -163,7 +179,7 @@ cleanup:
 vw_status vw_learn_rehearse(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows) {
   const measured of = measured_of(task, in);
   vw_block_shape shape;
-  VW_TRY(shape_of(&of, rows, 0, &shape));
+  VW_TRY(vw_learn_shape_of(task, in, rows, &shape));
   for (int what = 0; what < 2 + task->n_passes; what++) {
     const vw_policy *policy = &of.n->policy;
     const bool is_pass = what >= 2;

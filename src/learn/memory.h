@@ -2,6 +2,7 @@
 #ifndef VW_LEARN_MEMORY_H
 #define VW_LEARN_MEMORY_H
 
+#include "learn/block_graph.h"
 #include "tasks/task.h"
 
 /* Bytes. At most one of the task's passes and a block is held at a time, weights always. */
@@ -11,6 +12,10 @@ typedef struct vw_learn_memory {
   int64_t block;                /* all programs of a block (learn/block.h) */
   int64_t peak;
 } vw_learn_memory;
+
+/* The sizes of the largest block of `rows` words, whole (slices 0). Errors: VW_ERR_INPUT (a template), VW_ERR_MEMORY.
+ */
+vw_status vw_learn_shape_of(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows, vw_block_shape *shape);
 
 /* For a block of `rows` words, its steps in `slices` that this rank computes all. Nothing is allocated on the backend.
  * Errors: VW_ERR_INPUT (a template), VW_ERR_UNSUPPORTED, VW_ERR_MEMORY. */

@@ -340,6 +340,10 @@ static vw_status hash_network(const vw_network *n, vw_hash *hash) {
   return vw_hub_clip_hash(&((const vw_clip_network *)n)->hub, hash);
 }
 
+static vw_status check_finite(const vw_network *n) {
+  return vw_hub_clip_check_finite(&((const vw_clip_network *)n)->hub);
+}
+
 static vw_safetensors *file_of(const vw_network *net, int64_t i) {
   const vw_hub_clip *h = &((const vw_clip_network *)net)->hub;
   return i < h->n_files ? h->files[i] : NULL;
@@ -353,5 +357,6 @@ const vw_network_kind vw_clip_kind = {.name = "clip",
                                       .open = open_network,
                                       .close = close_network,
                                       .hash = hash_network,
+                                      .check_finite = check_finite,
                                       .file = file_of,
                                       .share = share_network};

@@ -22,6 +22,8 @@ typedef struct vw_network_kind {
   void (*close)(vw_network *n);
   /* Of everything that was read: every component, tokenizer, configuration file. Reads all weights once. */
   vw_status (*hash)(const vw_network *n, vw_hash *hash);
+  /* All weights are numbers. Errors: VW_ERR_INPUT naming one that is not. NULL: never asked. */
+  vw_status (*check_finite)(const vw_network *n);
   vw_safetensors *(*file)(const vw_network *n,
                           int64_t i); /* of its weights: the i-th; NULL behind the last. Borrowed */
   /* Collective: weights into the backend's memory of all ranks, read by rank 0 alone (vw_weights_share). `parts`:

@@ -29,7 +29,14 @@ static vw_status write_for_people(const vw_collected *c, bool json) {
   return VW_OK;
 }
 
-vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool json) {
+/* A study without one trial that counts has failed, though its files are whole. Every rank has the rows. */
+static bool has_all_failed(const vw_collected *c) {
+  int64_t failed = 0;
+  for (int64_t i = 0; i < c->n; i++) failed += c->rows[i].learned && c->rows[i].failed;
+  return failed > 0 && failed == c->n;
+}
+
+vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool json, bool *all_failed) {
   vw_collected c;
   double start = vw_seconds();
   vw_status st = VW_OK;
@@ -43,6 +50,7 @@ vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool jso
   VW_GOTO(vw_collect_study_file(&c));
   vw_sections_add(sections, "collect", "study.h5", vw_seconds() - start);
   VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? write_for_people(&c, json) : VW_OK));
+  *all_failed = has_all_failed(&c);
 cleanup:
   vw_collected_free(&c);
   return st;

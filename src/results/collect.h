@@ -95,7 +95,8 @@ vw_status vw_collect_figures(const vw_collected *c);
 typedef char vw_figure_name[128];
 void vw_collect_figure_name(const vw_task_kind *task, vw_figure_name name);
 
-/* Collective: all of it, as the stage does. `sections` gets the times. */
-vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool json);
+/* Collective: all of it, as the stage does. `sections` gets the times. *all_failed: there are trials, and not
+ * one counts. */
+vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool json, bool *all_failed);
 
 #endif

@@ -98,9 +98,10 @@ const vw_key vw_study_keys[] = {
      .help = "slices that the pictures of a block's step are cut into, for so many ranks to share; for networks whose "
              "step is long, not for CLIP"},
     {"plan.block", VW_KEY_AUTO, STUDY(block), "auto", .min = 1, .max = 65536,
-     .help = "words learned together; auto: at most 64, blocks a multiple of ranks"},
+     .help = "words learned together; auto: at most 64 (on a GPU 2048), blocks a multiple of ranks where their steps "
+             "stay efficient"},
     {"plan.backend", VW_KEY_CHOICE, STUDY(backend), "auto", "auto ref cpu cuda",
-     .help = "which kernels; auto: cpu (cuda only when it is named)"},
+     .help = "which kernels; auto: the first learn decides, cuda where every rank has a device, else cpu"},
     {"plan.precision", VW_KEY_CHOICE, STUDY(precision), "auto", "auto fp32 tf32 mixed bf16",
      .help = "of cuda (ref: fp64, cpu: fp32): tf32: products of 10-bit factors; mixed: the same for texts, pictures in "
              "bf16; bf16: texts too; auto: mixed. Words, cosines and losses are fp32 in all"},
@@ -108,7 +109,8 @@ const vw_key vw_study_keys[] = {
      .help =
          "of cuda's products: first: the library's own choice; timed: the fastest of a few, measured when the plan is "
          "made and recorded in it"},
-    {"plan.threads", VW_KEY_AUTO, STUDY(threads), "auto", .min = 1, .max = 65536, .help = "of a rank"},
+    {"plan.threads", VW_KEY_AUTO, STUDY(threads), "auto", .min = 1, .max = 65536,
+     .help = "of a rank; auto: the cores that the node's ranks may use, shared among them"},
     {"plan.memory", VW_KEY_MEMORY, STUDY(memory), "auto", .min = 1, .max = 9e15,
      .help = "of a rank: bytes, or with KiB, MiB, GiB, TiB"},
     {"stages", VW_KEY_STAGES, STUDY(stages), "[learn, evaluate, collect]", "learn evaluate collect",

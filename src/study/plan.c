@@ -4,12 +4,11 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "study/plan_file.h"
+#include "study/schedule.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MOST_ROWS = 64, LEAST_ROWS = 4 };
 
 vw_status vw_plan_create(vw_plan **plan) {
   *plan = calloc(1, sizeof **plan);
@@ -27,19 +26,13 @@ void vw_plan_destroy(vw_plan *plan) {
 
 /* --- blocks ----------------------------------------------------------------------------------------------------- */
 
-int64_t vw_plan_block_count(int64_t n, int64_t ranks, int64_t block, int64_t most) {
+int64_t vw_plan_block_count(int64_t n, int64_t ranks, int64_t block, int64_t least, int64_t most) {
   if (n <= 0) return 0;
   if (block > 0) return (n + block - 1) / block;
-  const int64_t least = (n + most - 1) / most, largest = n / LEAST_ROWS > 1 ? n / LEAST_ROWS : 1;
-  const int64_t even = (least + ranks - 1) / ranks * ranks;
+  const int64_t fewest = (n + most - 1) / most, largest = n / least > 1 ? n / least : 1;
+  const int64_t even = (fewest + ranks - 1) / ranks * ranks;
   if (even <= largest) return even;
-  return largest > least ? largest : least;
-}
-
-double vw_plan_utilisation(int64_t blocks, int64_t ranks) {
-  if (blocks <= 0) return 1;
-  const int64_t rounds = (blocks + ranks - 1) / ranks;
-  return (double)blocks / (double)(ranks * rounds);
+  return largest > fewest ? largest : fewest;
 }
 
 bool vw_block_is_active(const vw_block *b) {
@@ -199,9 +192,11 @@ static vw_status append_block(vw_plan *plan, const vw_study_config *c, const vw_
 static vw_status append_group(vw_plan *plan, const vw_study_config *c, const vw_study_inputs *in,
                               const vw_trial *wanted, const entry *which, int64_t n) {
   const vw_trial *first = &wanted[which[0].at];
-  const int64_t most = in->most_rows ? in->most_rows[first->model_index * c->n_data + first->data_index] : MOST_ROWS;
+  const int64_t pair = first->model_index * c->n_data + first->data_index;
+  const int64_t most = in->most_rows ? in->most_rows[pair] : VW_MOST_CPU_ROWS;
+  const int64_t asked = in->least_rows ? in->least_rows[pair] : VW_LEAST_ROWS, least = asked < most ? asked : most;
   const int64_t teams = c->ranks_per_block > 1 ? (c->ranks + c->ranks_per_block - 1) / c->ranks_per_block : c->ranks;
-  const int64_t blocks = vw_plan_block_count(n, teams, c->block, most);
+  const int64_t blocks = vw_plan_block_count(n, teams, c->block, least, most);
   vw_block *grown = realloc(plan->blocks, (size_t)(plan->n_blocks + blocks) * sizeof *grown);
   VW_CHECK(grown, VW_ERR_MEMORY, "no memory for %" PRId64 " blocks", plan->n_blocks + blocks);
   plan->blocks = grown;
@@ -314,7 +309,19 @@ static int64_t largest_team(const vw_plan *plan) {
   return most;
 }
 
-void vw_plan_print(const vw_plan *plan, int64_t ranks, FILE *out) {
+/* Of the blocks with something to do, for so many teams. */
+static vw_status utilisation(const vw_plan *plan, int64_t teams, const double *cost, double *share) {
+  double *active = malloc((size_t)(plan->n_blocks + 1) * sizeof *active);
+  int64_t n = 0;
+  VW_CHECK(active, VW_ERR_MEMORY, "no memory for %" PRId64 " blocks", plan->n_blocks);
+  for (int64_t b = 0; b < plan->n_blocks; b++)
+    if (plan->blocks[b].n_selected) active[n++] = cost ? cost[b] : (double)plan->blocks[b].n;
+  const vw_status st = vw_schedule_utilisation(active, n, teams, share);
+  free(active);
+  return st;
+}
+
+vw_status vw_plan_print(const vw_plan *plan, int64_t ranks, const double *cost, FILE *out) {
   const int64_t active = vw_plan_active_blocks(plan);
   (void)vw_print(out, "study %s: %" PRId64 " trials in %" PRId64 " blocks (%" PRId64 " trials new)\n", plan->study,
                  plan->n_selected, active, plan->n_new);
@@ -340,9 +347,11 @@ void vw_plan_print(const vw_plan *plan, int64_t ranks, FILE *out) {
     (void)vw_print(
         out, "  a block's steps are cut into up to %" PRId64 " slices, %" PRId64 " ranks make %" PRId64 " teams\n",
         team, ranks, teams);
-  (void)vw_print(out, "  %" PRId64 " ranks are at most %.0f %% busy\n", ranks,
-                 100 * vw_plan_utilisation(active, teams));
+  double share = 1;
+  VW_TRY(utilisation(plan, teams, cost, &share));
+  (void)vw_print(out, "  %" PRId64 " ranks are at most %.0f %% busy\n", ranks, 100 * share);
   if (plan->n_trials > plan->n_selected)
     (void)vw_print(out, "  %" PRId64 " trials of earlier versions of the study are kept\n",
                    plan->n_trials - plan->n_selected);
+  return VW_OK;
 }

@@ -64,8 +64,10 @@ vw_status vw_judge_create(vw_judge *j, const vw_classify *t, const vw_slot *s, c
 /* z [test pictures, n]: the words' logits. */
 static void count(const vw_judge *j, const double *z, int64_t n, int64_t k, double *metrics) {
   double mine = 0, hits = 0, hits_10 = 0, others = 0, right = 0;
+  bool finite = true;
   for (int64_t i = 0; i < j->task->pictures->n_test; i++) {
     const double w = z[i * n + k];
+    finite = finite && isfinite(w);
     if (j->counts[i] == 1) mine++, hits += beats(w, j->best_other[i]), hits_10 += beats(w, j->best_10[i]);
     if (j->counts[i] == 2) others++, right += beats(j->own[i], w);
   }
@@ -74,6 +76,9 @@ static void count(const vw_judge *j, const double *z, int64_t n, int64_t k, doub
   metrics[VW_RECALL_10] = mine > 0 ? hits_10 / mine : NAN;
   metrics[VW_ACCURACY] = (right + (real ? hits : 0)) / (others + (real ? mine : 0));
   metrics[VW_OTHERS_ACCURACY] = others > 0 ? right / others : NAN;
+  for (int m = 0; m < VW_CLASSIFY_METRICS && !finite; m++)
+    metrics[m] = NAN; /* beaten by all is a result, no number is
+                         none */
 }
 
 vw_status vw_judge_features(const vw_judge *j, const void *q, int64_t n, double *metrics) {

@@ -60,6 +60,61 @@ static vw_status pass(const vw_task_inputs *in, int i, vw_graph *g, const vw_pol
   return vw_text_pass_graph(g, n, tokens < positions ? tokens : positions);
 }
 
+/* ---- how long it takes ------------------------------------------------------------------------------------------- */
+
+enum { BATCH = 32 }; /* of texts and of words (networks/clip.h) */
+
+static int64_t product_rows(const vw_step_shape *s) {
+  return s->size[VW_CLASSIFY_T];
+}
+
+/* Every template has the longest prefix and tail, pools are the pictures in order. */
+static int32_t made_up(const vw_step_shape *s, const char *name, int64_t j) {
+  const int64_t *size = s->size, slots = size[VW_CLASSIFY_SLOTS], pictures = size[VW_CLASSIFY_PICTURES];
+  if (!strcmp(name, "row_word") || !strcmp(name, "slot_pool")) return (int32_t)j;
+  if (strstr(name, "tive_pool")) return (int32_t)(j % (pictures > 0 ? pictures : 1));
+  if (!strcmp(name, "positive_count")) return (int32_t)(size[VW_CLASSIFY_POSITIVES] / slots);
+  if (!strcmp(name, "negative_count")) return (int32_t)(size[VW_CLASSIFY_NEGATIVES] / slots);
+  if (!strcmp(name, "slot_count")) return (int32_t)size[VW_CLASSIFY_M];
+  if (!strcmp(name, "template_of") || !strcmp(name, "row_template")) return (int32_t)(j % size[VW_CLASSIFY_M]);
+  if (!strcmp(name, "length_of")) return (int32_t)size[VW_CLASSIFY_T];
+  if (!strcmp(name, "pooled_of")) return (int32_t)(size[VW_CLASSIFY_T] - 1);
+  if (!strcmp(name, "prefix_len")) return (int32_t)size[VW_CLASSIFY_P];
+  return 0;
+}
+
+static void name_part(vw_part_name *name, const char *what, const vw_transformer_config *t, const int64_t *size,
+                      size_t n) {
+  (void)snprintf(name->kind, sizeof name->kind, "%s %" PRId64 "x%" PRId64, what, t->width, t->layers);
+  name->shape = vw_hash_bytes(size, n * sizeof *size);
+}
+
+/* Encoding a batch of whole texts in the templates' length, a batch of words, a picture. */
+static vw_status part(const vw_task_inputs *in, vw_task_part what, vw_graph *g, const vw_policy **policy,
+                      vw_part_name *name) {
+  const vw_clip_network *n = vw_clip_of(in->network);
+  vw_prompt_sizes s;
+  VW_TRY(prompt_sizes(in, &s));
+  if (what == VW_PART_CACHE) name_part(name, "picture", &n->vision.t, &n->vision.image_size, 1);
+  if (what == VW_PART_OPEN) name_part(name, "texts", &n->net.text.tower.t, (int64_t[]){s.P + s.T}, 1);
+  if (what == VW_PART_JUDGE) name_part(name, "words", &n->net.text.tower.t, (int64_t[]){s.M, s.P, s.T}, 3);
+  if (what != VW_PART_JUDGE) return pass(in, what == VW_PART_CACHE ? PICTURES : TEXTS, g, policy);
+  *policy = &n->net.policy;
+  return vw_clip_word_graph(g, &n->net.text.tower, BATCH, BATCH, &s);
+}
+
+static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, int64_t *runs) {
+  if (what == VW_PART_CACHE)
+    return vw_features_missing_pictures(in->pictures, vw_clip_of(in->network), in->weights, in->cache, runs);
+  *runs = what == VW_PART_JUDGE ? (words + BATCH - 1) / BATCH
+                                : in->model->learn.templates.n * ((in->pictures->n_classes + BATCH - 1) / BATCH);
+  return VW_OK;
+}
+
+static vw_status time_cache(const vw_task_inputs *in, double seconds, double *one) {
+  return vw_features_time(in->pictures, vw_clip_of(in->network), seconds, one);
+}
+
 /* ---- features of pictures ---------------------------------------------------------------------------------------- */
 
 static vw_status missing(const vw_task_inputs *in, int64_t *n) {
@@ -200,6 +255,11 @@ const vw_task_kind vw_classification_kind = {.name = "classification",
                                              .shape = shape,
                                              .loss = loss,
                                              .pass = pass,
+                                             .product_rows = product_rows,
+                                             .made_up = made_up,
+                                             .part = part,
+                                             .part_runs = part_runs,
+                                             .time_cache = time_cache,
                                              .missing = missing,
                                              .cache = cache,
                                              .cache_bytes = cache_bytes,

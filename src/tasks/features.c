@@ -1,5 +1,6 @@
 #include "tasks/features.h"
 
+#include "cluster/progress.h"
 #include "core/durable.h"
 #include "io/preprocess.h"
 #include "io/safetensors.h"
@@ -207,6 +208,50 @@ vw_status vw_features_missing(const vw_picture_set *s, const vw_clip_network *n,
     *owners += !vw_file_exists(path);
   }
   return VW_OK;
+}
+
+vw_status vw_features_missing_pictures(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights,
+                                       const char *cache, int64_t *pictures) {
+  char path[VW_PATH_BYTES], key[VW_HASH_TEXT];
+  *pictures = 0;
+  for (int64_t i = 0; i < s->n_owners; i++) {
+    VW_TRY(feature_key(s, n, weights, i, key));
+    VW_TRY(feature_path(cache, key, path));
+    if (!vw_file_exists(path)) *pictures += s->owners[i].n_train + s->owners[i].n_test;
+  }
+  return VW_OK;
+}
+
+/* Pictures of the set from `first` on, as many as are decoded at once. */
+static vw_status encode_some(encoder *e, const vw_picture_set *s, vw_clip_network *n, int64_t first, void *feature) {
+  const vw_picture *list[MOST_AT_ONCE] = {0};
+  const int64_t count = s->n_train < e->width ? s->n_train : e->width;
+  for (int64_t i = 0; i < count; i++) list[i] = &s->train[(first + i) % s->n_train];
+  VW_TRY(decode(e, n, s, list, count));
+  for (int64_t i = 0; i < count; i++) VW_TRY(vw_image_encoder_run(e->encoder, e->pixels + i * e->values, feature));
+  return VW_OK;
+}
+
+vw_status vw_features_time(const vw_picture_set *s, vw_clip_network *n, double seconds, double *one) {
+  encoder e = {0};
+  vw_status st = VW_OK;
+  int64_t pictures = 0;
+  void *feature = malloc(vw_clip_feature_bytes(n));
+  *one = 0;
+  VW_CHECK(feature, VW_ERR_MEMORY, "image encoder: out of memory");
+  if (s->n_train == 0) goto cleanup;
+  VW_GOTO(encoder_create(&e, n));
+  VW_GOTO(encode_some(&e, s, n, 0, feature)); /* reads and packs the weights */
+  const double start = vw_seconds();
+  do {
+    VW_GOTO(encode_some(&e, s, n, pictures, feature));
+    pictures += s->n_train < e.width ? s->n_train : e.width;
+  } while (pictures < 4 || vw_seconds() - start < seconds);
+  *one = (vw_seconds() - start) / (double)pictures;
+cleanup:
+  encoder_free(&e);
+  free(feature);
+  return st;
 }
 
 vw_status vw_features_ensure(const vw_picture_set *s, vw_clip_network *n, vw_hash weights, const vw_ranks *ranks,

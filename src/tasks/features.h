@@ -17,6 +17,14 @@ vw_status vw_features_ensure(const vw_picture_set *s, vw_clip_network *n, vw_has
 vw_status vw_features_missing(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, const char *cache,
                               int64_t *owners);
 
+/* The pictures of those owners. */
+vw_status vw_features_missing_pictures(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights,
+                                       const char *cache, int64_t *pictures);
+
+/* Mean seconds of decoding and encoding a picture, over the first ones of the set and at least `seconds`. Writes
+ * nothing. Errors: as vw_features_ensure. */
+vw_status vw_features_time(const vw_picture_set *s, vw_clip_network *n, double seconds, double *one);
+
 /* Reads all: train [n_train, p] and test [n_test, p] of the feature type, malloc'ed; the caller frees them. */
 vw_status vw_features_load(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, const char *cache,
                            void **train, void **test);

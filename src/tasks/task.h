@@ -95,6 +95,21 @@ typedef struct vw_draw_sink {
   int32_t random_word; /* the concept's (docs/protocol.md, Baselines): told among the others as "random_word" */
 } vw_draw_sink;
 
+/* Work beside the steps, whose time `viswords plan` tells. */
+typedef enum vw_task_part {
+  VW_PART_OPEN,  /* a run of what `open` computes, on every rank */
+  VW_PART_JUDGE, /* a run of judging words, with making its program ready: judging does so each time */
+  VW_PART_CACHE, /* one of the things that `cache` makes */
+  VW_TASK_PARTS
+} vw_task_part;
+
+/* How its time is called among those of a machine (learn/rates.h). */
+enum { VW_PART_KIND = 48 };
+typedef struct vw_part_name {
+  char kind[VW_PART_KIND]; /* what, of which network: "words 512x12" */
+  vw_hash shape;           /* of its sizes */
+} vw_part_name;
+
 typedef struct vw_task_kind {
   const char *name; /* "classification": also its group in study.h5 */
   const char *keys; /* of study files, that not all tasks read but this one does, separated by blanks; NULL: none */
@@ -120,6 +135,20 @@ typedef struct vw_task_kind {
   vw_status (*loss)(const vw_task_inputs *in, vw_graph *g, const vw_step_shape *s, const vw_step_in *step,
                     vw_value *loss);
   vw_status (*pass)(const vw_task_inputs *in, int i, vw_graph *g, const vw_policy **policy);
+
+  /* ---- how long it takes, for `viswords plan`; it says "unknown" where one of these is NULL ---- */
+
+  /* Rows that a product with a weight has for one word: how many words make a step efficient. NULL: one word does. */
+  int64_t (*product_rows)(const vw_step_shape *s);
+  /* Entry j of an integer leaf of `loss` and `part` in a step that is timed: as large as it gets. */
+  int32_t (*made_up)(const vw_step_shape *s, const char *leaf, int64_t j);
+  /* Emits one run of a part of the work, and names it. */
+  vw_status (*part)(const vw_task_inputs *in, vw_task_part what, vw_graph *g, const vw_policy **policy,
+                    vw_part_name *name);
+  /* How often it runs: VW_PART_JUDGE for so many words of one concept, VW_PART_CACHE for what is missing. */
+  vw_status (*part_runs)(const vw_task_inputs *in, vw_task_part what, int64_t words, int64_t *runs);
+  /* Mean seconds of one run of VW_PART_CACHE with its files, over at least `seconds`; writes nothing. */
+  vw_status (*time_cache)(const vw_task_inputs *in, double seconds, double *one);
 
   /* ---- what is computed once and kept ---- */
 

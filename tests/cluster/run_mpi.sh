@@ -11,7 +11,9 @@ case $mpi_version in
   *"Open MPI"* | *OpenRTE* | *PRRTE*)
     mpi_kind=openmpi
     launch=("${MPIRUN:-mpirun}" --oversubscribe --bind-to none)
-    tcp=(--mca btl tcp,self --mca osc ^sm,ucx)
+    tcp=(--mca btl tcp,self --mca osc ^sm)
+    # Its UCX component complains of a machine without a fabric, and would be chosen; Open MPI 4 has no other for threads.
+    case $mpi_version in *"Open MPI) 4"*) ;; *) tcp=(--mca btl tcp,self --mca osc ^sm,ucx) ;; esac
     # Open MPI 5 finds no way from one IPv6 address of a machine to itself, says so in every run, and gives up over TCP.
     export OMPI_MCA_btl_tcp_disable_family=${OMPI_MCA_btl_tcp_disable_family:-6}
     ;;

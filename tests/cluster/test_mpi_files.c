@@ -20,6 +20,7 @@ static void forget(void) {
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) unsetenv(all[i]);
 }
 
+#ifdef OPEN_MPI
 static void write_file(const char *name, const char *text) {
   char path[PATH_MAX];
   (void)snprintf(path, sizeof path, "%s/%s", home, name);
@@ -34,7 +35,6 @@ static void make_folder(const char *name, char path[PATH_MAX]) {
   assert_int_equal(mkdir(path, 0700), 0);
 }
 
-#ifdef OPEN_MPI
 /* An Open MPI 5 has its parts in the library, wherever plugins are said to be. */
 static bool is_built_in(void) {
   int length = 0;

@@ -10,7 +10,12 @@ options=(--quiet --threads 1 --cache cache --checkpoint-seconds 0.2)
 export VISWORDS_LOCK_BEAT=0.2 VISWORDS_LOCK_LEASE=2
 learn=("$viswords" learn long.yaml -o out "${options[@]}")
 pids=()
-trap 'for p in "${pids[@]}"; do kill -9 "$p" 2> /dev/null || true; done; rm -rf "$work"' EXIT
+end() {
+  local pid
+  for pid in "${pids[@]}"; do kill -9 "$pid" 2> /dev/null || true; done
+  rm -rf "$work"
+}
+trap end EXIT
 
 wait_for() { # a file with a checkpoint of the run whose messages are in FILE; PID
   local i
@@ -99,7 +104,7 @@ elsewhere() { # NAME OWNER PREFIX...: an owner that lives is refused, one that d
   has refused.txt "waiting up to 1000 s"
   echo "another $name: it died"
   inner=$(pgrep -P "$job" || true)
-  kill -9 ${inner:-$job}
+  kill -9 "${inner:-$job}"
   wait "$job" 2> /dev/null || true
   start second
   has second "took over from process .* on $owner, which gave no sign of life"

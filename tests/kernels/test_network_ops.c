@@ -212,6 +212,13 @@ static void attention_agrees(void **state) {
        {X(1, 77, 256), X(1, 77, 768), NO, NO, NO, NO, X(1, 77, 256), STAT(4, 6, 1, 4, 77)},
        SUM(218),
        0},
+
+      {"grad_full_heads_of_160",
+       &vw_attention_grad_op,
+       &full2,
+       {X(2, 70, 320), X(2, 70, 960), NO, NO, NO, NO, X(2, 70, 320), STAT(4, 6, 2, 2, 70)},
+       SUM(300),
+       0},
       {"grad_few_wide_heads",
        &vw_attention_grad_op,
        &causal1,

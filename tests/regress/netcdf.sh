@@ -23,8 +23,16 @@ def walk(group, read):
 
 try:
     module = __import__(sys.argv[1])
+    # netCDF's library before 4.9.1 reads arrays of texts wrongly: one by one (docs/output.md)
+    old = sys.argv[1] == "netCDF4" and [int(p) for p in module.__netcdf4libversion__.split("-")[0].split(".")[:3]] < [4, 9, 1]
+
+    def read(v):
+        if old and v.ndim == 1 and v.dtype in (str, "S1"):
+            return [v[i] for i in range(len(v))]
+        return v[...]
+
     with (module.Dataset if sys.argv[1] == "netCDF4" else module.File)(sys.argv[2], "r") as f:
-        n = walk(f, lambda v: v[...])
+        n = walk(f, read)
     print("readable" if n > 20 else f"only {n} variables")
 except Exception as error:
     print(type(error).__name__, str(error).splitlines()[0][:80])
