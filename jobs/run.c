@@ -78,9 +78,9 @@ static int finish(vw_session *s, vw_status st, bool stopped) {
                    s->out);
   if (st == VW_OK && s->all_failed && speaks)
     (void)vw_print(stderr,
-                  "viswords: all trials failed: their words or losses are not finite; see learn.lr and the "
-                  "weights; %s holds what there is\n",
-                  s->out);
+                   "viswords: all trials failed: their words or losses are not finite; see learn.lr and the "
+                   "weights; %s holds what there is\n",
+                   s->out);
   vw_session_close(s);
   vw_ranks_close(&s->ranks);
   return code;
