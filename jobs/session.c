@@ -104,7 +104,10 @@ static vw_status settle_backend(vw_session *s, bool decides, vw_backend *backend
   int64_t planned = -1;
   VW_TRY(vw_backend_named(asked_backend(s), backend));
   if (strcmp(asked_backend(s), "auto") != 0) return VW_OK;
-  VW_TRY(find_planned(s, decides, &planned));
+  vw_inputs_pause(true); /* rank 0 alone reads it */
+  const vw_status found = find_planned(s, decides, &planned);
+  vw_inputs_pause(false);
+  VW_TRY(found);
   s->is_undecided = planned < 0 && !decides;
   if (planned >= 0)
     *backend = (vw_backend)planned;

@@ -14,7 +14,7 @@ typedef struct input {
 static struct {
   input *item;
   int64_t n, room;
-  bool active;
+  bool active, paused;
   int64_t contradicted; /* 1 + the item that a look saw otherwise; 0: none */
   bool starved;         /* no memory to remember a look */
 } list;
@@ -27,7 +27,11 @@ static void forget(void) {
 
 void vw_inputs_begin(void) {
   forget();
-  list.active = true;
+  list.active = true, list.paused = false;
+}
+
+void vw_inputs_pause(bool paused) {
+  list.paused = paused;
 }
 
 static vw_status changed(const char *path) {
@@ -68,7 +72,7 @@ static input *add(const char *path) {
 }
 
 vw_status vw_inputs_read(const char *path, const void *data, int64_t bytes) {
-  if (!list.active) return VW_OK;
+  if (!list.active || list.paused) return VW_OK;
   const vw_hash hash = vw_hash_bytes(data, (size_t)bytes);
   input *in = find(path);
   if (!in) {
@@ -83,7 +87,7 @@ vw_status vw_inputs_read(const char *path, const void *data, int64_t bytes) {
 }
 
 void vw_inputs_looked(const char *path, bool there) {
-  if (!list.active) return;
+  if (!list.active || list.paused) return;
   input *in = find(path);
   if (in) {
     if ((in->seen == ABSENT) == there && !list.contradicted) list.contradicted = in - list.item + 1;

@@ -13,6 +13,9 @@
 /* Forgets all and remembers from now on. */
 void vw_inputs_begin(void);
 
+/* Files that are looked at meanwhile are no inputs: what a run itself has written, which one rank looks at alone. */
+void vw_inputs_pause(bool paused);
+
 /* Remembers no more. Errors: VW_ERR_IO with the file that came or went in between (a look that has no way to say so).
  */
 vw_status vw_inputs_end(void);

@@ -48,6 +48,24 @@ static void read_twice(void **state) {
   (void)vw_inputs_end();
 }
 
+static void paused(void **state) {
+  (void)state;
+  vw_hash before, after;
+  vw_inputs_begin();
+  assert_ok(vw_inputs_digest(&before));
+  put("one");
+  vw_inputs_pause(true);
+  assert_ok(look());
+  vw_inputs_pause(false);
+  assert_ok(vw_inputs_digest(&after));
+  assert_memory_equal(&before, &after, sizeof before);
+  put("two"); /* nothing was remembered of it */
+  assert_ok(look());
+  assert_ok(vw_inputs_digest(&after));
+  assert_memory_not_equal(&before, &after, sizeof before);
+  assert_ok(vw_inputs_end());
+}
+
 static void came_and_went(void **state) {
   (void)state;
   json_t *object;
@@ -104,8 +122,9 @@ static void many(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(read_twice), cmocka_unit_test(came_and_went),
-                                     cmocka_unit_test(digests), cmocka_unit_test(many)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(read_twice), cmocka_unit_test(paused),
+                                     cmocka_unit_test(came_and_went), cmocka_unit_test(digests),
+                                     cmocka_unit_test(many)};
   const int fd = mkstemp(path);
   if (fd < 0) return 1;
   (void)close(fd);
