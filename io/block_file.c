@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/durable.h"
 #include "core/log.h"
-#include "io/durable.h"
 
 enum { ID_BYTES = 128, OWN_KEYS = 3, SLOTS = 2 };
 static const char *const slot_name[SLOTS] = {"checkpoint.a", "checkpoint.b"};
@@ -161,4 +161,10 @@ vw_status vw_checkpoint_remove(const char *dir, const char *id) {
     VW_TRY(vw_file_remove(path));
   }
   return VW_OK;
+}
+
+vw_status vw_block_file_remove(const char *dir, const char *id) {
+  char path[VW_PATH_BYTES];
+  VW_TRY(path_of(path, dir, id, "safetensors"));
+  return vw_file_remove(path);
 }

@@ -26,6 +26,9 @@ vw_status vw_block_file_open(const char *dir, const char *id, vw_safetensors **f
 /* Is the block finished, its file whole? A damaged one is logged as a warning: it will be learned again. */
 bool vw_block_file_exists(const char *dir, const char *id);
 
+/* Removes a file of results; no error when there is none. */
+vw_status vw_block_file_remove(const char *dir, const char *id);
+
 /* Writes a checkpoint over the older or damaged one of two. `sequence` grows with every checkpoint of a block (the
  * step). */
 vw_status vw_checkpoint_write(const char *dir, const char *id, int64_t sequence, const vw_safetensors_entry *entries,

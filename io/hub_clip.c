@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/hub_pictures.h"
 #include "io/json.h"
 

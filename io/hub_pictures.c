@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/json.h"
 
 static const int64_t MOST_PIXELS = 1 << 14; /* of an edge */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/image_internal.h"
 
 vw_status vw_image_check_size(const char *path, int64_t height, int64_t width) {

@@ -6,7 +6,7 @@
 
 #include <png.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/image_internal.h"
 
 /* One picture in memory, read or written; what libpng's jumps must not lose lives here. */

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/durable.h"
-#include "io/inputs.h"
+#include "core/durable.h"
+#include "core/inputs.h"
 
 static _Thread_local bool is_starved;
 

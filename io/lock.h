@@ -15,8 +15,8 @@
 #ifndef VW_IO_LOCK_H
 #define VW_IO_LOCK_H
 
+#include "core/durable.h"
 #include "core/status.h"
-#include "io/durable.h"
 
 enum { VW_LOCK_EPOCH = 33, VW_LOCK_OWNER_BYTES = 160 };
 

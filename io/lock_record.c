@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/foreign.h"
+#include "core/foreign.h"
 
 /* The first bytes of a file; "" when it cannot be read. */
 static void read_start(const char *path, char *text, size_t bytes) {

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/foreign.h"
+#include "core/foreign.h"
 #include "io/json.h"
 #include "io/mapping.h"
 #include "io/safetensors_internal.h"

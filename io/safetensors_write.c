@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/durable.h"
 #include "core/fault.h"
-#include "io/durable.h"
 #include "io/json.h"
 #include "io/safetensors_internal.h"
 

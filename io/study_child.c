@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/durable.h"
 #include "core/fault.h"
-#include "io/durable.h"
 #include "io/hdf.h"
 
 typedef struct data_set {

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "cluster/comm.h"
+#include "core/durable.h"
 #include "core/fault.h"
-#include "io/durable.h"
 #include "io/hdf.h"
 #include "io/manifest.h"
 #include "io/rows.h"

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/json.h"
 #include "io/tokenizer.h"
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/durable.h"
 #include "core/hash.h"
-#include "io/durable.h"
 #include "io/json.h"
 #include "io/tokenizer_internal.h"
 

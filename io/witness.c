@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 
 /* Times of files advance in ticks: 4 ms on local disks, up to a second or two elsewhere. */
 enum { TICK_SECONDS = 2 };

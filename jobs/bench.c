@@ -8,7 +8,7 @@
 #include "core/text.h"
 #include "jobs/session.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "kernels/rate.h"
 
 #include <math.h>
@@ -111,8 +111,9 @@ vw_status vw_bench_keep(vw_bench *b, const char *what, const int64_t *sizes, int
   const vw_clip_network *net = b->n;
   const bool image = !strcmp(what, "picture");
   char kind[VW_RATE_KIND];
-  (void)snprintf(kind, sizeof kind, "%s %lldx%lld", what, (long long)(image ? net->vision.t.width : net->text.t.width),
-                 (long long)(image ? net->vision.t.layers : net->text.t.layers));
+  (void)snprintf(kind, sizeof kind, "%s %lldx%lld", what,
+                 (long long)(image ? net->vision.t.width : net->net.text.tower.t.width),
+                 (long long)(image ? net->vision.t.layers : net->net.text.tower.t.layers));
   return vw_rates_put(&b->rates, kind, vw_hash_bytes(sizes, (size_t)n * sizeof *sizes), vw_graph_flops(p->graph),
                       seconds);
 }
@@ -141,8 +142,8 @@ static vw_status run_clip(vw_bench *b, const char *dir, const char *trials, cons
   if (b->ctx.backend == VW_CPU) b->rates.product = b->sgemm, b->rates.changed = true;
   if (!b->json)
     (void)vw_print(stdout, "%s: text encoder %lld x %lld layers; %s, %d thread%s; sgemm %.1f GFLOP/s\n", dir,
-                   (long long)b->n->text.t.width, (long long)b->n->text.t.layers, kernels, b->ctx.threads,
-                   b->ctx.threads == 1 ? "" : "s", 1e-9 * b->sgemm);
+                   (long long)b->n->net.text.tower.t.width, (long long)b->n->net.text.tower.t.layers, kernels,
+                   b->ctx.threads, b->ctx.threads == 1 ? "" : "s", 1e-9 * b->sgemm);
   for (int i = 0; i < VARIANTS; i++) {
     if (only && strcmp(only, variants[i].name) != 0) continue;
     if (!b->json) (void)vw_print(stdout, "%s: %s\n", variants[i].name, variants[i].what);

@@ -2,8 +2,8 @@
 #ifndef VW_JOBS_BENCH_H
 #define VW_JOBS_BENCH_H
 
-#include "learn/clip_network.h"
 #include "learn/rates.h"
+#include "networks/clip.h"
 
 #include <jansson.h>
 

@@ -150,9 +150,9 @@ vw_status vw_bench_gpu(vw_bench *b, const char *dir, const vw_bench_gpu_options 
   vw_kernel_set(&b->ctx, kernels);
   if (!b->json)
     (void)vw_print(stdout, "%s: text encoder %lld x %lld layers, image tower %lld x %lld layers; %s, %s, %d thread%s\n",
-                   dir, (long long)b->n->text.t.width, (long long)b->n->text.t.layers, (long long)b->n->vision.t.width,
-                   (long long)b->n->vision.t.layers, kernels, vw_precision_name(&b->ctx), b->ctx.threads,
-                   b->ctx.threads == 1 ? "" : "s");
+                   dir, (long long)b->n->net.text.tower.t.width, (long long)b->n->net.text.tower.t.layers,
+                   (long long)b->n->vision.t.width, (long long)b->n->vision.t.layers, kernels,
+                   vw_precision_name(&b->ctx), b->ctx.threads, b->ctx.threads == 1 ? "" : "s");
   VW_TRY(vw_bench_ceilings(b, o->order, &g.ceilings));
   print_ceilings(b, &g.ceilings);
   vw_algorithms_time(&b->ctx, o->timed);

@@ -2,10 +2,10 @@
  * implementations beside. Times are medians over repetitions of at least --seconds in all. */
 #include "jobs/bench.h"
 
+#include "core/durable.h"
+#include "core/foreign.h"
 #include "core/text.h"
-#include "io/durable.h"
 #include "io/folders.h"
-#include "io/foreign.h"
 #include "io/preprocess.h"
 #include "learn/memory.h"
 
@@ -126,7 +126,7 @@ static vw_status pack_tower(vw_clip_network *n, bool text) {
   vw_graph *g = NULL;
   vw_status st = vw_graph_create(&g);
   if (st == VW_OK) st = text ? vw_text_pass_graph(g, n, 1) : vw_image_pass_graph(g, n);
-  if (st == VW_OK) st = vw_learn_prepare_alone(n, g, text ? &n->policy : &n->image_policy);
+  if (st == VW_OK) st = vw_learn_prepare_alone(&n->net, g, text ? &n->net.policy : &n->image_policy);
   vw_graph_destroy(g);
   return st;
 }
@@ -138,7 +138,7 @@ static vw_status pack_towers(void *user) {
   vw_status st = VW_OK;
   VW_GOTO(vw_clip_network_open(&n, l->dir, &l->b->ctx));
   for (int text = 0; text < 2; text++) VW_GOTO(pack_tower(n, text));
-  l->packed = vw_weights_bytes_read(n->weights);
+  l->packed = vw_weights_bytes_read(n->net.weights);
 cleanup:
   vw_clip_network_close(n);
   return st;
@@ -160,7 +160,7 @@ vw_status vw_bench_load(vw_bench *b, const char *dir) {
     (void)vw_safetensors_bytes(b->n->hub.files[i], &size);
     bytes += (double)size;
   }
-  if (vw_dtype_bytes(b->n->token_embedding.dtype) == 2) l.copies = 2;
+  if (vw_dtype_bytes(b->n->net.text.token_embedding.dtype) == 2) l.copies = 2;
   (void)mallopt(M_MMAP_THRESHOLD, 1 << 20); /* every pass gets new pages, as a program that starts does */
   VW_GOTO(pack_towers(&l));
   const double packed = (double)l.packed;
@@ -197,7 +197,7 @@ static vw_status tokenize(void *user) {
 }
 
 vw_status vw_bench_tokenizer(vw_bench *b, const char *dir, const char *texts) {
-  tokenizing t = {.t = b->n->tokenizer};
+  tokenizing t = {.t = b->n->net.text.tokenizer};
   char *text = NULL;
   int64_t bytes = 0;
   vw_status st = VW_OK;

@@ -94,20 +94,23 @@ static double free_disk(const char *path) {
 /* Weights and features, packed once more in the kernels' precision; then the rows of the largest block. An estimate:
  * what the exact plan of a block takes is known once its graph is built. */
 static void add_model(const vw_session *s, int64_t m, demand *d) {
-  const vw_clip_network *n = s->networks[m];
+  const vw_network *n = s->networks[m];
   const double element = s->ctx.backend == VW_REF ? 8 : 4;
   double weights = 0, pictures = 0;
-  for (int64_t f = 0; f < n->hub.n_files; f++) {
+  vw_safetensors *file = NULL;
+  for (int64_t i = 0; (file = n->kind->file(n, i)); i++) {
     size_t bytes = 0;
-    (void)vw_safetensors_bytes(n->hub.files[f], &bytes);
+    (void)vw_safetensors_bytes(file, &bytes);
     weights += (double)bytes;
   }
-  for (int64_t i = 0; i < s->config->n_data; i++)
-    pictures += (double)(s->pictures[i]->n_train + s->pictures[i]->n_test) * (double)vw_clip_feature_bytes(n);
+  for (int64_t i = 0; i < s->config->n_data; i++) {
+    const vw_task_inputs in = vw_session_inputs(s, m, i);
+    pictures += s->kinds[m]->task->cache_bytes(&in);
+  }
   if (2 * weights + pictures > d->memory) d->memory = 2 * weights + pictures;
   d->disk += pictures;
   const vw_learn_config *l = &s->config->models[m].learn;
-  const double row = (double)n->text.t.width * 5 * element + (double)l->loss_points * 8;
+  const double row = (double)n->width * 5 * element + (double)l->loss_points * 8;
   for (int64_t b = 0; b < s->plan->n_blocks; b++) {
     const vw_block *k = &s->plan->blocks[b];
     if (k->model_index != m || !k->n_selected) continue;

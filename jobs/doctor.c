@@ -3,8 +3,8 @@
 #include "jobs/jobs.h"
 
 #include "cluster/nccl.h"
+#include "core/durable.h"
 #include "core/text.h"
-#include "io/durable.h"
 #include "io/json.h"
 #include "io/versions.h"
 #include "kernels/backend.h"

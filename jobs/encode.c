@@ -2,12 +2,12 @@
  * similarities. Pictures are read and encoded one at a time; only features stay in memory. */
 #include "jobs/encode.h"
 
+#include "core/durable.h"
 #include "core/text.h"
-#include "io/durable.h"
 #include "io/json.h"
 #include "io/preprocess.h"
 #include "jobs/session.h"
-#include "learn/judge.h"
+#include "tasks/classify_judge.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -40,17 +40,14 @@ static const char *candidate(const encoding *e, int64_t i) {
 
 /* ---- encoding ---------------------------------------------------------------------------------------------------- */
 
-/* Words take the place of {} in the template; a task that holds nothing but templates is enough for that. */
+/* Words take the place of {} in the template. */
 static vw_status encode_words(encoding *e) {
-  vw_clip_task t = {.network = e->n};
+  vw_prompts p = {0};
   if (!e->in.words.n) return VW_OK;
-  VW_TRY(vw_templates_create(&t.templates, e->n->tokenizer, &e->in.word_template, 1, e->n->text.positions));
-  vw_status st = vw_clip_prefix_create(&t.prefix, e->n, &t.templates);
-  if (st == VW_OK)
-    st = vw_judge_encode(&t, e->in.vectors, e->in.words.n,
-                         (char *)e->texts + (size_t)e->in.texts.n * vw_clip_feature_bytes(e->n));
-  vw_clip_prefix_free(&t.prefix);
-  vw_templates_destroy(&t.templates);
+  VW_TRY(vw_prompts_create(&p, &e->n->net, &e->in.word_template, 1));
+  const vw_status st = vw_clip_encode_words(e->n, &p, 0, e->in.vectors, e->in.words.n,
+                                            (char *)e->texts + (size_t)e->in.texts.n * vw_clip_feature_bytes(e->n));
+  vw_prompts_free(&p);
   return st;
 }
 
@@ -93,11 +90,11 @@ static json_t *numbers(const double *x, int64_t n) {
 static vw_status print_text(const encoding *e, int64_t i, int32_t *ids) {
   const char *text = e->in.texts.text[i];
   int64_t n = 0;
-  VW_TRY(vw_tokenizer_encode(e->n->tokenizer, text, ids, e->n->text.positions, &n));
+  VW_TRY(vw_tokenizer_encode(e->n->net.text.tokenizer, text, ids, e->n->net.text.tower.positions, &n));
   json_t *tokens = json_array();
   if (!e->json) (void)vw_print(stdout, "%s\n   ", text);
   for (int64_t k = 0; k < n; k++) {
-    const char *piece = vw_tokenizer_text(e->n->tokenizer, ids[k]);
+    const char *piece = vw_tokenizer_text(e->n->net.text.tokenizer, ids[k]);
     if (e->json)
       json_array_append_new(tokens, json_pack("{s:i, s:o}", "id", ids[k], "piece", vw_json_name(piece ? piece : "")));
     else
@@ -110,7 +107,7 @@ static vw_status print_text(const encoding *e, int64_t i, int32_t *ids) {
 }
 
 static vw_status print_texts(const encoding *e) {
-  int32_t *ids = malloc((size_t)e->n->text.positions * sizeof *ids);
+  int32_t *ids = malloc((size_t)e->n->net.text.tower.positions * sizeof *ids);
   vw_status st = VW_OK;
   VW_CHECK(ids, VW_ERR_MEMORY, "encode: out of memory");
   if (e->json) (void)vw_print(stdout, " \"texts\": [");
@@ -243,7 +240,7 @@ static vw_status write_features(const encoding *e, const char *path) {
   const vw_text_list *lists[] = {&e->in.texts, &e->in.words, &e->in.pictures};
   char *const data[] = {e->texts, (char *)e->texts + (size_t)e->in.texts.n * vw_clip_feature_bytes(e->n), e->pictures};
   vw_safetensors_entry entries[3];
-  vw_keyvalue metadata[4] = {{"model", e->n->dir}};
+  vw_keyvalue metadata[4] = {{"model", e->n->net.dir}};
   char *names[3] = {0};
   int n = 0;
   vw_status st = VW_OK;
@@ -251,8 +248,8 @@ static vw_status write_features(const encoding *e, const char *path) {
     if (!lists[i]->n) continue;
     names[n] = names_of(lists[i]);
     if (!names[n]) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "encode: out of memory"));
-    entries[n] =
-        (vw_safetensors_entry){kinds[i], vw_shape(vw_clip_feature_type(e->n), lists[i]->n, e->n->text.projection)};
+    entries[n] = (vw_safetensors_entry){
+        kinds[i], vw_shape(vw_clip_feature_type(e->n), lists[i]->n, e->n->net.text.tower.projection)};
     entries[n].tensor.data = data[i];
     metadata[n + 1] = (vw_keyvalue){kinds[i], names[n]};
     n++;
@@ -276,7 +273,7 @@ typedef struct encode_options {
 static vw_status gather(encoding *e, const encode_options *o, const char *const *positional, int n) {
   VW_TRY(vw_encode_add_texts(&e->in, &o->texts, &o->text_files, o->fill));
   for (int64_t i = 0; i < o->words.n; i++)
-    VW_TRY(vw_encode_add_words(&e->in, o->words.text[i], o->only, e->n->text.t.width));
+    VW_TRY(vw_encode_add_words(&e->in, o->words.text[i], o->only, e->n->net.text.tower.t.width));
   for (int i = 1; i < n && positional[i]; i++) VW_TRY(vw_encode_add_pictures(&e->in, positional[i]));
   VW_CHECK(candidates(e) + e->in.pictures.n > 0, VW_ERR_ARG,
            "encode: nothing to encode: give --text, --texts, --words or pictures");
@@ -299,7 +296,7 @@ static vw_status encode(encoding *e, const encode_options *o, const char *const 
   VW_TRY(vw_hub_clip_check_finite(&e->n->hub));
   VW_TRY(gather(e, o, positional, n));
   VW_TRY(encode_candidates(e));
-  if (e->json) VW_TRY(dump(vw_json_name(e->n->dir), "{\"model\": "));
+  if (e->json) VW_TRY(dump(vw_json_name(e->n->net.dir), "{\"model\": "));
   if (e->json)
     (void)vw_print(stdout, ", \"backend\": \"%s\", \"logit_scale\": %.9g,\n", vw_backend_name(backend), e->n->scale);
   VW_TRY(print_texts(e));

@@ -1,10 +1,10 @@
 #include "jobs/encode.h"
 
-#include "io/durable.h"
-#include "io/foreign.h"
+#include "core/durable.h"
+#include "core/foreign.h"
 #include "io/safetensors.h"
-#include "io/study_config.h"
 #include "learn/block_io.h"
+#include "study/config.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -58,7 +58,7 @@ static vw_status find_one_text(vw_session *s, int64_t model, int64_t data) {
   VW_CHECK(text, VW_ERR_MEMORY, "out of memory for %" PRId64 " names", p->n_owners);
   for (int64_t i = 0; i < p->n_owners && st == VW_OK; i++) {
     int32_t ids[NAME_TOKENS];
-    const int64_t n = tokens_of(s->networks[model]->tokenizer, p->owners[i].name, ids);
+    const int64_t n = tokens_of(s->networks[model]->text.tokenizer, p->owners[i].name, ids);
     if (!n) continue;
     text[i] = vw_hash_bytes(ids, (size_t)n * sizeof *ids);
     for (int64_t k = 0; k < i; k++)
@@ -88,7 +88,7 @@ static vw_status find_concept(vw_session *s, int64_t model, int64_t a, int32_t i
       if (strcmp(concept, word) == 0)
         return keep_anchor(s, a, true,
                            VW_RAISE(VW_ERR_INPUT, "'%s' is a concept too: its word starts at the answer", word));
-      if (tokens_of(s->networks[model]->tokenizer, concept, ids) == 1 && ids[0] == id)
+      if (tokens_of(s->networks[model]->text.tokenizer, concept, ids) == 1 && ids[0] == id)
         return keep_anchor(s, a, true,
                            VW_RAISE(VW_ERR_INPUT,
                                     "'%s' is the concept '%s' in another spelling: its word starts at the answer", word,
@@ -99,7 +99,7 @@ static vw_status find_concept(vw_session *s, int64_t model, int64_t a, int32_t i
 
 static vw_status find_anchors(vw_session *s, int64_t model) {
   const vw_names *anchors = &s->config->anchors;
-  const vw_tokenizer *t = s->networks[model]->tokenizer;
+  const vw_tokenizer *t = s->networks[model]->text.tokenizer;
   vw_status st = VW_OK;
   int32_t *id = malloc((size_t)(anchors->n + 1) * sizeof *id);
   VW_CHECK(id, VW_ERR_MEMORY, "out of memory for %" PRId64 " anchors", anchors->n);

@@ -7,53 +7,10 @@
 #include "core/text.h"
 #include "io/block_file.h"
 #include "learn/block_io.h"
-#include "learn/features.h"
 #include "study/schedule.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-typedef struct told {
-  vw_progress progress;
-  int64_t done;
-} told;
-
-static void told_pictures(void *user, int64_t pictures) {
-  told *t = user;
-  t->done += pictures;
-  vw_progress_update(&t->progress, t->done);
-}
-
-static bool asked_to_stop(void *user) {
-  (void)user;
-  return vw_stop_requested();
-}
-
-/* The data set of a block is used by the model in question. */
-static bool is_used(const vw_session *s, int64_t model, int64_t data) {
-  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
-    const vw_block *b = &s->plan->blocks[i];
-    if (b->n_selected && b->model_index == model && b->data_index == data) return true;
-  }
-  return false;
-}
-
-static vw_status ensure_features(vw_session *s, bool *stopped) {
-  for (int64_t m = 0; m < s->config->n_models; m++)
-    for (int64_t d = 0; d < s->config->n_data && !*stopped; d++) {
-      const vw_picture_set *p = s->pictures[d];
-      told t = {0};
-      const vw_features_hooks hooks = {.user = &t, .told = told_pictures, .stop = asked_to_stop};
-      int64_t computed = 0;
-      if (!is_used(s, m, d)) continue;
-      const double start = vw_seconds();
-      vw_progress_start(&t.progress, s->ranks.rank == 0 && !s->options.quiet ? stderr : NULL, "features", "pictures", 0,
-                        (p->n_train + p->n_test) / s->ranks.size);
-      VW_TRY(vw_features_ensure(p, s->networks[m], s->weights[m], &s->ranks, s->cache, &hooks, &computed, stopped));
-      vw_sections_add(&s->sections, "features", computed ? "image tower" : "cached", vw_seconds() - start);
-    }
-  return VW_OK;
-}
 
 /* ---- one block --------------------------------------------------------------------------------------------------- */
 
@@ -98,7 +55,7 @@ static void advanced(void *user, int64_t step, int64_t steps) {
   if (l->s->ranks.rank == 0) vw_progress_update(&l->progress, vw_queue_done(l->q) + l->block->n * step / steps);
 }
 
-static vw_status learn_words(learner *l, vw_clip_task *task, vw_block_state *state, bool *finished) {
+static vw_status learn_words(learner *l, vw_task *task, vw_block_state *state, bool *finished) {
   const vw_block *b = l->block;
   const vw_trial *trials = l->s->plan->trials + b->first;
   const vw_block_hooks hooks = {.user = l,
@@ -117,10 +74,10 @@ static vw_status learn_words(learner *l, vw_clip_task *task, vw_block_state *sta
 static vw_status learn_block(learner *l, bool *finished) {
   const vw_block *b = l->block;
   vw_block_state state;
-  vw_clip_task *task = NULL;
+  vw_task *task = NULL;
   const double start = vw_seconds();
   VW_TRY(vw_session_task(l->s, b->model_index, b->data_index, &task));
-  VW_TRY(vw_block_state_create(&state, task->learn, b->n, task->network->text.t.width));
+  VW_TRY(vw_block_state_create(&state, &task->in.model->learn, b->n, task->in.vectors * task->in.network->width));
   const double begun = vw_seconds();
   l->saving = 0;
   vw_status st = learn_words(l, task, &state, finished);
@@ -199,7 +156,7 @@ static vw_status list_todo(vw_session *s, int64_t **todo, int64_t *n, int64_t *t
   for (int64_t i = 0; s->ranks.rank == 0 && i < p->n_blocks; i++) {
     char id[VW_BLOCK_ID];
     const vw_block *b = &p->blocks[i];
-    if (!b->n_selected || b->model_index < 0 || b->data_index < 0) continue;
+    if (!vw_block_is_active(b)) continue;
     vw_block_file_id(b, "", id);
     head[2] += b->n;
     if (vw_block_file_exists(s->out, id)) continue;
@@ -234,7 +191,7 @@ vw_status vw_stage_learn(vw_session *s, bool *stopped) {
   if (st == VW_OK) say_what_is_left(s, left, trials);
   if (st != VW_OK || n == 0) goto cleanup;
   VW_GOTO(vw_session_share_weights(s));
-  VW_GOTO(ensure_features(s, stopped));
+  VW_GOTO(vw_session_cache(s, true, stopped));
   if (*stopped) goto cleanup;
   VW_GOTO(open_team(s, todo, n, &team, &l));
   VW_GOTO(vw_queue_create(&s->ranks, n, &l.q));

@@ -7,16 +7,17 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-static void print_memory(const vw_session *s, const vw_learn_memory *m) {
+static void print_memory(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task) {
   const bool device = s->ctx.backend == VW_CUDA;
-  (void)vw_print(
-      stdout,
-      "  memory of a rank%s: %.1f MiB for the largest block, %.1f for a picture, %.1f for texts; weights %.1f\n",
-      device ? " on its device" : "", (double)m->block / 1048576, (double)m->pictures / 1048576,
-      (double)m->texts / 1048576, (double)m->weights / 1048576);
+  (void)vw_print(stdout, "  memory of a rank%s: %.1f MiB for the largest block", device ? " on its device" : "",
+                 (double)m->block / 1048576);
+  for (int i = 0; task && i < task->n_passes; i++)
+    (void)vw_print(stdout, ", %.1f for %s", (double)m->pass[i] / 1048576, task->passes[i].per);
+  (void)vw_print(stdout, "; weights %.1f\n", (double)m->weights / 1048576);
 }
 
-static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_prediction *p) {
+static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task,
+                       const vw_prediction *p) {
   json_t *blocks = json_array();
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
@@ -25,11 +26,13 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_p
     json_array_append_new(blocks, json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", id, "model", b->model, "data", b->data,
                                             "trials", (json_int_t)b->n, "selected", (json_int_t)b->n_selected));
   }
-  json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "study", s->config->study, "trials",
+  json_t *memory = json_pack("{s:I, s:I}", "peak", (json_int_t)m->peak, "weights", (json_int_t)m->weights);
+  for (int i = 0; task && i < task->n_passes; i++)
+    json_object_set_new(memory, task->passes[i].name, json_integer((json_int_t)m->pass[i]));
+  json_object_set_new(memory, "block", json_integer((json_int_t)m->block));
+  json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "study", s->config->study, "trials",
                           (json_int_t)s->plan->n_selected, "new", (json_int_t)s->plan->n_new, "ranks",
-                          (json_int_t)s->config->ranks, "memory", "peak", (json_int_t)m->peak, "weights",
-                          (json_int_t)m->weights, "pictures", (json_int_t)m->pictures, "texts", (json_int_t)m->texts,
-                          "block", (json_int_t)m->block, "blocks", blocks);
+                          (json_int_t)s->config->ranks, "memory", memory, "blocks", blocks);
   json_t *seconds = json_pack("{s:s, s:I, s:i}", "from", vw_rate_source_name(p->source), "ranks", (json_int_t)p->ranks,
                               "threads", s->ctx.threads);
   for (int i = 0; i < VW_PREDICT_STAGES; i++)
@@ -42,18 +45,19 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_p
 
 static vw_status show(vw_session *s, int64_t ranks, bool measure) {
   vw_learn_memory memory;
+  const vw_task_kind *task = NULL;
   vw_prediction prediction;
   double *cost = NULL;
   vw_status st = VW_OK;
-  VW_GOTO(vw_session_memory(s, &memory));
+  VW_GOTO(vw_session_memory(s, &memory, &task));
   VW_GOTO(vw_session_costs(s, &cost));
   VW_GOTO(vw_predict(s, ranks, measure, &prediction));
   if (s->options.json) {
-    print_json(s, &memory, &prediction);
+    print_json(s, &memory, task, &prediction);
     goto cleanup;
   }
   VW_GOTO(vw_plan_print(s->plan, s->config->ranks, cost, stdout));
-  print_memory(s, &memory);
+  print_memory(s, &memory, task);
   vw_predict_print(s, &prediction);
   if (s->is_undecided)
     (void)vw_print(stdout,
@@ -96,7 +100,7 @@ int vw_job_plan(int argc, char **argv) {
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   if (keys) {
-    vw_study_print_keys(stdout, false);
+    vw_study_print_keys(stdout, vw_kinds_of_study(), false);
     return VW_EXIT_OK;
   }
   if (!positional[0]) {

@@ -2,7 +2,6 @@
 
 #include "core/text.h"
 #include "io/block_file.h"
-#include "learn/features.h"
 #include "learn/timing.h"
 #include "study/schedule.h"
 
@@ -24,15 +23,6 @@ typedef struct predictor {
   int64_t n_judge;
 } predictor;
 
-static vw_block_kind kind_of(const vw_session *s, int64_t model, int64_t data, int64_t rows, int64_t slices) {
-  return (vw_block_kind){.network = s->networks[model],
-                         .learn = &s->config->models[model].learn,
-                         .pictures = s->pictures[data],
-                         .concepts = vw_session_concepts(s, data),
-                         .rows = rows,
-                         .slices = slices};
-}
-
 static bool is_known(const vw_rates *r, const vw_timed_name *name) {
   double ignored = 0;
   return vw_rates_seconds(r, name->kind, name->shape, name->flops, &ignored) == VW_RATE_MEASURED;
@@ -41,13 +31,15 @@ static bool is_known(const vw_rates *r, const vw_timed_name *name) {
 /* Seconds of one run of a kind's pass; measured anew the first time that `measure` wants it. */
 static vw_status seconds_of(predictor *p, const vw_block_kind *k, vw_timed what, double *seconds) {
   vw_timed_name name;
+  *seconds = 0;
+  if (!vw_can_name(k, what)) {
+    p->out->source = VW_RATE_UNKNOWN;
+    return VW_OK;
+  }
   VW_TRY(vw_timed_name_of(k, what, &name));
-  if (p->measure && !is_known(&p->rates, &name)) {
+  if (p->measure && vw_can_time(k, what) && !is_known(&p->rates, &name)) {
     double one = 0;
-    if (what == VW_TIMED_PICTURE)
-      VW_TRY(vw_features_time(k->pictures, k->network, seconds_a_kind, &one));
-    else
-      VW_TRY(vw_time_runs(k, what, seconds_a_kind, &one));
+    VW_TRY(vw_time_runs(k, what, seconds_a_kind, &one));
     if (one > 0) VW_TRY(vw_rates_put(&p->rates, name.kind, name.shape, name.flops, one));
   }
   const vw_rate_source source = vw_rates_seconds(&p->rates, name.kind, name.shape, name.flops, seconds);
@@ -61,32 +53,40 @@ static bool has_file(const vw_session *s, const vw_block *b, const char *end) {
   return s->out[0] && vw_block_file_exists(s->out, id);
 }
 
-/* Rows of one concept are judged together, a batch of words at a time. */
-static int64_t batches_of(const vw_trial *trials, int64_t n) {
-  enum { WORD_BATCH = 32 };
-  int64_t batches = 0;
-  for (int64_t first = 0, end; first < n; first = end) {
+/* Words of one concept are judged together. */
+static vw_status judging_runs(const vw_block_kind *k, const vw_trial *trials, int64_t n, int64_t *runs) {
+  *runs = 0;
+  for (int64_t first = 0, end; k->task->part_runs && first < n; first = end) {
+    int64_t some = 0;
     for (end = first + 1; end < n && !strcmp(trials[end].concept, trials[first].concept);) end++;
-    batches += (end - first + WORD_BATCH - 1) / WORD_BATCH;
+    VW_TRY(k->task->part_runs(&k->in, VW_PART_JUDGE, end - first, &some));
+    *runs += some;
   }
-  return batches;
+  return VW_OK;
+}
+
+static vw_status runs_of(const vw_block_kind *k, vw_task_part what, int64_t words, int64_t *runs) {
+  *runs = 0;
+  return k->task->part_runs ? k->task->part_runs(&k->in, what, words, runs) : VW_OK;
 }
 
 static vw_status add_block(predictor *p, int64_t i) {
   vw_session *s = p->s;
   const vw_block *b = &s->plan->blocks[i];
-  if (!b->n_selected || b->model_index < 0 || b->data_index < 0) return VW_OK;
-  const vw_block_kind k = kind_of(s, b->model_index, b->data_index, b->n, b->slices);
+  if (!vw_block_is_active(b)) return VW_OK;
+  const vw_block_kind k = vw_session_block_kind(s, b->model_index, b->data_index, b->n, b->slices);
   vw_block_cost cost;
   double one = 0;
+  int64_t runs = 0;
   if (!has_file(s, b, "")) {
     VW_TRY(vw_session_cost(s, b, &cost));
     VW_TRY(seconds_of(p, &k, VW_TIMED_STEP, &one));
     p->learn[i] = one * (double)cost.runs;
   }
   if (has_file(s, b, "-evaluation")) return VW_OK;
-  VW_TRY(seconds_of(p, &k, VW_TIMED_WORDS, &one));
-  p->judge[p->n_judge++] = one * (double)batches_of(s->plan->trials + b->first, b->n);
+  VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
+  VW_TRY(judging_runs(&k, s->plan->trials + b->first, b->n, &runs));
+  p->judge[p->n_judge++] = one * (double)runs;
   return VW_OK;
 }
 
@@ -102,23 +102,24 @@ static bool is_used(const vw_session *s, int64_t model, int64_t data) {
 static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
   vw_session *s = p->s;
   const vw_study_config *c = s->config;
-  const vw_block_kind k = kind_of(s, m, d, 1, 1);
-  const int64_t templates = k.learn->templates.n, batch = 32;
-  int64_t pictures = 0;
+  const vw_block_kind k = vw_session_block_kind(s, m, d, 1, 1);
+  const vw_results_source results = vw_session_results(s);
+  int64_t runs = 0;
   double one = 0;
   if (!is_used(s, m, d)) return VW_OK;
-  VW_TRY(vw_features_missing_pictures(k.pictures, k.network, s->weights[m], s->cache, &pictures));
-  if (pictures) VW_TRY(seconds_of(p, &k, VW_TIMED_PICTURE, &one));
-  p->out->seconds[VW_PREDICT_FEATURES] += one * (double)pictures / (double)p->out->ranks;
-  VW_TRY(seconds_of(p, &k, VW_TIMED_TEXTS, &one));
-  *texts += one * (double)templates * (double)((k.pictures->n_classes + batch - 1) / batch);
-  VW_TRY(seconds_of(p, &k, VW_TIMED_WORDS, &one));
-  const int64_t vectors = 1 + c->anchors.n * (1 + c->deltas.n);
+  VW_TRY(runs_of(&k, VW_PART_CACHE, 0, &runs));
+  if (runs) VW_TRY(seconds_of(p, &k, VW_TIMED_CACHE, &one));
+  p->out->seconds[VW_PREDICT_FEATURES] += one * (double)runs / (double)p->out->ranks;
+  VW_TRY(seconds_of(p, &k, VW_TIMED_OPEN, &one));
+  VW_TRY(runs_of(&k, VW_PART_OPEN, 0, &runs));
+  *texts += one * (double)runs;
+  VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
+  VW_TRY(runs_of(&k, VW_PART_JUDGE, 1 + c->anchors.n * (1 + c->deltas.n), &runs));
   for (int64_t i = 0; i < c->data[d].concepts.n; i++) {
     char id[VW_BLOCK_ID];
-    VW_TRY(vw_session_baseline_id(s, m, d, i, id));
+    VW_TRY(vw_results_baseline_id(&results, m, d, i, id));
     if (s->out[0] && vw_block_file_exists(s->out, id)) continue;
-    p->judge[p->n_judge++] = one * (double)((vectors + batch - 1) / batch);
+    p->judge[p->n_judge++] = one * (double)runs;
   }
   return VW_OK;
 }

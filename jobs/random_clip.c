@@ -2,10 +2,10 @@
  * and memory where the real weights are not at hand. Its features mean nothing. */
 #include "jobs/jobs.h"
 
+#include "core/durable.h"
 #include "core/pool.h"
 #include "core/random.h"
 #include "core/text.h"
-#include "io/durable.h"
 #include "io/safetensors.h"
 #include "io/tokenizer.h"
 

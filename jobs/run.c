@@ -11,11 +11,18 @@ typedef struct stage_set {
   bool learn, evaluate, collect;
 } stage_set;
 
+/* The collecting stage: block files to study.h5, summary.csv, figures and a table. Any time again. */
+static vw_status stage_collect(vw_session *s) {
+  const vw_results_source source = vw_session_results(s);
+  return vw_collect(&source, &s->sections, s->options.json, &s->all_failed);
+}
+
 /* What this rank held of its device, beside what `plan` predicts: a difference is a mistake of ours. */
 static vw_status print_device(vw_session *s) {
   vw_learn_memory predicted;
+  const vw_task_kind *task = NULL;
   if (s->ctx.backend != VW_CUDA) return VW_OK;
-  VW_TRY(vw_session_memory(s, &predicted));
+  VW_TRY(vw_session_memory(s, &predicted, &task));
   (void)vw_print(stderr, "device memory of rank 0: at most %.1f MiB held, %.1f predicted; %s\n",
                  (double)vw_memory_used(&s->ctx).most / 1048576, (double)predicted.peak / 1048576,
                  vw_precision_name(&s->ctx));
@@ -50,7 +57,7 @@ static vw_status stages(vw_session *s, stage_set which, bool *stopped) {
   *stopped = false;
   if (which.learn) VW_TRY(vw_stage_learn(s, stopped));
   if (which.evaluate && !*stopped) VW_TRY(vw_stage_evaluate(s, stopped));
-  if (which.collect && !*stopped) VW_TRY(vw_stage_collect(s));
+  if (which.collect && !*stopped) VW_TRY(stage_collect(s));
   VW_TRY(vw_session_check_lock(s)); /* another run may have done the rest while this one slept */
   return print_end(s);
 }

@@ -1,13 +1,12 @@
 #include "jobs/session.h"
 
 #include "core/cores.h"
+#include "core/durable.h"
+#include "core/inputs.h"
 #include "core/log.h"
 #include "io/block_file.h"
-#include "io/durable.h"
-#include "io/inputs.h"
 #include "kernels/algorithms.h"
 #include "learn/block_io.h"
-#include "learn/features.h"
 #include "learn/memory.h"
 
 #include <errno.h>
@@ -105,7 +104,10 @@ static vw_status settle_backend(vw_session *s, bool decides, vw_backend *backend
   int64_t planned = -1;
   VW_TRY(vw_backend_named(asked_backend(s), backend));
   if (strcmp(asked_backend(s), "auto") != 0) return VW_OK;
-  VW_TRY(find_planned(s, decides, &planned));
+  vw_inputs_pause(true); /* rank 0 alone reads it */
+  const vw_status found = find_planned(s, decides, &planned);
+  vw_inputs_pause(false);
+  VW_TRY(found);
   s->is_undecided = planned < 0 && !decides;
   if (planned >= 0)
     *backend = (vw_backend)planned;
@@ -158,20 +160,16 @@ static int64_t device_budget(const vw_session *s) {
   return vw_memory_used(&s->ctx).total / 10 * 8;
 }
 
-/* Rows of new blocks of a model on a data set, *least to *most. On a GPU, which many rows fill, the most that fit. */
+/* Rows of new blocks of a model on a data set, *least to *most. On a GPU, which many rows fill, the most that fit; a
+ * processor likes what the task says. */
 static vw_status rows_of_pair(const vw_session *s, int64_t m, int64_t d, int64_t *least, int64_t *most) {
   const vw_study_config *c = s->config;
-  const vw_block_kind kind = {.network = s->networks[m],
-                              .learn = &c->models[m].learn,
-                              .pictures = s->pictures[d],
-                              .concepts = vw_session_concepts(s, d),
-                              .slices = c->ranks_per_block};
+  const vw_block_kind kind = vw_session_block_kind(s, m, d, 1, c->ranks_per_block);
   VW_TRY(vw_block_efficient_rows(&kind, least));
   if (*least < VW_LEAST_ROWS) *least = VW_LEAST_ROWS;
-  *most = VW_MOST_CPU_ROWS;
+  *most = kind.task->most_rows;
   if (s->ctx.backend != VW_CUDA) return VW_OK;
-  VW_TRY(vw_learn_rows_within(kind.network, kind.learn, kind.pictures, kind.concepts, kind.slices, device_budget(s),
-                              VW_MOST_GPU_ROWS, most));
+  VW_TRY(vw_learn_rows_within(kind.task, &kind.in, kind.slices, device_budget(s), VW_MOST_GPU_ROWS, most));
   VW_CHECK(*most > 0, VW_ERR_MEMORY,
            "model '%s' and data set '%s' do not fit into the device's memory: %.1f MiB of it are for a rank; use fewer "
            "pictures a class",
@@ -193,7 +191,6 @@ static vw_status rows_of_blocks(const vw_session *s, int64_t **least, int64_t **
 
 /* A new plan on cuda with `plan.algorithms: timed`: every kind of block is prepared once, with a clock. */
 static vw_status time_algorithms(const vw_session *s, char **text) {
-  const vw_study_config *c = s->config;
   vw_context *ctx = s->networks[0]->ctx;
   vw_log(VW_LOG_INFO, "timing the device's algorithms for the products of %lld blocks", (long long)s->plan->n_blocks);
   vw_algorithms_time(ctx, true);
@@ -204,8 +201,8 @@ static vw_status time_algorithms(const vw_session *s, char **text) {
                         s->plan->blocks[same].data_index != b->data_index))
       same++;
     if (same < i) continue;
-    VW_TRY(vw_learn_rehearse(s->networks[b->model_index], &c->models[b->model_index].learn, s->pictures[b->data_index],
-                             vw_session_concepts(s, b->data_index), b->n));
+    const vw_task_inputs in = vw_session_inputs(s, b->model_index, b->data_index);
+    VW_TRY(vw_learn_rehearse(s->kinds[b->model_index]->task, &in, b->n));
   }
   vw_algorithms_time(ctx, false);
   return vw_algorithms_text(ctx, text);
@@ -231,14 +228,17 @@ static vw_status open_plan(vw_session *s, bool save) {
   vw_hash *hashes = NULL;
   const vw_hash *const *rows = NULL;
   char kernels[128], path[VW_PATH_BYTES];
-  int64_t *least = NULL, *most = NULL;
-  vw_status st = VW_OK;
+  int64_t *least = NULL, *most = NULL, *concepts = calloc((size_t)s->config->n_models + 1, sizeof *concepts);
+  vw_status st = concepts ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory");
+  if (st != VW_OK) goto cleanup;
+  for (int64_t m = 0; m < s->config->n_models; m++) concepts[m] = s->kinds[m]->task->concepts_per_block;
   vw_kernel_set(&s->ctx, kernels);
   const vw_plan_kernels here = {
       .backend = vw_backend_name(s->ctx.backend), .precision = vw_precision_name(&s->ctx), .kernels = kernels};
   VW_GOTO(picture_hashes(s, &hashes, &rows));
   VW_GOTO(rows_of_blocks(s, &least, &most));
-  const vw_study_inputs inputs = {.weights = s->weights, .pictures = rows, .most_rows = most, .least_rows = least};
+  const vw_study_inputs inputs = {
+      .weights = s->weights, .pictures = rows, .most_rows = most, .least_rows = least, .concepts_per_block = concepts};
   VW_GOTO(vw_path_format(path, "%s/plan.yaml", s->out));
   if (save) {
     VW_GOTO(vw_plan_open(path, s->config, &inputs, &here, s->options.allow_other_kernels, &s->plan));
@@ -250,13 +250,13 @@ static vw_status open_plan(vw_session *s, bool save) {
   }
   VW_GOTO(settle_algorithms(s, save, path));
 cleanup:
-  free(hashes), free((void *)(uintptr_t)rows), free(least), free(most);
+  free(hashes), free((void *)(uintptr_t)rows), free(least), free(most), free(concepts);
   return st;
 }
 
 static vw_status read_study(vw_session *s) {
   vw_backend asked;
-  VW_TRY(vw_study_config_read(s->options.study, &s->problems, &s->config));
+  VW_TRY(vw_study_config_read(s->options.study, vw_kinds_of_study(), &s->problems, &s->config));
   if (!s->config || (s->problems.n_errors && !s->options.all_problems)) return vw_problems_first(&s->problems);
   VW_TRY(vw_backend_named(asked_backend(s), &asked));
   return choose_folders(s);
@@ -382,11 +382,14 @@ int vw_session_report(const vw_session *s, vw_status st) {
 
 void vw_session_close(vw_session *s) {
   const int64_t n_models = s->config ? s->config->n_models : 0, n_data = s->config ? s->config->n_data : 0;
-  for (int64_t i = 0; s->tasks && i < n_models * n_data; i++) vw_clip_task_close(s->tasks[i]);
+  for (int64_t i = 0; s->tasks && i < n_models * n_data; i++)
+    if (s->tasks[i]) s->tasks[i]->kind->close(s->tasks[i]);
   for (int64_t i = 0; s->words && i < n_models; i++) vw_word_table_close(&s->words[i]);
-  for (int64_t i = 0; s->networks && i < n_models; i++) vw_clip_network_close(s->networks[i]);
+  for (int64_t i = 0; s->networks && i < n_models; i++)
+    if (s->networks[i]) s->networks[i]->kind->close(s->networks[i]);
   for (int64_t i = 0; s->pictures && i < n_data; i++) vw_picture_set_close(s->pictures[i]);
-  free((void *)s->tasks), free(s->words), free((void *)s->networks), free((void *)s->pictures), free(s->weights);
+  free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->pictures),
+      free(s->weights);
   vw_plan_destroy(s->plan);
   vw_costs_free(&s->costs);
   vw_problems_fini(&s->problems);
@@ -399,38 +402,50 @@ void vw_session_close(vw_session *s) {
   vw_lock_release(&s->lock);
 }
 
-vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_task **task) {
-  vw_clip_task **t = &s->tasks[model * s->config->n_data + data];
+vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t data) {
+  return (vw_task_inputs){.network = s->networks[model],
+                          .model = &s->config->models[model],
+                          .pictures = s->pictures[data],
+                          .concepts = vw_session_concepts(s, data),
+                          .vectors = 1,
+                          .seed = s->config->seed,
+                          .weights = s->weights[model],
+                          .cache = s->cache};
+}
+
+vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_task **task) {
+  vw_task **t = &s->tasks[model * s->config->n_data + data];
+  const vw_task_inputs in = vw_session_inputs(s, model, data);
   const double start = vw_seconds();
   *task = *t;
   if (*t) return VW_OK;
-  VW_TRY(vw_clip_task_open(t, s->networks[model], &s->config->models[model].learn, s->pictures[data], s->config->seed,
-                           s->weights[model], s->cache));
+  VW_TRY(s->kinds[model]->task->open(t, &in));
   vw_sections_add(&s->sections, "learn", "texts and tables", vw_seconds() - start);
   *task = *t;
   return VW_OK;
 }
 
-vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,
-                                 char id[VW_BLOCK_ID]) {
-  vw_hash protocol, pictures;
-  const char *name = s->config->data[data].concepts.name[concept];
-  VW_TRY(vw_protocol_hash(s->config, model, data, &protocol));
-  VW_TRY(vw_picture_set_hash(s->pictures[data], name, false, &pictures));
-  return vw_baseline_file_id(s->config, s->weights[model], protocol, pictures, s->config->data[data].name, name, id);
+vw_results_source vw_session_results(const vw_session *s) {
+  return (vw_results_source){.config = s->config,
+                             .plan = s->plan,
+                             .ranks = s->ranks,
+                             .ctx = s->ctx,
+                             .out = s->out,
+                             .kinds = s->kinds,
+                             .networks = s->networks,
+                             .words = s->words,
+                             .weights = s->weights,
+                             .pictures = s->pictures,
+                             .started = s->started};
 }
 
-static bool is_active(const vw_block *b) {
-  return b->n_selected && b->model_index >= 0 && b->data_index >= 0;
+vw_block_kind vw_session_block_kind(const vw_session *s, int64_t model, int64_t data, int64_t rows, int64_t slices) {
+  return (vw_block_kind){
+      .task = s->kinds[model]->task, .in = vw_session_inputs(s, model, data), .rows = rows, .slices = slices};
 }
 
 vw_status vw_session_cost(vw_session *s, const vw_block *b, vw_block_cost *out) {
-  const vw_block_kind kind = {.network = s->networks[b->model_index],
-                              .learn = &s->config->models[b->model_index].learn,
-                              .pictures = s->pictures[b->data_index],
-                              .concepts = vw_session_concepts(s, b->data_index),
-                              .rows = b->n,
-                              .slices = b->slices};
+  const vw_block_kind kind = vw_session_block_kind(s, b->model_index, b->data_index, b->n, b->slices);
   return vw_costs_find(&s->costs, &kind, out);
 }
 
@@ -440,21 +455,21 @@ vw_status vw_session_costs(vw_session *s, double **cost) {
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
     vw_block_cost c;
-    if (!is_active(b)) continue;
+    if (!vw_block_is_active(b)) continue;
     VW_TRY(vw_session_cost(s, b, &c));
     (*cost)[i] = (double)c.runs * c.step.flops;
   }
   return VW_OK;
 }
 
-vw_status vw_session_memory(vw_session *s, vw_learn_memory *out) {
-  *out = (vw_learn_memory){0};
+vw_status vw_session_memory(vw_session *s, vw_learn_memory *out, const vw_task_kind **task) {
+  *out = (vw_learn_memory){0}, *task = NULL;
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
     vw_block_cost c;
-    if (!is_active(b)) continue;
+    if (!vw_block_is_active(b)) continue;
     VW_TRY(vw_session_cost(s, b, &c));
-    if (c.memory.peak > out->peak) *out = c.memory;
+    if (c.memory.peak > out->peak) *out = c.memory, *task = s->kinds[b->model_index]->task;
   }
   return VW_OK;
 }

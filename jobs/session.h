@@ -6,16 +6,16 @@
 #include "cluster/ranks.h"
 #include "cluster/sections.h"
 #include "io/lock.h"
-#include "io/study_config.h"
 #include "jobs/jobs.h"
 #include "jobs/stop.h"
 #include "learn/block_io.h"
 #include "learn/cost.h"
 #include "learn/memory.h"
-#include "learn/pictures.h"
-#include "learn/task.h"
 #include "learn/words.h"
+#include "results/collect.h"
+#include "study/config.h"
 #include "study/plan.h"
+#include "tasks/kinds.h"
 
 typedef struct vw_session_options {
   const char *study, *out, *cache, *backend, *precision; /* backend, precision NULL: the study's */
@@ -33,15 +33,16 @@ typedef struct vw_session {
   vw_study_config *config;
   vw_context ctx;
   char out[VW_PATH_BYTES], cache[VW_PATH_BYTES];
-  vw_lock lock;               /* held by rank 0, followed by the others */
-  bool stopped;               /* asked to stop while it waited for the lock: nothing is open */
-  int log_file;               /* descriptor + 1 of DIR/log/rank-N.jsonl; 0: none */
-  vw_picture_set **pictures;  /* [n_data] */
-  vw_clip_network **networks; /* [n_models] */
-  vw_word_table *words;       /* [n_models] */
-  vw_hash *weights;           /* [n_models] */
-  vw_hash inputs;             /* of all files that every rank reads: study, lists, configurations, pictures */
-  vw_clip_task **tasks;       /* [n_models * n_data]; opened when a stage needs them */
+  vw_lock lock;              /* held by rank 0, followed by the others */
+  bool stopped;              /* asked to stop while it waited for the lock: nothing is open */
+  int log_file;              /* descriptor + 1 of DIR/log/rank-N.jsonl; 0: none */
+  vw_picture_set **pictures; /* [n_data] */
+  const vw_kind **kinds;     /* [n_models] */
+  vw_network **networks;     /* [n_models] */
+  vw_word_table *words;      /* [n_models] */
+  vw_hash *weights;          /* [n_models] */
+  vw_hash inputs;            /* of all files that every rank reads: study, lists, configurations, pictures */
+  vw_task **tasks;           /* [n_models * n_data]; opened when a stage needs them */
   vw_plan *plan;
   vw_costs costs;          /* vw_session_cost */
   bool is_undecided;       /* plan.backend is auto and no plan is there: only looked at, as the CPU's */
@@ -90,13 +91,27 @@ vw_status vw_session_find_alike(vw_session *s);
 int vw_session_report(const vw_session *s, vw_status st);
 
 /* The task of a block's model and data set; opened at first use. */
-vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_task **task);
+vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_task **task);
+
+/* What the task of a model and a data set is made of. */
+vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t data);
+
+/* Collective: what tasks compute once and keep, for all models and data sets (for_blocks: those with blocks to learn).
+ * *stopped: asked to stop. */
+vw_status vw_session_cache(vw_session *s, bool for_blocks, bool *stopped);
+
+/* What results are gathered from. */
+vw_results_source vw_session_results(const vw_session *s);
 
 /* Concepts and null concepts of a data set. */
 int64_t vw_session_concepts(const vw_session *s, int64_t data);
 
-/* What the block that needs most will take of a rank's memory; weights of several models are not added. */
-vw_status vw_session_memory(vw_session *s, vw_learn_memory *out);
+/* What the block that needs most will take of a rank's memory; weights of several models are not added. *task: whose
+ * block it is; NULL: there is none. */
+vw_status vw_session_memory(vw_session *s, vw_learn_memory *out, const vw_task_kind **task);
+
+/* What the memory and work of blocks of a model and a data set follow from. */
+vw_block_kind vw_session_block_kind(const vw_session *s, int64_t model, int64_t data, int64_t rows, int64_t slices);
 
 /* Memory and work of a block that the study asks for (model_index, data_index >= 0). */
 vw_status vw_session_cost(vw_session *s, const vw_block *b, vw_block_cost *out);
@@ -104,10 +119,6 @@ vw_status vw_session_cost(vw_session *s, const vw_block *b, vw_block_cost *out);
 /* Operations of learning each block of the plan, cost[n_blocks], malloc'ed; the caller frees it. 0 for blocks that the
  * study does not ask for. */
 vw_status vw_session_costs(vw_session *s, double **cost);
-
-/* The stem of the file with a concept's baselines (learn/block_io.h). */
-vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,
-                                 char id[VW_BLOCK_ID]);
 
 /* Collective: rank 0 warns where several ranks have one device. */
 vw_status vw_session_tell_shared_devices(const vw_session *s);
@@ -119,6 +130,5 @@ vw_status vw_session_share_weights(vw_session *s);
 /* The stages; collective; each resumes. *stopped: asked to stop, all saved. */
 vw_status vw_stage_learn(vw_session *s, bool *stopped);
 vw_status vw_stage_evaluate(vw_session *s, bool *stopped);
-vw_status vw_stage_collect(vw_session *s);
 
 #endif

@@ -1,9 +1,8 @@
 /* `verify`: a model directory against the reference implementation (jobs/verify_model.c), or every checksum of an
  * output directory. Only looks; works beside a running study. */
 #include "jobs/verify.h"
-
+#include "core/durable.h"
 #include "core/text.h"
-#include "io/durable.h"
 #include "io/json.h"
 #include "io/manifest.h"
 #include "io/safetensors.h"

@@ -8,10 +8,9 @@
 /* All that the memory and work of a block follow from. Borrowed pointers, compared as such: a study opens each network
  * and data set once. */
 typedef struct vw_block_kind {
-  vw_clip_network *network;
-  const vw_learn_config *learn;
-  const vw_picture_set *pictures;
-  int64_t concepts, rows, slices; /* concepts of the data set, null concepts counted; slices <= 1: whole */
+  const vw_task_kind *task;
+  vw_task_inputs in;
+  int64_t rows, slices; /* slices <= 1: whole */
 } vw_block_kind;
 
 typedef struct vw_block_cost {

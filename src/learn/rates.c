@@ -1,6 +1,6 @@
 #include "learn/rates.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "kernels/memory.h"
 
 #include <jansson.h>

@@ -10,26 +10,13 @@
 /* Far beyond what is timed: no step reaches the end of the schedule or a second row of the record. */
 static const int64_t endless = (int64_t)1 << 40;
 
-/* Entry j of an integer leaf: every template has the longest prefix and tail, pools are the pictures in order. */
-static int32_t integer_of(const char *name, int64_t j, const vw_block_shape *s) {
-  if (!strcmp(name, "row_word") || !strcmp(name, "slot_pool")) return (int32_t)j;
-  if (strstr(name, "tive_pool")) return (int32_t)(j % (s->pictures > 0 ? s->pictures : 1));
-  if (!strcmp(name, "positive_count")) return (int32_t)(s->positive_pool / s->slots);
-  if (!strcmp(name, "negative_count")) return (int32_t)(s->negative_pool / s->slots);
-  if (!strcmp(name, "slot_count")) return (int32_t)s->M;
-  if (!strcmp(name, "template_of") || !strcmp(name, "row_template")) return (int32_t)(j % s->M);
-  if (!strcmp(name, "length_of")) return (int32_t)s->T;
-  if (!strcmp(name, "pooled_of")) return (int32_t)(s->T - 1);
-  if (!strcmp(name, "prefix_len")) return (int32_t)s->P;
-  return 0;
-}
-
 static bool is_float(vw_dtype t) {
   return t == VW_F32 || t == VW_F64 || t == VW_F16 || t == VW_BF16;
 }
 
 /* Small numbers for reals, with balls of radius 1. */
-static vw_status fill_leaf(vw_program *p, const vw_leaf *leaf, uint64_t key, const vw_block_shape *s) {
+static vw_status fill_leaf(vw_program *p, const vw_leaf *leaf, uint64_t key, const vw_block_kind *k,
+                           const vw_step_shape *s) {
   vw_tensor t = leaf->tensor;
   const int64_t n = vw_count(&t);
   const bool real = is_float(t.dtype), radius = !strcmp(leaf->name, "radius");
@@ -38,60 +25,76 @@ static vw_status fill_leaf(vw_program *p, const vw_leaf *leaf, uint64_t key, con
   VW_CHECK(t.data, VW_ERR_MEMORY, "timing: out of memory for leaf '%s'", leaf->name);
   for (int64_t j = 0; real && j < n; j++)
     vw_f64(&t)[j] = radius ? 1 : 0.1 * vw_uniform(vw_draw_u32(key, 0, 0, (uint32_t)j)) - 0.05;
-  for (int64_t j = 0; t.dtype == VW_I32 && j < n; j++) vw_i32(&t)[j] = integer_of(leaf->name, j, s);
+  for (int64_t j = 0; t.dtype == VW_I32 && j < n; j++) vw_i32(&t)[j] = k->task->made_up(s, leaf->name, j);
   const vw_status st = vw_program_write(p, leaf->value, &t);
   free(t.data);
   return st;
 }
 
-static vw_status ready(const vw_graph *g, vw_clip_network *n, const vw_block_shape *s, vw_program **p) {
-  VW_TRY(vw_program_create(p, g, n->ctx, &n->policy));
+static vw_status ready(const vw_graph *g, const vw_block_kind *k, const vw_step_shape *s, const vw_policy *policy,
+                       vw_program **p) {
+  const vw_network *n = k->in.network;
+  VW_TRY(vw_program_create(p, g, n->ctx, policy));
   VW_TRY(vw_weights_bind(n->weights, *p));
   for (int64_t i = 0; i < vw_program_leaf_count(*p); i++) {
     const vw_leaf leaf = vw_program_leaf(*p, i);
     if (leaf.kind == VW_LEAF_WEIGHT || leaf.kind == VW_LEAF_FILL) continue;
-    VW_TRY(fill_leaf(*p, &leaf, (uint64_t)i, s));
+    VW_TRY(fill_leaf(*p, &leaf, (uint64_t)i, k, s));
   }
   return vw_program_prepare(*p);
 }
 
-enum { WORD_BATCH = 32 }; /* of learn/judge.c */
+bool vw_can_name(const vw_block_kind *k, vw_timed what) {
+  return what == VW_TIMED_STEP || k->task->part;
+}
 
-static vw_status graph_of(vw_graph *g, const vw_block_kind *k, vw_timed what, const vw_block_shape *shape) {
-  const vw_clip_network *n = k->network;
-  vw_learn_config learn = *k->learn;
+bool vw_can_time(const vw_block_kind *k, vw_timed what) {
+  if (what == VW_TIMED_CACHE) return k->task->part && k->task->time_cache;
+  return vw_can_name(k, what) && k->task->made_up;
+}
+
+static vw_status step_graph(vw_graph *g, const vw_block_kind *k, const vw_block_shape *shape) {
+  const vw_task_loss of = {k->task, &k->in};
+  const vw_block_loss loss = vw_block_loss_of(&of);
+  vw_learn_config learn = k->in.model->learn;
   vw_block_shape s = *shape;
-  const int64_t T = s.P + s.T < n->text.positions ? s.P + s.T : n->text.positions;
   learn.steps = s.every = endless, s.points = 1;
-  if (what == VW_TIMED_STEP) return vw_block_graph(g, &n->text, &learn, &s, n->scale, VW_BLOCK_TRAIN);
-  if (what == VW_TIMED_TEXTS) return vw_text_pass_graph(g, n, T);
-  if (what == VW_TIMED_WORDS) return vw_word_feature_graph(g, &n->text, WORD_BATCH, WORD_BATCH, &s);
-  return vw_image_pass_graph(g, n);
+  return vw_block_graph(g, &loss, &learn, &s, k->in.network->width, VW_BLOCK_TRAIN);
+}
+
+/* All that shapes a step but the network. */
+static void name_step(const vw_block_kind *k, const vw_step_shape *s, vw_part_name *name) {
+  const vw_learn_config *learn = &k->in.model->learn;
+  const vw_transformer_config *text = &k->in.network->text.tower.t;
+  int64_t size[4 + VW_TASK_SIZES] = {s->K, learn->positives, learn->negatives, learn->optimiser};
+  memcpy(size + 4, s->size, sizeof s->size);
+  (void)snprintf(name->kind, sizeof name->kind, "step %lldx%lld", (long long)text->width, (long long)text->layers);
+  name->shape = vw_hash_bytes(size, sizeof size);
+}
+
+static vw_status graph_of(vw_graph *g, const vw_block_kind *k, vw_timed what, const vw_block_shape *s,
+                          const vw_policy **policy, vw_part_name *name) {
+  *policy = &k->in.network->policy;
+  VW_CHECK(vw_can_name(k, what), VW_ERR_UNSUPPORTED, "the task '%s' does not say how its time is made up",
+           k->task->name);
+  if (what != VW_TIMED_STEP) return k->task->part(&k->in, (vw_task_part)what, g, policy, name);
+  name_step(k, &s->step, name);
+  return step_graph(g, k, s);
 }
 
 vw_status vw_timed_name_of(const vw_block_kind *k, vw_timed what, vw_timed_name *name) {
-  static const char *const names[VW_TIMED] = {"step", "texts", "words", "picture"};
-  const vw_clip_network *n = k->network;
-  const bool image = what == VW_TIMED_PICTURE;
+  const vw_policy *policy = NULL;
+  vw_part_name part = {0};
   vw_block_shape s;
   vw_graph *g = NULL;
   vw_work work = {0};
   memset(name, 0, sizeof *name);
-  VW_TRY(vw_learn_shape_of(n, k->learn, k->pictures, k->concepts, k->rows, &s));
-  (void)snprintf(name->kind, sizeof name->kind, "%s %lldx%lld", names[what],
-                 (long long)(image ? n->vision.t.width : n->text.t.width),
-                 (long long)(image ? n->vision.t.layers : n->text.t.layers));
-  const int64_t step[] =
-      {s.K, s.slots, s.M, s.P, s.T, s.pictures, k->learn->positives, k->learn->negatives, k->learn->optimiser},
-                words[] = {s.M, s.P, s.T}, texts[] = {s.P + s.T}, picture[] = {n->vision.image_size};
-  name->shape = what == VW_TIMED_STEP    ? vw_hash_bytes(step, sizeof step)
-                : what == VW_TIMED_WORDS ? vw_hash_bytes(words, sizeof words)
-                : what == VW_TIMED_TEXTS ? vw_hash_bytes(texts, sizeof texts)
-                                         : vw_hash_bytes(picture, sizeof picture);
+  VW_TRY(vw_learn_shape_of(k->task, &k->in, k->rows, &s));
   vw_status st = vw_graph_create(&g);
-  if (st == VW_OK) st = graph_of(g, k, what, &s);
-  if (st == VW_OK) st = vw_program_work(g, image ? &n->image_policy : &n->policy, &work);
-  name->flops = work.flops;
+  if (st == VW_OK) st = graph_of(g, k, what, &s, &policy, &part);
+  if (st == VW_OK) st = vw_program_work(g, policy, &work);
+  (void)snprintf(name->kind, sizeof name->kind, "%s", part.kind);
+  name->shape = part.shape, name->flops = work.flops;
   vw_graph_destroy(g);
   return st;
 }
@@ -112,10 +115,10 @@ static vw_status time_program(vw_program *p, double seconds, double *one) {
   return VW_OK;
 }
 
-static vw_status time_once(const vw_block_kind *k, const vw_graph *g, const vw_block_shape *s, double seconds,
-                           double *one) {
+static vw_status time_once(const vw_block_kind *k, const vw_graph *g, const vw_step_shape *s, const vw_policy *policy,
+                           double seconds, double *one) {
   vw_program *p = NULL;
-  vw_status st = ready(g, k->network, s, &p);
+  vw_status st = ready(g, k, s, policy, &p);
   if (st == VW_OK) st = seconds > 0 ? time_program(p, seconds, one) : vw_program_run(p);
   if (st == VW_OK) st = vw_program_wait(p);
   vw_program_destroy(p);
@@ -123,22 +126,25 @@ static vw_status time_once(const vw_block_kind *k, const vw_graph *g, const vw_b
 }
 
 vw_status vw_time_runs(const vw_block_kind *k, vw_timed what, double seconds, double *one) {
+  const vw_policy *policy = NULL;
+  vw_part_name ignored;
   vw_block_shape s;
   vw_graph *g = NULL;
   int64_t runs = 0;
   vw_status st = VW_OK;
   *one = 0;
-  VW_CHECK(what != VW_TIMED_PICTURE, VW_ERR_ARG, "pictures are timed with their files");
-  VW_TRY(vw_learn_shape_of(k->network, k->learn, k->pictures, k->concepts, k->rows, &s));
+  VW_CHECK(vw_can_time(k, what), VW_ERR_UNSUPPORTED, "the task '%s' does not say how to time this", k->task->name);
+  if (what == VW_TIMED_CACHE) return k->task->time_cache(&k->in, seconds, one);
+  VW_TRY(vw_learn_shape_of(k->task, &k->in, k->rows, &s));
   VW_GOTO(vw_graph_create(&g));
-  VW_GOTO(graph_of(g, k, what, &s));
-  if (what != VW_TIMED_WORDS) {
-    VW_GOTO(time_once(k, g, &s, seconds, one));
+  VW_GOTO(graph_of(g, k, what, &s, &policy, &ignored));
+  if (what != VW_TIMED_JUDGE) {
+    VW_GOTO(time_once(k, g, &s.step, policy, seconds, one));
     goto cleanup;
   }
-  VW_GOTO(time_once(k, g, &s, 0, one));
+  VW_GOTO(time_once(k, g, &s.step, policy, 0, one));
   const double start = vw_seconds();
-  for (; runs < 3 || vw_seconds() - start < seconds; runs++) VW_GOTO(time_once(k, g, &s, 0, one));
+  for (; runs < 3 || vw_seconds() - start < seconds; runs++) VW_GOTO(time_once(k, g, &s.step, policy, 0, one));
   *one = (vw_seconds() - start) / (double)runs;
 cleanup:
   vw_graph_destroy(g);

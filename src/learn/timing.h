@@ -6,16 +6,21 @@
 #include "learn/cost.h"
 #include "learn/rates.h"
 
-/* What is timed. */
+/* What is timed: a part of the task's work, or a training step of the block. */
 typedef enum vw_timed {
-  VW_TIMED_STEP,    /* a training step of the block */
-  VW_TIMED_TEXTS,   /* a batch of whole texts, in the templates' length */
-  VW_TIMED_WORDS,   /* a batch of words that are judged, with making its program ready: judging does so each time */
-  VW_TIMED_PICTURE, /* a picture: its file, decoded and encoded; vw_features_time */
+  VW_TIMED_OPEN = VW_PART_OPEN,
+  VW_TIMED_JUDGE = VW_PART_JUDGE,
+  VW_TIMED_CACHE = VW_PART_CACHE, /* by the task itself: its files too */
+  VW_TIMED_STEP = VW_TASK_PARTS,
   VW_TIMED
 } vw_timed;
 
-/* How a time is called in vw_rates, and the operations of one run. Errors: as vw_learn_memory_of. */
+/* Can it be named and timed? A task need not say how its time is made up. */
+bool vw_can_name(const vw_block_kind *k, vw_timed what);
+bool vw_can_time(const vw_block_kind *k, vw_timed what);
+
+/* How a time is called in vw_rates, and the operations of one run. Errors: as vw_learn_memory_of; VW_ERR_UNSUPPORTED
+ * (not vw_can_name). */
 typedef struct vw_timed_name {
   char kind[VW_RATE_KIND];
   vw_hash shape;
@@ -23,8 +28,8 @@ typedef struct vw_timed_name {
 } vw_timed_name;
 vw_status vw_timed_name_of(const vw_block_kind *k, vw_timed what, vw_timed_name *name);
 
-/* Mean seconds of a run, over at least `seconds`: of a machine that is busy as it is busy then. Not for pictures.
- * Errors: also VW_ERR_ARG. */
+/* Mean seconds of a run, over at least `seconds`: of a machine that is busy as it is busy then. Errors: also
+ * VW_ERR_UNSUPPORTED (not vw_can_time). */
 vw_status vw_time_runs(const vw_block_kind *k, vw_timed what, double seconds, double *one);
 
 /* Operations a second of the backend's own product of a large matrix with another, the fastest of some. */

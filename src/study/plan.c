@@ -1,8 +1,8 @@
 #include "study/plan.h"
 
+#include "core/durable.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "io/durable.h"
 #include "study/plan_file.h"
 #include "study/schedule.h"
 
@@ -33,6 +33,10 @@ int64_t vw_plan_block_count(int64_t n, int64_t ranks, int64_t block, int64_t lea
   const int64_t even = (fewest + ranks - 1) / ranks * ranks;
   if (even <= largest) return even;
   return largest > fewest ? largest : fewest;
+}
+
+bool vw_block_is_active(const vw_block *b) {
+  return b->n_selected > 0 && b->model_index >= 0 && b->data_index >= 0;
 }
 
 int64_t vw_plan_active_blocks(const vw_plan *plan) {
@@ -184,7 +188,7 @@ static vw_status append_block(vw_plan *plan, const vw_study_config *c, const vw_
   return VW_OK;
 }
 
-/* The new trials of one model and data set, near-equal blocks in the study's order. */
+/* New trials that go together, near-equal blocks in the study's order. */
 static vw_status append_group(vw_plan *plan, const vw_study_config *c, const vw_study_inputs *in,
                               const vw_trial *wanted, const entry *which, int64_t n) {
   const vw_trial *first = &wanted[which[0].at];
@@ -204,6 +208,13 @@ static vw_status append_group(vw_plan *plan, const vw_study_config *c, const vw_
   return VW_OK;
 }
 
+/* Trials that may be rows of one block. */
+static bool go_together(const vw_study_inputs *in, const vw_trial *a, const vw_trial *b) {
+  const bool one_concept = in->concepts_per_block && in->concepts_per_block[a->model_index] == 1;
+  return a->model_index == b->model_index && a->data_index == b->data_index &&
+         (!one_concept || (a->concept_index == b->concept_index && a->replica == b->replica));
+}
+
 static vw_status append_new(vw_plan *plan, const vw_study_config *c, const vw_study_inputs *in, const vw_trial *wanted,
                             entry *fresh, int64_t n) {
   vw_trial *grown = realloc(plan->trials, (size_t)(plan->n_trials + n + 1) * sizeof *grown);
@@ -212,9 +223,7 @@ static vw_status append_new(vw_plan *plan, const vw_study_config *c, const vw_st
   qsort(fresh, (size_t)n, sizeof *fresh, by_place);
   for (int64_t i = 0, j = 0; i < n; i = j) {
     const vw_trial *t = &wanted[fresh[i].at];
-    while (j < n && wanted[fresh[j].at].model_index == t->model_index &&
-           wanted[fresh[j].at].data_index == t->data_index)
-      j++;
+    while (j < n && go_together(in, t, &wanted[fresh[j].at])) j++;
     VW_TRY(append_group(plan, c, in, wanted, fresh + i, j - i));
   }
   plan->n_new = n;

@@ -73,6 +73,9 @@ vw_status vw_plan_open(const char *path, const vw_study_config *config, const vw
  * spread. */
 int64_t vw_plan_block_count(int64_t n, int64_t ranks, int64_t block, int64_t least, int64_t most);
 
+/* The study asks for some of the block's trials and names its model and data set. */
+bool vw_block_is_active(const vw_block *b);
+
 /* Blocks with something to do. */
 int64_t vw_plan_active_blocks(const vw_plan *plan);
 

@@ -3,9 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/durable.h"
 #include "core/log.h"
 #include "io/block_file.h"
-#include "io/durable.h"
 #include "tests/support/test.h"
 
 static char dir[64], path[VW_PATH_BYTES];

@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/durable.h"
 #include "core/log.h"
 #include "io/block_file.h"
-#include "io/durable.h"
 #include "io/json.h"
 #include "io/lock.h"
 #include "io/manifest.h"

@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/durable.h"
-#include "io/foreign.h"
+#include "core/durable.h"
+#include "core/foreign.h"
 #include "tests/support/test.h"
 
 static char dir[64], path[VW_PATH_BYTES];

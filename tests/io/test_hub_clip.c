@@ -1,7 +1,7 @@
 /* CLIP model directories: sparse configurations, shards, preprocessing, identity, and what is refused. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/hub_clip.h"
 #include "io/json.h"
 #include "io/tokenizer.h"

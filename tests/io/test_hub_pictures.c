@@ -1,7 +1,7 @@
 /* Picture settings of a directory, with the values that transformers 4.57.6 and 5.24.0 gave on 600 random ones. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/hub_pictures.h"
 
 #include <stdlib.h>

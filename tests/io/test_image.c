@@ -1,7 +1,7 @@
 /* Pictures against Pillow, preprocessing against transformers (tests/reference/pictures.py): equal to the byte. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/image.h"
 #include "io/preprocess.h"
 #include "io/safetensors.h"

@@ -1,7 +1,7 @@
 /* Pictures that were made to hurt, or are not pictures: one clear line, or the right picture. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/image.h"
 
 #include <jpeglib.h>

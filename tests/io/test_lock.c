@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/lock.h"
 #include "tests/support/test.h"
 

@@ -2,7 +2,7 @@
  * any thread, among many mappings; a bus error of something else stays what it was. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/mapping.h"
 #include "io/safetensors.h"
 

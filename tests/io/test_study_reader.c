@@ -5,10 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/durable.h"
 #include "core/fault.h"
 #include "core/log.h"
 #include "core/random.h"
-#include "io/durable.h"
 #include "io/manifest.h"
 #include "io/study_child.h"
 #include "tests/support/test.h"

@@ -1,7 +1,7 @@
 /* The tokenizer against transformers' CLIPTokenizerFast (tests/reference/tokenizer.py), and what it refuses. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/json.h"
 #include "io/tokenizer.h"
 

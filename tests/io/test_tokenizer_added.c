@@ -2,7 +2,7 @@
  * saved itself (tests/reference/saved.py), which directories read otherwise than before, labels. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/hub_pictures.h"
 #include "io/json.h"
 #include "io/tokenizer.h"

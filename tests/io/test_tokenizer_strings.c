@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/json.h"
 #include "io/tokenizer_internal.h"
 

@@ -1,7 +1,7 @@
 /* A file that is used while it may change: touched, copied, written in place with its time put back, replaced, gone. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/witness.h"
 
 #include <fcntl.h>

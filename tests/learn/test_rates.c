@@ -2,9 +2,11 @@
  * of a kind of block once, rows at which a step is efficient. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "learn/cost.h"
 #include "learn/timing.h"
+#include "networks/clip.h"
+#include "tasks/classify.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -65,19 +67,24 @@ static void test_rates(void **state) {
 static void test_costs(void **state) {
   (void)state;
   static const char *const templates[] = {"a photo of a {}", "a {}"};
+  vw_model_config model = {0};
   vw_learn_config learn = {.optimiser = VW_PGD, .steps = 10, .positives = 2, .negatives = 2, .loss_points = 5};
   const vw_data_config data = {.train = 4};
   const vw_picture_set pictures = {.data = &data, .n_train = 16};
   vw_context ctx;
-  vw_clip_network *n = NULL;
+  vw_network *n = NULL;
   vw_costs costs = {0};
   vw_block_cost one, four, again;
   int64_t rows = 0;
   learn.templates = (vw_names){2, (const char **)(uintptr_t)templates};
   learn.judge_template = templates[0];
   assert_ok(vw_context_open(&ctx, VW_CPU, 1, 0));
-  assert_ok(vw_clip_network_open(&n, vw_test_path("../data/clip-tiny"), &ctx));
-  vw_block_kind k = {n, &learn, &pictures, .concepts = 3, .rows = 8, .slices = 1};
+  assert_ok(vw_clip_kind.open(&n, vw_test_path("../data/clip-tiny"), &ctx));
+  model.learn = learn;
+  vw_block_kind k = {.task = &vw_classification_kind,
+                     .in = {.network = n, .model = &model, .pictures = &pictures, .concepts = 3, .vectors = 1},
+                     .rows = 8,
+                     .slices = 1};
   assert_ok(vw_costs_find(&costs, &k, &one));
   assert_int_equal(one.runs, 10 + 64);
   assert_true(one.step.flops > 0 && one.memory.peak > one.memory.block);
@@ -93,25 +100,34 @@ static void test_costs(void **state) {
 
   assert_ok(vw_block_efficient_rows(&k, &rows));
   assert_int_equal(rows, 1); /* its weights lie in a cache */
-  vw_clip_network large = *n;
-  large.text.t.width = 768, large.text.t.layers = 12;
-  k.network = &large;
+  vw_clip_network large = *vw_clip_of(n);
+  large.net.text.tower.t.width = 768, large.net.text.tower.t.layers = 12;
+  k.in.network = &large.net;
   assert_ok(vw_block_efficient_rows(&k, &rows));
   vw_block_shape shape;
-  assert_ok(vw_learn_shape_of(n, &learn, &pictures, 3, 1, &shape));
-  assert_true(rows * shape.T >= 64 && (rows - 1) * shape.T < 64);
+  assert_ok(vw_learn_shape_of(k.task, &k.in, 1, &shape));
+  assert_true(rows * k.task->product_rows(&shape.step) >= 64 && (rows - 1) * k.task->product_rows(&shape.step) < 64);
 
   double seconds = 0, product = 0;
-  k.network = n, k.rows = 4;
-  for (int what = 0; what < VW_TIMED_PICTURE; what++) {
+  k.in.network = n, k.rows = 4;
+  for (int what = 0; what < VW_TIMED; what++) {
+    if (what == VW_TIMED_CACHE) continue; /* with its files: jobs/plan */
     assert_ok(vw_time_runs(&k, (vw_timed)what, 0.001, &seconds));
     assert_true(seconds > 0 && isfinite(seconds));
   }
-  assert_int_equal(vw_time_runs(&k, VW_TIMED_PICTURE, 1, &seconds), VW_ERR_ARG);
+  vw_task_kind silent = vw_classification_kind; /* a task that does not say how its time is made up */
+  vw_timed_name name;
+  silent.part = NULL, silent.made_up = NULL, silent.product_rows = NULL;
+  k.task = &silent;
+  assert_int_equal(vw_time_runs(&k, VW_TIMED_STEP, 0.001, &seconds), VW_ERR_UNSUPPORTED);
+  assert_int_equal(vw_time_runs(&k, VW_TIMED_CACHE, 0.001, &seconds), VW_ERR_UNSUPPORTED);
+  assert_int_equal(vw_timed_name_of(&k, VW_TIMED_JUDGE, &name), VW_ERR_UNSUPPORTED);
+  assert_ok(vw_timed_name_of(&k, VW_TIMED_STEP, &name)); /* its work is counted all the same */
+  assert_true(name.flops > 0);
   assert_ok(vw_time_product(&ctx, 0.001, &product));
   assert_true(product > 0 && isfinite(product));
   vw_costs_free(&costs);
-  vw_clip_network_close(n);
+  n->kind->close(n);
   vw_context_close(&ctx);
 }
 

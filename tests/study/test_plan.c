@@ -1,7 +1,7 @@
 /* The plan: block sizes, growth that keeps what is there, the file and damage to it, kernels, the time to load. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "study/plan.h"
 
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static vw_study_config *study(int concepts, const char *anchors, const char *mor
   for (int i = 1; i < concepts; i++) at += (size_t)snprintf(text + at, sizeof text - at, ", c%d", i);
   (void)snprintf(text + at, sizeof text - at, "]}}\nmodels: {clip: {weights: w}}\n%s\n%s", anchors, more);
   vw_study_config *c = NULL;
-  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), NULL, &c));
+  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), &vw_test_kinds, NULL, &c));
   return c;
 }
 
