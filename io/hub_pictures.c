@@ -170,8 +170,9 @@ static vw_status read_settings(const char *path, const json_t *config, int64_t i
 }
 
 static bool is_equal(const vw_preprocess *a, const vw_preprocess *b) {
-  return a->size == b->size && a->rescale == b->rescale && memcmp(a->mean, b->mean, sizeof a->mean) == 0 &&
-         memcmp(a->std, b->std, sizeof a->std) == 0;
+  bool equal = a->size == b->size && a->rescale == b->rescale;
+  for (int c = 0; c < 3; c++) equal = equal && a->mean[c] == b->mean[c] && a->std[c] == b->std[c];
+  return equal;
 }
 
 /* Before, of `config`'s kind preprocessor_config.json (`old`; NULL: none) alone was read, and of its sizes the shortest

@@ -60,7 +60,7 @@ static void flush(png_structp png) {
 /* `channels`: 3, or 4 into a buffer beside the picture. */
 static vw_status set_rows(stream *s, const vw_image *image, int64_t channels) {
   uint8_t *to = image->rgb;
-  if (channels == 4) to = s->rgba = malloc((size_t)(image->height * image->width * channels));
+  if (channels == 4) to = s->rgba = calloc((size_t)(image->height * image->width), (size_t)channels);
   s->rows = malloc((size_t)image->height * sizeof *s->rows);
   VW_CHECK(s->rows && to, VW_ERR_MEMORY, "%s: out of memory", s->path);
   for (int64_t y = 0; y < image->height; y++) s->rows[y] = to + y * image->width * channels;

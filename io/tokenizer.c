@@ -373,10 +373,11 @@ static size_t label_bytes(const char *text) {
 
 void vw_tokenizer_label(const vw_tokenizer *t, int32_t id, char *out, size_t bytes) {
   const char *text = vw_tokenizer_text(t, id);
-  size_t n = text ? label_bytes(text) : 0;
+  if (!text) text = "";
+  size_t n = label_bytes(text);
   if (n >= bytes) n = bytes - 1;
   while (n && text[n] && ((unsigned char)text[n] & 0xC0) == 0x80) n--; /* a character is not cut in two */
-  (void)snprintf(out, bytes, "%.*s", (int)n, text ? text : "");
+  (void)snprintf(out, bytes, "%.*s", (int)n, text);
 }
 
 bool vw_tokenizer_is_whole_word(const vw_tokenizer *t, int32_t id) {

@@ -270,6 +270,7 @@ static vw_status make_pattern(const vw_special *s, char **out) {
 static vw_status add(vw_tokenizer *t, const char *path, const wanted *w) {
   const vw_special *same = is_added(t, w->text);
   vw_special s = w->flags;
+  char *text = NULL, *pattern = NULL;
   int64_t id = vw_tokenizer_id(t, w->text);
   vw_status st = VW_OK;
   if (!*w->text) return VW_OK;
@@ -278,15 +279,16 @@ static vw_status add(vw_tokenizer *t, const char *path, const wanted *w) {
   if (same) return VW_OK;
   VW_CHECK(t->n_special < VW_MAX_SPECIAL, VW_ERR_UNSUPPORTED, "%s: more than %d added tokens", path, VW_MAX_SPECIAL);
   if (id < 0) VW_TRY(append_token(t, path, w->text, &id));
-  s.id = (int32_t)id;
-  s.text = strdup(w->text);
-  VW_CHECK(s.text, VW_ERR_MEMORY, "%s: out of memory", path);
-  VW_GOTO(make_pattern(&s, &s.pattern));
+  text = strdup(w->text);
+  VW_CHECK(text, VW_ERR_MEMORY, "%s: out of memory", path);
+  s.text = text;
+  VW_GOTO(make_pattern(&s, &pattern));
+  s.id = (int32_t)id, s.pattern = pattern;
   VW_GOTO(check_pattern(t, path, &s));
   t->special[t->n_special++] = s;
   return VW_OK;
 cleanup:
-  free(s.text), free(s.pattern);
+  free(text), free(pattern);
   return st;
 }
 

@@ -121,7 +121,7 @@ static void collapse(char *text) {
 vw_status vw_text_normalise(const char *text, char **out) {
   const size_t bytes = strlen(text);
   size_t plain = 0;
-  char *to = *out = malloc(4 * bytes + 1);
+  char *to = *out = calloc(4 * bytes + 1, 1);
   VW_CHECK(to, VW_ERR_MEMORY, "out of memory for a text of %zu bytes", bytes);
   for (; plain < bytes && (unsigned char)text[plain] < 128; plain++)
     to[plain] = (char)(text[plain] >= 'A' && text[plain] <= 'Z' ? text[plain] | 32 : text[plain]);
