@@ -10,8 +10,8 @@
  * VW_ERR_INPUT; it does not: replaced, with a warning
  *
  * A run that was only asleep may wake up and go on. Therefore every commit below DIR reads the epoch first (a guard of
- * core/durable.h) and fails where it is no longer its own; so do the commits of other ranks, which follow the lock. What
- * slips in between reading and renaming is harmless: block files are written once, with equal bits. */
+ * core/durable.h) and fails where it is no longer its own; so do the commits of other ranks, which follow the lock.
+ * What slips in between reading and renaming is harmless: block files are written once, with equal bits. */
 #ifndef VW_IO_LOCK_H
 #define VW_IO_LOCK_H
 
