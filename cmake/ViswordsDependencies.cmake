@@ -10,6 +10,8 @@ if(NOT HDF5_IS_PARALLEL)
 endif()
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(YAJL REQUIRED IMPORTED_TARGET yajl)
+pkg_check_modules(LIBXML2 REQUIRED IMPORTED_TARGET libxml-2.0)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 find_package(JPEG REQUIRED)
@@ -27,6 +29,6 @@ target_include_directories(viswords_openblas SYSTEM INTERFACE ${VISWORDS_OPENBLA
 add_library(viswords_xxhash INTERFACE)
 target_link_libraries(viswords_xxhash INTERFACE PkgConfig::XXHASH)
 add_library(viswords_io_deps INTERFACE)
-target_link_libraries(viswords_io_deps INTERFACE PkgConfig::YAML PkgConfig::JANSSON PkgConfig::UTF8PROC JPEG::JPEG PNG::PNG
+target_link_libraries(viswords_io_deps INTERFACE PkgConfig::YAML PkgConfig::JANSSON PkgConfig::YAJL PkgConfig::LIBXML2 PkgConfig::UTF8PROC JPEG::JPEG PNG::PNG
   ${HDF5_C_HL_LIBRARIES} ${HDF5_C_LIBRARIES} Threads::Threads)
 target_include_directories(viswords_io_deps SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})

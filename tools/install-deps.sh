@@ -16,7 +16,7 @@ cmake ninja-build make pkg-config gcc libc6-dev
 libopenmpi-dev openmpi-bin
 libhdf5-openmpi-dev hdf5-tools
 libopenblas-openmp-dev
-libyaml-dev libjansson-dev libxxhash-dev libutf8proc-dev
+libyaml-dev libjansson-dev libyajl-dev libxml2-dev libxxhash-dev libutf8proc-dev
 libjpeg62-turbo-dev|libjpeg-turbo8-dev libpng-dev
 libcmocka-dev'
 # shellcheck disable=SC2034
