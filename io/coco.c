@@ -197,9 +197,32 @@ static int on_key(void *user, const unsigned char *key, size_t n) {
   return 1;
 }
 
-/* A number's text as a double; false: not finite. */
+/* "-12.75": at most 15 digits and no exponent. Both the digits and the power of ten are exact, so one division rounds
+ * as strtod does. */
+static bool plain_decimal(const char *text, size_t n, double *v) {
+  static const double power[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  int64_t digits = 0;
+  size_t i = text[0] == '-', behind = 0;
+  if (n > 15) return false;
+  for (bool point = false; i < n; i++) {
+    if (text[i] == '.') {
+      point = true;
+    } else if (text[i] >= '0' && text[i] <= '9') {
+      digits = 10 * digits + (text[i] - '0');
+      behind += point;
+    } else {
+      return false;
+    }
+  }
+  *v = (double)digits / power[behind];
+  if (text[0] == '-') *v = -*v;
+  return true;
+}
+
+/* A number's text, which the parser has checked, as a double; false: not finite. */
 static bool to_double(const char *text, size_t n, double *v) {
   char copy[64];
+  if (plain_decimal(text, n, v)) return true;
   if (n >= sizeof copy) return false;
   memcpy(copy, text, n);
   copy[n] = 0;
