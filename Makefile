@@ -40,6 +40,7 @@ demo smoke: build
 	@tools/study.sh $(BUILD)/viswords jobs/studies/$@.yaml $(OUT)/$@ $(RANKS)
 
 test: build
+	@tools/install-deps.sh test
 	@tools/test.sh $(PRESET) $(JOBS)
 
 check: check-format check-layers check-tidy check-asan check-fuzz
@@ -59,6 +60,7 @@ check-tidy: deps
 	@tools/tidy.sh build/ci-asan $(JOBS)
 
 check-asan: deps
+	@tools/install-deps.sh test
 	@tools/build.sh ci-asan $(JOBS)
 	@tools/test.sh ci-asan $(JOBS)
 
@@ -72,6 +74,7 @@ fuzz: deps
 	@tools/fuzz.sh $(JOBS)
 
 check-long: deps
+	@tools/install-deps.sh test
 	@tools/build.sh ci-asan $(JOBS)
 	@tools/test.sh ci-asan $(JOBS) --repeat until-fail:3 --schedule-random
 
@@ -85,6 +88,7 @@ soak: deps
 	@tests/jobs/soak.sh . build/ci $(SOAK) $(SEED)
 
 coverage: deps
+	@tools/install-deps.sh test
 	@tools/build.sh coverage $(JOBS)
 	@find build/coverage -name '*.gcda' -delete
 	@tools/test.sh coverage $(JOBS)

@@ -1,21 +1,19 @@
 #include "io/block_file.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "core/durable.h"
 #include "core/log.h"
-#include "io/durable.h"
 
 enum { ID_BYTES = 128, OWN_KEYS = 3, SLOTS = 2 };
 static const char *const slot_name[SLOTS] = {"checkpoint.a", "checkpoint.b"};
 
+static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+
 static vw_status path_of(char path[VW_PATH_BYTES], const char *dir, const char *id, const char *ending) {
-  static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
   const size_t n = strlen(id);
   VW_CHECK(n > 0 && n <= ID_BYTES && strspn(id, allowed) == n && id[0] != '.', VW_ERR_ARG,
            "block id \"%.140s\": expected 1 to %d letters, digits, '-', '_' or '.'", id, ID_BYTES);
@@ -23,20 +21,22 @@ static vw_status path_of(char path[VW_PATH_BYTES], const char *dir, const char *
   return VW_OK;
 }
 
-vw_status vw_block_folder_open(const char *dir) {
-  char path[VW_PATH_BYTES], file[VW_PATH_BYTES];
-  const struct dirent *entry;
-  VW_TRY(vw_path_format(path, "%s/blocks", dir));
-  VW_TRY(vw_folder_make(path));
-  DIR *d = opendir(path);
-  VW_CHECK(d, VW_ERR_IO, "%s: cannot open the folder: %s", path, strerror(errno));
-  while ((entry = readdir(d))) {
-    const size_t n = strlen(entry->d_name);
-    const bool is_deleted = n > 8 && strcmp(entry->d_name + n - 8, ".deleted") == 0;
-    if (!is_deleted && !strstr(entry->d_name, ".partial-")) continue;
-    if (vw_path_format(file, "%s/%s", path, entry->d_name) == VW_OK) (void)unlink(file);
+/* A name that this file gives. */
+static bool is_ours(const char *name) {
+  static const char *const endings[] = {".safetensors", ".checkpoint.a", ".checkpoint.b"};
+  const size_t n = strlen(name);
+  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+    const size_t end = strlen(endings[i]);
+    if (n > end && strcmp(name + n - end, endings[i]) == 0 && n - end <= ID_BYTES && name[0] != '.')
+      return strspn(name, allowed) == n;
   }
-  (void)closedir(d);
+  return false;
+}
+
+vw_status vw_block_folder_open(const char *dir) {
+  char path[VW_PATH_BYTES];
+  VW_TRY(vw_subfolder_make(dir, "blocks", path));
+  vw_folder_sweep(path, is_ours, 0);
   return VW_OK;
 }
 
@@ -161,4 +161,10 @@ vw_status vw_checkpoint_remove(const char *dir, const char *id) {
     VW_TRY(vw_file_remove(path));
   }
   return VW_OK;
+}
+
+vw_status vw_block_file_remove(const char *dir, const char *id) {
+  char path[VW_PATH_BYTES];
+  VW_TRY(path_of(path, dir, id, "safetensors"));
+  return vw_file_remove(path);
 }

@@ -11,8 +11,8 @@
 
 #include "io/safetensors.h"
 
-/* Makes dir/blocks and deletes what killed writers left there (*.partial-*, *.deleted). For the owner of the
- * directory's lock, before the ranks start. */
+/* Makes dir/blocks, a real folder, and deletes what killed writers of blocks left there (vw_folder_sweep); other files
+ * stay. For the owner of the directory's lock, before the ranks start. Errors: those of vw_subfolder_make. */
 vw_status vw_block_folder_open(const char *dir);
 
 /* Writes the results and removes the checkpoints. Errors: VW_ERR_ARG, VW_ERR_IO; an older file is then untouched. */
@@ -25,6 +25,9 @@ vw_status vw_block_file_open(const char *dir, const char *id, vw_safetensors **f
 
 /* Is the block finished, its file whole? A damaged one is logged as a warning: it will be learned again. */
 bool vw_block_file_exists(const char *dir, const char *id);
+
+/* Removes a file of results; no error when there is none. */
+vw_status vw_block_file_remove(const char *dir, const char *id);
 
 /* Writes a checkpoint over the older or damaged one of two. `sequence` grows with every checkpoint of a block (the
  * step). */

@@ -10,9 +10,9 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "core/durable.h"
 #include "core/options.h"
 #include "core/random.h"
-#include "io/durable.h"
 
 /* ---- names ---- */
 

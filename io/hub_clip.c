@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
+#include "io/hub_pictures.h"
 #include "io/json.h"
 
 static const int64_t MOST = 1 << 24; /* of any size in a configuration */
@@ -96,77 +97,6 @@ static vw_status read_config(vw_hub_clip *h) {
   VW_GOTO(read_text(path, config, &h->text));
   VW_GOTO(read_vision(path, config, &h->vision));
 cleanup:
-  json_decref(config);
-  return st;
-}
-
-/* ---- preprocessor_config.json ---- */
-
-static vw_status expect_true(const char *path, const json_t *config, const char *key) {
-  const json_t *v = json_object_get(config, key);
-  VW_CHECK(!v || json_is_true(v) || json_is_null(v), VW_ERR_UNSUPPORTED,
-           "%s: %s is off; CLIP's preprocessing has it on", path, key);
-  return VW_OK;
-}
-
-/* A size is a number or {"shortest_edge": n} or {"height": n, "width": n}. */
-static vw_status read_size(const char *path, const json_t *config, const char *key, const char *edge, int64_t *out) {
-  const json_t *v = json_object_get(config, key);
-  char where[40];
-  int64_t width;
-  if (!json_is_object(v)) {
-    VW_TRY(vw_json_int(path, "", config, key, 1, 1 << 14, 224, out));
-    return VW_OK;
-  }
-  (void)snprintf(where, sizeof where, "%s.", key);
-  VW_CHECK(json_object_get(v, edge), VW_ERR_UNSUPPORTED, "%s: %s has no '%s'; expected {\"%s\": pixels} or a number",
-           path, key, edge, edge);
-  VW_TRY(vw_json_int(path, where, v, edge, 1, 1 << 14, 224, out));
-  VW_TRY(vw_json_int(path, where, v, "width", 1, 1 << 14, *out, &width));
-  VW_CHECK(width == *out, VW_ERR_UNSUPPORTED, "%s: %s is not a square", path, key);
-  return VW_OK;
-}
-
-static vw_status read_three(const char *path, const json_t *config, const char *key, bool positive, double out[3]) {
-  const json_t *v = json_object_get(config, key);
-  if (!v || json_is_null(v)) return VW_OK;
-  VW_CHECK(json_array_size(v) == 3, VW_ERR_INPUT, "%s: %s: expected three numbers", path, key);
-  for (size_t i = 0; i < 3; i++) {
-    const json_t *x = json_array_get(v, i);
-    out[i] = json_number_value(x);
-    VW_CHECK(json_is_number(x) && isfinite(out[i]) && (!positive || out[i] > 0), VW_ERR_INPUT,
-             "%s: %s[%zu]: expected a %snumber", path, key, i, positive ? "positive " : "");
-  }
-  return VW_OK;
-}
-
-static vw_status read_preprocess(const char *path, const json_t *config, int64_t image_size, vw_preprocess *p) {
-  static const char *const steps[] = {"do_resize", "do_center_crop", "do_rescale", "do_normalize"};
-  int64_t resample;
-  *p = vw_preprocess_clip(config ? 224 : image_size); /* without a file: what the network takes */
-  if (!config) return VW_OK;
-  for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) VW_TRY(expect_true(path, config, steps[i]));
-  VW_TRY(read_size(path, config, "size", "shortest_edge", &p->size));
-  VW_TRY(read_size(path, config, "crop_size", "height", &p->crop));
-  VW_TRY(vw_json_int(path, "", config, "resample", 0, 5, 3, &resample));
-  VW_CHECK(resample == 3, VW_ERR_UNSUPPORTED, "%s: resample is %" PRId64 ", expected 3 (bicubic)", path, resample);
-  VW_TRY(vw_json_double(path, "", config, "rescale_factor", p->rescale, &p->rescale));
-  VW_TRY(read_three(path, config, "image_mean", false, p->mean));
-  VW_TRY(read_three(path, config, "image_std", true, p->std));
-  VW_CHECK(p->crop <= p->size, VW_ERR_UNSUPPORTED, "%s: crop_size %" PRId64 " is larger than size %" PRId64, path,
-           p->crop, p->size);
-  VW_CHECK(p->crop == image_size, VW_ERR_INPUT,
-           "%s: crop_size is %" PRId64 ", but vision_config.image_size of config.json is %" PRId64, path, p->crop,
-           image_size);
-  return VW_OK;
-}
-
-static vw_status read_preprocessor(vw_hub_clip *h) {
-  char path[VW_PATH_BYTES];
-  json_t *config;
-  VW_TRY(vw_path_format(path, "%s/preprocessor_config.json", h->folder));
-  VW_TRY(vw_json_read_optional(path, &config));
-  const vw_status st = read_preprocess(path, config, h->vision.image_size, &h->preprocess);
   json_decref(config);
   return st;
 }
@@ -326,7 +256,7 @@ vw_status vw_hub_clip_read_config(vw_hub_clip *h, const char *folder) {
     VW_GOTO(
         VW_RAISE(VW_ERR_INPUT, "%s: no such model directory; the README says where to put files from the hub", folder));
   VW_GOTO(read_config(h));
-  VW_GOTO(read_preprocessor(h));
+  VW_GOTO(vw_hub_pictures_read(folder, h->vision.image_size, &h->preprocess, &h->reread));
 cleanup:
   if (st != VW_OK) vw_hub_clip_close(h);
   return st;
@@ -348,6 +278,57 @@ void vw_hub_clip_close(vw_hub_clip *h) {
   *h = (vw_hub_clip){0};
 }
 
+/* ---- not finite ---- */
+
+/* All ones in the exponent: infinite or not a number. One loop a type, without a way out, so that it is vectorised. */
+#define NOT_FINITE(type, ones)                                                                                         \
+  do {                                                                                                                 \
+    const type *x = (const type *)data + at;                                                                           \
+    type any = 0;                                                                                                      \
+    for (int64_t i = 0; i < n; i++) any |= (x[i] & (ones)) == (ones);                                                  \
+    return any != 0;                                                                                                   \
+  } while (0)
+
+static bool has_not_finite(const void *data, vw_dtype type, int64_t at, int64_t n) {
+  switch (type) {
+  case VW_F64:
+    NOT_FINITE(uint64_t, UINT64_C(0x7FF) << 52);
+  case VW_F32:
+    NOT_FINITE(uint32_t, UINT32_C(0xFF) << 23);
+  case VW_F16:
+    NOT_FINITE(uint16_t, 0x7C00);
+  case VW_BF16:
+    NOT_FINITE(uint16_t, 0x7F80);
+  default:
+    return false;
+  }
+}
+
+/* The first value of a tensor that is not finite; -1: all are. */
+static int64_t find_not_finite(const vw_tensor *t) {
+  enum { CHUNK = 1 << 16 };
+  const int64_t n = vw_count(t);
+  for (int64_t at = 0; at < n; at += CHUNK) {
+    if (!has_not_finite(t->data, t->dtype, at, n - at < CHUNK ? n - at : CHUNK)) continue;
+    while (!has_not_finite(t->data, t->dtype, at, 1)) at++;
+    return at;
+  }
+  return -1;
+}
+
+vw_status vw_hub_clip_check_finite(const vw_hub_clip *h) {
+  for (int64_t i = 0; i < h->n_files; i++)
+    for (int64_t k = 0; k < vw_safetensors_count(h->files[i]); k++) {
+      const vw_tensor t = vw_safetensors_tensor(h->files[i], k);
+      const int64_t at = find_not_finite(&t);
+      VW_CHECK(at < 0, VW_ERR_INPUT,
+               "%s: tensor %s %s holds a value that is not finite (number %" PRId64
+               "); every result would be NaN: download the file again",
+               vw_safetensors_path(h->files[i]), vw_safetensors_name(h->files[i], k), vw_shape_text(&t), at);
+    }
+  return VW_OK;
+}
+
 /* ---- identity ---- */
 
 static vw_status add_small_file(vw_hasher *hasher, const char *folder, const char *name) {
@@ -367,20 +348,30 @@ vw_status vw_hub_clip_hash(const vw_hub_clip *h, vw_hash *out) {
   static const char *const names[] = {
       "config.json",           "preprocessor_config.json", "vocab.json",       "merges.txt", "tokenizer.json",
       "tokenizer_config.json", "special_tokens_map.json",  "trained_words.txt"};
+  static const char *const later[] = {"processor_config.json", "added_tokens.json"};
   vw_status st = VW_OK;
   vw_hasher *hasher = vw_hasher_create();
   VW_CHECK(hasher, VW_ERR_MEMORY, "%s: out of memory", h->folder);
   vw_hasher_field(hasher, "viswords-hub-clip-1");
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) VW_GOTO(add_small_file(hasher, h->folder, names[i]));
+  if (h->reread) {
+    vw_hasher_field(hasher, "viswords-reading-2");
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) VW_GOTO(add_small_file(hasher, h->folder, later[i]));
+  }
   for (int64_t i = 0; i < h->n_files; i++) {
     size_t bytes;
-    const void *data = vw_safetensors_bytes(h->files[i], &bytes);
+    (void)vw_safetensors_bytes(h->files[i], &bytes);
     vw_hasher_field(hasher, "weights");
     vw_hasher_int(hasher, (int64_t)bytes);
-    vw_hasher_add(hasher, data, bytes);
+    VW_GOTO(vw_safetensors_hash(h->files[i], hasher));
   }
   *out = vw_hasher_done(hasher);
 cleanup:
   vw_hasher_destroy(hasher);
   return st;
+}
+
+vw_status vw_hub_clip_unchanged(const vw_hub_clip *h) {
+  for (int64_t i = 0; i < h->n_files; i++) VW_TRY(vw_safetensors_unchanged(h->files[i]));
+  return VW_OK;
 }

@@ -1,6 +1,6 @@
 /* A CLIP model directory as the Hugging Face hub has it: config.json, model.safetensors (or model.fp16.safetensors,
- * or shards with model.safetensors.index.json), preprocessor_config.json; the tokenizer's files are read by
- * io/tokenizer.h.
+ * or shards with model.safetensors.index.json), the picture settings (io/hub_pictures.h); the tokenizer's files are
+ * read by io/tokenizer.h.
  *
  * Configurations are sparse: a key that is not there has the default of transformers' CLIPConfig classes. */
 #ifndef VW_IO_HUB_CLIP_H
@@ -31,12 +31,14 @@ typedef struct vw_hub_clip {
   int64_t projection_dim;
   double logit_scale; /* the logarithm, as stored: cosines are multiplied by exp of it */
   vw_preprocess preprocess;
+  bool reread; /* reads otherwise than viswords once did: its results have other ids than then. The picture settings set
+                  it; who opens the tokenizer adds what vw_tokenizer_is_reread says */
   char *folder;                              /* owned */
   int64_t n_files;                           /* of the weights: 1, or the number of shards */
   vw_safetensors *files[VW_HUB_CLIP_SHARDS]; /* owned */
 } vw_hub_clip;
 
-/* Reads config.json and preprocessor_config.json alone; no weights are opened. Otherwise as vw_hub_clip_open. */
+/* Reads config.json and the picture settings alone; no weights are opened. Otherwise as vw_hub_clip_open. */
 vw_status vw_hub_clip_read_config(vw_hub_clip *h, const char *folder);
 
 /* Opens a directory and checks the configuration against the weights (the shapes of the embeddings, projections and
@@ -49,8 +51,18 @@ void vw_hub_clip_close(vw_hub_clip *h); /* also of a zeroed struct */
  * Errors: VW_ERR_INPUT naming directory and tensor. */
 vw_status vw_hub_clip_tensor(const vw_hub_clip *h, const char *name, vw_tensor *out);
 
+/* Refuses weights that are not finite, by the tensor's name: half a download, a training that diverged. Reads every
+ * weight once. Errors: VW_ERR_INPUT. */
+vw_status vw_hub_clip_check_finite(const vw_hub_clip *h);
+
 /* XXH3-128 of all that a result depends on: names and bytes of the weights, config.json, preprocessor_config.json, the
- * tokenizer's files and trained_words.txt. Reads every weight once. */
+ * tokenizer's files and trained_words.txt; where h->reread also processor_config.json and added_tokens.json. Reads
+ * every weight once. */
 vw_status vw_hub_clip_hash(const vw_hub_clip *h, vw_hash *out);
+
+/* The weights' files still hold what vw_hub_clip_hash hashed: asked before anything computed with them is cached or
+ * committed. Looks at sizes, times and inodes; reads a file again only where they differ. Errors: VW_ERR_IO naming it.
+ */
+vw_status vw_hub_clip_unchanged(const vw_hub_clip *h);
 
 #endif

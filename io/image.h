@@ -15,15 +15,20 @@ typedef struct vw_image {
   uint8_t *rgb; /* [height, width, 3], owned: vw_image_free */
 } vw_image;
 
-/* Reads a picture as Pillow's convert("RGB") gives it: grey is repeated, palettes are looked up, alpha is dropped
- * without compositing, of 16 bits the high 8 count (grey of 16 bits is cut off at 255), CMYK is converted naively,
- * taken as inverted; no colour profile. With `turn` as people see it, by the
- * orientation of its EXIF data (transformers' processor ignores that). Errors: VW_ERR_IO; VW_ERR_INPUT with the path
- * (not a picture, damaged, cut off, more than VW_MAX_PIXELS). On failure nothing is owned. */
-vw_status vw_image_read(const char *path, bool turn, vw_image *out);
+/* How a picture is looked at, or-ed. */
+enum {
+  VW_IMAGE_TURNED = 1, /* as people see it, by the orientation of its EXIF data; transformers' processor ignores that */
+  VW_IMAGE_ON_WHITE = 2 /* what is transparent lies on white, as in transformers 5; else alpha is dropped, as in 4 */
+};
+
+/* Reads a picture as Pillow's convert("RGB") gives it: grey is repeated, palettes are looked up, of 16 bits the high 8
+ * count (grey of 16 bits is cut off at 255), CMYK is converted naively, taken as inverted; no colour profile. Errors:
+ * VW_ERR_IO; VW_ERR_INPUT with the path (not a picture, damaged, cut off, more than VW_MAX_PIXELS). On failure nothing
+ * is owned. */
+vw_status vw_image_read(const char *path, unsigned look, vw_image *out);
 
 /* The same from a file's bytes; `path` is for messages. */
-vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, bool turn, vw_image *out);
+vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, unsigned look, vw_image *out);
 
 void vw_image_free(vw_image *image);
 

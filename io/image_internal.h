@@ -5,7 +5,11 @@
 #include "io/image.h"
 
 vw_status vw_jpeg_decode(const char *path, const uint8_t *data, int64_t bytes, vw_image *out);
-vw_status vw_png_decode(const char *path, const uint8_t *data, int64_t bytes, vw_image *out);
+/* With `on_white`, what is transparent is laid on white. */
+vw_status vw_png_decode(const char *path, const uint8_t *data, int64_t bytes, bool on_white, vw_image *out);
+
+/* Between one pixel and VW_MAX_PIXELS. Errors: VW_ERR_INPUT. */
+vw_status vw_image_check_size(const char *path, int64_t height, int64_t width);
 
 /* Checks the size and allocates out->rgb. */
 vw_status vw_image_allocate(const char *path, int64_t height, int64_t width, vw_image *out);

@@ -6,7 +6,7 @@
 
 #include <png.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/image_internal.h"
 
 /* One picture in memory, read or written; what libpng's jumps must not lose lives here. */
@@ -16,6 +16,7 @@ typedef struct stream {
   uint8_t *made;       /* written, owned */
   size_t bytes, at, room;
   png_bytep *rows; /* read; owned */
+  uint8_t *rgba;   /* read, of a picture that is laid on white; owned */
   char message[256];
 } stream;
 
@@ -25,9 +26,12 @@ static void on_error(png_structp png, png_const_charp message) {
   png_longjmp(png, 1);
 }
 
+/* libpng calls damage of the pixels' stream a warning where all of them have come: its checksum is wrong, or it goes
+ * on. Data behind the last pixel lose nothing. */
 static void on_warning(png_structp png, png_const_charp message) {
-  (void)png;
-  (void)message;
+  if (strncmp(message, "IDAT: ", 6) == 0 && !strstr(message, "Extra compressed data") &&
+      !strstr(message, "Too much image data"))
+    png_error(png, message);
 }
 
 static void take(png_structp png, png_bytep to, size_t n) {
@@ -53,11 +57,24 @@ static void flush(png_structp png) {
   (void)png;
 }
 
-static vw_status set_rows(stream *s, const vw_image *image) {
+/* `channels`: 3, or 4 into a buffer beside the picture. */
+static vw_status set_rows(stream *s, const vw_image *image, int64_t channels) {
+  uint8_t *to = image->rgb;
+  if (channels == 4) to = s->rgba = calloc((size_t)(image->height * image->width), (size_t)channels);
   s->rows = malloc((size_t)image->height * sizeof *s->rows);
-  VW_CHECK(s->rows, VW_ERR_MEMORY, "%s: out of memory", s->path);
-  for (int64_t y = 0; y < image->height; y++) s->rows[y] = image->rgb + y * image->width * 3;
+  VW_CHECK(s->rows && to, VW_ERR_MEMORY, "%s: out of memory", s->path);
+  for (int64_t y = 0; y < image->height; y++) s->rows[y] = to + y * image->width * channels;
   return VW_OK;
+}
+
+/* Over white, rounded as Pillow's alpha_composite rounds: seven bits more than the result has. */
+static void lay_on_white(const uint8_t *rgba, const vw_image *out) {
+  for (int64_t i = 0; i < out->height * out->width; i++)
+    for (int c = 0; c < 3; c++) {
+      const uint32_t alpha = rgba[4 * i + 3], mixed = rgba[4 * i + c] * alpha + 255 * (255 - alpha);
+      const uint32_t wide = (mixed + 128) << 7;
+      out->rgb[3 * i + c] = (uint8_t)((((wide >> 8) + wide) >> 8) >> 7);
+    }
 }
 
 /* Rows of 16-bit grey, two bytes a pixel at their start, become RGB in place. Pillow cuts values above 255 off instead
@@ -72,42 +89,63 @@ static void cut_off_grey16(const vw_image *image) {
   }
 }
 
+/* zlib's best is 258 bytes of two bits (a length and a distance of one bit each): a factor of 1,032. */
+enum { MOST_INFLATED = 1032 };
+
+static void check_claim(png_structp png, png_const_infop info, const stream *s) {
+  const uint64_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
+  const uint64_t bits = (uint64_t)png_get_bit_depth(png, info) * png_get_channels(png, info);
+  char text[100];
+  if (width * height / 8 * bits <= (uint64_t)s->bytes * MOST_INFLATED) return;
+  (void)snprintf(text, sizeof text, "it claims %" PRIu64 " x %" PRIu64 " pixels, which %zu bytes cannot hold", width,
+                 height, s->bytes);
+  png_error(png, text);
+}
+
 /* All that may jump. Every kind of PNG becomes 8-bit RGB. */
-static vw_status decode_inside(png_structp png, png_infop info, stream *s, vw_image *out) {
+static vw_status decode_inside(png_structp png, png_infop info, stream *s, bool on_white, vw_image *out) {
   if (setjmp(png_jmpbuf(png)))
     return VW_RAISE(VW_ERR_INPUT, "%s: unreadable PNG: %s; replace the file or take it out", s->path, s->message);
   png_set_user_limits(png, VW_MAX_PIXELS, VW_MAX_PIXELS);
   png_set_read_fn(png, s, take);
+  png_set_crc_action(png, PNG_CRC_DEFAULT, PNG_CRC_ERROR_QUIT); /* of all chunks, as Pillow does */
   png_read_info(png, info);
+  VW_TRY(vw_image_check_size(s->path, png_get_image_height(png, info), png_get_image_width(png, info)));
+  check_claim(png, info, s);
   VW_TRY(vw_image_allocate(s->path, png_get_image_height(png, info), png_get_image_width(png, info), out));
   const bool grey16 = png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) == 16;
+  const bool alpha = (png_get_color_type(png, info) & PNG_COLOR_MASK_ALPHA) || png_get_valid(png, info, PNG_INFO_tRNS);
+  const int64_t channels = grey16 ? 2 : on_white && alpha ? 4 : 3;
+  VW_CHECK(!grey16 || !alpha || !on_white, VW_ERR_UNSUPPORTED,
+           "%s: grey of 16 bits with a transparent colour cannot be laid on white; convert it to 8 bits", s->path);
   if (!grey16) {
     png_set_expand(png); /* palettes, less than 8 bits, tRNS */
     png_set_strip_16(png);
     png_set_gray_to_rgb(png);
-    png_set_strip_alpha(png);
+    if (channels == 3) png_set_strip_alpha(png);
   }
   (void)png_set_interlace_handling(png);
   png_read_update_info(png, info);
-  if (png_get_rowbytes(png, info) != (size_t)out->width * (grey16 ? 2 : 3)) png_error(png, "rows are not 8-bit RGB");
-  VW_TRY(set_rows(s, out));
+  if (png_get_rowbytes(png, info) != (size_t)(out->width * channels)) png_error(png, "rows are not 8-bit RGB");
+  VW_TRY(set_rows(s, out, channels == 4 ? 4 : 3));
   png_read_image(png, s->rows);
   png_read_end(png, NULL);
   if (grey16) cut_off_grey16(out);
+  if (channels == 4) lay_on_white(s->rgba, out);
   return VW_OK;
 }
 
-vw_status vw_png_decode(const char *path, const uint8_t *data, int64_t bytes, vw_image *out) {
+vw_status vw_png_decode(const char *path, const uint8_t *data, int64_t bytes, bool on_white, vw_image *out) {
   vw_status st = VW_OK;
   stream s = {.path = path, .data = data, .bytes = (size_t)bytes};
   png_infop info = NULL;
   png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &s, on_error, on_warning);
   if (png) info = png_create_info_struct(png);
   if (!info) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path));
-  VW_GOTO(decode_inside(png, info, &s, out));
+  VW_GOTO(decode_inside(png, info, &s, on_white, out));
 cleanup:
   png_destroy_read_struct(&png, &info, NULL);
-  free(s.rows);
+  free(s.rows), free(s.rgba);
   return st;
 }
 

@@ -1,12 +1,15 @@
 #include "io/json.h"
 
+#include "core/text.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
+#include "core/inputs.h"
 
 static _Thread_local bool is_starved;
 
@@ -80,7 +83,10 @@ vw_status vw_json_read(const char *path, json_t **object) {
 
 vw_status vw_json_read_optional(const char *path, json_t **object) {
   *object = NULL;
-  if (access(path, F_OK) != 0 && errno == ENOENT) return VW_OK; /* other trouble: opening it says which */
+  if (access(path, F_OK) != 0 && errno == ENOENT) { /* other trouble: opening it says which */
+    vw_inputs_looked(path, false);
+    return VW_OK;
+  }
   VW_TRY(vw_json_read(path, object));
   return VW_OK;
 }
@@ -114,4 +120,43 @@ vw_status vw_json_text(const char *path, const char *where, const json_t *object
   VW_CHECK(!v || json_is_string(v), VW_ERR_INPUT, "%s: %s%s: expected text", path, where, key);
   *out = v ? json_string_value(v) : fallback;
   return VW_OK;
+}
+
+json_t *vw_json_name(const char *text) {
+  json_t *valid = json_string(text);
+  if (valid) return valid;
+  const size_t n = strlen(text), size = VW_ESCAPED_BYTES * n + 1;
+  char *escaped = malloc(size);
+  if (!escaped) return NULL;
+  (void)vw_text_escape(escaped, size, text, n);
+  valid = json_string(escaped);
+  free(escaped);
+  return valid;
+}
+
+/* U+007F-009F, U+2028-202E and U+2066-2069 in UTF-8; Jansson has escaped what is below U+0020. 0: another character. */
+static unsigned control_at(const char *text, size_t *n) {
+  const unsigned char *p = (const unsigned char *)text;
+  *n = p[0] == 0x7f ? 1 : p[0] == 0xc2 ? 2 : 3;
+  if (p[0] == 0x7f) return 0x7f;
+  if (p[0] == 0xc2 && p[1] < 0xa0) return p[1];
+  if (p[0] != 0xe2 || (p[1] != 0x80 && p[1] != 0x81)) return 0;
+  const unsigned code = 0x2000U + ((p[1] & 0x3fU) << 6) + (p[2] & 0x3fU);
+  return (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ? code : 0;
+}
+
+bool vw_json_print(const json_t *value, size_t flags, FILE *out) {
+  char *text = value ? json_dumps(value, flags) : strdup("null");
+  if (!text) return false;
+  for (const char *p = text, *from = text;; p++) {
+    size_t n = 0;
+    const unsigned code = *p ? control_at(p, &n) : 0;
+    if (*p && !code) continue;
+    (void)fwrite(from, 1, (size_t)(p - from), out);
+    if (!*p) break;
+    (void)fprintf(out, "\\u%04x", code);
+    p += n - 1, from = p + 1;
+  }
+  free(text);
+  return !ferror(out);
 }

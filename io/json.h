@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "core/status.h"
 
@@ -31,5 +32,16 @@ vw_status vw_json_double(const char *path, const char *where, const json_t *obje
 /* The text is borrowed from the object. */
 vw_status vw_json_text(const char *path, const char *where, const json_t *object, const char *key, const char *fallback,
                        const char **out);
+
+/* ---- output ---- */
+
+/* A new reference to the text; bytes that are not UTF-8, which JSON cannot hold, are escaped (core/text.h). NULL: out
+ * of memory. For file names: json_string and json_pack give NULL for them. */
+json_t *vw_json_name(const char *text);
+
+/* As json_dumpf, but no character reaches a terminal that vw_text_escape would escape: inside JSON's texts, where alone
+ * they can stand, they become \u escapes, which read as the same characters. `value` may be NULL: null. False: the
+ * stream failed, or no memory. */
+bool vw_json_print(const json_t *value, size_t flags, FILE *out);
 
 #endif

@@ -1,143 +1,327 @@
 #include "io/lock.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { TEXT_BYTES = 256, HOST_BYTES = 64, TRIES = 10 };
+#include "core/fault.h"
+#include "core/log.h"
+#include "io/lock_internal.h"
 
-typedef struct owner {
-  char host[HOST_BYTES];
-  long pid;
-  unsigned long long born; /* start of the process in clock ticks since boot: a pid that came back is another process */
-} owner;
+enum { TRIES = 10, PART_BYTES = 64, GUARD_TRIES = 20 };
 
-/* Field 22 of /proc/PID/stat; 0 when there is no such process (or no /proc). *state: field 3, 0 when unknown. */
-static unsigned long long born_of(long pid, char *state) {
-  char path[64], text[1024];
-  unsigned long long born = 0;
-  *state = 0;
-  (void)snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-  FILE *f = fopen(path, "re");
-  if (!f) return 0;
-  const size_t n = fread(text, 1, sizeof text - 1, f);
-  (void)fclose(f);
-  text[n] = 0;
-  const char *at = strrchr(text, ')'); /* the name before it may hold anything */
-  if (at && at[1] == ' ') *state = at[2];
-  for (int field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
-  if (at) born = strtoull(at + 1, NULL, 10);
-  return born;
+double vw_lock_beat(void) {
+  return vw_fault_seconds("VISWORDS_LOCK_BEAT", 10);
 }
 
-static void describe_self(owner *self) {
-  char state = 0;
-  *self = (owner){.pid = (long)getpid(), .born = born_of((long)getpid(), &state)};
-  if (gethostname(self->host, sizeof self->host - 1) != 0) (void)snprintf(self->host, sizeof self->host, "localhost");
+double vw_lock_lease(void) {
+  return vw_fault_seconds("VISWORDS_LOCK_LEASE", 60);
 }
 
-/* *known false: the file is empty or not ours, e.g. after a power failure. */
-static vw_status read_owner(const char *path, owner *who, bool *known) {
-  char *text = NULL;
-  *who = (owner){{0}, 0, 0}, *known = false;
-  VW_TRY(vw_file_read(path, &text, NULL));
-  *known = sscanf(text, "host %63s pid %ld born %llu", who->host, &who->pid, &who->born) == 3;
-  free(text);
-  return VW_OK;
+static double now(void) {
+  struct timespec t;
+  (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static bool is_dead(const owner *who, const owner *self) {
-  if (strcmp(who->host, self->host) != 0) return false;
-  if (who->pid <= 0 || (kill((pid_t)who->pid, 0) != 0 && errno == ESRCH)) return true;
-  char state = 0;
-  const unsigned long long born = born_of(who->pid, &state);
-  if (state == 'Z' || state == 'X') return true; /* killed; nobody has asked how it ended */
-  return who->born != 0 && born != 0 && born != who->born;
+/* A signal ends it early. */
+static void nap(double seconds) {
+  const struct timespec t = {.tv_sec = (time_t)seconds, .tv_nsec = (long)(1e9 * (seconds - (double)(time_t)seconds))};
+  (void)nanosleep(&t, NULL);
 }
 
-/* Writes the file beside and links it into place: it appears complete, and only where none was. */
-static vw_status place(const char *path, const owner *self, bool *is_mine) {
-  char beside[VW_PATH_BYTES], text[TEXT_BYTES];
-  VW_TRY(vw_path_format(beside, "%s.%s.%ld", path, self->host, self->pid));
-  const int n = snprintf(text, sizeof text, "host %s pid %ld born %llu\n", self->host, self->pid, self->born);
-  VW_TRY(vw_file_write(beside, text, n));
-  *is_mine = link(beside, path) == 0;
-  const int err = errno;
-  (void)unlink(beside);
-  VW_CHECK(*is_mine || err == EEXIST, VW_ERR_IO, "%s: cannot take the lock: %s", path, strerror(err));
-  return VW_OK;
+static vw_status path_of(char path[VW_PATH_BYTES], const char *dir, const char *part) {
+  static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+  if (!part || !part[0]) return vw_path_format(path, "%s/.lock", dir);
+  VW_CHECK(strspn(part, allowed) == strlen(part) && strlen(part) <= PART_BYTES, VW_ERR_ARG,
+           "lock '%.80s': expected at most %d letters, digits, '-' or '_'", part, PART_BYTES);
+  return vw_path_format(path, "%s/.lock-%s", dir, part);
 }
 
-/* Refused, or the way is free: a lock that a dead process left is gone. */
-static vw_status clear_stale(const char *path, const char *dir, const owner *self) {
-  owner who;
-  bool known = false, is_there = false;
-  const vw_status st = read_owner(path, &who, &known);
-  if (st == VW_ERR_IO) VW_TRY(vw_file_find(path, &is_there));
-  if (st == VW_ERR_IO && !is_there) return VW_OK; /* released in between */
-  VW_TRY(st);
-  if (known && !is_dead(&who, self))
-    return VW_RAISE(VW_ERR_INPUT,
-                    "%s: process %ld on %s is working here; wait for it or choose another -o directory (if that "
-                    "process is gone, delete %s)",
-                    dir, who.pid, who.host, path);
-  VW_CHECK(unlink(path) == 0 || errno == ENOENT, VW_ERR_IO, "%s: cannot delete: %s", path, strerror(errno));
-  return VW_OK;
-}
+/* ---- the owner's sign of life ---- */
 
-/* Deletes what this host's processes that were killed in place() left: while the guard is held there are no others. */
-static void sweep(int guard, const owner *self) {
-  char prefix[HOST_BYTES + 8];
-  const struct dirent *entry;
-  const int fd = dup(guard);
-  DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-  const int n = snprintf(prefix, sizeof prefix, ".lock.%s.", self->host);
-  while (d && (entry = readdir(d)))
-    if (strncmp(entry->d_name, prefix, (size_t)n) == 0) (void)unlinkat(guard, entry->d_name, 0);
-  if (d) (void)closedir(d);
-}
+struct vw_lock_pulse {
+  pthread_t thread;
+  pthread_mutex_t mutex;
+  pthread_cond_t wake;
+  bool done;
+  int fd; /* of the file that was put in place: when another run replaced it, counting in it harms nobody */
+  off_t at;
+  double beat;
+};
 
-vw_status vw_lock_take(vw_lock *lock, const char *dir) {
-  owner self;
-  vw_status st = VW_OK;
-  lock->held = false;
-  VW_TRY(vw_path_format(lock->path, "%s/.lock", dir));
-  describe_self(&self);
-  const int guard = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  VW_CHECK(guard >= 0, VW_ERR_IO, "%s: cannot open the folder: %s", dir, strerror(errno));
-  /* Processes of one host judge one after the other, so that none deletes a lock taken after it looked. Network file
-   * systems may refuse; there only the link decides. */
-  if (flock(guard, LOCK_EX) == 0) sweep(guard, &self);
-  for (int i = 0; i < TRIES && st == VW_OK && !lock->held; i++) {
-    st = place(lock->path, &self, &lock->held);
-    if (st == VW_OK && !lock->held) st = clear_stale(lock->path, dir, &self);
+static void *count(void *user) {
+  struct vw_lock_pulse *p = user;
+  (void)pthread_mutex_lock(&p->mutex);
+  for (unsigned long long n = 1; !p->done; n++) {
+    const double until = now() + p->beat;
+    const struct timespec t = {.tv_sec = (time_t)until, .tv_nsec = (long)(1e9 * (until - (double)(time_t)until))};
+    while (!p->done && pthread_cond_timedwait(&p->wake, &p->mutex, &t) != ETIMEDOUT) {}
+    if (p->done) break;
+    char digits[VW_LOCK_DIGITS + 1];
+    (void)snprintf(digits, sizeof digits, "%0*llx", VW_LOCK_DIGITS, n);
+    /* what fails here shows as silence, and commits ask whether the lock is still there */
+    if (pwrite(p->fd, digits, VW_LOCK_DIGITS, p->at) == VW_LOCK_DIGITS) (void)fsync(p->fd);
   }
-  (void)close(guard);
-  VW_CHECK(st != VW_OK || lock->held, VW_ERR_IO, "%s: others keep taking the lock; try again", lock->path);
-  return st;
+  (void)pthread_mutex_unlock(&p->mutex);
+  return NULL;
 }
 
-bool vw_lock_owner(const char *dir, char text[VW_LOCK_OWNER_BYTES]) {
-  char path[VW_PATH_BYTES];
-  owner who, self;
-  bool known = false;
-  if (vw_path_format(path, "%s/.lock", dir) != VW_OK || !vw_file_exists(path)) return false;
-  describe_self(&self);
-  if (read_owner(path, &who, &known) != VW_OK || !known) /* gone in between, or damaged */
-    (void)snprintf(text, VW_LOCK_OWNER_BYTES, "somebody unknown (%s)", vw_file_exists(path) ? "damaged lock" : "gone");
-  else
-    (void)snprintf(text, VW_LOCK_OWNER_BYTES, "process %ld on %s%s", who.pid, who.host,
-                   is_dead(&who, &self) ? ", which is dead: the next run takes over" : "");
-  return true;
+/* Owns `fd` on success. Signals go to the other threads. */
+static vw_status pulse_start(struct vw_lock_pulse **out, int fd, off_t at, double beat) {
+  sigset_t all, old;
+  pthread_condattr_t attributes;
+  struct vw_lock_pulse *p = calloc(1, sizeof *p);
+  VW_CHECK(p, VW_ERR_MEMORY, "lock: out of memory");
+  p->fd = fd, p->at = at, p->beat = beat;
+  (void)pthread_mutex_init(&p->mutex, NULL);
+  (void)pthread_condattr_init(&attributes);
+  (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  (void)pthread_cond_init(&p->wake, &attributes);
+  (void)pthread_condattr_destroy(&attributes);
+  (void)sigfillset(&all), (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+  const int err = pthread_create(&p->thread, NULL, count, p);
+  (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+  if (err == 0) {
+    *out = p;
+    return VW_OK;
+  }
+  (void)pthread_mutex_destroy(&p->mutex), (void)pthread_cond_destroy(&p->wake);
+  free(p);
+  return VW_RAISE(VW_ERR_MEMORY, "lock: cannot start a thread: %s", strerror(err));
+}
+
+static void pulse_end(struct vw_lock_pulse *p) {
+  if (!p) return;
+  (void)pthread_mutex_lock(&p->mutex);
+  p->done = true;
+  (void)pthread_cond_signal(&p->wake);
+  (void)pthread_mutex_unlock(&p->mutex);
+  (void)pthread_join(p->thread, NULL);
+  (void)pthread_mutex_destroy(&p->mutex), (void)pthread_cond_destroy(&p->wake);
+  (void)close(p->fd);
+  free(p);
+}
+
+/* ---- holding ---- */
+
+vw_status vw_lock_check(const vw_lock *lock) {
+  vw_lock_record who;
+  bool there = false, known = false;
+  if (!lock->epoch[0]) return VW_OK;
+  VW_TRY(vw_lock_record_read(lock->path, &who, &there, &known));
+  if (known && strcmp(who.epoch, lock->epoch) == 0) return VW_OK;
+  if (there && known)
+    return VW_RAISE(VW_ERR_IO,
+                    "%s: process %ld on %s took over while this run gave no sign of life; this run stops and writes "
+                    "nothing more",
+                    lock->path, who.pid, who.host);
+  return VW_RAISE(VW_ERR_IO,
+                  "%s: this run's lock is %s: another run took over, or somebody deleted it; this run stops and writes "
+                  "nothing more",
+                  lock->path, there ? "damaged" : "gone");
+}
+
+static vw_status check_for_commit(void *lock) {
+  return vw_lock_check(lock);
+}
+
+static vw_status keep(vw_lock *lock, const char *dir, const char *epoch) {
+  VW_TRY(vw_path_format(lock->dir, "%s", dir));
+  memcpy(lock->epoch, epoch, sizeof lock->epoch);
+  lock->guard = (vw_commit_guard){.dir = lock->dir, .check = check_for_commit, .user = lock};
+  vw_commit_guard_add(&lock->guard);
+  return VW_OK;
+}
+
+vw_status vw_lock_follow(vw_lock *lock, const char *dir, const char *part, const char *epoch) {
+  char own[VW_LOCK_EPOCH] = "";
+  lock->held = false, lock->pulse = NULL, lock->epoch[0] = 0;
+  VW_CHECK(strlen(epoch) == VW_LOCK_EPOCH - 1, VW_ERR_ARG, "lock: the epoch '%.40s' is none", epoch);
+  memcpy(own, epoch, sizeof own);
+  VW_TRY(path_of(lock->path, dir, part));
+  return keep(lock, dir, own);
 }
 
 void vw_lock_release(vw_lock *lock) {
-  if (lock->held) (void)unlink(lock->path);
-  lock->held = false;
+  vw_commit_guard_remove(&lock->guard);
+  pulse_end(lock->pulse);
+  if (lock->held && vw_lock_check(lock) == VW_OK) (void)unlink(lock->path);
+  lock->held = false, lock->pulse = NULL, lock->epoch[0] = 0;
+}
+
+/* ---- taking ---- */
+
+typedef struct taker {
+  vw_lock *lock;
+  const char *dir;
+  vw_lock_how how;
+  vw_lock_record self, seen; /* seen: what is in the way */
+  bool stopped;
+} taker;
+
+static bool asked_to_stop(taker *t) {
+  if (t->how.stop && t->how.stop(t->how.user)) t->stopped = true;
+  return t->stopped;
+}
+
+/* The record of this process, complete and on disk, beside. */
+static vw_status write_beside(const taker *t, vw_partial *p) {
+  VW_TRY(vw_partial_open(p, t->lock->path));
+  vw_status st = vw_fault("writing", p->path);
+  if (st == VW_OK) st = vw_partial_write(p, t->self.text, (int64_t)strlen(t->self.text));
+  if (st == VW_OK) st = vw_partial_sync(p);
+  return st == VW_OK ? VW_OK : vw_partial_close(p, st);
+}
+
+/* The file is in place: counts in it from now on. */
+static vw_status hold(taker *t, vw_partial *p) {
+  const off_t at = (off_t)strlen(t->self.text) - 1 - VW_LOCK_DIGITS;
+  vw_lock *lock = t->lock;
+  vw_status st = vw_fault("renamed", lock->path);
+  if (st == VW_OK) st = pulse_start(&lock->pulse, p->fd, at, t->how.beat);
+  if (st == VW_OK) st = keep(lock, t->dir, t->self.epoch);
+  if (st == VW_OK) {
+    lock->held = true;
+    return VW_OK;
+  }
+  if (lock->pulse) pulse_end(lock->pulse), p->fd = -1;
+  lock->pulse = NULL;
+  if (p->fd >= 0) (void)close(p->fd);
+  (void)unlink(lock->path);
+  return st;
+}
+
+/* Linked into place: it appears complete, and only where none was. */
+static vw_status place(taker *t) {
+  vw_partial p;
+  VW_TRY(write_beside(t, &p));
+  const bool is_mine = link(p.path, t->lock->path) == 0;
+  const int err = errno;
+  (void)unlink(p.path);
+  if (is_mine) return hold(t, &p);
+  (void)close(p.fd);
+  VW_CHECK(err == EEXIST || err == ENOENT, VW_ERR_IO, "%s: cannot take the lock: %s", t->lock->path, strerror(err));
+  return VW_OK; /* ENOENT: somebody tidied up what was beside */
+}
+
+/* Takers of one host replace one after the other. It only spares a run that would find out at its first commit, so that
+ * nobody waits long for it: anybody who may read the folder can hold this lock, and some file systems have none. */
+static int guard_folder(const char *dir) {
+  const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (int i = 0; fd >= 0 && i < GUARD_TRIES && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK; i++)
+    nap(0.05);
+  return fd;
+}
+
+/* Renamed over t->seen, if that is still what is there. */
+static vw_status replace(taker *t, const char *why) {
+  vw_lock_record there;
+  vw_partial p;
+  bool is_there = false, known = false;
+  VW_TRY(write_beside(t, &p));
+  const int guard = guard_folder(t->dir);
+  vw_status st = vw_lock_record_read(t->lock->path, &there, &is_there, &known);
+  if (st == VW_OK && is_there && strcmp(there.text, t->seen.text) == 0) {
+    if (rename(p.path, t->lock->path) != 0)
+      st = VW_RAISE(VW_ERR_IO, "%s: cannot take the lock: %s", t->lock->path, strerror(errno));
+    else
+      st = hold(t, &p), p.fd = -1;
+  }
+  if (p.fd >= 0) (void)unlink(p.path), (void)close(p.fd);
+  if (guard >= 0) (void)close(guard);
+  if (st == VW_OK && t->lock->held && t->seen.pid)
+    vw_log(*why ? VW_LOG_WARN : VW_LOG_INFO, "%s: took over from process %ld on %s, %s", t->lock->path, t->seen.pid,
+           t->seen.host, *why ? why : "which is dead");
+  return st;
+}
+
+static vw_status refuse(const taker *t) {
+  return VW_RAISE(
+      VW_ERR_INPUT, "%s: process %ld on %s is working here; wait for it or choose another -o directory%s%s%s", t->dir,
+      t->seen.pid, t->seen.host, t->seen.epoch[0] ? "" : " (an older viswords: if that process is gone, delete ",
+      t->seen.epoch[0] ? "" : t->lock->path, t->seen.epoch[0] ? "" : ")");
+}
+
+/* Until the file changes, goes, or was silent for the lease. The file is opened anew each time, so that a network file
+ * system asks its server; the last look is after the time has passed. */
+static vw_status watch(taker *t, bool *is_silent) {
+  const double until = now() + t->how.lease, step = t->how.lease / 60 < 1 ? t->how.lease / 60 : 1;
+  *is_silent = false;
+  vw_log(VW_LOG_WARN,
+         "%s: process %ld on %s holds this lock; whether it lives cannot be seen from here: waiting up to %.0f s for a "
+         "sign of life",
+         t->lock->path, t->seen.pid, t->seen.host, t->how.lease);
+  for (bool last = false; !asked_to_stop(t);) {
+    vw_lock_record there;
+    bool is_there = false, known = false;
+    VW_TRY(vw_lock_record_read(t->lock->path, &there, &is_there, &known));
+    if (!is_there || strcmp(there.epoch, t->seen.epoch) != 0) return VW_OK; /* look again */
+    if (strcmp(there.text, t->seen.text) != 0) return t->how.is_short ? VW_OK : refuse(t);
+    if (last) return *is_silent = true, VW_OK;
+    nap(step);
+    last = now() >= until;
+  }
+  return VW_OK;
+}
+
+/* One look at what is in the way: refused, replaced, or the next try may find another state. */
+static vw_status clear(taker *t) {
+  bool is_there = false, known = false, is_silent = false;
+  char why[64];
+  VW_TRY(vw_lock_record_read(t->lock->path, &t->seen, &is_there, &known));
+  if (!is_there) return VW_OK;       /* released in between */
+  if (!known) return replace(t, ""); /* an owner that lives finds its epoch gone */
+  const vw_lock_life life = vw_lock_record_life(&t->seen, &t->self);
+  if (life == VW_LOCK_DEAD) return replace(t, "");
+  if (life == VW_LOCK_ALIVE && !t->how.is_short) return refuse(t);
+  if (life == VW_LOCK_ALIVE) return nap(0.05), VW_OK;
+  VW_TRY(watch(t, &is_silent));
+  (void)snprintf(why, sizeof why, "which gave no sign of life for %.0f s", t->how.lease);
+  return is_silent ? replace(t, why) : VW_OK;
+}
+
+static bool is_lock(const char *name) {
+  return strcmp(name, ".lock") == 0 || strncmp(name, ".lock-", 6) == 0;
+}
+
+vw_status vw_lock_take(vw_lock *lock, const char *dir, const vw_lock_how *how) {
+  taker t = {.lock = lock, .dir = dir};
+  if (how) t.how = *how;
+  if (t.how.beat <= 0) t.how.beat = vw_lock_beat();
+  if (t.how.lease <= 0) t.how.lease = vw_lock_lease();
+  lock->held = false, lock->pulse = NULL, lock->epoch[0] = 0;
+  VW_TRY(path_of(lock->path, dir, t.how.part));
+  VW_TRY(vw_lock_record_self(&t.self));
+  /* a short lock may be passed on any number of times before it is our turn */
+  for (int i = 0; (t.how.is_short || i < TRIES) && !lock->held && !asked_to_stop(&t); i++) {
+    VW_TRY(place(&t));
+    if (!lock->held) VW_TRY(clear(&t));
+  }
+  VW_CHECK(lock->held || t.stopped, VW_ERR_IO, "%s: others keep taking the lock; try again", lock->path);
+  vw_folder_sweep(dir, is_lock, 0);
+  return VW_OK;
+}
+
+bool vw_lock_owner(const char *dir, const char *part, char text[VW_LOCK_OWNER_BYTES]) {
+  char path[VW_PATH_BYTES];
+  vw_lock_record who, self;
+  bool there = false, known = false;
+  if (path_of(path, dir, part) != VW_OK || vw_lock_record_self(&self) != VW_OK) return false;
+  const vw_status st = vw_lock_record_read(path, &who, &there, &known);
+  if (st == VW_OK && !there) return false;
+  if (st != VW_OK || !known)
+    (void)snprintf(text, VW_LOCK_OWNER_BYTES, "somebody unknown (%s)",
+                   st == VW_OK ? "damaged lock" : "unreadable lock");
+  else
+    (void)snprintf(text, VW_LOCK_OWNER_BYTES, "process %ld on %s%s", who.pid, who.host,
+                   vw_lock_record_life(&who, &self) == VW_LOCK_DEAD ? ", which is dead: the next run takes over" : "");
+  return true;
 }

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/durable.h"
 #include "core/hash.h"
-#include "io/durable.h"
 #include "io/json.h"
 
 static vw_status manifest_path(const char *path, char out[VW_PATH_BYTES]) {

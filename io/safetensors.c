@@ -1,16 +1,16 @@
 #include "io/safetensors.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/foreign.h"
 #include "io/json.h"
+#include "io/mapping.h"
 #include "io/safetensors_internal.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors are little endian; so must the machine be");
@@ -32,6 +32,7 @@ struct vw_safetensors {
   char *path;
   unsigned char *map;
   size_t bytes;
+  vw_witness witness;
   json_t *header, *metadata; /* metadata: borrowed from header; may be NULL */
   int64_t n, slots;
   item *items;
@@ -83,18 +84,14 @@ static int64_t slot_of(const vw_safetensors *f, const char *name) {
 static vw_status map_file(vw_safetensors *f) {
   struct stat info;
   vw_status st = VW_OK;
-  const int fd = open(f->path, O_RDONLY | O_CLOEXEC);
-  VW_CHECK(fd >= 0, VW_ERR_IO, "%s: cannot open the weights: %s", f->path, strerror(errno));
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) VW_GOTO(VW_RAISE(VW_ERR_IO, "%s: not a file", f->path));
+  int fd = -1;
+  VW_TRY(vw_foreign_open(f->path, &fd, &info));
   if (info.st_size <= LENGTH_BYTES)
     VW_GOTO(VW_RAISE(VW_ERR_INPUT, "%s: %lld bytes: too short for a safetensors file; copy or download it again",
                      f->path, (long long)info.st_size));
   f->bytes = (size_t)info.st_size;
-  f->map = mmap(NULL, f->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-  if (f->map == MAP_FAILED) {
-    f->map = NULL;
-    VW_GOTO(VW_RAISE(VW_ERR_IO, "%s: cannot map %zu bytes: %s", f->path, f->bytes, strerror(errno)));
-  }
+  vw_witness_take(&f->witness, &info);
+  VW_GOTO(vw_map_file(fd, f->path, f->bytes, (void **)&f->map));
 cleanup:
   (void)close(fd);
   return st;
@@ -302,7 +299,7 @@ void vw_safetensors_close(vw_safetensors *f) {
   free(f->items);
   free(f->slot);
   json_decref(f->header);
-  if (f->map) (void)munmap(f->map, f->bytes);
+  vw_unmap_file(f->map, f->bytes);
   free(f->path);
   free(f);
 }
@@ -342,6 +339,27 @@ const char *vw_safetensors_path(const vw_safetensors *f) {
 const void *vw_safetensors_bytes(const vw_safetensors *f, size_t *bytes) {
   *bytes = f->bytes;
   return f->map;
+}
+
+vw_status vw_safetensors_hash(vw_safetensors *f, vw_hasher *also) {
+  enum { PIECE = 1 << 18 }; /* stays in a core's cache for the second hash */
+  vw_hasher *own = vw_hasher_create();
+  VW_CHECK(own, VW_ERR_MEMORY, "%s: out of memory", f->path);
+  vw_witness_watch(&f->witness, f->path);
+  for (size_t at = 0; at < f->bytes; at += PIECE) {
+    const size_t n = f->bytes - at < PIECE ? f->bytes - at : PIECE;
+    vw_hasher_add(own, f->map + at, n);
+    if (also) vw_hasher_add(also, f->map + at, n);
+  }
+  f->witness.hash = vw_hasher_done(own), f->witness.hashed = true;
+  vw_hasher_destroy(own);
+  return VW_OK;
+}
+vw_status vw_safetensors_unchanged(vw_safetensors *f) {
+  return vw_witness_check(&f->witness, f->path);
+}
+vw_witness *vw_safetensors_witness(vw_safetensors *f) {
+  return &f->witness;
 }
 
 vw_status vw_safetensors_verify(const vw_safetensors *f) {

@@ -8,12 +8,13 @@
  *
  * Reading maps the file read-only: opening costs the header alone, tensors are borrowed views that live until close.
  * All checks are made by open: afterwards every view is in bounds. (A file that somebody shortens while it is mapped
- * ends the process with SIGBUS; our own writer never does that: it renames.) */
+ * ends the process: io/mapping.h; our own writer never does that: it renames.) */
 #ifndef VW_IO_SAFETENSORS_H
 #define VW_IO_SAFETENSORS_H
 
 #include "core/hash.h"
 #include "core/tensor.h"
+#include "io/witness.h"
 
 typedef struct vw_safetensors vw_safetensors;
 
@@ -48,8 +49,19 @@ const char *vw_safetensors_metadata(const vw_safetensors *file, const char *key)
 
 const char *vw_safetensors_path(const vw_safetensors *file);
 
-/* The mapped bytes of the whole file, for hashing. */
+/* The mapped bytes of the whole file. */
 const void *vw_safetensors_bytes(const vw_safetensors *file, size_t *bytes);
+
+/* Adds the mapped bytes to `also` (NULL: nothing) and remembers their hash: what vw_safetensors_unchanged compares.
+ * Errors: VW_ERR_MEMORY. */
+vw_status vw_safetensors_hash(vw_safetensors *file, vw_hasher *also);
+
+/* The file still holds the bytes that were hashed (io/witness.h): asked before what was computed from it is committed.
+ * Errors: VW_ERR_IO naming the file. */
+vw_status vw_safetensors_unchanged(vw_safetensors *file);
+
+/* How the file looked when it was opened; borrowed. */
+vw_witness *vw_safetensors_witness(vw_safetensors *file);
 
 /* Writes n tensors and m metadata pairs, in this order, durably (beside, fsync, rename, fsync of the folder): `path` is
  * the old file or the complete new one. The same input gives the same bytes. Adds the metadata key "xxh128", the

@@ -1,15 +1,10 @@
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/random.h>
-#include <unistd.h>
 
+#include "core/durable.h"
 #include "core/fault.h"
-#include "io/durable.h"
 #include "io/json.h"
 #include "io/safetensors_internal.h"
 
@@ -103,55 +98,34 @@ cleanup:
   return st;
 }
 
-static vw_status put(FILE *to, const char *path, const void *data, size_t bytes) {
-  VW_CHECK(bytes == 0 || fwrite(data, 1, bytes, to) == bytes, VW_ERR_IO, "%s: cannot write: %s%s", path,
-           strerror(errno), vw_way_out(errno));
-  return VW_OK;
-}
-
-static vw_status put_file(FILE *to, const char *path, const char *header, const vw_safetensors_entry *entries,
-                          const int64_t *order, int64_t n) {
+static vw_status put_file(vw_partial *to, const char *header, const vw_safetensors_entry *entries, const int64_t *order,
+                          int64_t n) {
   static const char spaces[ALIGNMENT] = "        ";
   const uint64_t length = strlen(header), padded = (length + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-  VW_TRY(put(to, path, &padded, sizeof padded));
-  VW_TRY(put(to, path, header, length));
-  VW_TRY(put(to, path, spaces, padded - length));
+  VW_TRY(vw_partial_write(to, &padded, sizeof padded));
+  VW_TRY(vw_partial_write(to, header, (int64_t)length));
+  VW_TRY(vw_partial_write(to, spaces, (int64_t)(padded - length)));
   for (int64_t i = 0; i < n; i++) {
     const vw_tensor *t = &entries[order[i]].tensor;
-    VW_TRY(put(to, path, t->data, vw_bytes(t)));
+    VW_TRY(vw_partial_write(to, t->data, (int64_t)vw_bytes(t)));
   }
-  VW_CHECK(fflush(to) == 0, VW_ERR_IO, "%s: cannot write: %s%s", path, strerror(errno), vw_way_out(errno));
-  return VW_OK;
-}
-
-/* Opens a file beside `path` whose name no other writer of the same path has. */
-static vw_status open_partial(const char *path, char partial[VW_PATH_BYTES], FILE **to) {
-  uint64_t unique = 0;
-  VW_CHECK(getrandom(&unique, sizeof unique, 0) == (ssize_t)sizeof unique, VW_ERR_IO, "%s: no random name: %s", path,
-           strerror(errno));
-  VW_TRY(vw_path_format(partial, "%s.partial-%016" PRIx64, path, unique));
-  *to = fopen(partial, "wxe");
-  VW_CHECK(*to, VW_ERR_IO, "%s: cannot create: %s%s", partial, strerror(errno), vw_way_out(errno));
-  (void)flock(fileno(*to), LOCK_EX | LOCK_NB); /* until it is closed: who tidies up sees that its writer lives */
   return VW_OK;
 }
 
 vw_status vw_safetensors_write(const char *path, const vw_safetensors_entry *entries, int64_t n,
                                const vw_keyvalue *metadata, int64_t m) {
   vw_status st = VW_OK;
-  char partial[VW_PATH_BYTES] = "", *header = NULL;
-  FILE *to = NULL;
+  vw_partial partial = {.fd = -1};
+  char *header = NULL;
   int64_t *order = calloc((size_t)n + 1, sizeof *order), *begin = calloc((size_t)n + 1, sizeof *begin);
   if (!order || !begin) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "%s: out of memory for %" PRId64 " tensors", path, n));
   VW_GOTO(check_entries(path, entries, n));
   lay_out(entries, n, order, begin);
   VW_GOTO(make_header(path, entries, n, begin, metadata, m, &header));
-  VW_GOTO(open_partial(path, partial, &to));
-  st = vw_fault("writing", partial);
-  if (st == VW_OK) st = put_file(to, path, header, entries, order, n);
-  if (fclose(to) != 0 && st == VW_OK) st = VW_RAISE(VW_ERR_IO, "%s: cannot close: %s", path, strerror(errno));
-  if (st == VW_OK) st = vw_file_commit(partial, path);
-  if (st != VW_OK) (void)unlink(partial);
+  VW_GOTO(vw_partial_open(&partial, path));
+  st = vw_fault("writing", partial.path);
+  if (st == VW_OK) st = put_file(&partial, header, entries, order, n);
+  st = vw_partial_close(&partial, st);
 cleanup:
   free(header);
   free(order);

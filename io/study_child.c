@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/durable.h"
 #include "core/fault.h"
-#include "io/durable.h"
 #include "io/hdf.h"
 
 typedef struct data_set {
@@ -112,7 +112,17 @@ static vw_status add(list *l, hid_t set, const char *name) {
   return VW_OK;
 }
 
-static herr_t visit(hid_t file, const char *name, const H5O_info_t *info, void *argument) {
+/* HDF5 1.12 gave the visitor another struct. Both names are the library's own, whatever API version it is configured
+ * for. */
+#if H5_VERSION_GE(1, 12, 0)
+typedef H5O_info2_t object_info;
+#define visit_objects H5Ovisit3
+#else
+typedef H5O_info_t object_info;
+#define visit_objects H5Ovisit2
+#endif
+
+static herr_t visit(hid_t file, const char *name, const object_info *info, void *argument) {
   list *l = argument;
   if (info->type != H5O_TYPE_DATASET) return 0;
   const hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
@@ -130,7 +140,7 @@ static vw_status make_list(list *l) {
   (void)H5PLset_loading_state(0); /* study files use built-in filters only */
   VW_TRY(vw_fault("reading", l->path));
   VW_HDF(l->file = H5Fopen(l->path, H5F_ACC_RDONLY, H5P_DEFAULT), l->path, "cannot open");
-  if (H5Ovisit2(l->file, H5_INDEX_NAME, H5_ITER_INC, visit, l, H5O_INFO_BASIC) < 0)
+  if (visit_objects(l->file, H5_INDEX_NAME, H5_ITER_INC, visit, l, H5O_INFO_BASIC) < 0)
     return l->st != VW_OK ? l->st : vw_hdf_raise(VW_ERR_INPUT, __FILE__, __LINE__, l->path, "cannot list");
   if (l->n) qsort(l->set, (size_t)l->n, sizeof *l->set, by_path);
   return VW_OK;

@@ -1,9 +1,9 @@
 /* The reader of study files: libyaml's document, walked along the table of io/study_keys.c. Values are converted in
  * io/study_values.c. */
-#include "io/study_config.h"
-#include "io/durable.h"
-#include "io/study_keys.h"
+#include "core/durable.h"
 #include "io/study_values.h"
+#include "study/config.h"
+#include "study/keys.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -173,10 +173,13 @@ static vw_status check_name(vw_reader *r, yaml_node_t *node, const char *section
   return VW_OK;
 }
 
-/* study.h5 has /words/<model> beside its scales /words/<model>_trial: one model's name must not be another's scale. */
+/* study.h5 has /words/<model> beside its scales /words/<model>_trial, and /loss_fixed/when: no model's name may be that
+ * of a scale. */
 static vw_status check_model_name(vw_reader *r, yaml_node_t *node, const char *name) {
   static const char *const ends[] = {"_trial", "_step", "_channel"};
   VW_TRY(check_name(r, node, "models", name));
+  if (strcmp(name, "when") == 0)
+    return VW_AT(r, node, "models: '%s' is a name that study.h5 keeps for a scale; choose another", name);
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
     const size_t n = strlen(name), e = strlen(ends[i]);
     if (n >= e && strcmp(name + n - e, ends[i]) == 0)
@@ -230,6 +233,18 @@ static vw_status read_data(vw_reader *r, yaml_node_t *map) {
   return VW_OK;
 }
 
+/* What the words of a kind of models are learned for. */
+static vw_status find_task(vw_reader *r, vw_model_config *m) {
+  int n = 0;
+  const char *task = vw_word_at(r->kinds->tasks, vw_word_place(r->kinds->models, m->kind, strlen(m->kind)), &n);
+  m->task = task ? vw_pool_text(&r->config->pool, task, n) : NULL;
+  const char *keys = r->kinds->keys;
+  for (int i = vw_word_place(r->kinds->models, m->kind, strlen(m->kind)); i > 0; i--) keys += strcspn(keys, ",") + 1;
+  m->keys = vw_pool_text(&r->config->pool, keys, (ptrdiff_t)strcspn(keys, ","));
+  VW_CHECK(m->task && m->keys, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  return VW_OK;
+}
+
 static vw_status read_model(vw_reader *r, yaml_node_t *map, int64_t i, yaml_node_t **learn) {
   vw_model_config *m = &r->config->models[i];
   yaml_node_t *seen[VW_MOST_KEYS] = {0};
@@ -241,6 +256,7 @@ static vw_status read_model(vw_reader *r, yaml_node_t *map, int64_t i, yaml_node
   VW_TRY(set_defaults(r, VW_SEC_MODEL, m));
   const target t = {VW_SEC_MODEL, m, path, "", seen};
   VW_TRY(read_section(r, &t, value));
+  VW_TRY(find_task(r, m));
   for (int o = 0; o < vw_study_n_keys; o++)
     if (vw_study_keys[o].section == VW_SEC_MODEL && vw_study_keys[o].type == VW_KEY_SECTION) *learn = seen[o];
   return VW_OK;
@@ -270,10 +286,17 @@ static vw_status check_used(vw_reader *r, yaml_node_t **seen, const char *prefix
                             const int64_t *own) {
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
-    bool used = !o->needs;
+    bool used = false, is_read = false;
     if (!seen[i] || o->type == VW_KEY_SECTION) continue;
-    for (int64_t m = first; m < last; m++) used |= r->config->models[m].learn.optimiser + 1 == o->needs;
-    if (!used)
+    for (int64_t m = first; m < last; m++) {
+      const vw_model_config *model = &r->config->models[m];
+      used |= vw_key_applies(o, model);
+      is_read |= !o->scoped || (model->keys && vw_word_place(model->keys, o->key, strlen(o->key)) >= 0);
+    }
+    if (!is_read)
+      VW_TRY(vw_reader_keep(
+          r, VW_AT(r, seen[i], "%s%s: nothing uses it; no task of this study does: remove it", prefix, o->key)));
+    else if (!used)
       VW_TRY(vw_reader_keep(
           r, VW_AT(r, seen[i], "%s%s: nothing uses it; only optimiser %s does: remove it or change learn.optimiser",
                    prefix, o->key, o->needs == 1 + VW_PGD ? "pgd" : "adamw")));
@@ -405,14 +428,15 @@ static vw_status read_text(vw_reader *r, const char *text, size_t bytes) {
   return st;
 }
 
-vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, vw_problems *problems,
-                                vw_study_config **config) {
+static vw_status parse(const char *path, const char *text, size_t bytes, const vw_study_kinds *kinds, bool alone,
+                       vw_problems *problems, vw_study_config **config) {
   yaml_document_t document;
   vw_problems own = {0};
   *config = NULL;
   vw_study_config *c = calloc(1, sizeof *c);
   VW_CHECK(c, VW_ERR_MEMORY, "%s: out of memory", path);
-  vw_reader r = {.path = path, .document = &document, .config = c, .problems = problems ? problems : &own};
+  vw_reader r = {.path = path, .document = &document, .config = c, .kinds = kinds, .alone = alone};
+  r.problems = problems ? problems : &own;
   const int64_t before = r.problems->n_errors;
   vw_status st = read_text(&r, text, bytes);
   const bool whole = st == VW_OK;
@@ -428,6 +452,16 @@ vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes
   return st;
 }
 
+vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, const vw_study_kinds *kinds,
+                                vw_problems *problems, vw_study_config **config) {
+  return parse(path, text, bytes, kinds, false, problems, config);
+}
+
+vw_status vw_study_config_parse_alone(const char *path, const char *text, size_t bytes, const vw_study_kinds *kinds,
+                                      vw_study_config **config) {
+  return parse(path, text, bytes, kinds, true, NULL, config);
+}
+
 /* The bytes of a study file: whatever keeps them from being read is a mistake of who named the file. */
 static vw_status read_file(const char *path, char **text, int64_t *bytes) {
   struct stat info;
@@ -441,55 +475,14 @@ static vw_status read_file(const char *path, char **text, int64_t *bytes) {
   return st == VW_ERR_IO ? VW_RAISE(VW_ERR_INPUT, "%s", vw_error_message()) : st;
 }
 
-vw_status vw_study_config_read(const char *path, vw_problems *problems, vw_study_config **config) {
+vw_status vw_study_config_read(const char *path, const vw_study_kinds *kinds, vw_problems *problems,
+                               vw_study_config **config) {
   char *text = NULL;
   int64_t bytes = 0;
   *config = NULL;
   vw_status st = read_file(path, &text, &bytes);
-  st = st == VW_OK ? vw_study_config_parse(path, text, (size_t)bytes, problems, config)
+  st = st == VW_OK ? vw_study_config_parse(path, text, (size_t)bytes, kinds, problems, config)
                    : vw_problems_keep(problems, st, 0, 0);
   free(text);
   return st;
-}
-
-const vw_study_place *vw_study_find_place(const vw_study_config *c, const char *key, int64_t item) {
-  const vw_study_place *whole = NULL;
-  for (int64_t i = 0; i < c->n_places; i++) {
-    if (strcmp(c->places[i].key, key) != 0) continue;
-    if (c->places[i].item == item) return &c->places[i];
-    if (c->places[i].item < 0 && !whole) whole = &c->places[i];
-  }
-  return whole;
-}
-
-vw_status vw_study_keep(const vw_study_config *c, vw_problems *problems, const char *key, int64_t item, bool warning,
-                        vw_status st) {
-  const vw_study_place *at = st == VW_OK ? NULL : vw_study_find_place(c, key, item);
-  if (at)
-    st = VW_RAISE(st, "%s:%" PRId64 ":%" PRId64 ": %s: %s", c->path, at->line, at->column, key, vw_error_message());
-  else if (st != VW_OK)
-    st = VW_RAISE(st, "%s: %s: %s", c->path, key, vw_error_message());
-  return (warning ? vw_problems_warn : vw_problems_keep)(problems, st, at ? at->line : 0, at ? at->column : 0);
-}
-
-void vw_study_config_destroy(vw_study_config *config) {
-  if (!config) return;
-  vw_pool_fini(&config->pool);
-  free(config->places);
-  free(config);
-}
-
-bool vw_study_has_stage(const vw_study_config *config, const char *stage) {
-  for (int64_t i = 0; i < config->stages.n; i++)
-    if (strcmp(config->stages.name[i], stage) == 0) return true;
-  return false;
-}
-
-vw_status vw_template_fill(const char *text_template, const char *word, char *out, size_t bytes) {
-  const char *hole = strstr(text_template, "{}");
-  VW_CHECK(hole, VW_ERR_ARG, "template '%s' has no {}", text_template);
-  const int n = snprintf(out, bytes, "%.*s%s%s", (int)(hole - text_template), text_template, word, hole + 2);
-  VW_CHECK(n >= 0 && (size_t)n < bytes, VW_ERR_ARG, "template '%s' with '%s' is longer than %zu bytes", text_template,
-           word, bytes);
-  return VW_OK;
 }

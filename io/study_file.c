@@ -1,20 +1,21 @@
 #include "io/study_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cluster/comm.h"
+#include "core/durable.h"
 #include "core/fault.h"
-#include "io/durable.h"
 #include "io/hdf.h"
 #include "io/manifest.h"
 #include "io/rows.h"
+#include "io/write_guard.h"
 
 #include <hdf5_hl.h>
 
@@ -46,9 +47,21 @@ static bool is_broken(const vw_study_file *f) {
   return f->failed < 0;
 }
 
-/* Rank 0: `bytes` more, filters and metadata included, or a full disk is seen before HDF5 sees it. */
+/* Every rank may have its own limit (ulimit -f). */
+static vw_status check_limit(const vw_study_file *f, int64_t bytes) {
+  struct rlimit most;
+  const bool is_limited = getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur != RLIM_INFINITY;
+  VW_CHECK(!is_limited || (rlim_t)bytes <= most.rlim_cur, VW_ERR_IO,
+           "%s: needs up to %.1f MB, files may have %.1f MB here: raise the limit (ulimit -f) and run again",
+           f->partial, (double)bytes / 1e6, (double)most.rlim_cur / 1e6);
+  return VW_OK;
+}
+
+/* `bytes` more, filters and metadata included, or a full disk or a limit is seen before HDF5 sees it. Rank 0 asks for
+ * the disk. */
 static vw_status reserve(vw_study_file *f, int64_t bytes) {
   f->reserved += bytes + bytes / 64 + SET_BYTES;
+  VW_TRY(check_limit(f, f->reserved + SPARE_BYTES));
   if (f->ranks->rank != 0) return VW_OK;
   VW_TRY(vw_fault("writing", f->partial));
   return vw_file_reserve(f->partial, f->reserved + SPARE_BYTES);
@@ -56,17 +69,27 @@ static vw_status reserve(vw_study_file *f, int64_t bytes) {
 
 /* ---- create ---- */
 
+/* All ranks write together, always. Left to itself, ROMIO lets them write alone where their rows do not interleave;
+ * then only the rank whose write fails knows, and the others wait for it for ever in HDF5's next collective call. */
+static vw_status make_hints(MPI_Info *hints) {
+  VW_TRY(VW_MPI(MPI_Info_create, hints));
+  return VW_MPI(MPI_Info_set, *hints, "romio_cb_write", "enable");
+}
+
 static vw_status open_file(vw_study_file *f) {
   vw_status st = VW_OK;
+  MPI_Info hints = MPI_INFO_NULL;
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   VW_HDF_GOTO(access, f->partial, "cannot prepare");
   if (f->ranks->comms) {
-    VW_HDF_GOTO(H5Pset_fapl_mpio(access, f->ranks->comms->all, MPI_INFO_NULL), f->partial, "parallel access");
+    VW_GOTO(make_hints(&hints));
+    VW_HDF_GOTO(H5Pset_fapl_mpio(access, f->ranks->comms->all, hints), f->partial, "parallel access");
     VW_HDF_GOTO(H5Pset_all_coll_metadata_ops(access, true), f->partial, "parallel access");
     VW_HDF_GOTO(H5Pset_coll_metadata_write(access, true), f->partial, "parallel access");
   }
   VW_HDF_GOTO(f->id = H5Fcreate(f->partial, H5F_ACC_TRUNC, H5P_DEFAULT, access), f->partial,
               "cannot create (is the folder there, and is there space?)");
+  VW_GOTO(vw_write_guard(f->id, f->ranks, f->partial));
   VW_HDF_GOTO(f->transfer = H5Pcreate(H5P_DATASET_XFER), f->partial, "cannot prepare");
   if (f->ranks->comms)
     VW_HDF_GOTO(H5Pset_dxpl_mpio(f->transfer, H5FD_MPIO_COLLECTIVE), f->partial, "collective access");
@@ -74,15 +97,17 @@ static vw_status open_file(vw_study_file *f) {
   VW_HDF_GOTO(H5Pset_create_intermediate_group(f->link_list, 1), f->partial, "cannot prepare");
 cleanup:
   if (access >= 0) (void)H5Pclose(access);
+  if (hints != MPI_INFO_NULL) (void)MPI_Info_free(&hints);
   return st;
 }
 
-/* A missing folder or permission is found by one rank alone, before a collective call. */
-static vw_status create_empty(const char *path) {
-  const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  VW_CHECK(fd >= 0, VW_ERR_IO, "%s: cannot create: %s", path, strerror(errno));
-  (void)close(fd);
-  return VW_OK;
+/* A missing folder or permission is found by one rank alone, before a collective call. The name is new and random, so
+ * that HDF5, which opens by name, opens this file. HDF5 and MPI-IO lock files themselves: ours is given back. */
+static vw_status create_empty(vw_study_file *f) {
+  vw_partial p;
+  VW_TRY(vw_partial_open(&p, f->path));
+  (void)close(p.fd);
+  return vw_path_format(f->partial, "%s", p.path);
 }
 
 static void close_ids(vw_study_file *f) {
@@ -97,29 +122,43 @@ vw_status vw_study_file_create(const vw_ranks *ranks, const char *path, vw_study
   *out = NULL;
   if (f) {
     *f = (vw_study_file){.ranks = ranks, .id = -1, .transfer = -1, .link_list = -1};
-    st = vw_first(vw_path_format(f->path, "%s", path), vw_path_format(f->partial, "%s.partial", path));
+    st = vw_path_format(f->path, "%s", path);
   }
   vw_hdf_quiet();
-  if (st == VW_OK && ranks->rank == 0) st = create_empty(f->partial);
+  if (st == VW_OK && f && ranks->rank == 0) st = create_empty(f);
   st = vw_agree_message(ranks, st);
+  if (st == VW_OK && f) st = vw_ranks_broadcast(ranks, f->partial, sizeof f->partial, 0);
   if (st == VW_OK && f) st = vw_agree_message(ranks, open_file(f));
   if (st == VW_OK) {
     *out = f;
     return VW_OK;
   }
   if (ranks->comms) ranks->comms->no_finalize = true; /* is_broken says why; some ranks may have it open */
+  if (f && ranks->rank == 0 && f->partial[0]) (void)unlink(f->partial);
   free(f);
   return st;
 }
 
 /* ---- one data set ---- */
 
+/* Is the scale in the group of `path`, or in one above it? */
+static bool is_in_reach(const char *scale, const char *path) {
+  const size_t group = (size_t)(strrchr(scale, '/') - scale);
+  return strncmp(scale, path, group + 1) == 0;
+}
+
+/* What netCDF would read wrongly, or fail over, is refused with the rest: see study_file.h. */
 static vw_status check_data(const vw_study_data *d) {
   VW_CHECK(d->path && d->path[0] == '/' && d->units, VW_ERR_ARG, "study file: a data set needs /path and units");
   VW_CHECK(d->ndim >= 1 && d->ndim <= VW_MAX_DIMS, VW_ERR_ARG, "%s: %d dimensions; 1 to %d are possible", d->path,
            d->ndim, VW_MAX_DIMS);
-  for (int i = 0; i < d->ndim; i++)
+  VW_CHECK(d->text_bytes > 0 ? d->text_bytes >= VW_LEAST_TEXT : d->dtype != VW_F16, VW_ERR_ARG,
+           "%s: netCDF cannot read %s", d->path, d->text_bytes > 0 ? "texts of one byte" : "fp16");
+  for (int i = 0; i < d->ndim; i++) {
     VW_CHECK(d->dim[i] >= 0, VW_ERR_ARG, "%s: dimension %d is %" PRId64, d->path, i, d->dim[i]);
+    VW_CHECK(!d->scale[i] || is_in_reach(d->scale[i], d->path), VW_ERR_ARG,
+             "%s: netCDF cannot find its scale %s in another group", d->path, d->scale[i]);
+  }
   return VW_OK;
 }
 
@@ -138,11 +177,9 @@ static void choose_chunk(const vw_study_data *d, int64_t element_bytes, hsize_t 
 static vw_status set_fill(hid_t list, const vw_study_data *d, hid_t type) {
   const float f32 = NAN;
   const double f64 = NAN;
-  const uint16_t f16 = 0x7e00; /* a quiet NaN */
   const void *value = d->text_bytes        ? NULL
                       : d->dtype == VW_F32 ? (const void *)&f32
                       : d->dtype == VW_F64 ? (const void *)&f64
-                      : d->dtype == VW_F16 ? (const void *)&f16
                                            : NULL;
   if (value) VW_HDF(H5Pset_fill_value(list, type, value), d->path, "fill value");
   return VW_OK;
@@ -327,22 +364,33 @@ vw_status vw_study_file_write_scale(vw_study_file *f, const vw_study_data *d, co
 
 /* ---- texts, attributes ---- */
 
+/* The text with zeros behind it, `room` bytes long; the caller frees it. */
+static vw_status copy_padded(const char *path, const char *text, int64_t bytes, int64_t room, char **padded) {
+  VW_CHECK(*padded = calloc(1, (size_t)room), VW_ERR_MEMORY, "%s: out of memory", path);
+  if (bytes > 0) memcpy(*padded, text, (size_t)bytes);
+  return VW_OK;
+}
+
 vw_status vw_study_file_write_text(vw_study_file *f, const char *path, const char *text, int64_t bytes) {
+  char *padded = NULL; /* rank 0 */
   hid_t set = -1, type = -1, space = -1;
   vw_status st = VW_OK;
   vw_study_data d = {.path = path, .text_bytes = bytes, .units = "utf-8"};
   if (f->failed != VW_OK) return VW_RAISE(f->failed, "%s: an earlier write failed", f->partial);
   VW_GOTO(vw_ranks_broadcast(f->ranks, &d.text_bytes, (int64_t)sizeof d.text_bytes, 0));
-  if (d.text_bytes < 1) d.text_bytes = 1, text = ""; /* HDF5 has no empty strings */
-  VW_GOTO(vw_agree_message(f->ranks, reserve(f, d.text_bytes)));
+  d.text_bytes = d.text_bytes > 0 ? d.text_bytes + 1 : VW_LEAST_TEXT;
+  st = reserve(f, d.text_bytes);
+  if (st == VW_OK && f->ranks->rank == 0) st = copy_padded(path, text, bytes, d.text_bytes, &padded);
+  VW_GOTO(vw_agree_message(f->ranks, st));
   VW_HDF_GOTO(type = vw_hdf_type(VW_U8, d.text_bytes), path, "type");
   VW_GOTO(create_data(f, &d, type, &set));
   VW_HDF_GOTO(space = H5Dget_space(set), path, "shape");
   if (f->ranks->rank != 0) VW_HDF_GOTO(H5Sselect_none(space), path, "selection");
-  VW_HDF_GOTO(H5Dwrite(set, type, space, space, f->transfer, f->ranks->rank == 0 ? text : ""), path,
+  VW_HDF_GOTO(H5Dwrite(set, type, space, space, f->transfer, f->ranks->rank == 0 ? padded : ""), path,
               "cannot write (is the disk full?)");
   VW_GOTO(note_mode(f, path));
 cleanup:
+  free(padded);
   if (space >= 0) (void)H5Sclose(space);
   if (type >= 0) (void)H5Tclose(type);
   st = vw_first(st, close_set(set, path));

@@ -1,11 +1,13 @@
 /* study.h5: all results of a study in one HDF5 file, written by all ranks together, read by anything.
  *
- * What is in it reads with h5py, xarray and HDFView: flat data sets, fixed-length UTF-8, built-in filters (shuffle,
- * deflate, fletcher32), dimension scales, `units` on every data set. Tables are groups with one data set a column
- * (/trials/id, /trials/anchor ...) that share one scale.
+ * What is in it reads with h5py, netCDF4, xarray and HDFView: flat data sets, fixed-length UTF-8, built-in filters
+ * (shuffle, deflate, fletcher32), dimension scales, `units` on every data set. Tables are groups with one data set a
+ * column (/trials/id, /trials/anchor ...) that share one scale. The writer refuses what netCDF reads wrongly or not at
+ * all: scales of other groups, fp16, texts of one byte.
  *
- * The writer makes PATH.partial; closing puts it in place, with its checksum in MANIFEST.json: nobody ever sees half a
- * file, and after a failure the old one is still there. Without MPI (vw_ranks_single) it works the same on one rank. */
+ * The writer makes PATH.partial-<random>; closing puts it in place, with its checksum in MANIFEST.json: nobody ever
+ * sees half a file, and after a failure the old one is still there. Without MPI (vw_ranks_single) it works the same on
+ * one rank. */
 #ifndef VW_IO_STUDY_FILE_H
 #define VW_IO_STUDY_FILE_H
 
@@ -17,16 +19,21 @@
 
 typedef struct vw_study_file vw_study_file;
 
+/* Texts are a byte wider than the longest: netCDF reads up to a zero. One-byte texts are characters to it, and xarray
+ * joins a column of them to one text. */
+enum { VW_LEAST_TEXT = 2 };
+
 /* One data set. Strings are borrowed for the call and the same on all ranks. */
 typedef struct vw_study_data {
   const char *path;   /* "/words/clip"; groups are made as needed */
-  vw_dtype dtype;     /* VW_F16, F32, F64, I32, I64, U32, U8; ignored for text */
-  int64_t text_bytes; /* > 0: UTF-8 strings of this many bytes, padded with zeros */
+  vw_dtype dtype;     /* VW_F32, F64, I32, I64, U32, U8; F16 is read, not written; ignored for text */
+  int64_t text_bytes; /* > 0: UTF-8 strings padded with zeros to this many bytes; written: VW_LEAST_TEXT or more */
   int ndim;           /* 1 .. VW_MAX_DIMS; the first dimension counts rows */
   int64_t dim[VW_MAX_DIMS];
   const char *units;              /* "1" for pure numbers, "s", "px" ...; for text "utf-8" */
   const char *description;        /* one line; may be NULL */
-  const char *scale[VW_MAX_DIMS]; /* paths of dimension scales written before; NULL: none */
+  const char *scale[VW_MAX_DIMS]; /* paths of dimension scales written before, in a group on the way to `path` (netCDF
+                                   * looks nowhere else); NULL: none */
 } vw_study_data;
 
 typedef struct vw_row_range {
@@ -41,12 +48,13 @@ typedef struct vw_study_io {
 
 /* ---- writer: every function is collective, and returns the same status on all ranks ---- */
 
-/* Creates `path`.partial. `ranks` must outlive the file. Errors: VW_ERR_IO, VW_ERR_MEMORY. Close after success. */
+/* Creates `path`.partial-<random>. `ranks` must outlive the file. Errors: VW_ERR_IO, VW_ERR_MEMORY. Close after
+ * success. */
 vw_status vw_study_file_create(const vw_ranks *ranks, const char *path, vw_study_file **file);
 
 /* Writes one data set. This rank brings the rows of `mine[n_ranges]` (any order, no overlap, n_ranges may be 0),
  * `rows` holds them one after the other in that order. Rows nobody brings are NaN, 0 or "". Errors: VW_ERR_ARG
- * (ranges, type, a scale of another length), VW_ERR_IO (full disk): the file cannot be committed any more. */
+ * (ranges, type, a scale of another length or group), VW_ERR_IO (full disk): the file cannot be committed any more. */
 vw_status vw_study_file_write_rows(vw_study_file *file, const vw_study_data *data, const vw_row_range *mine,
                                    int64_t n_ranges, const void *rows);
 

@@ -1,7 +1,7 @@
 /* Values of a study file: conversion, ranges, lists; every refusal names file, line, column and key. */
 #include "io/study_values.h"
+#include "core/durable.h"
 #include "core/options.h"
-#include "io/durable.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -128,7 +128,7 @@ static const char *scalar(const yaml_node_t *node) {
 
 static vw_status refuse(vw_reader *r, const vw_key *o, const yaml_node_t *node, const char *path) {
   char expected[192];
-  vw_key_expected(o, expected, sizeof expected);
+  vw_key_expected(o, r->kinds, expected, sizeof expected);
   return VW_AT(r, node, "%s: expected %s, got %s", path, expected, vw_reader_got(node));
 }
 
@@ -258,13 +258,23 @@ static vw_status not_built(vw_reader *r, const yaml_node_t *node, const char *pa
 static vw_status choose(vw_reader *r, const vw_key *o, yaml_node_t *node, const char *path, int *place) {
   const char *s = scalar(node);
   const size_t n = s ? strlen(s) : 0;
+  const char *choices = o->type == VW_KEY_KIND ? r->kinds->models : o->choices;
   char expected[192];
-  *place = s ? vw_word_place(o->choices, s, n) : -1;
+  *place = s ? vw_word_place(choices, s, n) : -1;
   if (*place >= 0) return VW_OK;
   if (s && vw_word_place(o->later, s, n) >= 0) return not_built(r, node, path, s);
   if (!s) return refuse(r, o, node, path);
-  vw_key_expected(o, expected, sizeof expected);
-  return VW_AT(r, node, "%s: expected %s, got %s%s", path, expected, vw_reader_got(node), vw_word_hint(o->choices, s));
+  vw_key_expected(o, r->kinds, expected, sizeof expected);
+  return VW_AT(r, node, "%s: expected %s, got %s%s", path, expected, vw_reader_got(node), vw_word_hint(choices, s));
+}
+
+/* A kind of models; by default the first of the program. */
+static vw_status assign_kind(vw_reader *r, const vw_key *o, const char **member, yaml_node_t *node, const char *path) {
+  int place = 0, n = 0;
+  if (r->problems) VW_TRY(choose(r, o, node, path, &place));
+  const char *word = vw_word_at(r->kinds->models, place, &n);
+  *member = vw_pool_text(&r->config->pool, word, n);
+  return *member ? VW_OK : out_of_memory(r);
 }
 
 /* Relative to the study file; "~/" is the user's home. */
@@ -408,6 +418,7 @@ static vw_status assign_classes(vw_reader *r, const vw_key *o, vw_names *member,
   const char *s = scalar(node);
   if (node->type == YAML_SEQUENCE_NODE) return assign_names(r, o, member, node, path);
   if (!s) return refuse(r, o, node, path);
+  if (r->alone) return VW_OK;
   const char *file = absolute(r, s);
   if (!file) return out_of_memory(r);
   if (!vw_file_exists(file)) return VW_AT(r, node, "%s: no file %s (a name a line), nor a list", path, file);
@@ -440,6 +451,8 @@ vw_status vw_reader_assign(vw_reader *r, const vw_key *o, void *base, yaml_node_
     return assign_real(r, o, member, node, path);
   case VW_KEY_CHOICE:
     return choose(r, o, node, path, member);
+  case VW_KEY_KIND:
+    return assign_kind(r, o, member, node, path);
   case VW_KEY_NAMES:
   case VW_KEY_STAGES:
   case VW_KEY_TEMPLATES:

@@ -2,7 +2,7 @@
 #ifndef VW_IO_STUDY_VALUES_H
 #define VW_IO_STUDY_VALUES_H
 
-#include "io/study_keys.h"
+#include "study/keys.h"
 
 #include <yaml.h>
 
@@ -12,9 +12,11 @@ typedef struct vw_reader {
   const char *path; /* in messages, and what relative paths start from */
   yaml_document_t *document;
   vw_study_config *config;
+  const vw_study_kinds *kinds;
   const char *model;     /* whose learn section is read: picks from a map of steps */
   vw_pool scratch;       /* until the file is read */
   vw_problems *problems; /* NULL while a default is read: it must be right */
+  bool alone;            /* opens no file */
   const char *key;       /* of the value that is read, in the config's pool */
   int64_t line, column;  /* of the last refusal */
 } vw_reader;

@@ -50,12 +50,15 @@ static int32_t rank_of(const vw_tokenizer *t, const int32_t *symbol, int64_t i) 
 }
 
 /* The symbols of a piece before any merge. */
-static void split_bytes(const vw_tokenizer *t, const char *piece, int64_t n, int32_t *symbol) {
+static vw_status split_bytes(const vw_tokenizer *t, const char *piece, int64_t n, int32_t *symbol) {
   for (int64_t i = 0; i < n; i++) {
     const unsigned char b = (unsigned char)piece[i];
     symbol[i] = i + 1 < n ? t->byte_token[b] : t->byte_last[b];
     if (symbol[i] < 0) symbol[i] = t->unknown;
+    VW_CHECK(symbol[i] >= 0, VW_ERR_INPUT,
+             "'%.*s': the vocabulary has no token for byte %02X of it, and none for what is unknown", (int)n, piece, b);
   }
+  return VW_OK;
 }
 
 /* Merges the pair of the lowest rank, the leftmost of equals, until no pair is in the list: returns how many of the n
@@ -161,7 +164,7 @@ enum { SHORT_PIECE = 64 };
 static vw_status encode_piece(const vw_tokenizer *t, const char *piece, int64_t bytes, int32_t *symbol, int32_t *rank,
                               sink *to) {
   int64_t n = bytes;
-  split_bytes(t, piece, n, symbol);
+  VW_TRY(split_bytes(t, piece, n, symbol));
   if (n <= SHORT_PIECE)
     n = merge_short(t, symbol, rank, n);
   else
@@ -170,14 +173,24 @@ static vw_status encode_piece(const vw_tokenizer *t, const char *piece, int64_t 
   return VW_OK;
 }
 
+/* The pattern names CLIP's own two special tokens first: where they are left as text, nothing behind joins them. */
+static const char *end_of_literal(const char *piece) {
+  static const char *const literals[] = {"<|startoftext|>", "<|endoftext|>"};
+  for (int i = 0; i < 2; i++)
+    if (strncmp(piece, literals[i], strlen(literals[i])) == 0) return piece + strlen(literals[i]);
+  return NULL;
+}
+
 static vw_status encode_words(const vw_tokenizer *t, const char *text, sink *to) {
   const size_t room = strlen(text) + 1;
-  const char *piece = text;
+  const char *piece = text, *literal = NULL;
   int64_t bytes;
   vw_status st = VW_OK;
   int32_t *symbol = malloc(2 * room * sizeof *symbol);
   VW_CHECK(symbol, VW_ERR_MEMORY, "out of memory for a text of %zu bytes", room);
   while ((bytes = next_piece(piece, &piece)) > 0) {
+    if (!literal || piece >= literal) literal = end_of_literal(piece);
+    if (literal && bytes > literal - piece) bytes = literal - piece;
     st = encode_piece(t, piece, bytes, symbol, symbol + room, to);
     if (st != VW_OK) break;
     piece += bytes;
@@ -188,55 +201,101 @@ static vw_status encode_words(const vw_tokenizer *t, const char *text, sink *to)
 
 /* ---- special tokens ---- */
 
-/* No letter, digit or mark adjoins text[begin..begin + bytes). */
-static bool stands_alone(const char *text, const char *begin, size_t bytes) {
-  utf8proc_int32_t before = ' ', after = ' ';
-  const char *at = begin;
-  while (at > text && ((unsigned char)*--at & 0xC0) == 0x80) {}
-  if (begin > text) (void)utf8proc_iterate((const utf8proc_uint8_t *)at, begin - at, &before);
-  if (begin[bytes]) (void)utf8proc_iterate((const utf8proc_uint8_t *)begin + bytes, -1, &after);
-  return !vw_text_in_word(before) && !vw_text_in_word(after);
+static utf8proc_int32_t before(const char *text, const char *at) {
+  utf8proc_int32_t c = ' ';
+  const char *begin = at;
+  while (begin > text && ((unsigned char)*--begin & 0xC0) == 0x80) {}
+  if (at > text) (void)utf8proc_iterate((const utf8proc_uint8_t *)begin, at - begin, &c);
+  return c;
 }
 
-static const char *find_special(const vw_special *s, const char *text) {
-  const size_t bytes = strlen(s->text);
-  const char *found = strstr(text, s->text);
-  while (found && s->whole_word && !stands_alone(text, found, bytes)) found = strstr(found + 1, s->text);
-  return found;
+static utf8proc_int32_t after(const char *at) {
+  utf8proc_int32_t c = ' ';
+  if (*at) (void)utf8proc_iterate((const utf8proc_uint8_t *)at, -1, &c);
+  return c;
 }
 
-/* The leftmost special token, the longest of those that begin there; NULL: none. */
-static const vw_special *next_special(const vw_tokenizer *t, const char *text, bool normalised, const char **at) {
+/* Where the white space before `at` begins, and where that from `at` on ends. */
+static const char *strip_left(const char *text, const char *at) {
+  while (at > text && vw_text_kind_of(before(text, at)) == VW_SPACE)
+    while (((unsigned char)*--at & 0xC0) == 0x80) {}
+  return at;
+}
+
+static const char *strip_right(const char *at) {
+  int64_t step;
+  while (*at && next(at, &step) == VW_SPACE) at += step;
+  return at;
+}
+
+/* Looks for the added tokens of one kind in a text, from the left. */
+typedef struct search {
+  const vw_tokenizer *t;
+  const char *text;
+  bool normalised;
+  const char *found[VW_MAX_SPECIAL]; /* the next place of each token; NULL: none */
+} search;
+
+static void search_start(search *s, const vw_tokenizer *t, const char *text, bool normalised) {
+  s->t = t, s->text = text, s->normalised = normalised;
+  for (int i = 0; i < t->n_special; i++)
+    s->found[i] = t->special[i].normalised == normalised ? strstr(text, t->special[i].pattern) : NULL;
+}
+
+/* The leftmost token from `from` on, the longest of those that begin there; NULL: none. */
+static const vw_special *search_next(search *s, const char *from, const char **at) {
   const vw_special *best = NULL;
-  for (int i = 0; i < t->n_special; i++) {
-    const vw_special *s = &t->special[i];
-    const char *found = s->normalised == normalised ? find_special(s, text) : NULL;
-    if (!found) continue;
-    if (!best || found < *at || (found == *at && strlen(s->text) > strlen(best->text))) best = s, *at = found;
+  for (int i = 0; i < s->t->n_special; i++) {
+    const vw_special *c = &s->t->special[i];
+    if (s->found[i] && s->found[i] < from) s->found[i] = strstr(from, c->pattern);
+    if (!s->found[i]) continue;
+    if (!best || s->found[i] < *at || (s->found[i] == *at && strlen(c->pattern) > strlen(best->pattern)))
+      best = c, *at = s->found[i];
   }
   return best;
 }
 
-/* Cuts special tokens out of `text` (modified: cut into strings) and encodes what lies between them: first those of the
- * text as written, then, in each part made lower case, the others. */
-static vw_status encode_text(const vw_tokenizer *t, char *text, bool normalised, sink *to) {
-  for (;;) {
-    const char *at = NULL;
-    char *lower;
-    const vw_special *s = next_special(t, text, normalised, &at);
-    if (s) text[at - text] = 0;
-    if (normalised) {
-      VW_TRY(encode_words(t, text, to));
-    } else {
-      VW_TRY(vw_text_normalise(text, &lower));
-      const vw_status st = encode_text(t, lower, true, to);
+static vw_status encode_text(const vw_tokenizer *t, char *text, bool normalised, sink *to);
+
+/* What lies between added tokens: to the normal form and its tokens, then to words. */
+static vw_status encode_rest(const vw_tokenizer *t, char *begin, const char *end, bool normalised, sink *to) {
+  char *lower, *stop = begin + (end - begin);
+  const char kept = *end;
+  vw_status st;
+  if (end <= begin) return VW_OK;
+  *stop = 0;
+  if (normalised) {
+    st = encode_words(t, begin, to);
+  } else {
+    st = vw_text_normalise(begin, &lower);
+    if (st == VW_OK) {
+      st = encode_text(t, lower, true, to);
       free(lower);
-      if (st != VW_OK) return st;
     }
-    if (!s) return VW_OK;
-    put(to, s->id);
-    text += (at - text) + (ptrdiff_t)strlen(s->text);
   }
+  *stop = kept;
+  return st;
+}
+
+/* Cuts added tokens out of `text` (cut into strings and put together again) and encodes what lies between them: first
+ * those of the text as written, then, in the normal form of each part, the others. A token that does not stand alone
+ * though it must is passed over, with its text: no shorter one is looked for in it. */
+static vw_status encode_text(const vw_tokenizer *t, char *text, bool normalised, sink *to) {
+  search s;
+  const char *at = text, *from = text, *done = text; /* done: encoded up to here */
+  const vw_special *token;
+  search_start(&s, t, text, normalised);
+  while ((token = search_next(&s, from, &at)) != NULL) {
+    const char *begin = at, *end = at + strlen(token->pattern);
+    from = end;
+    if (token->whole_word && (vw_text_in_word(before(text, begin)) || vw_text_in_word(after(end)))) continue;
+    if (token->strip_left) begin = strip_left(text, begin);
+    if (token->strip_right) end = strip_right(end);
+    VW_TRY(encode_rest(t, text + (done - text), begin, normalised, to));
+    put(to, token->id);
+    done = end;
+  }
+  return encode_rest(t, text + (done - text), done + strlen(done), normalised, to);
 }
 
 static vw_status encode(const vw_tokenizer *t, const char *text, bool ends, sink *to) {
@@ -306,10 +365,28 @@ bool vw_tokenizer_is_special(const vw_tokenizer *t, int32_t id) {
   return false;
 }
 
+/* Bytes of a vocabulary entry without its </w>. */
+static size_t label_bytes(const char *text) {
+  const size_t n = strlen(text);
+  return n > 4 && strcmp(text + n - 4, "</w>") == 0 ? n - 4 : n;
+}
+
+void vw_tokenizer_label(const vw_tokenizer *t, int32_t id, char *out, size_t bytes) {
+  const char *text = vw_tokenizer_text(t, id);
+  if (!text) text = "";
+  size_t n = label_bytes(text);
+  if (n >= bytes) n = bytes - 1;
+  while (n && text[n] && ((unsigned char)text[n] & 0xC0) == 0x80) n--; /* a character is not cut in two */
+  (void)snprintf(out, bytes, "%.*s", (int)n, text);
+}
+
 bool vw_tokenizer_is_whole_word(const vw_tokenizer *t, int32_t id) {
   const char *text = vw_tokenizer_text(t, id);
-  const size_t n = text ? strlen(text) : 0;
-  return id != 0 && n > 4 && strcmp(text + n - 4, "</w>") == 0 && !vw_tokenizer_is_special(t, id);
+  return id != 0 && text && label_bytes(text) < strlen(text) && !vw_tokenizer_is_special(t, id);
+}
+
+bool vw_tokenizer_is_reread(const vw_tokenizer *t) {
+  return t->reread;
 }
 
 int32_t vw_tokenizer_start(const vw_tokenizer *t) {

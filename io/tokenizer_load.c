@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/durable.h"
 #include "core/hash.h"
-#include "io/durable.h"
 #include "io/json.h"
 #include "io/tokenizer_internal.h"
 
@@ -78,6 +78,7 @@ static vw_status read_vocabulary(vw_tokenizer *t, const char *path, json_t *voca
              "%s: token '%s': id %" PRId64 " is far beyond the %" PRId64 " entries", path, text, id, n);
     if (id >= t->size) t->size = id + 1;
   }
+  t->base = n;
   for (t->token_slots = 16; t->token_slots < 2 * n; t->token_slots *= 2) {}
   t->text = calloc((size_t)t->size + 1, sizeof *t->text);
   t->token_slot = calloc((size_t)t->token_slots, sizeof *t->token_slot);
@@ -148,121 +149,13 @@ cleanup:
   return st;
 }
 
-static vw_status read_one_file(vw_tokenizer *t, const char *path) {
-  vw_status st = VW_OK;
-  json_t *top;
-  VW_TRY(vw_json_read(path, &top));
+static vw_status read_one_file(vw_tokenizer *t, const char *path, const json_t *top) {
   json_t *model = json_object_get(top, "model");
   const char *suffix = json_string_value(json_object_get(model, "end_of_word_suffix"));
-  if (!suffix || strcmp(suffix, "</w>") != 0)
-    VW_GOTO(VW_RAISE(VW_ERR_UNSUPPORTED,
-                     "%s: not CLIP's tokenizer (model.end_of_word_suffix is not \"</w>\"); put vocab.json and "
-                     "merges.txt beside it",
-                     path));
-  VW_GOTO(read_vocabulary(t, path, json_object_get(model, "vocab")));
-  VW_GOTO(read_merges_json(t, path, json_object_get(model, "merges")));
-cleanup:
-  json_decref(top);
-  return st;
-}
-
-/* ---- special tokens ---- */
-
-/* A token beyond the vocabulary takes the id that the file gives it (a word learned by textual inversion, say). */
-static vw_status append_token(vw_tokenizer *t, const char *path, const char *text, int64_t id) {
-  VW_CHECK(id >= t->size && id < t->size + GAP, VW_ERR_INPUT,
-           "%s: token '%s' is not in the vocabulary and its id %" PRId64 " is not (or too far) beyond it", path, text,
-           id);
-  char **more = realloc(t->text, ((size_t)id + 2) * sizeof *more);
-  VW_CHECK(more, VW_ERR_MEMORY, "%s: out of memory", path);
-  memset(more + t->size, 0, ((size_t)(id - t->size) + 2) * sizeof *more);
-  t->text = more;
-  t->size = id + 1;
-  t->text[id] = strdup(text);
-  VW_CHECK(t->text[id], VW_ERR_MEMORY, "%s: out of memory", path);
-  return VW_OK;
-}
-
-/* `s` without text; s.id: the id to give the token where the vocabulary lacks it, -1: refuse it then. */
-static vw_status add_special(vw_tokenizer *t, const char *path, const char *text, vw_special s) {
-  int64_t id = vw_tokenizer_id(t, text);
-  VW_CHECK((id >= 0 || s.id >= 0) && *text, VW_ERR_INPUT, "%s: special token '%s' is not in the vocabulary", path,
-           text);
-  for (int i = 0; i < t->n_special; i++)
-    if (t->special[i].id == id || strcmp(t->special[i].text, text) == 0) return VW_OK;
-  VW_CHECK(t->n_special < VW_MAX_SPECIAL, VW_ERR_UNSUPPORTED, "%s: more than %d special tokens", path, VW_MAX_SPECIAL);
-  if (id < 0) {
-    VW_TRY(append_token(t, path, text, s.id));
-    id = s.id;
-  }
-  s.id = (int32_t)id;
-  s.text = strdup(text);
-  VW_CHECK(s.text, VW_ERR_MEMORY, "%s: out of memory", path);
-  t->special[t->n_special++] = s;
-  return VW_OK;
-}
-
-/* A token of a configuration: text, or {"content": text, "normalized": flag}; the fallback when absent. */
-static const char *token_text(const json_t *value, const char *fallback, vw_special *s) {
-  const char *text = json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
-  const json_t *flag = json_object_get(value, "normalized");
-  if (flag) s->normalised = json_is_true(flag);
-  s->whole_word = json_is_true(json_object_get(value, "single_word"));
-  return text ? text : fallback;
-}
-
-static int32_t special_id(const vw_tokenizer *t, const char *text) {
-  for (int i = 0; i < t->n_special; i++)
-    if (strcmp(t->special[i].text, text) == 0) return t->special[i].id;
-  return vw_tokenizer_id(t, text);
-}
-
-/* The four roles. Named as plain text, start, end and unknown are found in any case, the pad is not (as transformers
- * does: a pad "!" is cut out of the text as it is written). */
-static vw_status read_roles(vw_tokenizer *t, const char *path, const json_t *config, const json_t *over) {
-  const struct {
-    const char *key, *fallback;
-    int32_t *id;
-    bool normalised;
-  } roles[] = {{"bos_token", "<|startoftext|>", &t->start, true},
-               {"eos_token", "<|endoftext|>", &t->end, true},
-               {"unk_token", "<|endoftext|>", &t->unknown, true},
-               {"pad_token", "<|endoftext|>", &t->pad, false}};
-  for (int i = 0; i < 4; i++) {
-    vw_special s = {.normalised = roles[i].normalised, .id = -1};
-    const json_t *value = json_object_get(over, roles[i].key);
-    if (!value) value = json_object_get(config, roles[i].key);
-    const char *text = token_text(value, roles[i].fallback, &s);
-    VW_TRY(add_special(t, path, text, s));
-    *roles[i].id = special_id(t, text);
-  }
-  return VW_OK;
-}
-
-/* added_tokens_decoder of tokenizer_config.json if present, else special_tokens_map.json over tokenizer_config.json. */
-static vw_status read_special(vw_tokenizer *t, const char *folder) {
-  vw_status st = VW_OK;
-  char path[VW_PATH_BYTES], map_path[VW_PATH_BYTES];
-  json_t *config = NULL, *map = NULL, *value;
-  const char *key;
-  VW_GOTO(vw_path_format(path, "%s/tokenizer_config.json", folder));
-  VW_GOTO(vw_path_format(map_path, "%s/special_tokens_map.json", folder));
-  VW_GOTO(vw_json_read_optional(path, &config));
-  json_t *added = json_object_get(config, "added_tokens_decoder");
-  if (!added) VW_GOTO(vw_json_read_optional(map_path, &map));
-  json_object_foreach(added, key, value) {
-    vw_special s = {.id = -1};
-    char *rest;
-    const char *text = token_text(value, "", &s);
-    const long long id = strtoll(key, &rest, 10);
-    if (*key && !*rest && id >= 0 && id < MAX_IDS) s.id = (int32_t)id;
-    VW_GOTO(add_special(t, path, text, s));
-  }
-  VW_GOTO(read_roles(t, map ? map_path : path, config, map));
-cleanup:
-  json_decref(config);
-  json_decref(map);
-  return st;
+  VW_CHECK(suffix && strcmp(suffix, "</w>") == 0, VW_ERR_UNSUPPORTED,
+           "%s: not CLIP's tokenizer (model.end_of_word_suffix is not \"</w>\")", path);
+  VW_TRY(read_vocabulary(t, path, json_object_get(model, "vocab")));
+  return read_merges_json(t, path, json_object_get(model, "merges"));
 }
 
 /* ---- bytes ---- */
@@ -289,23 +182,45 @@ static void find_bytes(vw_tokenizer *t) {
   }
 }
 
+/* ---- opening ---- */
+
+static vw_status read_files(vw_added_files *f, const char *folder) {
+  const struct {
+    const char *name;
+    json_t **file;
+  } files[] = {{"tokenizer_config.json", &f->config},
+               {"special_tokens_map.json", &f->map},
+               {"added_tokens.json", &f->added},
+               {"tokenizer.json", &f->whole}};
+  VW_TRY(vw_path_format(f->folder, "%s", folder));
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    char path[VW_PATH_BYTES];
+    VW_TRY(vw_path_format(path, "%s/%s", folder, files[i].name));
+    VW_TRY(vw_json_read_optional(path, files[i].file));
+  }
+  return VW_OK;
+}
+
 vw_status vw_tokenizer_open(vw_tokenizer **tokenizer, const char *folder) {
   vw_status st = VW_OK;
-  char path[VW_PATH_BYTES], one[VW_PATH_BYTES];
+  char path[VW_PATH_BYTES];
+  vw_added_files f = {0};
   vw_tokenizer *t = calloc(1, sizeof *t);
   *tokenizer = NULL;
   VW_CHECK(t, VW_ERR_MEMORY, "%s: out of memory", folder);
-  VW_GOTO(vw_path_format(path, "%s/vocab.json", folder));
-  VW_GOTO(vw_path_format(one, "%s/tokenizer.json", folder));
-  if (!vw_file_exists(path) && vw_file_exists(one))
-    VW_GOTO(read_one_file(t, one));
+  VW_GOTO(read_files(&f, folder));
+  VW_GOTO(vw_path_format(path, "%s/tokenizer.json", folder));
+  if (f.whole)
+    VW_GOTO(read_one_file(t, path, f.whole));
   else
     VW_GOTO(read_two_files(t, folder));
-  VW_GOTO(read_special(t, folder));
+  VW_GOTO(vw_tokenizer_read_added(t, &f));
+  t->reread = vw_tokenizer_read_otherwise(t, &f);
   find_bytes(t);
   *tokenizer = t;
   t = NULL;
 cleanup:
+  json_decref(f.config), json_decref(f.map), json_decref(f.added), json_decref(f.whole);
   vw_tokenizer_close(t);
   return st;
 }
@@ -313,7 +228,7 @@ cleanup:
 void vw_tokenizer_close(vw_tokenizer *t) {
   if (!t) return;
   for (int64_t i = 0; t->text && i < t->size; i++) free(t->text[i]);
-  for (int i = 0; i < t->n_special; i++) free(t->special[i].text);
+  for (int i = 0; i < t->n_special; i++) free(t->special[i].text), free(t->special[i].pattern);
   free(t->text);
   free(t->token_slot);
   free(t->merge);

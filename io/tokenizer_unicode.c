@@ -61,12 +61,8 @@ vw_text_kind vw_text_kind_of(int32_t c) {
   return c == ' ' || (c >= 9 && c <= 13) ? VW_SPACE : VW_OTHER;
 }
 
-/* Could c stand inside a word, as \w of regular expressions has it? */
 bool vw_text_in_word(int32_t c) {
-  const utf8proc_category_t k = utf8proc_category(c);
-  return vw_text_kind_of(c) == VW_LETTER || k == UTF8PROC_CATEGORY_ND || k == UTF8PROC_CATEGORY_NL ||
-         k == UTF8PROC_CATEGORY_PC || k == UTF8PROC_CATEGORY_MN || k == UTF8PROC_CATEGORY_MC ||
-         k == UTF8PROC_CATEGORY_ME || c == 0x200C || c == 0x200D;
+  return LOOK_UP(words, c) != 0;
 }
 
 static int32_t lower_of(int32_t c) {
@@ -106,10 +102,26 @@ static vw_status add_text(const char *text, int64_t bytes, char **to) {
   return add_part(text + begin, bytes - begin, to);
 }
 
+/* Each run of white space becomes one space, in place. */
+static void collapse(char *text) {
+  char *to = text;
+  bool was_space = false;
+  for (const char *at = text; *at;) {
+    utf8proc_int32_t c = (unsigned char)*at;
+    const utf8proc_ssize_t bytes = c < 128 ? 1 : utf8proc_iterate((const utf8proc_uint8_t *)at, -1, &c);
+    const bool is_space = vw_text_kind_of(c) == VW_SPACE;
+    if (is_space && !was_space) *to++ = ' ';
+    for (utf8proc_ssize_t i = 0; !is_space && i < bytes; i++) *to++ = at[i];
+    was_space = is_space;
+    at += bytes;
+  }
+  *to = 0;
+}
+
 vw_status vw_text_normalise(const char *text, char **out) {
   const size_t bytes = strlen(text);
   size_t plain = 0;
-  char *to = *out = malloc(4 * bytes + 1);
+  char *to = *out = calloc(4 * bytes + 1, 1);
   VW_CHECK(to, VW_ERR_MEMORY, "out of memory for a text of %zu bytes", bytes);
   for (; plain < bytes && (unsigned char)text[plain] < 128; plain++)
     to[plain] = (char)(text[plain] >= 'A' && text[plain] <= 'Z' ? text[plain] | 32 : text[plain]);
@@ -124,5 +136,6 @@ vw_status vw_text_normalise(const char *text, char **out) {
     }
   }
   *to = 0;
+  collapse(*out);
   return VW_OK;
 }

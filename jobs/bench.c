@@ -4,9 +4,11 @@
  * Pictures and the other classes' logits are made up: they cost the same. tools/bench/clip_text.py does the same work
  * in PyTorch. Times are medians over repetitions of at least --seconds in all. */
 #include "jobs/bench.h"
+
+#include "core/text.h"
 #include "jobs/session.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "kernels/rate.h"
 
 #include <math.h>
@@ -80,15 +82,16 @@ static vw_status print_ops(vw_program *p) {
   for (int i = 0; i < VW_OPS; i++) total += seconds[i];
   for (int i = 0; i < VW_OPS; i++)
     if (calls[i])
-      (void)printf("      %-22s %4lld calls %9.3f ms %5.1f %%\n", names[i], (long long)calls[i], 1e3 * seconds[i],
-                   100 * seconds[i] / total);
+      (void)vw_print(stdout, "      %-22s %4lld calls %9.3f ms %5.1f %%\n", names[i], (long long)calls[i],
+                     1e3 * seconds[i], 100 * seconds[i] / total);
   return VW_OK;
 }
 
 static void report(vw_bench *b, const struct variant *v, int64_t K, double seconds, double flops, int64_t bytes) {
   const double rate = (double)K / seconds, achieved = flops / seconds;
   if (!b->json)
-    (void)printf(
+    (void)vw_print(
+        stdout,
         "  %-7s %5lld trials  %10.2f ms/step  %10.1f trial-steps/s  %7.1f GFLOP/s  %5.1f %% of sgemm  %6.1f MiB\n",
         v->name, (long long)K, 1e3 * seconds, rate, 1e-9 * achieved, 100 * achieved / b->sgemm,
         (double)bytes / 1048576);
@@ -103,6 +106,18 @@ typedef struct clip_rows {
   const struct variant *variant;
 } clip_rows;
 
+vw_status vw_bench_keep(vw_bench *b, const char *what, const int64_t *sizes, int n, const vw_bench_program *p,
+                        double seconds) {
+  const vw_clip_network *net = b->n;
+  const bool image = !strcmp(what, "picture");
+  char kind[VW_RATE_KIND];
+  (void)snprintf(kind, sizeof kind, "%s %lldx%lld", what,
+                 (long long)(image ? net->vision.t.width : net->net.text.tower.t.width),
+                 (long long)(image ? net->vision.t.layers : net->net.text.tower.t.layers));
+  return vw_rates_put(&b->rates, kind, vw_hash_bytes(sizes, (size_t)n * sizeof *sizes), vw_graph_flops(p->graph),
+                      seconds);
+}
+
 static vw_status measure(void *user, int64_t K) {
   const clip_rows *r = user;
   vw_bench *b = r->b;
@@ -113,6 +128,7 @@ static vw_status measure(void *user, int64_t K) {
   VW_GOTO(vw_bench_text_step(b, v->P, v->T, K, &s));
   VW_GOTO(time_program(s.program, b->seconds, &seconds));
   report(b, v, K, seconds, vw_graph_flops(s.graph), vw_program_memory_of(s.program).arena);
+  if (v->P) VW_GOTO(vw_bench_keep(b, "step", (int64_t[]){K, v->P, v->T}, 3, &s, seconds)); /* as studies learn */
   if (b->ops) VW_GOTO(print_ops(s.program));
 cleanup:
   vw_bench_program_close(&s);
@@ -123,13 +139,14 @@ static vw_status run_clip(vw_bench *b, const char *dir, const char *trials, cons
   char kernels[128];
   vw_kernel_set(&b->ctx, kernels);
   VW_TRY(vw_sgemm_rate(2048, 1, &b->sgemm));
+  if (b->ctx.backend == VW_CPU) b->rates.product = b->sgemm, b->rates.changed = true;
   if (!b->json)
-    (void)printf("%s: text encoder %lld x %lld layers; %s, %d thread%s; sgemm %.1f GFLOP/s\n", dir,
-                 (long long)b->n->text.t.width, (long long)b->n->text.t.layers, kernels, b->ctx.threads,
-                 b->ctx.threads == 1 ? "" : "s", 1e-9 * b->sgemm);
+    (void)vw_print(stdout, "%s: text encoder %lld x %lld layers; %s, %d thread%s; sgemm %.1f GFLOP/s\n", dir,
+                   (long long)b->n->net.text.tower.t.width, (long long)b->n->net.text.tower.t.layers, kernels,
+                   b->ctx.threads, b->ctx.threads == 1 ? "" : "s", 1e-9 * b->sgemm);
   for (int i = 0; i < VARIANTS; i++) {
     if (only && strcmp(only, variants[i].name) != 0) continue;
-    if (!b->json) (void)printf("%s: %s\n", variants[i].name, variants[i].what);
+    if (!b->json) (void)vw_print(stdout, "%s: %s\n", variants[i].name, variants[i].what);
     VW_TRY(vw_bench_each("trials", trials, measure, &(clip_rows){b, &variants[i]}));
   }
   return VW_OK;
@@ -166,7 +183,7 @@ static vw_status write_json(const vw_bench *b) {
   char *text = json_dumps(all, JSON_INDENT(1));
   json_decref(all);
   VW_CHECK(text, VW_ERR_MEMORY, "bench: out of memory");
-  if (b->json) (void)printf("%s\n", text);
+  if (b->json) (void)fputs(text, stdout), (void)fputc('\n', stdout);
   const vw_status st = b->save ? vw_file_write(b->save, text, (int64_t)strlen(text)) : VW_OK;
   free(text);
   return st;
@@ -174,14 +191,19 @@ static vw_status write_json(const vw_bench *b) {
 
 /* Opens the backend (the default: cuda for `gpu`, else cpu), runs, prints. */
 static vw_status open_and_run(vw_bench *b, const char *const *positional, const char *backend_name, int64_t threads,
-                              const bench_options *o) {
+                              const char *cache, const bench_options *o) {
+  char folder[VW_PATH_BYTES];
   vw_backend backend = VW_CPU;
   if (!backend_name) backend_name = !strcmp(positional[0], "gpu") ? "cuda" : "cpu";
   VW_TRY(vw_backend_named(backend_name, &backend));
   VW_TRY(vw_context_open(&b->ctx, backend, (int)threads, 0));
   b->rows = json_array();
   vw_status st = vw_precision_named(b->precision ? b->precision : "auto", &b->ctx);
+  if (st == VW_OK) st = vw_cache_folder(cache, "", folder);
+  if (st == VW_OK) st = vw_rates_open(&b->rates, &b->ctx, folder);
   if (st == VW_OK) st = run(b, positional, o);
+  if (st == VW_OK) st = vw_rates_save(&b->rates);
+  vw_rates_close(&b->rates);
   if (st == VW_OK) st = write_json(b);
   json_decref(b->rows), json_decref(b->head);
   vw_clip_network_close(b->n);
@@ -193,7 +215,7 @@ int vw_job_bench(int argc, char **argv) {
   vw_bench b = {.seconds = 3};
   bench_options o = {0};
   int64_t threads = 1;
-  const char *positional[3], *backend = NULL;
+  const char *positional[3], *backend = NULL, *cache = NULL;
   const vw_option options[] = {
       {"trials", 0, VW_OPT_STRING, &o.trials, "LIST",
        "clip, gpu: trials in a batch (default 1,16,64,256; gpu: also 1024,1600)"},
@@ -208,6 +230,8 @@ int vw_job_bench(int argc, char **argv) {
       {"threads", 't', VW_OPT_INT, &threads, "N", "threads (default 1)"},
       {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "ref, cpu or cuda (default cpu; gpu: cuda)"},
       {"precision", 0, VW_OPT_STRING, &b.precision, "NAME", "of cuda: auto (mixed), fp32, tf32, mixed, bf16"},
+      {"cache", 0, VW_OPT_STRING, &cache, "DIR",
+       "where rates are left for 'viswords plan'; default: ~/.cache/viswords"},
       {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip: time by op of one step"},
       {"json", 0, VW_OPT_FLAG, &b.json, NULL, "as JSON"},
       {"save", 0, VW_OPT_STRING, &b.save, "FILE", "the JSON into a file, beside the table"},
@@ -227,5 +251,5 @@ int vw_job_bench(int argc, char **argv) {
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   o.gpu.trials = o.trials;
-  return vw_report(open_and_run(&b, positional, backend, threads, &o));
+  return vw_report(open_and_run(&b, positional, backend, threads, cache, &o));
 }

@@ -2,7 +2,8 @@
 #ifndef VW_JOBS_BENCH_H
 #define VW_JOBS_BENCH_H
 
-#include "learn/clip_network.h"
+#include "learn/rates.h"
+#include "networks/clip.h"
 
 #include <jansson.h>
 
@@ -14,6 +15,7 @@ typedef struct vw_bench {
   bool json, ops;
   const char *save;      /* NULL, or a file that gets the JSON */
   const char *precision; /* NULL: auto (vw_precision_named) */
+  vw_rates rates;        /* of this machine, for `viswords plan` */
 } vw_bench;
 
 /* Seconds of a steady clock. */
@@ -38,6 +40,11 @@ vw_status vw_bench_text_step(vw_bench *b, int64_t P, int64_t T, int64_t K, vw_be
 /* The image tower on B pictures at once. */
 vw_status vw_bench_image_tower(vw_bench *b, int64_t B, vw_bench_program *out);
 void vw_bench_program_close(vw_bench_program *p);
+
+/* Leaves the time of a program in the rates that `viswords plan` reads: what is "step" (of the text encoder) or
+ * "picture" (of the image tower), sizes[n] tell it from others. Errors: VW_ERR_MEMORY. */
+vw_status vw_bench_keep(vw_bench *b, const char *what, const int64_t *sizes, int n, const vw_bench_program *p,
+                        double seconds);
 
 /* ---- parts */
 

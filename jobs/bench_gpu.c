@@ -2,6 +2,7 @@
  * docs/benchmarks.md says what the columns mean. tools/bench/gpu.py does the same work in PyTorch. */
 #include "jobs/bench_gpu.h"
 
+#include "core/text.h"
 #include "kernels/algorithms.h"
 
 #include <stdlib.h>
@@ -33,10 +34,11 @@ enum { TEXT, IMAGE, NETWORKS };
 
 static void print_ceilings(const vw_bench *b, const vw_ceilings *c) {
   if (b->json) return;
-  (void)printf("ceilings, measured now: copy %.1f GB/s (read and written)", 1e-9 * c->copy);
+  (void)vw_print(stdout, "ceilings, measured now: copy %.1f GB/s (read and written)", 1e-9 * c->copy);
   for (int i = 0; i < VW_PRODUCTS; i++)
-    if (c->product[i] > 0) (void)printf("; %s %.3f TFLOP/s", vw_product_name((vw_product)i), 1e-12 * c->product[i]);
-  (void)printf("; products of order %lld\n", (long long)c->order);
+    if (c->product[i] > 0)
+      (void)vw_print(stdout, "; %s %.3f TFLOP/s", vw_product_name((vw_product)i), 1e-12 * c->product[i]);
+  (void)vw_print(stdout, "; products of order %lld\n", (long long)c->order);
   (void)fflush(stdout);
 }
 
@@ -65,18 +67,19 @@ static int64_t planned_bytes(const network_row *r) {
 static void print_row(const network_row *r) {
   const vw_kernel_table *t = &r->kernels;
   const double mib = 1.0 / 1048576;
-  (void)printf(
+  (void)vw_print(
+      stdout,
       "\n%s, %lld at once: %.3f ms/step, %.1f %s/s, %.3f TFLOP/s; %.1f %% of the products' ceiling, %.1f %% of "
       "the roofline\n",
       r->kind->name, (long long)r->batch, 1e3 * r->seconds, (double)r->batch / r->seconds, r->kind->unit,
       1e-12 * t->flops / r->seconds, 100 * t->products / r->seconds, 100 * t->at_ceiling / r->seconds);
-  (void)printf("  memory: arena %.1f MiB, leaves %.1f, weights %.1f, planned together %.1f",
-               mib * (double)r->memory.arena, mib * (double)r->memory.leaves, mib * (double)r->memory.weights,
-               mib * (double)planned_bytes(r));
-  if (r->held) (void)printf("; %.1f held on the device", mib * (double)r->held);
-  (void)printf("\n");
-  (void)printf("  %lld calls take %.3f ms alone; the step takes %+.1f %% of that more\n", (long long)t->calls,
-               1e3 * t->seconds, 100 * (r->seconds - t->seconds) / t->seconds);
+  (void)vw_print(stdout, "  memory: arena %.1f MiB, leaves %.1f, weights %.1f, planned together %.1f",
+                 mib * (double)r->memory.arena, mib * (double)r->memory.leaves, mib * (double)r->memory.weights,
+                 mib * (double)planned_bytes(r));
+  if (r->held) (void)vw_print(stdout, "; %.1f held on the device", mib * (double)r->held);
+  (void)vw_print(stdout, "\n");
+  (void)vw_print(stdout, "  %lld calls take %.3f ms alone; the step takes %+.1f %% of that more\n", (long long)t->calls,
+                 1e3 * t->seconds, 100 * (r->seconds - t->seconds) / t->seconds);
   vw_kernel_table_print_ops(t);
   vw_kernel_table_print(t);
   (void)fflush(stdout);
@@ -102,6 +105,8 @@ static vw_status measure_row(gpu_bench *g, network_row *r) {
   VW_GOTO(vw_bench_time_runs(s.program, g->b->seconds, &r->seconds));
   r->memory = vw_program_memory_of(s.program), r->held = vw_memory_used(&g->b->ctx).held;
   VW_GOTO(vw_kernel_table_measure(g->b, &g->ceilings, s.program, KERNEL_SHARE * g->b->seconds, &r->kernels));
+  VW_GOTO(vw_bench_keep(g->b, r->kind == &networks[TEXT] ? "step" : "picture",
+                        (int64_t[]){r->batch, VW_BENCH_PREFIX, VW_BENCH_PROMPT}, 3, &s, r->seconds));
   if (!g->b->json) print_row(r);
   json_array_append_new(g->b->rows, row_json(r)); /* while the program that the rows' tensors belong to is there */
 cleanup:
@@ -115,7 +120,7 @@ static vw_status measure(gpu_bench *g, const network_kind *kind, int64_t batch) 
   network_row r = {.kind = kind, .batch = batch};
   const vw_status st = measure_row(g, &r);
   if (st != VW_ERR_MEMORY) return st;
-  if (!g->b->json) (void)printf("\n%s, %lld at once: %s\n", kind->name, (long long)batch, vw_error_message());
+  if (!g->b->json) (void)vw_print(stdout, "\n%s, %lld at once: %s\n", kind->name, (long long)batch, vw_error_message());
   json_array_append_new(g->b->rows, json_pack("{s:s, s:I, s:s}", "network", kind->name, "batch", (json_int_t)batch,
                                               "error", vw_error_message()));
   vw_error_clear();
@@ -144,10 +149,10 @@ vw_status vw_bench_gpu(vw_bench *b, const char *dir, const vw_bench_gpu_options 
   VW_TRY(check_options(o));
   vw_kernel_set(&b->ctx, kernels);
   if (!b->json)
-    (void)printf("%s: text encoder %lld x %lld layers, image tower %lld x %lld layers; %s, %s, %d thread%s\n", dir,
-                 (long long)b->n->text.t.width, (long long)b->n->text.t.layers, (long long)b->n->vision.t.width,
-                 (long long)b->n->vision.t.layers, kernels, vw_precision_name(&b->ctx), b->ctx.threads,
-                 b->ctx.threads == 1 ? "" : "s");
+    (void)vw_print(stdout, "%s: text encoder %lld x %lld layers, image tower %lld x %lld layers; %s, %s, %d thread%s\n",
+                   dir, (long long)b->n->net.text.tower.t.width, (long long)b->n->net.text.tower.t.layers,
+                   (long long)b->n->vision.t.width, (long long)b->n->vision.t.layers, kernels,
+                   vw_precision_name(&b->ctx), b->ctx.threads, b->ctx.threads == 1 ? "" : "s");
   VW_TRY(vw_bench_ceilings(b, o->order, &g.ceilings));
   print_ceilings(b, &g.ceilings);
   vw_algorithms_time(&b->ctx, o->timed);

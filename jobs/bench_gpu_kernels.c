@@ -1,6 +1,7 @@
 /* The kernels of `bench gpu`: every distinct call of a program, its time, and the time the ceilings would allow it. */
 #include "jobs/bench_gpu.h"
 
+#include "core/text.h"
 #include "kernels/linear.h"
 
 #include <stdlib.h>
@@ -121,7 +122,7 @@ cleanup:
 
 static void print_tensors(const vw_tensor *t, int n) {
   for (int i = 0; i < n; i++)
-    if (vw_present(&t[i])) (void)printf(" %s%s", vw_dtype_name(t[i].dtype), vw_shape_text(&t[i]));
+    if (vw_present(&t[i])) (void)vw_print(stdout, " %s%s", vw_dtype_name(t[i].dtype), vw_shape_text(&t[i]));
 }
 
 static const char *bound_of(const vw_kernel_row *r) {
@@ -133,24 +134,24 @@ static double share_of_time(const vw_kernel_table *t, const vw_kernel_row *r) {
 }
 
 void vw_kernel_table_print(const vw_kernel_table *t) {
-  (void)printf("  each distinct call:\n  %7s %6s %12s %9s %9s %6s %8s  %s\n", "of time", "calls", "us/call", "GB/s",
-               "TFLOP/s", "bound", "reached", "op, inputs -> outputs");
+  (void)vw_print(stdout, "  each distinct call:\n  %7s %6s %12s %9s %9s %6s %8s  %s\n", "of time", "calls", "us/call",
+                 "GB/s", "TFLOP/s", "bound", "reached", "op, inputs -> outputs");
   int64_t shown = 0;
   double rest = 1;
   for (; shown < t->n && share_of_time(t, &t->rows[shown]) >= LEAST_SHOWN; shown++) {
     const vw_kernel_row *r = &t->rows[shown];
     rest -= share_of_time(t, r);
-    (void)printf("  %5.1f %% %6lld %12.2f %9.1f %9.3f %6s %6.1f %%  %s", 100 * share_of_time(t, r), (long long)r->calls,
-                 1e6 * r->seconds, 1e-9 * r->bytes / r->seconds, 1e-12 * r->flops / r->seconds, bound_of(r),
-                 100 * r->at_ceiling / r->seconds, r->call.op->name);
+    (void)vw_print(stdout, "  %5.1f %% %6lld %12.2f %9.1f %9.3f %6s %6.1f %%  %s", 100 * share_of_time(t, r),
+                   (long long)r->calls, 1e6 * r->seconds, 1e-9 * r->bytes / r->seconds, 1e-12 * r->flops / r->seconds,
+                   bound_of(r), 100 * r->at_ceiling / r->seconds, r->call.op->name);
     print_tensors(r->call.in, r->call.op->n_in);
-    (void)printf(" ->");
+    (void)vw_print(stdout, " ->");
     print_tensors(r->call.out, r->call.op->n_out);
-    (void)printf("\n");
+    (void)vw_print(stdout, "\n");
   }
   if (shown < t->n)
-    (void)printf("  %5.1f %% %lld more, each below %.1f %%; --json lists them\n", 100 * rest, (long long)(t->n - shown),
-                 100 * LEAST_SHOWN);
+    (void)vw_print(stdout, "  %5.1f %% %lld more, each below %.1f %%; --json lists them\n", 100 * rest,
+                   (long long)(t->n - shown), 100 * LEAST_SHOWN);
 }
 
 static json_t *tensors_json(const vw_tensor *t, int n) {
@@ -202,10 +203,11 @@ static void add_up_ops(const vw_kernel_table *t, op_row *ops) {
 void vw_kernel_table_print_ops(const vw_kernel_table *t) {
   op_row ops[VW_OPS];
   add_up_ops(t, ops);
-  (void)printf("  by op:\n  %7s %6s %12s %8s  %s\n", "of time", "calls", "ms/step", "reached", "op");
+  (void)vw_print(stdout, "  by op:\n  %7s %6s %12s %8s  %s\n", "of time", "calls", "ms/step", "reached", "op");
   for (int i = 0; i < VW_OPS && ops[i].calls; i++)
-    (void)printf("  %5.1f %% %6lld %12.3f %6.1f %%  %s\n", 100 * ops[i].seconds / t->seconds, (long long)ops[i].calls,
-                 1e3 * ops[i].seconds, 100 * ops[i].at_ceiling / ops[i].seconds, ops[i].name);
+    (void)vw_print(stdout, "  %5.1f %% %6lld %12.3f %6.1f %%  %s\n", 100 * ops[i].seconds / t->seconds,
+                   (long long)ops[i].calls, 1e3 * ops[i].seconds, 100 * ops[i].at_ceiling / ops[i].seconds,
+                   ops[i].name);
 }
 
 json_t *vw_kernel_table_ops_json(const vw_kernel_table *t) {

@@ -2,7 +2,9 @@
  * implementations beside. Times are medians over repetitions of at least --seconds in all. */
 #include "jobs/bench.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
+#include "core/foreign.h"
+#include "core/text.h"
 #include "io/folders.h"
 #include "io/preprocess.h"
 #include "learn/memory.h"
@@ -62,7 +64,8 @@ static vw_status measure(vw_bench *b, const char *what, bench_pass pass, void *u
   VW_TRY(time_pass(b, pass, user, &d));
   const double rate = amount / d.wall;
   if (!b->json)
-    (void)printf("  %-34s %10.2f ms  %12.1f %s/s  %10.2f ms of cpu\n", what, 1e3 * d.wall, rate, unit, 1e3 * d.cpu);
+    (void)vw_print(stdout, "  %-34s %10.2f ms  %12.1f %s/s  %10.2f ms of cpu\n", what, 1e3 * d.wall, rate, unit,
+                   1e3 * d.cpu);
   (void)fflush(stdout);
   json_array_append_new(b->rows, json_pack("{s:s, s:f, s:f, s:f, s:s}", "what", what, "seconds", d.wall, "cpu_seconds",
                                            d.cpu, "rate", rate, "unit", unit));
@@ -87,9 +90,9 @@ static vw_status read_files(void *user) {
   const vw_hub_clip *h = &l->b->n->hub;
   for (int64_t i = 0; i < h->n_files; i++) {
     const char *path = vw_safetensors_path(h->files[i]);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = -1;
     ssize_t n = 1;
-    VW_CHECK(fd >= 0, VW_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    VW_TRY(vw_foreign_open(path, &fd, NULL));
     while (n > 0) n = read(fd, l->buffer, CHUNK);
     (void)close(fd);
     VW_CHECK(n == 0, VW_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
@@ -123,7 +126,7 @@ static vw_status pack_tower(vw_clip_network *n, bool text) {
   vw_graph *g = NULL;
   vw_status st = vw_graph_create(&g);
   if (st == VW_OK) st = text ? vw_text_pass_graph(g, n, 1) : vw_image_pass_graph(g, n);
-  if (st == VW_OK) st = vw_learn_prepare_alone(n, g, text ? &n->policy : &n->image_policy);
+  if (st == VW_OK) st = vw_learn_prepare_alone(&n->net, g, text ? &n->net.policy : &n->image_policy);
   vw_graph_destroy(g);
   return st;
 }
@@ -135,7 +138,7 @@ static vw_status pack_towers(void *user) {
   vw_status st = VW_OK;
   VW_GOTO(vw_clip_network_open(&n, l->dir, &l->b->ctx));
   for (int text = 0; text < 2; text++) VW_GOTO(pack_tower(n, text));
-  l->packed = vw_weights_bytes_read(n->weights);
+  l->packed = vw_weights_bytes_read(n->net.weights);
 cleanup:
   vw_clip_network_close(n);
   return st;
@@ -157,13 +160,13 @@ vw_status vw_bench_load(vw_bench *b, const char *dir) {
     (void)vw_safetensors_bytes(b->n->hub.files[i], &size);
     bytes += (double)size;
   }
-  if (vw_dtype_bytes(b->n->token_embedding.dtype) == 2) l.copies = 2;
+  if (vw_dtype_bytes(b->n->net.text.token_embedding.dtype) == 2) l.copies = 2;
   (void)mallopt(M_MMAP_THRESHOLD, 1 << 20); /* every pass gets new pages, as a program that starts does */
   VW_GOTO(pack_towers(&l));
   const double packed = (double)l.packed;
   if (!b->json)
-    (void)printf("%s: %.1f MB of weights in %d files, %.1f MB of them for both towers\n", dir, 1e-6 * bytes,
-                 (int)b->n->hub.n_files, 1e-6 * packed);
+    (void)vw_print(stdout, "%s: %.1f MB of weights in %d files, %.1f MB of them for both towers\n", dir, 1e-6 * bytes,
+                   (int)b->n->hub.n_files, 1e-6 * packed);
   VW_GOTO(measure(b, "read from the page cache", read_files, &l, 1e-6 * bytes, "MB"));
   VW_GOTO(measure(b, "copy to new memory, fp32's size", copy_files, &l, 1e-6 * bytes, "MB"));
   VW_GOTO(measure(b, "open, map, pack both towers", pack_towers, &l, 1e-6 * packed, "MB"));
@@ -194,7 +197,7 @@ static vw_status tokenize(void *user) {
 }
 
 vw_status vw_bench_tokenizer(vw_bench *b, const char *dir, const char *texts) {
-  tokenizing t = {.t = b->n->tokenizer};
+  tokenizing t = {.t = b->n->net.text.tokenizer};
   char *text = NULL;
   int64_t bytes = 0;
   vw_status st = VW_OK;
@@ -206,7 +209,8 @@ vw_status vw_bench_tokenizer(vw_bench *b, const char *dir, const char *texts) {
   }
   for (char *at = strtok(text, "\n"); at; at = strtok(NULL, "\n")) t.line[t.n++] = at;
   if (!b->json)
-    (void)printf("%s: %lld texts, %.1f MB, tokenizer of %s\n", texts, (long long)t.n, 1e-6 * (double)bytes, dir);
+    (void)vw_print(stdout, "%s: %lld texts, %.1f MB, tokenizer of %s\n", texts, (long long)t.n, 1e-6 * (double)bytes,
+                   dir);
   VW_GOTO(measure(b, "tokenize", tokenize, &t, (double)t.n, "text"));
 cleanup:
   free(text), free(t.line), free(t.ids);
@@ -247,8 +251,8 @@ vw_status vw_bench_preprocess(vw_bench *b, const char *dir, const char *folder) 
     goto cleanup;
   }
   if (!b->json)
-    (void)printf("%s: %lld pictures, to %lld pixels as %s asks\n", folder, (long long)p.files.n, (long long)p.how->crop,
-                 dir);
+    (void)vw_print(stdout, "%s: %lld pictures, to %lld pixels as %s asks\n", folder, (long long)p.files.n,
+                   (long long)p.how->crop, dir);
   VW_GOTO(measure(b, "read and decode", preprocess, &p, (double)p.files.n, "picture"));
   p.only_decode = false;
   VW_GOTO(measure(b, "read, decode, resize, normalise", preprocess, &p, (double)p.files.n, "picture"));

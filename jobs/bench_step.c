@@ -3,6 +3,7 @@
 
 #include "core/random.h"
 #include "learn/block_graph.h"
+#include "tasks/classify_graph.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,7 @@ static vw_status fill_leaf(vw_program *p, const vw_leaf *leaf, uint64_t key, int
 /* Plans the graph, binds the weights, fills the other leaves. */
 static vw_status ready(vw_bench *b, const vw_policy *policy, int64_t P, int64_t T, vw_bench_program *out) {
   VW_TRY(vw_program_create(&out->program, out->graph, &b->ctx, policy));
-  VW_TRY(vw_weights_bind(b->n->weights, out->program));
+  VW_TRY(vw_weights_bind(b->n->net.weights, out->program));
   for (int64_t i = 0; i < vw_program_leaf_count(out->program); i++) {
     const vw_leaf leaf = vw_program_leaf(out->program, i);
     if (leaf.kind == VW_LEAF_WEIGHT || leaf.kind == VW_LEAF_FILL) continue;
@@ -58,20 +59,22 @@ static vw_status ready(vw_bench *b, const vw_policy *policy, int64_t P, int64_t 
 vw_status vw_bench_text_step(vw_bench *b, int64_t P, int64_t T, int64_t K, vw_bench_program *out) {
   const vw_learn_config learn = {
       .optimiser = VW_PGD, .steps = endless, .eta = 0.1, .positives = EXAMPLES, .negatives = EXAMPLES};
-  const vw_block_shape shape = {.K = K,
-                                .slots = 1,
-                                .M = 1,
-                                .P = P,
-                                .T = T,
-                                .pictures = PICTURES,
-                                .positive_pool = PICTURES / 2,
-                                .negative_pool = PICTURES / 2,
+  const vw_block_shape shape = {.step = {.K = K,
+                                         .size = {[VW_CLASSIFY_SLOTS] = 1,
+                                                  [VW_CLASSIFY_M] = 1,
+                                                  [VW_CLASSIFY_P] = P,
+                                                  [VW_CLASSIFY_T] = T,
+                                                  [VW_CLASSIFY_PICTURES] = PICTURES,
+                                                  [VW_CLASSIFY_POSITIVES] = PICTURES / 2,
+                                                  [VW_CLASSIFY_NEGATIVES] = PICTURES / 2}},
                                 .points = 1,
                                 .every = endless};
+  const vw_classify_step step = {.text = &b->n->net.text.tower, .learn = &learn, .scale = b->n->scale};
+  const vw_block_loss loss = {vw_classify_emit, &step};
   *out = (vw_bench_program){0};
   VW_TRY(vw_graph_create(&out->graph));
-  VW_TRY(vw_block_graph(out->graph, &b->n->text, &learn, &shape, b->n->scale, VW_BLOCK_TRAIN));
-  return ready(b, &b->n->policy, P, T, out);
+  VW_TRY(vw_block_graph(out->graph, &loss, &learn, &shape, b->n->net.width, VW_BLOCK_TRAIN));
+  return ready(b, &b->n->net.policy, P, T, out);
 }
 
 vw_status vw_bench_image_tower(vw_bench *b, int64_t B, vw_bench_program *out) {

@@ -1,6 +1,9 @@
 /* `check`: whether a study can run, before anything is queued. Reads as `run` does, and then what only a run would
  * meet: every picture, twins in both parts, the output directory, disk and memory. Never calls MPI_Init. */
 #include "io/image.h"
+
+#include "core/text.h"
+#include "io/json.h"
 #include "jobs/session.h"
 
 #include <errno.h>
@@ -14,6 +17,7 @@
 typedef struct demand {
   int64_t trials, blocks, steps; /* steps: of all trials together */
   double memory, machine;        /* bytes: of a rank, about; of this machine, 0: unknown */
+  double *cost;                  /* [blocks of the plan] operations of each; owned */
   double disk, free_disk;        /* bytes: of the results, about; free where they go, 0: unknown */
 } demand;
 
@@ -26,8 +30,8 @@ static vw_status keep_picture(vw_session *s, int64_t data, vw_status st) {
 }
 
 static void show_progress(bool wanted, int64_t done, int64_t n) {
-  if (wanted && (done % 64 == 0 || done == n))
-    (void)fprintf(stderr, "\rpictures: %" PRId64 " of %" PRId64 "%s", done, n, done == n ? "\n" : "");
+  if (wanted && (done % 64 == 0 || done == n)) (void)vw_print(stderr, "\rpictures: %" PRId64 " of %" PRId64, done, n);
+  if (wanted && done == n) (void)vw_print(stderr, "\n");
 }
 
 static vw_status decode_all(vw_session *s, int64_t data) {
@@ -36,8 +40,7 @@ static vw_status decode_all(vw_session *s, int64_t data) {
   const bool tell = !s->options.quiet && isatty(STDERR_FILENO);
   for (int64_t i = 0; i < n; i++) {
     vw_image image = {0};
-    const vw_status st = vw_image_read(i < p->n_train ? p->train[i].path : p->test[i - p->n_train].path,
-                                       p->data->exif == VW_EXIF_TURN, &image);
+    const vw_status st = vw_picture_read(p, i < p->n_train ? &p->train[i] : &p->test[i - p->n_train], &image);
     if (st == VW_OK) vw_image_free(&image);
     VW_TRY(keep_picture(s, data, st));
     show_progress(tell, i + 1, n);
@@ -45,40 +48,9 @@ static vw_status decode_all(vw_session *s, int64_t data) {
   return VW_OK;
 }
 
-static int by_hash(const void *a, const void *b) {
-  const vw_hash x = (*(const vw_picture *const *)a)->hash, y = (*(const vw_picture *const *)b)->hash;
-  if (x.hi != y.hi) return x.hi < y.hi ? -1 : 1;
-  return x.lo == y.lo ? 0 : x.lo < y.lo ? -1 : 1;
-}
-
-/* A picture to judge by that was also learned from. */
-static vw_status find_twins(vw_session *s, int64_t data) {
-  const vw_picture_set *p = s->pictures[data];
-  const vw_picture **train = malloc((size_t)(p->n_train + 1) * sizeof *train);
-  VW_CHECK(train, VW_ERR_MEMORY, "out of memory for %" PRId64 " pictures", p->n_train);
-  for (int64_t i = 0; i < p->n_train; i++) train[i] = &p->train[i];
-  qsort((void *)train, (size_t)p->n_train, sizeof *train, by_hash);
-  vw_status st = VW_OK;
-  for (int64_t i = 0; i < p->n_test && st == VW_OK; i++) {
-    const vw_picture *test = &p->test[i];
-    const vw_picture **twin = bsearch(&test, (const void *)train, (size_t)p->n_train, sizeof *train, by_hash);
-    if (!twin) continue;
-    st = keep_picture(s, data,
-                      VW_RAISE(VW_ERR_INPUT,
-                               "%s is the same picture as %s: it would be judged by what was "
-                               "learned; remove one",
-                               test->path, (*twin)->path));
-  }
-  free((void *)train);
-  return st;
-}
-
-static vw_status check_pictures(vw_session *s, bool quick) {
-  for (int64_t i = 0; s->pictures && i < s->config->n_data; i++) {
-    if (!s->pictures[i]) continue;
-    VW_TRY(find_twins(s, i));
-    if (!quick) VW_TRY(decode_all(s, i));
-  }
+static vw_status check_pictures(vw_session *s) {
+  for (int64_t i = 0; s->pictures && i < s->config->n_data; i++)
+    if (s->pictures[i]) VW_TRY(decode_all(s, i));
   return VW_OK;
 }
 
@@ -106,7 +78,7 @@ static vw_status check_place(vw_session *s, const char *what, const char *path) 
   if (access(parent, W_OK | X_OK) != 0)
     return keep_here(s, VW_RAISE(VW_ERR_INPUT, "%s: cannot write into %s (%s): %s; choose another", path, parent, what,
                                  strerror(errno)));
-  if (!strcmp(path, s->out) && vw_lock_owner(path, owner) && !strstr(owner, "is dead"))
+  if (!strcmp(path, s->out) && vw_lock_owner(path, NULL, owner) && !strstr(owner, "is dead"))
     return keep_here(
         s, VW_RAISE(VW_ERR_INPUT, "%s: %s is working here; wait for it or choose another -o directory", path, owner));
   return VW_OK;
@@ -122,20 +94,23 @@ static double free_disk(const char *path) {
 /* Weights and features, packed once more in the kernels' precision; then the rows of the largest block. An estimate:
  * what the exact plan of a block takes is known once its graph is built. */
 static void add_model(const vw_session *s, int64_t m, demand *d) {
-  const vw_clip_network *n = s->networks[m];
+  const vw_network *n = s->networks[m];
   const double element = s->ctx.backend == VW_REF ? 8 : 4;
   double weights = 0, pictures = 0;
-  for (int64_t f = 0; f < n->hub.n_files; f++) {
+  vw_safetensors *file = NULL;
+  for (int64_t i = 0; (file = n->kind->file(n, i)); i++) {
     size_t bytes = 0;
-    (void)vw_safetensors_bytes(n->hub.files[f], &bytes);
+    (void)vw_safetensors_bytes(file, &bytes);
     weights += (double)bytes;
   }
-  for (int64_t i = 0; i < s->config->n_data; i++)
-    pictures += (double)(s->pictures[i]->n_train + s->pictures[i]->n_test) * (double)vw_clip_feature_bytes(n);
+  for (int64_t i = 0; i < s->config->n_data; i++) {
+    const vw_task_inputs in = vw_session_inputs(s, m, i);
+    pictures += s->kinds[m]->task->cache_bytes(&in);
+  }
   if (2 * weights + pictures > d->memory) d->memory = 2 * weights + pictures;
   d->disk += pictures;
   const vw_learn_config *l = &s->config->models[m].learn;
-  const double row = (double)n->text.t.width * 5 * element + (double)l->loss_points * 8;
+  const double row = (double)n->width * 5 * element + (double)l->loss_points * 8;
   for (int64_t b = 0; b < s->plan->n_blocks; b++) {
     const vw_block *k = &s->plan->blocks[b];
     if (k->model_index != m || !k->n_selected) continue;
@@ -146,6 +121,7 @@ static void add_model(const vw_session *s, int64_t m, demand *d) {
 
 static vw_status check_demand(vw_session *s, demand *d) {
   for (int64_t m = 0; m < s->config->n_models; m++) add_model(s, m, d);
+  VW_TRY(vw_session_costs(s, &d->cost));
   d->machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
   d->free_disk = free_disk(s->out[0] ? s->out : s->cache);
   if (d->machine > 0 && d->memory > d->machine)
@@ -159,22 +135,23 @@ static vw_status check_demand(vw_session *s, demand *d) {
 
 /* ---- saying it --------------------------------------------------------------------------------------------------- */
 
-static void print_text(const vw_session *s, const demand *d) {
+static void print_text(vw_session *s, const demand *d) {
   vw_problems_print(&s->problems, "warning: ", true, stdout);
   vw_problems_print(&s->problems, "", false, stdout);
   if (s->problems.n_errors) {
-    (void)printf("%s: %" PRId64 " problem%s\n", s->options.study, s->problems.n_errors,
-                 s->problems.n_errors == 1 ? "" : "s");
+    (void)vw_print(stdout, "%s: %" PRId64 " problem%s\n", s->options.study, s->problems.n_errors,
+                   s->problems.n_errors == 1 ? "" : "s");
     return;
   }
-  vw_plan_print(s->plan, s->config->ranks, stdout);
-  (void)printf("  %" PRId64
-               " trial-steps; about %.1f MB of memory a rank (this machine: %.0f MB); about %.1f MB of disk "
-               "(free: %.0f MB)\n%s: no problems\n",
-               d->steps, d->memory / 1e6, d->machine / 1e6, d->disk / 1e6, d->free_disk / 1e6, s->options.study);
+  (void)vw_plan_print(s->plan, s->config->ranks, d->cost, stdout);
+  (void)vw_print(stdout,
+                 "  %" PRId64
+                 " trial-steps; about %.1f MB of memory a rank (this machine: %.0f MB); about %.1f MB of disk "
+                 "(free: %.0f MB)\n%s: no problems\n",
+                 d->steps, d->memory / 1e6, d->machine / 1e6, d->disk / 1e6, d->free_disk / 1e6, s->options.study);
 }
 
-static void print_json(const vw_session *s, const demand *d) {
+static void print_json(vw_session *s, const demand *d) {
   json_t *problems = json_array(), *warnings = json_array();
   for (int64_t i = 0; i < s->problems.n; i++) {
     const vw_problem *p = &s->problems.item[i];
@@ -182,14 +159,15 @@ static void print_json(const vw_session *s, const demand *d) {
         p->status == VW_OK ? warnings : problems,
         json_pack("{s:I, s:I, s:s}", "line", (json_int_t)p->line, "column", (json_int_t)p->column, "message", p->text));
   }
-  json_t *all = json_pack("{s:s, s:o, s:o}", "study", s->options.study, "problems", problems, "warnings", warnings);
+  json_t *all =
+      json_pack("{s:o, s:o, s:o}", "study", vw_json_name(s->options.study), "problems", problems, "warnings", warnings);
   if (!s->problems.n_errors)
     json_object_set_new(all, "plan",
                         json_pack("{s:I, s:I, s:I, s:f, s:f}", "trials", (json_int_t)d->trials, "blocks",
                                   (json_int_t)d->blocks, "trial_steps", (json_int_t)d->steps, "memory_bytes", d->memory,
                                   "disk_bytes", d->disk));
-  (void)json_dumpf(all, stdout, JSON_INDENT(1));
-  (void)printf("\n");
+  (void)vw_json_print(all, JSON_INDENT(1), stdout);
+  (void)vw_print(stdout, "\n");
   json_decref(all);
 }
 
@@ -198,7 +176,7 @@ static vw_status look(vw_session *s, const vw_session_options *o, bool quick, de
   vw_status st = vw_session_open(s, o, false);
   if (st != VW_OK && !s->problems.n_errors) VW_TRY(keep_here(s, st)); /* plan.yaml, --backend */
   if (!s->config) return VW_OK;
-  VW_TRY(check_pictures(s, quick));
+  if (!quick) VW_TRY(check_pictures(s));
   if (s->out[0]) VW_TRY(check_place(s, "-o", s->out));
   if (s->cache[0]) VW_TRY(check_place(s, "cache", s->cache));
   if (s->plan && !s->problems.n_errors) VW_TRY(check_demand(s, d));
@@ -240,6 +218,7 @@ int vw_job_check(int argc, char **argv) {
     (o.json ? print_json : print_text)(&s, &d);
     if (s.problems.n_errors) code = VW_EXIT_REFUSED;
   }
+  free(d.cost);
   vw_session_close(&s);
   return code;
 }

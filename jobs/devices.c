@@ -4,7 +4,6 @@
 #include "core/log.h"
 #include "kernels/devices.h"
 #include "learn/backend_transport.h"
-#include "learn/features.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,8 +53,10 @@ static bool is_wanted(const vw_session *s) {
 static vw_status needs_tower(vw_session *s, int64_t model, bool *needed) {
   int64_t missing = 0;
   vw_status st = VW_OK;
-  for (int64_t d = 0; s->ranks.rank == 0 && st == VW_OK && d < s->config->n_data && !missing; d++)
-    st = vw_features_missing(s->pictures[d], s->networks[model], s->weights[model], s->cache, &missing);
+  for (int64_t d = 0; s->ranks.rank == 0 && st == VW_OK && d < s->config->n_data && !missing; d++) {
+    const vw_task_inputs in = vw_session_inputs(s, model, d);
+    st = s->kinds[model]->task->missing(&in, &missing);
+  }
   VW_TRY(vw_agree_message(&s->ranks, st));
   VW_TRY(vw_ranks_broadcast(&s->ranks, &missing, sizeof missing, 0));
   *needed = missing > 0;
@@ -66,7 +67,8 @@ static vw_status share_all(vw_session *s, vw_transport *t) {
   for (int64_t m = 0; m < s->config->n_models; m++) {
     bool tower = false;
     VW_TRY(needs_tower(s, m, &tower));
-    VW_TRY(vw_clip_network_share(s->networks[m], true, tower, &s->ranks, t));
+    const unsigned parts = VW_NETWORK_STEPS | (tower ? VW_NETWORK_PICTURES : 0);
+    VW_TRY(s->networks[m]->kind->share(s->networks[m], parts, &s->ranks, t));
   }
   return VW_OK;
 }

@@ -3,7 +3,9 @@
 #include "jobs/jobs.h"
 
 #include "cluster/nccl.h"
-#include "io/durable.h"
+#include "core/durable.h"
+#include "core/text.h"
+#include "io/json.h"
 #include "io/versions.h"
 #include "kernels/backend.h"
 #include "kernels/devices.h"
@@ -47,11 +49,11 @@ static void say(doctor *d, const char *section, const char *key, const char *fmt
   va_end(ap);
   json_t *part = json_object_get(d->all, section);
   if (!part) (void)json_object_set_new(d->all, section, part = json_object());
-  (void)json_object_set_new(part, key, json_string(text));
+  (void)json_object_set_new(part, key, vw_json_name(text));
   if (d->json) return;
-  if (!d->section || strcmp(d->section, section) != 0) (void)printf("%s\n", section);
+  if (!d->section || strcmp(d->section, section) != 0) (void)vw_print(stdout, "%s\n", section);
   d->section = section;
-  (void)printf("  %-22s %s\n", key, text);
+  (void)vw_print(stdout, "  %-22s %s\n", key, text);
 }
 
 /* The last error: shown here and again at the end; decides the exit code where the wanted backend needs it. */
@@ -265,7 +267,7 @@ static void look_at_verified(doctor *d) {
   json_t *unverified = json_array();
   for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
     say(d, "verified where", list[i].what, "%s", list[i].how);
-    if (!strncmp(list[i].how, "un", 2)) (void)json_array_append_new(unverified, json_string(list[i].what));
+    if (!strncmp(list[i].how, "un", 2)) (void)json_array_append_new(unverified, vw_json_name(list[i].what));
   }
   (void)json_object_set_new(d->all, "unverified", unverified);
 }
@@ -284,13 +286,14 @@ static vw_status look(doctor *d) {
   look_at_system(d);
   look_at_verified(d);
   if (!d->json) {
-    (void)printf("%zu problem%s\n", json_array_size(d->problems), json_array_size(d->problems) == 1 ? "" : "s");
+    (void)vw_print(stdout, "%zu problem%s\n", json_array_size(d->problems),
+                   json_array_size(d->problems) == 1 ? "" : "s");
     return d->st == VW_OK ? VW_OK : VW_RAISE(d->st, "%s", d->message);
   }
   (void)json_object_set(d->all, "problems", d->problems);
   (void)json_object_set_new(d->all, "usable", json_boolean(d->st == VW_OK));
-  (void)json_dumpf(d->all, stdout, JSON_INDENT(1));
-  (void)printf("\n");
+  (void)vw_json_print(d->all, JSON_INDENT(1), stdout);
+  (void)vw_print(stdout, "\n");
   return d->st == VW_OK ? VW_OK : VW_RAISE(d->st, "%s", d->message);
 }
 

@@ -6,9 +6,10 @@
  * others_10 (class indices), random_word (token id), and for null concepts null_train, null_test (picture indices). */
 #include "jobs/session.h"
 
+#include "core/text.h"
+#include "io/json.h"
 #include "io/safetensors.h"
 #include "learn/baselines.h"
-#include "learn/features.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -37,46 +38,31 @@ static vw_status add(draw_file *f, const char *stem, const char *name, vw_tensor
   return VW_OK;
 }
 
-static vw_status add_set(draw_file *f, const char *stem, const vw_clip_task *t, const vw_slot *slot, uint64_t key,
-                         bool watch, int64_t n) {
-  vw_draw_list d;
-  VW_TRY(add(f, stem, watch ? "watch_template" : "template", vw_shape(VW_I32, n), &d.template));
-  VW_TRY(add(f, stem, watch ? "watch_positive" : "positive", vw_shape(VW_I32, n, t->learn->positives), &d.positive));
-  VW_TRY(add(f, stem, watch ? "watch_negative" : "negative", vw_shape(VW_I32, n, t->learn->negatives), &d.negative));
-  vw_block_draws(t, slot, key, watch, 0, n, &d);
-  return VW_OK;
-}
+/* Where a task's draws go: tensors below one stem. */
+typedef struct stream {
+  draw_file *file;
+  const char *stem;
+} stream;
 
-static vw_status add_copy(draw_file *f, const char *stem, const char *name, const int32_t *x, int64_t n) {
-  int32_t *data = NULL;
-  VW_TRY(add(f, stem, name, vw_shape(VW_I32, n), &data));
-  memcpy(data, x, (size_t)n * sizeof *x);
-  return VW_OK;
+static vw_status add_draw(void *user, const char *name, vw_tensor shape, int32_t **data) {
+  const stream *to = user;
+  return add(to->file, to->stem, name, shape, data);
 }
 
 static vw_status add_stream(draw_file *f, vw_session *s, const vw_trial *trial) {
-  const vw_model_config *m = &s->config->models[trial->model_index];
+  const vw_task_kind *kind = s->kinds[trial->model_index]->task;
   char stem[384];
-  vw_clip_task *t = NULL;
-  vw_slot slot = {0};
-  vw_others others;
+  vw_task *t = NULL;
   uint64_t key = 0;
-  int32_t word = 0;
   (void)snprintf(stem, sizeof stem, "%s/%s/%s/%lld/", trial->model, trial->data, trial->concept,
                  (long long)trial->replica);
+  VW_CHECK(kind->draws, VW_ERR_UNSUPPORTED, "draws: the task of model '%s', %s, does not tell its draws", trial->model,
+           kind->name);
   VW_TRY(vw_session_task(s, trial->model_index, trial->data_index, &t));
   VW_TRY(vw_trial_stream_key(s->config, trial, &key));
-  vw_status st = vw_slot_create(&slot, t, trial->concept, trial->null_concept);
-  if (st == VW_OK) st = add_set(f, stem, t, &slot, key, false, m->learn.steps);
-  if (st == VW_OK) st = add_set(f, stem, t, &slot, key, true, VW_WATCH_DRAWS);
-  if (st == VW_OK) st = vw_slot_others(&slot, t, trial->concept, &others);
-  if (st == VW_OK) st = add_copy(f, stem, "others_10", others.class_index, others.n);
-  if (st == VW_OK) st = vw_random_word(t, &s->words[trial->model_index], trial->concept, &word);
-  if (st == VW_OK) st = add_copy(f, stem, "random_word", &word, 1);
-  if (st == VW_OK && trial->null_concept) st = add_copy(f, stem, "null_train", slot.positive, slot.n_positive);
-  if (st == VW_OK && trial->null_concept) st = add_copy(f, stem, "null_test", slot.test, slot.n_test);
-  vw_slot_free(&slot);
-  return st;
+  vw_draw_sink sink = {.user = &(stream){f, stem}, .add = add_draw};
+  VW_TRY(vw_random_word(&t->in, &s->words[trial->model_index], trial->concept, &sink.random_word));
+  return kind->draws(t, trial, key, &sink);
 }
 
 static json_t *picture_list(const vw_picture_set *p, bool train) {
@@ -88,7 +74,7 @@ static json_t *picture_list(const vw_picture_set *p, bool train) {
       const char *path = train ? p->train[w->train_first + i].path : p->test[w->test_first + i].path;
       if (!strncmp(path, p->data->root, root)) path += root;
       while (*path == '/') path++;
-      json_array_append_new(list, json_pack("[s, s]", path, w->name));
+      json_array_append_new(list, json_pack("[o, o]", vw_json_name(path), vw_json_name(w->name)));
     }
   }
   return list;
@@ -106,7 +92,7 @@ static char *describe(const vw_session *s) {
   for (int64_t i = 0; i < s->config->n_data; i++) {
     json_t *classes = json_array();
     for (int64_t o = 0; o < s->pictures[i]->n_classes; o++)
-      json_array_append_new(classes, json_string(s->pictures[i]->owners[o].name));
+      json_array_append_new(classes, vw_json_name(s->pictures[i]->owners[o].name));
     json_object_set_new(data, s->config->data[i].name,
                         json_pack("{s:o, s:o, s:o}", "classes", classes, "train", picture_list(s->pictures[i], true),
                                   "test", picture_list(s->pictures[i], false)));
@@ -133,6 +119,7 @@ static vw_status write_draws(vw_session *s, const char *path) {
     if (!seen) st = add_stream(&f, s, t);
   }
   const vw_keyvalue metadata[] = {{"json", text ? text : "{}"}};
+  if (st == VW_OK) st = vw_session_inputs_unchanged(s);
   if (st == VW_OK) st = vw_safetensors_write(path, f.entries, f.n, metadata, 1);
   free(text), free(f.entries);
   vw_pool_fini(&f.pool);
@@ -157,19 +144,15 @@ int vw_job_draws(int argc, char **argv) {
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   if (!path) {
-    (void)fprintf(stderr, "viswords draws: -o FILE is missing\n");
+    (void)vw_print(stderr, "viswords draws: -o FILE is missing\n");
     return VW_EXIT_REFUSED;
   }
   vw_session s = {0};
   o.study = positional[0];
   vw_ranks_single(&s.ranks);
   vw_status st = vw_session_open(&s, &o, false);
-  for (int64_t m = 0; st == VW_OK && m < s.config->n_models; m++)
-    for (int64_t d = 0; st == VW_OK && d < s.config->n_data; d++) {
-      int64_t computed = 0;
-      bool stopped = false;
-      st = vw_features_ensure(s.pictures[d], s.networks[m], s.weights[m], &s.ranks, s.cache, NULL, &computed, &stopped);
-    }
+  bool stopped = false;
+  if (st == VW_OK) st = vw_session_cache(&s, false, &stopped);
   if (st == VW_OK) st = write_draws(&s, path);
   code = vw_session_report(&s, st);
   vw_session_close(&s);

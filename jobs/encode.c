@@ -2,10 +2,12 @@
  * similarities. Pictures are read and encoded one at a time; only features stay in memory. */
 #include "jobs/encode.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
+#include "core/text.h"
+#include "io/json.h"
 #include "io/preprocess.h"
 #include "jobs/session.h"
-#include "learn/judge.h"
+#include "tasks/classify_judge.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -25,7 +27,8 @@ typedef struct encoding {
   uint8_t *rgb;   /* [S, S, 3] */
   double *row;    /* [candidates]: logits, then cosines */
   int64_t top;    /* candidates shown */
-  bool json, turn;
+  bool json;
+  unsigned look; /* at pictures */
 } encoding;
 
 static int64_t candidates(const encoding *e) {
@@ -37,17 +40,14 @@ static const char *candidate(const encoding *e, int64_t i) {
 
 /* ---- encoding ---------------------------------------------------------------------------------------------------- */
 
-/* Words take the place of {} in the template; a task that holds nothing but templates is enough for that. */
+/* Words take the place of {} in the template. */
 static vw_status encode_words(encoding *e) {
-  vw_clip_task t = {.network = e->n};
+  vw_prompts p = {0};
   if (!e->in.words.n) return VW_OK;
-  VW_TRY(vw_templates_create(&t.templates, e->n->tokenizer, &e->in.word_template, 1, e->n->text.positions));
-  vw_status st = vw_clip_prefix_create(&t.prefix, e->n, &t.templates);
-  if (st == VW_OK)
-    st = vw_judge_encode(&t, e->in.vectors, e->in.words.n,
-                         (char *)e->texts + (size_t)e->in.texts.n * vw_clip_feature_bytes(e->n));
-  vw_clip_prefix_free(&t.prefix);
-  vw_templates_destroy(&t.templates);
+  VW_TRY(vw_prompts_create(&p, &e->n->net, &e->in.word_template, 1));
+  const vw_status st = vw_clip_encode_words(e->n, &p, 0, e->in.vectors, e->in.words.n,
+                                            (char *)e->texts + (size_t)e->in.texts.n * vw_clip_feature_bytes(e->n));
+  vw_prompts_free(&p);
   return st;
 }
 
@@ -62,7 +62,7 @@ static vw_status encode_candidates(encoding *e) {
 static vw_status read_picture(const encoding *e, const char *path, int64_t *height, int64_t *width) {
   const int64_t S = e->n->vision.image_size;
   vw_image image;
-  VW_TRY(vw_image_read(path, e->turn, &image));
+  VW_TRY(vw_image_read(path, e->look, &image));
   *height = image.height, *width = image.width;
   const vw_status st = vw_preprocess_pixels(&e->n->hub.preprocess, &image, e->rgb);
   vw_image_free(&image);
@@ -76,7 +76,7 @@ static vw_status read_picture(const encoding *e, const char *path, int64_t *heig
 static vw_status dump(json_t *x, const char *before) {
   VW_CHECK(x, VW_ERR_MEMORY, "encode: out of memory");
   (void)fputs(before, stdout);
-  (void)json_dumpf(x, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+  (void)vw_json_print(x, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9), stdout);
   json_decref(x);
   return VW_OK;
 }
@@ -90,42 +90,42 @@ static json_t *numbers(const double *x, int64_t n) {
 static vw_status print_text(const encoding *e, int64_t i, int32_t *ids) {
   const char *text = e->in.texts.text[i];
   int64_t n = 0;
-  VW_TRY(vw_tokenizer_encode(e->n->tokenizer, text, ids, e->n->text.positions, &n));
+  VW_TRY(vw_tokenizer_encode(e->n->net.text.tokenizer, text, ids, e->n->net.text.tower.positions, &n));
   json_t *tokens = json_array();
-  if (!e->json) (void)printf("%s\n   ", text);
+  if (!e->json) (void)vw_print(stdout, "%s\n   ", text);
   for (int64_t k = 0; k < n; k++) {
-    const char *piece = vw_tokenizer_text(e->n->tokenizer, ids[k]);
+    const char *piece = vw_tokenizer_text(e->n->net.text.tokenizer, ids[k]);
     if (e->json)
-      json_array_append_new(tokens, json_pack("{s:i, s:s}", "id", ids[k], "piece", piece ? piece : ""));
+      json_array_append_new(tokens, json_pack("{s:i, s:o}", "id", ids[k], "piece", vw_json_name(piece ? piece : "")));
     else
-      (void)printf(" %d %s", ids[k], piece ? piece : "?");
+      (void)vw_print(stdout, " %d %s", ids[k], piece ? piece : "?");
   }
-  if (!e->json) (void)printf("\n");
-  if (e->json) return dump(json_pack("{s:s, s:o}", "text", text, "tokens", tokens), i ? ",\n  " : "\n  ");
+  if (!e->json) (void)vw_print(stdout, "\n");
+  if (e->json) return dump(json_pack("{s:o, s:o}", "text", vw_json_name(text), "tokens", tokens), i ? ",\n  " : "\n  ");
   json_decref(tokens);
   return VW_OK;
 }
 
 static vw_status print_texts(const encoding *e) {
-  int32_t *ids = malloc((size_t)e->n->text.positions * sizeof *ids);
+  int32_t *ids = malloc((size_t)e->n->net.text.tower.positions * sizeof *ids);
   vw_status st = VW_OK;
   VW_CHECK(ids, VW_ERR_MEMORY, "encode: out of memory");
-  if (e->json) (void)printf(" \"texts\": [");
+  if (e->json) (void)vw_print(stdout, " \"texts\": [");
   for (int64_t i = 0; st == VW_OK && i < e->in.texts.n; i++) st = print_text(e, i, ids);
   free(ids);
-  if (e->json) (void)printf("],\n");
+  if (e->json) (void)vw_print(stdout, "],\n");
   return st;
 }
 
 static vw_status print_words(const encoding *e) {
-  if (e->json) (void)printf(" \"words\": [");
+  if (e->json) (void)vw_print(stdout, " \"words\": [");
   for (int64_t i = 0; i < e->in.words.n; i++) {
     if (e->json)
-      VW_TRY(dump(json_string(e->in.words.text[i]), i ? ",\n  " : "\n  "));
+      VW_TRY(dump(vw_json_name(e->in.words.text[i]), i ? ",\n  " : "\n  "));
     else
-      (void)printf("%s\n    in '%s'\n", e->in.words.text[i], e->in.word_template);
+      (void)vw_print(stdout, "%s\n    in '%s'\n", e->in.words.text[i], e->in.word_template);
   }
-  if (e->json) (void)printf("],\n");
+  if (e->json) (void)vw_print(stdout, "],\n");
   return VW_OK;
 }
 
@@ -150,9 +150,9 @@ static void print_best(const encoding *e, const double *share, int64_t skip) {
       if (i != skip && !done && (best < 0 || e->row[i] > e->row[best])) best = i;
     }
     if (best < 0) return;
-    (void)printf("    %7.4f ", e->row[best]);
-    if (share) (void)printf(" %5.1f %% ", 100 * share[best]);
-    (void)printf(" %s\n", candidate(e, best));
+    (void)vw_print(stdout, "    %7.4f ", e->row[best]);
+    if (share) (void)vw_print(stdout, " %5.1f %% ", 100 * share[best]);
+    (void)vw_print(stdout, " %s\n", candidate(e, best));
     below = e->row[best], last = best;
   }
 }
@@ -167,11 +167,11 @@ static vw_status print_picture(const encoding *e, int64_t i, int64_t height, int
   if (n) VW_GOTO(vw_clip_logits(e->n, feature, 1, e->texts, n, e->row));
   if (n) to_shares(e, share);
   if (e->json) {
-    st = dump(json_pack("{s:s, s:I, s:I, s:o, s:o}", "picture", path, "width", (json_int_t)width, "height",
-                        (json_int_t)height, "cosine", numbers(e->row, n), "share", numbers(share, n)),
+    st = dump(json_pack("{s:o, s:I, s:I, s:o, s:o}", "picture", vw_json_name(path), "width", (json_int_t)width,
+                        "height", (json_int_t)height, "cosine", numbers(e->row, n), "share", numbers(share, n)),
               i ? ",\n  " : "\n  ");
   } else {
-    (void)printf("%s (%" PRId64 " x %" PRId64 ")\n", path, width, height);
+    (void)vw_print(stdout, "%s (%" PRId64 " x %" PRId64 ")\n", path, width, height);
     print_best(e, share, -1);
   }
 cleanup:
@@ -188,17 +188,17 @@ static vw_status encode_pictures(encoding *e) {
   e->pictures = malloc((size_t)(e->in.pictures.n + 1) * one);
   e->rgb = malloc((size_t)(S * S * 3)), e->pixels = malloc((size_t)(S * S * 3) * sizeof *e->pixels);
   VW_CHECK(e->pictures && e->rgb && e->pixels, VW_ERR_MEMORY, "encode: out of memory");
-  if (e->json) (void)printf(" \"pictures\": [");
+  if (e->json) (void)vw_print(stdout, " \"pictures\": [");
   if (!e->json && e->in.pictures.n && candidates(e))
-    (void)printf("\ncosine, and share among the %" PRId64 " texts and words (softmax of %.2f x cosine):\n",
-                 candidates(e), e->n->scale);
+    (void)vw_print(stdout, "\ncosine, and share among the %" PRId64 " texts and words (softmax of %.2f x cosine):\n",
+                   candidates(e), e->n->scale);
   VW_GOTO(vw_image_encoder_create(&encoder, e->n));
   for (int64_t i = 0; i < e->in.pictures.n; i++) {
     VW_GOTO(read_picture(e, e->in.pictures.text[i], &height, &width));
     VW_GOTO(vw_image_encoder_run(encoder, e->pixels, (char *)e->pictures + (size_t)i * one));
     VW_GOTO(print_picture(e, i, height, width));
   }
-  if (e->json) (void)printf("],\n");
+  if (e->json) (void)vw_print(stdout, "],\n");
 cleanup:
   vw_image_encoder_destroy(encoder);
   return st;
@@ -208,19 +208,19 @@ cleanup:
 static vw_status print_candidates(const encoding *e) {
   const int64_t n = candidates(e);
   const size_t one = vw_clip_feature_bytes(e->n);
-  if (e->json) (void)printf(" \"cosine_of_texts_and_words\": [");
-  if (!e->json && n > 1) (void)printf("\ncosine among texts and words:\n");
+  if (e->json) (void)vw_print(stdout, " \"cosine_of_texts_and_words\": [");
+  if (!e->json && n > 1) (void)vw_print(stdout, "\ncosine among texts and words:\n");
   for (int64_t i = 0; i < n && (e->json || n > 1); i++) {
     VW_TRY(vw_clip_logits(e->n, (const char *)e->texts + (size_t)i * one, 1, e->texts, n, e->row));
     for (int64_t k = 0; k < n; k++) e->row[k] /= e->n->scale;
     if (e->json) {
       VW_TRY(dump(numbers(e->row, n), i ? ",\n  " : "\n  "));
     } else {
-      (void)printf("%s\n", candidate(e, i));
+      (void)vw_print(stdout, "%s\n", candidate(e, i));
       print_best(e, NULL, i);
     }
   }
-  if (e->json) (void)printf("]\n");
+  if (e->json) (void)vw_print(stdout, "]\n");
   return VW_OK;
 }
 
@@ -228,7 +228,7 @@ static vw_status print_candidates(const encoding *e) {
 
 static char *names_of(const vw_text_list *list) {
   json_t *names = json_array();
-  for (int64_t i = 0; i < list->n; i++) json_array_append_new(names, json_string(list->text[i]));
+  for (int64_t i = 0; i < list->n; i++) json_array_append_new(names, vw_json_name(list->text[i]));
   char *text = json_dumps(names, JSON_COMPACT);
   json_decref(names);
   return text;
@@ -240,7 +240,7 @@ static vw_status write_features(const encoding *e, const char *path) {
   const vw_text_list *lists[] = {&e->in.texts, &e->in.words, &e->in.pictures};
   char *const data[] = {e->texts, (char *)e->texts + (size_t)e->in.texts.n * vw_clip_feature_bytes(e->n), e->pictures};
   vw_safetensors_entry entries[3];
-  vw_keyvalue metadata[4] = {{"model", e->n->dir}};
+  vw_keyvalue metadata[4] = {{"model", e->n->net.dir}};
   char *names[3] = {0};
   int n = 0;
   vw_status st = VW_OK;
@@ -248,12 +248,13 @@ static vw_status write_features(const encoding *e, const char *path) {
     if (!lists[i]->n) continue;
     names[n] = names_of(lists[i]);
     if (!names[n]) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "encode: out of memory"));
-    entries[n] =
-        (vw_safetensors_entry){kinds[i], vw_shape(vw_clip_feature_type(e->n), lists[i]->n, e->n->text.projection)};
+    entries[n] = (vw_safetensors_entry){
+        kinds[i], vw_shape(vw_clip_feature_type(e->n), lists[i]->n, e->n->net.text.tower.projection)};
     entries[n].tensor.data = data[i];
     metadata[n + 1] = (vw_keyvalue){kinds[i], names[n]};
     n++;
   }
+  VW_GOTO(vw_hub_clip_unchanged(&e->n->hub));
   st = vw_safetensors_write(path, entries, n, metadata, n + 1);
 cleanup:
   for (int i = 0; i < 3; i++) free(names[i]);
@@ -263,7 +264,7 @@ cleanup:
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
 typedef struct encode_options {
-  const char *backend, *exif, *features, *only;
+  const char *backend, *exif, *alpha, *features, *only;
   vw_option_list texts, text_files, words;
   bool fill;
   int64_t threads;
@@ -272,7 +273,7 @@ typedef struct encode_options {
 static vw_status gather(encoding *e, const encode_options *o, const char *const *positional, int n) {
   VW_TRY(vw_encode_add_texts(&e->in, &o->texts, &o->text_files, o->fill));
   for (int64_t i = 0; i < o->words.n; i++)
-    VW_TRY(vw_encode_add_words(&e->in, o->words.text[i], o->only, e->n->text.t.width));
+    VW_TRY(vw_encode_add_words(&e->in, o->words.text[i], o->only, e->n->net.text.tower.t.width));
   for (int i = 1; i < n && positional[i]; i++) VW_TRY(vw_encode_add_pictures(&e->in, positional[i]));
   VW_CHECK(candidates(e) + e->in.pictures.n > 0, VW_ERR_ARG,
            "encode: nothing to encode: give --text, --texts, --words or pictures");
@@ -284,21 +285,25 @@ static vw_status encode(encoding *e, const encode_options *o, const char *const 
   VW_TRY(vw_backend_named(o->backend, &backend));
   VW_CHECK(!strcmp(o->exif, "ignore") || !strcmp(o->exif, "turn"), VW_ERR_ARG,
            "encode: --exif '%s': choose ignore or turn", o->exif);
+  VW_CHECK(!strcmp(o->alpha, "drop") || !strcmp(o->alpha, "white"), VW_ERR_ARG,
+           "encode: --alpha '%s': choose drop or white", o->alpha);
   VW_CHECK(strstr(e->in.word_template, "{}"), VW_ERR_ARG, "encode: --template '%s' has no {}", e->in.word_template);
   VW_CHECK(e->top >= 1, VW_ERR_ARG, "encode: --top wants 1 or more");
-  e->turn = !strcmp(o->exif, "turn");
+  e->look = (!strcmp(o->exif, "turn") ? VW_IMAGE_TURNED : 0U) | (!strcmp(o->alpha, "white") ? VW_IMAGE_ON_WHITE : 0U);
   const int64_t threads = o->threads > 0 ? o->threads : sysconf(_SC_NPROCESSORS_ONLN);
   VW_TRY(vw_context_open(&e->ctx, backend, (int)threads, 0));
   VW_TRY(vw_clip_network_open(&e->n, positional[0], &e->ctx));
+  VW_TRY(vw_hub_clip_check_finite(&e->n->hub));
   VW_TRY(gather(e, o, positional, n));
   VW_TRY(encode_candidates(e));
-  if (e->json) VW_TRY(dump(json_string(e->n->dir), "{\"model\": "));
-  if (e->json) (void)printf(", \"backend\": \"%s\", \"logit_scale\": %.9g,\n", vw_backend_name(backend), e->n->scale);
+  if (e->json) VW_TRY(dump(vw_json_name(e->n->net.dir), "{\"model\": "));
+  if (e->json)
+    (void)vw_print(stdout, ", \"backend\": \"%s\", \"logit_scale\": %.9g,\n", vw_backend_name(backend), e->n->scale);
   VW_TRY(print_texts(e));
   VW_TRY(print_words(e));
   VW_TRY(encode_pictures(e));
   if (e->json || !e->in.pictures.n) VW_TRY(print_candidates(e));
-  if (e->json) (void)printf("}\n");
+  if (e->json) (void)vw_print(stdout, "}\n");
   return o->features ? write_features(e, o->features) : VW_OK;
 }
 
@@ -311,7 +316,7 @@ static void encoding_free(encoding *e) {
 
 int vw_job_encode(int argc, char **argv) {
   encoding e = {.in = {.word_template = "a photo of a {}"}, .top = 5};
-  encode_options o = {.backend = "auto", .exif = "ignore"};
+  encode_options o = {.backend = "auto", .exif = "ignore", .alpha = "drop"};
   const char **room = calloc(4 * (size_t)argc + 8, sizeof *room), **positional = room + 3 * argc;
   if (!room) return vw_report(VW_RAISE(VW_ERR_MEMORY, "encode: out of memory"));
   o.texts.text = room, o.text_files.text = room + argc, o.words.text = room + 2 * argc;
@@ -323,6 +328,7 @@ int vw_job_encode(int argc, char **argv) {
       {"template", 0, VW_OPT_STRING, &e.in.word_template, "TEXT", "where words stand; default 'a photo of a {}'"},
       {"fill", 0, VW_OPT_FLAG, &o.fill, NULL, "put every text into the template too"},
       {"exif", 0, VW_OPT_STRING, &o.exif, "HOW", "ignore (as transformers does; default) or turn"},
+      {"alpha", 0, VW_OPT_STRING, &o.alpha, "HOW", "drop (as transformers 4 does; default) or white"},
       {"top", 0, VW_OPT_INT, &e.top, "N", "texts and words shown for each picture; default 5"},
       {"features", 'f', VW_OPT_STRING, &o.features, "FILE", "write unit-length features to a safetensors file"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda"},

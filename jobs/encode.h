@@ -5,7 +5,7 @@
 #include "core/options.h"
 #include "core/pool.h"
 #include "io/folders.h"
-#include "learn/clip_network.h"
+#include "networks/clip.h"
 
 /* A growing list of texts owned by the pool. */
 typedef struct vw_text_list {

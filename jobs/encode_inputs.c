@@ -1,9 +1,10 @@
 #include "jobs/encode.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
+#include "core/foreign.h"
 #include "io/safetensors.h"
-#include "io/study_config.h"
 #include "learn/block_io.h"
+#include "study/config.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void vw_encode_inputs_free(vw_encode_inputs *in) {
   free((void *)in->texts.text), free((void *)in->words.text), free((void *)in->pictures.text);
@@ -64,7 +66,10 @@ vw_status vw_encode_add_texts(vw_encode_inputs *in, const vw_option_list *texts,
   for (int64_t i = 0; i < files->n; i++) {
     const char *path = files->text[i];
     const bool standard = !strcmp(path, "-");
-    FILE *file = standard ? stdin : fopen(path, "r");
+    int fd = -1;
+    if (!standard) VW_TRY(vw_foreign_open(path, &fd, NULL));
+    FILE *file = standard ? stdin : fdopen(fd, "r");
+    if (!file) (void)close(fd);
     VW_CHECK(file, VW_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     const vw_status st = add_lines(in, file, standard ? "standard input" : path, fill);
     if (!standard) (void)fclose(file);
@@ -199,7 +204,10 @@ vw_status vw_encode_add_words(vw_encode_inputs *in, const char *path, const char
 
 vw_status vw_encode_add_pictures(vw_encode_inputs *in, const char *path) {
   vw_name_list files;
+  struct stat info;
   if (vw_file_exists(path)) return add(in, &in->pictures, path);
+  if (stat(path, &info) == 0 && !S_ISDIR(info.st_mode))
+    return VW_RAISE(VW_ERR_INPUT, "%s: %s; expected a picture or a folder", path, vw_file_kind(info.st_mode));
   VW_CHECK(is_directory(path), VW_ERR_INPUT, "%s: no such picture or folder", path);
   VW_TRY(vw_folders_pictures(path, &files));
   vw_status st = VW_OK;

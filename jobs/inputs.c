@@ -1,5 +1,7 @@
 /* Weights, words and pictures of a study: opened one by one, and every one that cannot be used is a problem with the
  * place in the study file that named it. */
+#include "core/inputs.h"
+#include "core/durable.h"
 #include "io/folders.h"
 #include "jobs/session.h"
 
@@ -18,28 +20,16 @@ static vw_status keep(vw_session *s, const char *key, int64_t item, vw_status st
   return vw_study_keep(s->config, &s->problems, key, item, false, st);
 }
 
-static bool is_concept(const vw_study_config *c, const char *word) {
-  for (int64_t d = 0; d < c->n_data; d++)
-    for (int64_t k = 0; k < c->data[d].concepts.n; k++)
-      if (strcmp(c->data[d].concepts.name[k], word) == 0) return true;
-  return false;
-}
-
-/* An anchor is one token, and better a word that the network learned and no concept's own name. */
+/* An anchor is one token, and better a word that the network learned. */
 static vw_status check_anchor(vw_session *s, int64_t model, int64_t a) {
   const char *word = s->config->anchors.name[a];
   const vw_word_table *w = &s->words[model];
   int32_t id = 0;
-  VW_TRY(vw_tokenizer_word(s->networks[model]->tokenizer, word, &id));
+  VW_TRY(vw_tokenizer_word(s->networks[model]->text.tokenizer, word, &id));
   vw_status odd = VW_OK;
   if (w->mask && !w->mask[id])
     odd = VW_RAISE(VW_ERR_INPUT, "'%s' is not among the words that '%s' was trained on: its embedding may mean nothing",
                    word, s->config->models[model].name);
-  VW_TRY(vw_study_keep(s->config, &s->problems, "trials.anchors", a, true, odd));
-  if (model == 0 && is_concept(s->config, word))
-    odd = VW_RAISE(VW_ERR_INPUT, "'%s' is a concept too: its word starts at the answer", word);
-  else
-    odd = VW_OK;
   return vw_study_keep(s->config, &s->problems, "trials.anchors", a, true, odd);
 }
 
@@ -47,36 +37,29 @@ static vw_status open_model(vw_session *s, int64_t i) {
   const vw_model_config *m = &s->config->models[i];
   const char *vocabulary = s->config->vocabulary;
   key_text key;
+  s->kinds[i] = vw_kind_named(m->kind);
   if (!m->weights) return VW_OK; /* a problem already */
-  const vw_status opened = vw_clip_network_open(&s->networks[i], m->weights, &s->ctx);
+  const vw_status opened = s->kinds[i]->network->open(&s->networks[i], m->weights, &s->ctx);
   VW_TRY(keep(s, key_of(key, "models", m->name, "weights"), -1, opened));
   if (!s->networks[i]) return VW_OK;
   const bool file = strchr(vocabulary, '/') || vw_file_exists(vocabulary);
   const vw_status words = vw_word_table_open(&s->words[i], s->networks[i], vocabulary);
   VW_TRY(keep(s, file ? "trials.vocabulary" : key_of(key, "models", m->name, "weights"), -1, words));
   for (int64_t a = 0; a < s->config->anchors.n; a++) VW_TRY(keep(s, "trials.anchors", a, check_anchor(s, i, a)));
-  /* reads all weights: no use where nothing will be planned; rank 0 tells the others (vw_session_open) */
-  return s->problems.n_errors || s->ranks.rank != 0 ? VW_OK : vw_word_table_hash(&s->words[i], &s->weights[i]);
+  if (s->ranks.rank == 0 && s->networks[i]->kind->check_finite)
+    VW_TRY(keep(s, key_of(key, "models", m->name, "weights"), -1, s->networks[i]->kind->check_finite(s->networks[i])));
+  return VW_OK;
 }
 
-/* A step draws pictures of other classes: for a concept those that are not its own, for a null concept those that it
- * was not made of. */
-static vw_status check_negatives(vw_session *s, int64_t i) {
-  const vw_picture_set *p = s->pictures[i];
-  const vw_data_config *d = p->data;
+/* What a task cannot learn from, or finds odd. */
+static vw_status check_data(vw_session *s, int64_t i) {
   key_text key;
-  const char *root = key_of(key, "data", d->name, "root");
-  if (s->config->null_concepts && p->class_train <= d->train)
-    return keep(
-        s, root, -1,
-        VW_RAISE(VW_ERR_INPUT,
-                 "the classes have %" PRId64 " training pictures, a null concept takes %" PRId64
-                 " and leaves none to tell it from; add pictures, or set pictures.train or trials.null_concepts",
-                 p->class_train, d->train));
-  if (p->n_classes == 1 && p->n_owners == 1)
-    return keep(
-        s, root, -1,
-        VW_RAISE(VW_ERR_INPUT, "'%s' is the only class: nothing to tell it from; add classes", p->owners[0].name));
+  for (int64_t m = 0; m < s->config->n_models; m++) {
+    const vw_task_kind *task = s->kinds[m]->task;
+    const vw_task_inputs in = vw_session_inputs(s, m, i);
+    const vw_status st = task->check ? task->check(&in, s->config->null_concepts) : VW_OK;
+    if (st != VW_OK) return keep(s, key_of(key, "data", s->config->data[i].name, "root"), -1, st);
+  }
   return VW_OK;
 }
 
@@ -133,7 +116,7 @@ static vw_status open_data_set(vw_session *s, int64_t i) {
   key_text key;
   if (!d->root || !d->concepts.n) return VW_OK; /* a problem already */
   const vw_status opened = vw_picture_set_open(&s->pictures[i], d, s->config->seed);
-  if (opened == VW_OK) VW_TRY(check_negatives(s, i));
+  if (opened == VW_OK) VW_TRY(check_data(s, i));
   if (opened == VW_OK) return warn_few(s, i);
   char *message = strdup(vw_error_message());
   VW_CHECK(message, VW_ERR_MEMORY, "out of memory");
@@ -145,15 +128,83 @@ static vw_status open_data_set(vw_session *s, int64_t i) {
   return st;
 }
 
+/* ---- the same inputs on all ranks -------------------------------------------------------------------------------- */
+
+static vw_status digest_inputs(vw_session *s) {
+  vw_hash files;
+  VW_TRY(vw_inputs_digest(&files));
+  vw_hasher *h = vw_hasher_create();
+  VW_CHECK(h, VW_ERR_MEMORY, "inputs: out of memory");
+  vw_hasher_add(h, &files, sizeof files);
+  for (int64_t i = 0; i < s->config->n_data; i++) {
+    const vw_picture_set *p = s->pictures[i];
+    for (int64_t k = 0; p && k < p->n_owners; k++) {
+      vw_hasher_field(h, p->owners[k].name);
+      vw_hasher_int(h, p->owners[k].n_train);
+      vw_hasher_int(h, p->owners[k].n_test);
+    }
+    for (int64_t k = 0; p && k < p->n_train; k++) vw_hasher_add(h, &p->train[k].hash, sizeof(vw_hash));
+    for (int64_t k = 0; p && k < p->n_test; k++) vw_hasher_add(h, &p->test[k].hash, sizeof(vw_hash));
+  }
+  s->inputs = vw_hasher_done(h);
+  vw_hasher_destroy(h);
+  return VW_OK;
+}
+
+enum { MOST_FILES = 256 }; /* of a network's weights */
+
+/* This rank's files of the weights against rank 0's. */
+static vw_status compare_weights(const vw_session *s, const vw_network *n, const vw_witness *theirs) {
+  vw_safetensors *f = NULL;
+  for (int64_t i = 0; i < MOST_FILES && s->ranks.rank != 0 && (f = n->kind->file(n, i)); i++)
+    VW_TRY(vw_witness_compare(vw_safetensors_witness(f), &theirs[i], vw_safetensors_path(f)));
+  return VW_OK;
+}
+
+vw_status vw_session_agree_inputs(vw_session *s) {
+  const int64_t n = s->config->n_models;
+  vw_hash first = s->inputs;
+  vw_status st = VW_OK;
+  VW_TRY(vw_ranks_broadcast(&s->ranks, s->weights, n * (int64_t)sizeof *s->weights, 0));
+  VW_TRY(vw_ranks_broadcast(&s->ranks, &first, sizeof first, 0));
+  if (first.lo != s->inputs.lo || first.hi != s->inputs.hi)
+    st = VW_RAISE(VW_ERR_IO,
+                  "rank %d read another study, configuration, list or other pictures than rank 0: did a file change "
+                  "while the run started, or do the nodes have copies that differ?",
+                  s->ranks.rank);
+  VW_TRY(vw_agree_message(&s->ranks, st)); /* the same configurations: the same number of files below */
+  for (int64_t i = 0; i < n; i++) {
+    const vw_network *network = s->networks[i];
+    vw_witness theirs[MOST_FILES] = {0};
+    vw_safetensors *f = NULL;
+    for (int64_t k = 0; k < MOST_FILES && (f = network->kind->file(network, k)); k++)
+      theirs[k] = *vw_safetensors_witness(f);
+    VW_TRY(vw_ranks_broadcast(&s->ranks, theirs, sizeof theirs, 0));
+    if (st == VW_OK) st = compare_weights(s, network, theirs);
+  }
+  return vw_agree_message(&s->ranks, st);
+}
+
+vw_status vw_session_inputs_unchanged(const vw_session *s) {
+  for (int64_t i = 0; i < s->config->n_models; i++) VW_TRY(vw_network_unchanged(s->networks[i]));
+  return VW_OK;
+}
+
 vw_status vw_session_open_inputs(vw_session *s) {
   const vw_study_config *c = s->config;
   const size_t n_data = (size_t)c->n_data, n_models = (size_t)c->n_models;
   s->pictures = calloc(n_data + 1, sizeof *s->pictures), s->networks = calloc(n_models + 1, sizeof *s->networks);
   s->words = calloc(n_models + 1, sizeof *s->words), s->weights = calloc(n_models + 1, sizeof *s->weights);
-  s->tasks = calloc(n_models * n_data + 1, sizeof *s->tasks);
-  VW_CHECK(s->pictures && s->networks && s->words && s->weights && s->tasks, VW_ERR_MEMORY, "out of memory");
+  s->tasks = calloc(n_models * n_data + 1, sizeof *s->tasks), s->kinds = calloc(n_models + 1, sizeof *s->kinds);
+  VW_CHECK(s->pictures && s->networks && s->words && s->weights && s->tasks && s->kinds, VW_ERR_MEMORY,
+           "out of memory");
   for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_model(s, i));
   for (int64_t i = 0; i < c->n_data; i++) VW_TRY(open_data_set(s, i));
+  VW_TRY(vw_session_find_alike(s));
+  VW_TRY(digest_inputs(s));
+  /* reads all weights: no use where nothing will be planned; rank 0 tells the others (vw_session_agree_inputs) */
+  for (int64_t i = 0; i < c->n_models && s->ranks.rank == 0 && !s->problems.n_errors; i++)
+    VW_TRY(vw_word_table_hash(&s->words[i], &s->weights[i]));
   vw_problems_sort(&s->problems);
   return vw_problems_first(&s->problems);
 }

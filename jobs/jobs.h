@@ -16,6 +16,8 @@ enum {
 
 /* Prints the message (and the trail with --verbose) to standard error; returns the exit code for a status. */
 int vw_report(vw_status st);
+/* With --verbose the trail of the last error, after its message. */
+void vw_report_trail(void);
 
 /* Parses; prints help. Returns true when the command is to go on, else *code is its exit code. */
 bool vw_begin(const vw_command_line *c, int argc, char **argv, const char **positional, int *code);

@@ -4,54 +4,13 @@
 #include "cluster/queue.h"
 #include "core/fault.h"
 #include "core/log.h"
+#include "core/text.h"
 #include "io/block_file.h"
 #include "learn/block_io.h"
-#include "learn/features.h"
+#include "study/schedule.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-typedef struct told {
-  vw_progress progress;
-  int64_t done;
-} told;
-
-static void told_pictures(void *user, int64_t pictures) {
-  told *t = user;
-  t->done += pictures;
-  vw_progress_update(&t->progress, t->done);
-}
-
-static bool asked_to_stop(void *user) {
-  (void)user;
-  return vw_stop_requested();
-}
-
-/* The data set of a block is used by the model in question. */
-static bool is_used(const vw_session *s, int64_t model, int64_t data) {
-  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
-    const vw_block *b = &s->plan->blocks[i];
-    if (b->n_selected && b->model_index == model && b->data_index == data) return true;
-  }
-  return false;
-}
-
-static vw_status ensure_features(vw_session *s, bool *stopped) {
-  for (int64_t m = 0; m < s->config->n_models; m++)
-    for (int64_t d = 0; d < s->config->n_data && !*stopped; d++) {
-      const vw_picture_set *p = s->pictures[d];
-      told t = {0};
-      const vw_features_hooks hooks = {.user = &t, .told = told_pictures, .stop = asked_to_stop};
-      int64_t computed = 0;
-      if (!is_used(s, m, d)) continue;
-      const double start = vw_seconds();
-      vw_progress_start(&t.progress, s->ranks.rank == 0 && !s->options.quiet ? stderr : NULL, "features", "pictures", 0,
-                        (p->n_train + p->n_test) / s->ranks.size);
-      VW_TRY(vw_features_ensure(p, s->networks[m], s->weights[m], &s->ranks, s->cache, &hooks, &computed, stopped));
-      vw_sections_add(&s->sections, "features", computed ? "image tower" : "cached", vw_seconds() - start);
-    }
-  return VW_OK;
-}
 
 /* ---- one block --------------------------------------------------------------------------------------------------- */
 
@@ -79,10 +38,12 @@ static bool should_stop(void *user) {
 static vw_status checkpoint(void *user, const vw_block_state *state) {
   learner *l = user;
   const double start = vw_seconds();
+  VW_TRY(vw_session_inputs_unchanged(l->s));
   VW_TRY(vw_fault("checkpointing", l->id));
   VW_TRY(vw_block_checkpoint_save(l->s->out, l->id, state));
   const double took = vw_seconds() - start;
   l->saving += took;
+  vw_stop_reserve(took);
   vw_sections_add(&l->s->sections, "learn", "checkpoints", took);
   return VW_OK;
 }
@@ -94,7 +55,7 @@ static void advanced(void *user, int64_t step, int64_t steps) {
   if (l->s->ranks.rank == 0) vw_progress_update(&l->progress, vw_queue_done(l->q) + l->block->n * step / steps);
 }
 
-static vw_status learn_words(learner *l, vw_clip_task *task, vw_block_state *state, bool *finished) {
+static vw_status learn_words(learner *l, vw_task *task, vw_block_state *state, bool *finished) {
   const vw_block *b = l->block;
   const vw_trial *trials = l->s->plan->trials + b->first;
   const vw_block_hooks hooks = {.user = l,
@@ -113,17 +74,19 @@ static vw_status learn_words(learner *l, vw_clip_task *task, vw_block_state *sta
 static vw_status learn_block(learner *l, bool *finished) {
   const vw_block *b = l->block;
   vw_block_state state;
-  vw_clip_task *task = NULL;
+  vw_task *task = NULL;
   const double start = vw_seconds();
   VW_TRY(vw_session_task(l->s, b->model_index, b->data_index, &task));
-  VW_TRY(vw_block_state_create(&state, task->learn, b->n, task->network->text.t.width));
+  VW_TRY(vw_block_state_create(&state, &task->in.model->learn, b->n, task->in.vectors * task->in.network->width));
   const double begun = vw_seconds();
   l->saving = 0;
   vw_status st = learn_words(l, task, &state, finished);
   vw_sections_add(&l->s->sections, "learn", "steps", vw_seconds() - begun - l->saving);
   if (st == VW_OK && *finished && leads(l)) {
     const double write = vw_seconds();
-    st = vw_block_results_write(l->s->out, b, l->s->plan->trials + b->first, &state, &l->s->words[b->model_index]);
+    st = vw_session_inputs_unchanged(l->s);
+    if (st == VW_OK)
+      st = vw_block_results_write(l->s->out, b, l->s->plan->trials + b->first, &state, &l->s->words[b->model_index]);
     vw_sections_add(&l->s->sections, "learn", "results", vw_seconds() - write);
   }
   vw_log(VW_LOG_DEBUG, "block=%s trials=%lld steps=%lld seconds=%.3f trial_steps_per_s=%.1f", l->id, (long long)b->n,
@@ -184,13 +147,6 @@ static vw_status open_team(vw_session *s, const int64_t *todo, int64_t n, vw_tea
   return vw_team_open(team, &s->ranks, &s->ctx, most);
 }
 
-static int by_rows(const void *a, const void *b, void *blocks) {
-  const vw_block *x = &((const vw_block *)blocks)[*(const int64_t *)a],
-                 *y = &((const vw_block *)blocks)[*(const int64_t *)b];
-  if (x->n != y->n) return x->n < y->n ? 1 : -1;
-  return *(const int64_t *)a < *(const int64_t *)b ? -1 : 1;
-}
-
 /* Blocks without results, longest first. Rank 0 looks (one rank on the file system); all get its answer. */
 static vw_status list_todo(vw_session *s, int64_t **todo, int64_t *n, int64_t *trials_left, int64_t *trials) {
   const vw_plan *p = s->plan;
@@ -200,13 +156,17 @@ static vw_status list_todo(vw_session *s, int64_t **todo, int64_t *n, int64_t *t
   for (int64_t i = 0; s->ranks.rank == 0 && i < p->n_blocks; i++) {
     char id[VW_BLOCK_ID];
     const vw_block *b = &p->blocks[i];
-    if (!b->n_selected || b->model_index < 0 || b->data_index < 0) continue;
+    if (!vw_block_is_active(b)) continue;
     vw_block_file_id(b, "", id);
     head[2] += b->n;
     if (vw_block_file_exists(s->out, id)) continue;
     (*todo)[head[0]++] = i, head[1] += b->n;
   }
-  if (s->ranks.rank == 0) qsort_r(*todo, (size_t)head[0], sizeof **todo, by_rows, p->blocks);
+  double *cost = NULL;
+  const vw_status st = s->ranks.rank == 0 ? vw_session_costs(s, &cost) : VW_OK;
+  if (st == VW_OK && cost) vw_schedule_sort(*todo, head[0], cost);
+  free(cost);
+  VW_TRY(vw_agree_message(&s->ranks, st));
   VW_TRY(vw_ranks_broadcast(&s->ranks, head, sizeof head, 0));
   VW_TRY(vw_ranks_broadcast(&s->ranks, *todo, head[0] * (int64_t)sizeof **todo, 0));
   *n = head[0], *trials_left = head[1], *trials = head[2];
@@ -216,10 +176,10 @@ static vw_status list_todo(vw_session *s, int64_t **todo, int64_t *n, int64_t *t
 static void say_what_is_left(const vw_session *s, int64_t left, int64_t trials) {
   if (s->ranks.rank != 0 || s->options.quiet) return;
   if (left == 0)
-    (void)fprintf(stderr, "learn: all %lld trials are done already\n", (long long)trials);
+    (void)vw_print(stderr, "learn: all %lld trials are done already\n", (long long)trials);
   else if (left < trials)
-    (void)fprintf(stderr, "learn: resuming, %lld of %lld trials are done already\n", (long long)(trials - left),
-                  (long long)trials);
+    (void)vw_print(stderr, "learn: resuming, %lld of %lld trials are done already\n", (long long)(trials - left),
+                   (long long)trials);
 }
 
 vw_status vw_stage_learn(vw_session *s, bool *stopped) {
@@ -231,7 +191,7 @@ vw_status vw_stage_learn(vw_session *s, bool *stopped) {
   if (st == VW_OK) say_what_is_left(s, left, trials);
   if (st != VW_OK || n == 0) goto cleanup;
   VW_GOTO(vw_session_share_weights(s));
-  VW_GOTO(ensure_features(s, stopped));
+  VW_GOTO(vw_session_cache(s, true, stopped));
   if (*stopped) goto cleanup;
   VW_GOTO(open_team(s, todo, n, &team, &l));
   VW_GOTO(vw_queue_create(&s->ranks, n, &l.q));

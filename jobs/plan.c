@@ -1,18 +1,23 @@
 /* `plan`: what a study would do. Never calls MPI_Init. */
+#include "jobs/predict.h"
 #include "jobs/session.h"
 
+#include "core/text.h"
+#include "io/json.h"
 #include <jansson.h>
 #include <stdlib.h>
 
-static void print_memory(const vw_session *s, const vw_learn_memory *m) {
+static void print_memory(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task) {
   const bool device = s->ctx.backend == VW_CUDA;
-  (void)printf(
-      "  memory of a rank%s: %.1f MiB for the largest block, %.1f for a picture, %.1f for texts; weights %.1f\n",
-      device ? " on its device" : "", (double)m->block / 1048576, (double)m->pictures / 1048576,
-      (double)m->texts / 1048576, (double)m->weights / 1048576);
+  (void)vw_print(stdout, "  memory of a rank%s: %.1f MiB for the largest block", device ? " on its device" : "",
+                 (double)m->block / 1048576);
+  for (int i = 0; task && i < task->n_passes; i++)
+    (void)vw_print(stdout, ", %.1f for %s", (double)m->pass[i] / 1048576, task->passes[i].per);
+  (void)vw_print(stdout, "; weights %.1f\n", (double)m->weights / 1048576);
 }
 
-static void print_json(const vw_session *s, const vw_learn_memory *m) {
+static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task,
+                       const vw_prediction *p) {
   json_t *blocks = json_array();
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
@@ -21,57 +26,93 @@ static void print_json(const vw_session *s, const vw_learn_memory *m) {
     json_array_append_new(blocks, json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", id, "model", b->model, "data", b->data,
                                             "trials", (json_int_t)b->n, "selected", (json_int_t)b->n_selected));
   }
-  json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I}, s:o}", "study", s->config->study, "trials",
+  json_t *memory = json_pack("{s:I, s:I}", "peak", (json_int_t)m->peak, "weights", (json_int_t)m->weights);
+  for (int i = 0; task && i < task->n_passes; i++)
+    json_object_set_new(memory, task->passes[i].name, json_integer((json_int_t)m->pass[i]));
+  json_object_set_new(memory, "block", json_integer((json_int_t)m->block));
+  json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "study", s->config->study, "trials",
                           (json_int_t)s->plan->n_selected, "new", (json_int_t)s->plan->n_new, "ranks",
-                          (json_int_t)s->config->ranks, "memory", "peak", (json_int_t)m->peak, "weights",
-                          (json_int_t)m->weights, "pictures", (json_int_t)m->pictures, "texts", (json_int_t)m->texts,
-                          "block", (json_int_t)m->block, "blocks", blocks);
-  (void)json_dumpf(all, stdout, JSON_INDENT(1));
-  (void)printf("\n");
+                          (json_int_t)s->config->ranks, "memory", memory, "blocks", blocks);
+  json_t *seconds = json_pack("{s:s, s:I, s:i}", "from", vw_rate_source_name(p->source), "ranks", (json_int_t)p->ranks,
+                              "threads", s->ctx.threads);
+  for (int i = 0; i < VW_PREDICT_STAGES; i++)
+    json_object_set_new(seconds, vw_predict_names[i], json_real(p->seconds[i]));
+  json_object_set_new(all, "seconds", seconds);
+  (void)vw_json_print(all, JSON_INDENT(1), stdout);
+  (void)vw_print(stdout, "\n");
   json_decref(all);
+}
+
+static vw_status show(vw_session *s, int64_t ranks, bool measure) {
+  vw_learn_memory memory;
+  const vw_task_kind *task = NULL;
+  vw_prediction prediction;
+  double *cost = NULL;
+  vw_status st = VW_OK;
+  VW_GOTO(vw_session_memory(s, &memory, &task));
+  VW_GOTO(vw_session_costs(s, &cost));
+  VW_GOTO(vw_predict(s, ranks, measure, &prediction));
+  if (s->options.json) {
+    print_json(s, &memory, task, &prediction);
+    goto cleanup;
+  }
+  VW_GOTO(vw_plan_print(s->plan, s->config->ranks, cost, stdout));
+  print_memory(s, &memory, task);
+  vw_predict_print(s, &prediction);
+  if (s->is_undecided)
+    (void)vw_print(stdout,
+                   "  plan.backend is auto: the first learn decides it, cuda where every rank has a device, else cpu; "
+                   "this is cpu's plan\n");
+cleanup:
+  free(cost);
+  return st;
 }
 
 int vw_job_plan(int argc, char **argv) {
   vw_session_options o = {0};
   const char *positional[1];
-  bool keys = false;
+  bool keys = false, measure = false;
+  int64_t ranks = 0;
   const vw_option options[] = {
       {"out", 'o', VW_OPT_STRING, &o.out, "DIR", "look at the plan of this output directory too"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref, cpu, cuda"},
       {"precision", 0, VW_OPT_STRING, &o.precision, "NAME",
        "of cuda: auto, fp32, tf32, mixed, bf16; default: the study's"},
+      {"measure", 0, VW_OPT_FLAG, &measure, NULL,
+       "time a block of each kind first, for the seconds that are told; kept in the cache folder"},
+      {"ranks", 'n', VW_OPT_INT, &ranks, "N", "ranks that the seconds are told for; default: plan.ranks"},
+      {"threads", 't', VW_OPT_INT, &o.threads, "N",
+       "threads of a rank; default: this machine's cores shared among them"},
+      {"cache", 0, VW_OPT_STRING, &o.cache, "DIR",
+       "image features, rates; default: the study's, else ~/.cache/viswords"},
       {"keys", 0, VW_OPT_FLAG, &keys, NULL, "print every key of a study file with its default"},
       {"json", 0, VW_OPT_FLAG, &o.json, NULL, "as JSON"},
       {0}};
   static const char *const names[] = {"STUDY.yaml"};
-  const vw_command_line c = {"plan",
-                             "STUDY.yaml [-o DIR]",
-                             "Lists the trials and blocks of a study; computes nothing, writes nothing.",
-                             options,
-                             names,
-                             0,
-                             1};
+  const vw_command_line c = {
+      "plan",
+      "STUDY.yaml [-o DIR]",
+      "Lists the trials and blocks of a study, and how long it will take; writes nothing into DIR.",
+      options,
+      names,
+      0,
+      1};
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   if (keys) {
-    vw_study_print_keys(stdout, false);
+    vw_study_print_keys(stdout, vw_kinds_of_study(), false);
     return VW_EXIT_OK;
   }
   if (!positional[0]) {
-    (void)fprintf(stderr, "viswords plan: STUDY.yaml is missing; usage: viswords plan %s\n", c.arguments);
+    (void)vw_print(stderr, "viswords plan: STUDY.yaml is missing; usage: viswords plan %s\n", c.arguments);
     return VW_EXIT_REFUSED;
   }
   vw_session s = {0};
   o.study = positional[0], o.allow_other_kernels = true;
   vw_ranks_single(&s.ranks);
-  vw_learn_memory memory;
+  s.ranks_planned = ranks;
   vw_status st = vw_session_open(&s, &o, false);
-  if (st == VW_OK) st = vw_session_memory(&s, &memory);
-  if (st == VW_OK && o.json) print_json(&s, &memory);
-  if (st == VW_OK && !o.json) {
-    vw_plan_print(s.plan, s.config->ranks, stdout);
-    print_memory(&s, &memory);
-  }
+  if (st == VW_OK) st = show(&s, ranks > 0 ? ranks : s.config->ranks, measure);
   code = vw_session_report(&s, st);
   vw_session_close(&s);
   return code;

@@ -2,6 +2,7 @@
 #include "jobs/session.h"
 
 #include "core/log.h"
+#include "core/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +11,21 @@ typedef struct stage_set {
   bool learn, evaluate, collect;
 } stage_set;
 
+/* The collecting stage: block files to study.h5, summary.csv, figures and a table. Any time again. */
+static vw_status stage_collect(vw_session *s) {
+  const vw_results_source source = vw_session_results(s);
+  return vw_collect(&source, &s->sections, s->options.json, &s->all_failed);
+}
+
 /* What this rank held of its device, beside what `plan` predicts: a difference is a mistake of ours. */
-static vw_status print_device(const vw_session *s) {
+static vw_status print_device(vw_session *s) {
   vw_learn_memory predicted;
+  const vw_task_kind *task = NULL;
   if (s->ctx.backend != VW_CUDA) return VW_OK;
-  VW_TRY(vw_session_memory(s, &predicted));
-  (void)fprintf(stderr, "device memory of rank 0: at most %.1f MiB held, %.1f predicted; %s\n",
-                (double)vw_memory_used(&s->ctx).most / 1048576, (double)predicted.peak / 1048576,
-                vw_precision_name(&s->ctx));
+  VW_TRY(vw_session_memory(s, &predicted, &task));
+  (void)vw_print(stderr, "device memory of rank 0: at most %.1f MiB held, %.1f predicted; %s\n",
+                 (double)vw_memory_used(&s->ctx).most / 1048576, (double)predicted.peak / 1048576,
+                 vw_precision_name(&s->ctx));
   return VW_OK;
 }
 
@@ -28,17 +36,17 @@ static vw_status print_end(vw_session *s) {
   vw_status st = VW_OK;
   VW_TRY(vw_sections_gather(&s->ranks, &s->sections, &stats, &n));
   if (s->ranks.rank == 0 && !s->options.quiet) {
-    (void)fprintf(stderr, "\n");
+    (void)vw_print(stderr, "\n");
     vw_sections_print(stderr, stats, n, s->ranks.size);
     for (int64_t i = 0; i < s->plan->n_blocks; i++) {
       const vw_block *b = &s->plan->blocks[i];
       if (b->n_selected && b->model_index >= 0) steps += b->n * s->config->models[b->model_index].learn.steps;
     }
-    (void)fprintf(stderr, "total %s on %d rank%s x %d thread%s; the study holds %lld trials, %lld trial-steps\n",
-                  vw_duration_text(vw_seconds() - s->started), s->ranks.size, s->ranks.size == 1 ? "" : "s",
-                  s->ctx.threads, s->ctx.threads == 1 ? "" : "s", (long long)s->plan->n_selected, (long long)steps);
+    (void)vw_print(stderr, "total %s on %d rank%s x %d thread%s; the study holds %lld trials, %lld trial-steps\n",
+                   vw_duration_text(vw_seconds() - s->started), s->ranks.size, s->ranks.size == 1 ? "" : "s",
+                   s->ctx.threads, s->ctx.threads == 1 ? "" : "s", (long long)s->plan->n_selected, (long long)steps);
     VW_GOTO(print_device(s));
-    (void)fprintf(stderr, "cite: Trabucco et al. 2024, arXiv 2406.07506, and this software (CITATION.cff)\n");
+    (void)vw_print(stderr, "cite: Trabucco et al. 2024, arXiv 2406.07506, and this software (CITATION.cff)\n");
   }
 cleanup:
   free(stats);
@@ -49,7 +57,8 @@ static vw_status stages(vw_session *s, stage_set which, bool *stopped) {
   *stopped = false;
   if (which.learn) VW_TRY(vw_stage_learn(s, stopped));
   if (which.evaluate && !*stopped) VW_TRY(vw_stage_evaluate(s, stopped));
-  if (which.collect && !*stopped) VW_TRY(vw_stage_collect(s));
+  if (which.collect && !*stopped) VW_TRY(stage_collect(s));
+  VW_TRY(vw_session_check_lock(s)); /* another run may have done the rest while this one slept */
   return print_end(s);
 }
 
@@ -64,13 +73,21 @@ static stage_set of_study(const vw_session *s, stage_set which, bool all) {
 static int finish(vw_session *s, vw_status st, bool stopped) {
   const bool speaks = s->ranks.rank == 0;
   const bool refused = st > 0 || s->problems.n_errors > 0;
-  const int code = st == VW_OK ? (stopped ? VW_EXIT_REQUEUE : VW_EXIT_OK) : refused ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
+  const int done = s->all_failed ? VW_EXIT_FAILED : VW_EXIT_OK;
+  const int code = st == VW_OK ? (stopped ? VW_EXIT_REQUEUE : done) : refused ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
   if (st != VW_OK && speaks) (void)vw_session_report(s, st);
   if ((st == VW_ERR_DEVICE || st == VW_ERR_COMM) && s->plan && speaks)
-    (void)fprintf(stderr, "viswords: finished blocks and checkpoints are kept in %s; the same command goes on\n",
-                  s->out);
+    (void)vw_print(stderr, "viswords: finished blocks and checkpoints are kept in %s; the same command goes on\n",
+                   s->out);
   if (st == VW_OK && stopped && speaks)
-    (void)fprintf(stderr, "stopped on request; all is saved in %s, the same command goes on\n", s->out);
+    (void)vw_print(stderr,
+                   "stopped on request or at the end of --max-time; all is saved in %s, the same command goes on\n",
+                   s->out);
+  if (st == VW_OK && s->all_failed && speaks)
+    (void)vw_print(stderr,
+                   "viswords: all trials failed: their words or losses are not finite; see learn.lr and the "
+                   "weights; %s holds what there is\n",
+                   s->out);
   vw_session_close(s);
   vw_ranks_close(&s->ranks);
   return code;
@@ -78,7 +95,8 @@ static int finish(vw_session *s, vw_status st, bool stopped) {
 
 static int run_stages(const vw_command_line *text, int argc, char **argv, stage_set which, bool all) {
   vw_session_options o = {.checkpoint_seconds = 60};
-  const char *log_level = "info", *positional[1];
+  const char *log_level = "info", *max_time = NULL, *positional[1];
+  double seconds = 0;
   const vw_option options[] = {
       {"out", 'o', VW_OPT_STRING, &o.out, "DIR", "output directory (made if missing)"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda; default: the study's"},
@@ -89,6 +107,8 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
       {"cache", 0, VW_OPT_STRING, &o.cache, "DIR", "image features; default: the study's, else ~/.cache/viswords"},
       {"checkpoint-seconds", 0, VW_OPT_DOUBLE, &o.checkpoint_seconds, "S",
        "time between checkpoints of a block (default 60)"},
+      {"max-time", 0, VW_OPT_STRING, &max_time, "T",
+       "stop in time to have saved after T (90, 30m, 3.5h, 3:30:00), as on a signal: exit code 75"},
       {"allow-other-kernels", 0, VW_OPT_FLAG, &o.allow_other_kernels, NULL,
        "go on with a plan made on another machine kind"},
       {"quiet", 'q', VW_OPT_FLAG, &o.quiet, NULL, "no progress, no table at the end"},
@@ -100,9 +120,11 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   if (!o.out) {
-    (void)fprintf(stderr, "viswords %s: -o DIR is missing: where shall the results go?\n", c.command);
+    (void)vw_print(stderr, "viswords %s: -o DIR is missing: where shall the results go?\n", c.command);
     return VW_EXIT_REFUSED;
   }
+  if (max_time && vw_stop_time(max_time, &seconds) != VW_OK) return vw_report(VW_ERR_ARG);
+  if (max_time) vw_stop_after(seconds);
   vw_log_set_level(!strcmp(log_level, "debug")   ? VW_LOG_DEBUG
                    : !strcmp(log_level, "warn")  ? VW_LOG_WARN
                    : !strcmp(log_level, "error") ? VW_LOG_ERROR
@@ -115,7 +137,8 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
   if (st != VW_OK) return vw_report(st);
   vw_log_set_rank(s.ranks.rank);
   st = vw_session_open(&s, &o, true);
-  if (st == VW_OK) st = stages(&s, of_study(&s, which, all), &stopped);
+  if (st == VW_OK && s.stopped) stopped = true;
+  if (st == VW_OK && !s.stopped) st = stages(&s, of_study(&s, which, all), &stopped);
   return finish(&s, st, stopped);
 }
 

@@ -1,37 +1,19 @@
 #include "jobs/session.h"
 
+#include "core/cores.h"
+#include "core/durable.h"
+#include "core/inputs.h"
 #include "core/log.h"
 #include "io/block_file.h"
-#include "io/durable.h"
 #include "kernels/algorithms.h"
 #include "learn/block_io.h"
-#include "learn/features.h"
 #include "learn/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static volatile sig_atomic_t stop_flag;
-static void on_stop(int signal_number) {
-  (void)signal_number;
-  stop_flag = 1;
-}
-
-void vw_stop_signals_install(void) {
-  struct sigaction a = {.sa_handler = on_stop};
-  (void)sigemptyset(&a.sa_mask);
-  (void)sigaction(SIGTERM, &a, NULL);
-  (void)sigaction(SIGINT, &a, NULL);
-  (void)sigaction(SIGUSR1, &a, NULL);
-}
-
-bool vw_stop_requested(void) {
-  return stop_flag != 0;
-}
 
 static const char *const backend_names[] = {"auto", "ref", "cpu", "cuda"};
 
@@ -39,7 +21,6 @@ vw_status vw_backend_named(const char *name, vw_backend *b) {
   int choice = 0;
   while (choice < 4 && strcmp(backend_names[choice], name) != 0) choice++;
   VW_CHECK(choice < 4, VW_ERR_ARG, "--backend '%s': choose auto, ref, cpu or cuda", name);
-  /* auto stays on the CPU until the CUDA kernels have run on a GPU: so far on tests/emulator alone */
   *b = choice == VW_BACKEND_REF ? VW_REF : choice == VW_BACKEND_CUDA ? VW_CUDA : VW_CPU;
   return VW_OK;
 }
@@ -60,22 +41,92 @@ vw_status vw_precision_named(const char *name, vw_context *ctx) {
   return vw_context_set_precision(ctx, chosen[choice]);
 }
 
+/* --threads, the study, the environment; else what the ranks of the node leave. */
 static int choose_threads(const vw_session *s) {
   int64_t threads = s->options.threads > 0 ? s->options.threads : s->config->threads;
-  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
-  if (threads <= 0) threads = cores / s->ranks.local_size;
-  return threads < 1 ? 1 : (int)threads;
+  const char *user = getenv("OMP_NUM_THREADS");
+  if (threads <= 0 && user) threads = strtoll(user, NULL, 10);
+  if (threads <= 0 && s->ranks.thread_level < 0) { /* only looks: as if all ranks were here */
+    const int64_t ranks = s->ranks_planned > 0 ? s->ranks_planned : s->config->ranks;
+    threads = s->ranks.cores / ranks > 1 ? s->ranks.cores / ranks : 1;
+  }
+  if (threads <= 0) return s->ranks.cores;
+  return threads < VW_MOST_CORES ? (int)threads : VW_MOST_CORES;
 }
 
-/* DIR and the cache below it, the study's or the user's. */
+static const char *asked_backend(const vw_session *s) {
+  return s->options.backend ? s->options.backend : backend_names[s->config->backend];
+}
+
+/* The backend of DIR/plan.yaml; *backend stays where there is no plan. Rank 0 looks, all get its answer. */
+static vw_status find_planned(const vw_session *s, bool is_strict, int64_t *backend) {
+  char path[VW_PATH_BYTES];
+  vw_plan *plan = NULL;
+  vw_status st = vw_path_format(path, "%s/plan.yaml", s->out);
+  if (s->ranks.rank == 0 && st == VW_OK && s->out[0] && vw_file_exists(path)) {
+    st = vw_plan_load(path, &plan);
+    for (int64_t b = 0; st == VW_OK && b < VW_BACKENDS; b++)
+      if (!strcmp(plan->with.backend, vw_backend_name((vw_backend)b))) *backend = b;
+    vw_plan_destroy(plan);
+  }
+  if (st != VW_OK && !is_strict) { /* the damage is told where the plan is read */
+    vw_error_clear();
+    st = VW_OK;
+  }
+  VW_TRY(vw_agree_message(&s->ranks, st));
+  return vw_ranks_broadcast(&s->ranks, backend, sizeof *backend, 0);
+}
+
+/* cuda where every rank has a device, whose context then stays open; cpu where none has. */
+static vw_status decide_backend(vw_session *s, vw_backend *backend) {
+  char why[256] = "";
+  const bool has = vw_context_open(&s->ctx, VW_CUDA, choose_threads(s), s->ranks.local_rank) == VW_OK;
+  int64_t devices = has;
+  if (!has) {
+    (void)snprintf(why, sizeof why, "%s", vw_error_message());
+    vw_error_clear();
+    s->ctx = (vw_context){0};
+  }
+  VW_TRY(vw_ranks_reduce(&s->ranks, &devices, 1, VW_REDUCE_SUM));
+  *backend = devices ? VW_CUDA : VW_CPU;
+  if (devices == 0 || devices == s->ranks.size) return VW_OK;
+  return vw_agree_message(&s->ranks,
+                          has ? VW_OK
+                              : VW_RAISE(VW_ERR_UNSUPPORTED,
+                                         "plan.backend is auto, and of %d ranks %lld have a CUDA device, this one has "
+                                         "none (%s): start every rank where a device is, or choose --backend cpu",
+                                         s->ranks.size, (long long)devices, why));
+}
+
+/* Collective. What `auto` means: as the plan says that is there; without one the first run that writes it decides, and
+ * what only looks shows the CPU's. */
+static vw_status settle_backend(vw_session *s, bool decides, vw_backend *backend) {
+  int64_t planned = -1;
+  VW_TRY(vw_backend_named(asked_backend(s), backend));
+  if (strcmp(asked_backend(s), "auto") != 0) return VW_OK;
+  vw_inputs_pause(true); /* rank 0 alone reads it */
+  const vw_status found = find_planned(s, decides, &planned);
+  vw_inputs_pause(false);
+  VW_TRY(found);
+  s->is_undecided = planned < 0 && !decides;
+  if (planned >= 0)
+    *backend = (vw_backend)planned;
+  else if (decides)
+    VW_TRY(decide_backend(s, backend));
+  return VW_OK;
+}
+
+vw_status vw_cache_folder(const char *asked, const char *out, char cache[VW_PATH_BYTES]) {
+  const char *home = getenv("HOME"), *xdg = getenv("XDG_CACHE_HOME");
+  if (asked) return vw_path_format(cache, "%s", asked);
+  if (xdg && *xdg) return vw_path_format(cache, "%s/viswords", xdg);
+  if (home && *home) return vw_path_format(cache, "%s/.cache/viswords", home);
+  return vw_path_format(cache, "%s/cache", out);
+}
+
 static vw_status choose_folders(vw_session *s) {
-  const char *cache = s->options.cache ? s->options.cache : s->config->cache, *home = getenv("HOME"),
-             *xdg = getenv("XDG_CACHE_HOME");
   VW_TRY(vw_path_format(s->out, "%s", s->options.out ? s->options.out : ""));
-  if (cache) return vw_path_format(s->cache, "%s", cache);
-  if (xdg && *xdg) return vw_path_format(s->cache, "%s/viswords", xdg);
-  if (home && *home) return vw_path_format(s->cache, "%s/.cache/viswords", home);
-  return vw_path_format(s->cache, "%s/cache", s->out);
+  return vw_cache_folder(s->options.cache ? s->options.cache : s->config->cache, s->out, s->cache);
 }
 
 /* Hashes of the pictures each concept's trials depend on; null concepts come last. The caller frees hashes and *rows.
@@ -103,36 +154,43 @@ int64_t vw_session_concepts(const vw_session *s, int64_t data) {
   return s->config->data[data].concepts.n + s->config->null_concepts;
 }
 
-/* What one rank may hold of a device: plan.memory is a block's share of it; other ranks use the same device. */
+/* What a rank may count on, whatever runs: blocks never depend on how many ranks there are, nor on what else a device
+ * holds today. */
 static int64_t device_budget(const vw_session *s) {
-  const vw_memory_use use = vw_memory_used(&s->ctx);
-  return use.free / s->ranks.local_size / 10 * 9;
+  return vw_memory_used(&s->ctx).total / 10 * 8;
 }
 
-/* A GPU is filled by many rows: the most that fit, for every model and data set. *most stays NULL on other backends. */
-static vw_status most_rows(const vw_session *s, int64_t **most) {
-  enum { MOST_GPU_ROWS = 2048 };
+/* Rows of new blocks of a model on a data set, *least to *most. On a GPU, which many rows fill, the most that fit; a
+ * processor likes what the task says. */
+static vw_status rows_of_pair(const vw_session *s, int64_t m, int64_t d, int64_t *least, int64_t *most) {
   const vw_study_config *c = s->config;
-  *most = NULL;
-  if (s->ctx.backend != VW_CUDA || c->block) return VW_OK;
-  *most = calloc((size_t)(c->n_models * c->n_data) + 1, sizeof **most);
-  VW_CHECK(*most, VW_ERR_MEMORY, "out of memory");
-  for (int64_t m = 0; m < c->n_models; m++)
-    for (int64_t d = 0; d < c->n_data; d++) {
-      int64_t *rows = &(*most)[m * c->n_data + d];
-      VW_TRY(vw_learn_rows_within(s->networks[m], &c->models[m].learn, s->pictures[d], vw_session_concepts(s, d),
-                                  c->ranks_per_block, device_budget(s), MOST_GPU_ROWS, rows));
-      VW_CHECK(*rows > 0, VW_ERR_MEMORY,
-               "model '%s' and data set '%s' do not fit into the device's memory: %.1f MiB are free for this rank; run "
-               "fewer ranks a device, or fewer pictures a class",
-               c->models[m].name, c->data[d].name, (double)device_budget(s) / 1048576);
-    }
+  const vw_block_kind kind = vw_session_block_kind(s, m, d, 1, c->ranks_per_block);
+  VW_TRY(vw_block_efficient_rows(&kind, least));
+  if (*least < VW_LEAST_ROWS) *least = VW_LEAST_ROWS;
+  *most = kind.task->most_rows;
+  if (s->ctx.backend != VW_CUDA) return VW_OK;
+  VW_TRY(vw_learn_rows_within(kind.task, &kind.in, kind.slices, device_budget(s), VW_MOST_GPU_ROWS, most));
+  VW_CHECK(*most > 0, VW_ERR_MEMORY,
+           "model '%s' and data set '%s' do not fit into the device's memory: %.1f MiB of it are for a rank; use fewer "
+           "pictures a class",
+           c->models[m].name, c->data[d].name, (double)device_budget(s) / 1048576);
+  return VW_OK;
+}
+
+/* For every model and data set: least[i], most[i]. NULL where the study says how many rows a block has. */
+static vw_status rows_of_blocks(const vw_session *s, int64_t **least, int64_t **most) {
+  const vw_study_config *c = s->config;
+  const int64_t pairs = c->n_models * c->n_data;
+  *least = *most = NULL;
+  if (c->block) return VW_OK;
+  *least = calloc((size_t)pairs + 1, sizeof **least), *most = calloc((size_t)pairs + 1, sizeof **most);
+  VW_CHECK(*least && *most, VW_ERR_MEMORY, "out of memory");
+  for (int64_t i = 0; i < pairs; i++) VW_TRY(rows_of_pair(s, i / c->n_data, i % c->n_data, *least + i, *most + i));
   return VW_OK;
 }
 
 /* A new plan on cuda with `plan.algorithms: timed`: every kind of block is prepared once, with a clock. */
 static vw_status time_algorithms(const vw_session *s, char **text) {
-  const vw_study_config *c = s->config;
   vw_context *ctx = s->networks[0]->ctx;
   vw_log(VW_LOG_INFO, "timing the device's algorithms for the products of %lld blocks", (long long)s->plan->n_blocks);
   vw_algorithms_time(ctx, true);
@@ -143,8 +201,8 @@ static vw_status time_algorithms(const vw_session *s, char **text) {
                         s->plan->blocks[same].data_index != b->data_index))
       same++;
     if (same < i) continue;
-    VW_TRY(vw_learn_rehearse(s->networks[b->model_index], &c->models[b->model_index].learn, s->pictures[b->data_index],
-                             vw_session_concepts(s, b->data_index), b->n));
+    const vw_task_inputs in = vw_session_inputs(s, b->model_index, b->data_index);
+    VW_TRY(vw_learn_rehearse(s->kinds[b->model_index]->task, &in, b->n));
   }
   vw_algorithms_time(ctx, false);
   return vw_algorithms_text(ctx, text);
@@ -170,37 +228,43 @@ static vw_status open_plan(vw_session *s, bool save) {
   vw_hash *hashes = NULL;
   const vw_hash *const *rows = NULL;
   char kernels[128], path[VW_PATH_BYTES];
-  int64_t *rows_that_fit = NULL;
-  vw_status st = VW_OK;
+  int64_t *least = NULL, *most = NULL, *concepts = calloc((size_t)s->config->n_models + 1, sizeof *concepts);
+  vw_status st = concepts ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory");
+  if (st != VW_OK) goto cleanup;
+  for (int64_t m = 0; m < s->config->n_models; m++) concepts[m] = s->kinds[m]->task->concepts_per_block;
   vw_kernel_set(&s->ctx, kernels);
   const vw_plan_kernels here = {
       .backend = vw_backend_name(s->ctx.backend), .precision = vw_precision_name(&s->ctx), .kernels = kernels};
   VW_GOTO(picture_hashes(s, &hashes, &rows));
-  VW_GOTO(most_rows(s, &rows_that_fit));
-  const vw_study_inputs inputs = {.weights = s->weights, .pictures = rows, .most_rows = rows_that_fit};
+  VW_GOTO(rows_of_blocks(s, &least, &most));
+  const vw_study_inputs inputs = {
+      .weights = s->weights, .pictures = rows, .most_rows = most, .least_rows = least, .concepts_per_block = concepts};
   VW_GOTO(vw_path_format(path, "%s/plan.yaml", s->out));
   if (save) {
     VW_GOTO(vw_plan_open(path, s->config, &inputs, &here, s->options.allow_other_kernels, &s->plan));
   } else {
-    if (s->out[0] && vw_file_exists(path))
-      VW_GOTO(vw_plan_load(path, &s->plan));
-    else
-      VW_GOTO(vw_plan_create(&s->plan));
+    bool is_there = false;
+    if (s->out[0]) VW_GOTO(vw_file_find_plain(path, &is_there));
+    VW_GOTO(is_there ? vw_plan_load(path, &s->plan) : vw_plan_create(&s->plan));
     VW_GOTO(vw_plan_update(s->plan, s->config, &inputs, &here, s->options.allow_other_kernels));
   }
   VW_GOTO(settle_algorithms(s, save, path));
 cleanup:
-  free(hashes), free((void *)(uintptr_t)rows), free(rows_that_fit);
+  free(hashes), free((void *)(uintptr_t)rows), free(least), free(most), free(concepts);
   return st;
 }
 
-static vw_status open_local(vw_session *s) {
-  vw_backend backend = VW_CPU;
-  VW_TRY(vw_study_config_read(s->options.study, &s->problems, &s->config));
+static vw_status read_study(vw_session *s) {
+  vw_backend asked;
+  VW_TRY(vw_study_config_read(s->options.study, vw_kinds_of_study(), &s->problems, &s->config));
   if (!s->config || (s->problems.n_errors && !s->options.all_problems)) return vw_problems_first(&s->problems);
-  VW_TRY(vw_backend_named(s->options.backend ? s->options.backend : backend_names[s->config->backend], &backend));
-  VW_TRY(choose_folders(s));
-  const vw_status opened = vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank);
+  VW_TRY(vw_backend_named(asked_backend(s), &asked));
+  return choose_folders(s);
+}
+
+static vw_status open_local(vw_session *s, vw_backend backend) {
+  vw_status opened = VW_OK;
+  if (!s->ctx.threads) opened = vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank);
   VW_TRY(vw_study_keep(s->config, &s->problems, "plan.backend", -1, false, opened));
   if (opened != VW_OK) return vw_problems_first(&s->problems);
   const char *precision = s->options.precision ? s->options.precision : precision_names[s->config->precision];
@@ -210,53 +274,124 @@ static vw_status open_local(vw_session *s) {
   return vw_session_open_inputs(s);
 }
 
+static bool wants_stop(void *user) {
+  (void)user;
+  return vw_stop_requested();
+}
+
+static bool is_own_file(const char *name) {
+  static const char *const names[] = {"plan.yaml", "study.h5", "MANIFEST.json", "summary.csv"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(name, names[i]) == 0) return true;
+  return false;
+}
+
+static bool is_figure(const char *name) {
+  const size_t n = strlen(name);
+  return n > 4 && strcmp(name + n - 4, ".svg") == 0;
+}
+
+/* plan.yaml belongs to all parts of a study: whoever changes it has it for a moment. */
+static vw_status open_shared_plan(vw_session *s) {
+  const vw_lock_how how = {.part = "plan", .is_short = true, .stop = wants_stop};
+  vw_lock lock = {0};
+  VW_TRY(vw_lock_take(&lock, s->out, &how));
+  s->stopped = !lock.held;
+  const vw_status st = s->stopped ? VW_OK : open_plan(s, true);
+  vw_lock_release(&lock);
+  return st;
+}
+
 /* Rank 0 owns the directory: lock, folders, plan.yaml; then all read what it wrote. */
 static vw_status take_directory(vw_session *s) {
+  const vw_lock_how how = {.stop = wants_stop};
+  char figures[VW_PATH_BYTES];
   VW_TRY(vw_folder_make(s->out));
-  VW_TRY(vw_lock_take(&s->lock, s->out));
+  VW_TRY(vw_lock_take(&s->lock, s->out, &how));
+  s->stopped = !s->lock.held;
+  if (s->stopped) return VW_OK;
+  VW_TRY(vw_path_format(figures, "%s/figures", s->out));
+  vw_folder_sweep(s->out, is_own_file, 0), vw_folder_sweep(figures, is_figure, 0);
   VW_TRY(vw_block_folder_open(s->out));
+  return open_shared_plan(s);
+}
+
+/* The other ranks: their commits look at rank 0's epoch. */
+static vw_status follow_directory(vw_session *s, const char *epoch) {
+  VW_TRY(vw_lock_follow(&s->lock, s->out, NULL, epoch));
   return open_plan(s, true);
 }
 
 /* DIR/log/rank-<n>.jsonl, appended to: every message of this rank, whatever is shown on the terminal. */
 static vw_status open_log(vw_session *s) {
   char path[VW_PATH_BYTES];
-  VW_TRY(vw_path_format(path, "%s/log", s->out));
-  VW_TRY(vw_folder_make(path));
+  int fd = -1;
+  VW_TRY(vw_subfolder_make(s->out, "log", path));
   VW_TRY(vw_path_format(path, "%s/log/rank-%d.jsonl", s->out, s->ranks.rank));
-  const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  VW_CHECK(fd >= 0, VW_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+  VW_TRY(vw_file_append(path, &fd));
   s->log_file = fd + 1;
   vw_log_set_file(fd);
   return VW_OK;
 }
 
+/* What `check` calls warnings is said by a run too, and goes on. */
+static void tell_warnings(const vw_session *s) {
+  enum { SHOWN = 20 };
+  int64_t n = 0;
+  for (int64_t i = 0; i < s->problems.n; i++)
+    if (s->problems.item[i].status == VW_OK && n++ < SHOWN) vw_log(VW_LOG_WARN, "%s", s->problems.item[i].text);
+  if (n > SHOWN)
+    vw_log(VW_LOG_WARN, "and %lld more: 'viswords check %s' lists them", (long long)(n - SHOWN), s->options.study);
+}
+
 vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock) {
   s->options = *o, s->started = vw_seconds();
-  VW_TRY(vw_agree_message(&s->ranks, open_local(s)));
-  VW_TRY(vw_ranks_broadcast(&s->ranks, s->weights, s->config->n_models * (int64_t)sizeof *s->weights, 0));
+  vw_backend backend = VW_CPU;
+  vw_inputs_begin();
+  vw_status st = vw_agree_message(&s->ranks, read_study(s));
+  if (st == VW_OK) st = settle_backend(s, with_lock, &backend);
+  const vw_status opened = st == VW_OK ? open_local(s, backend) : st, changed = vw_inputs_end();
+  VW_TRY(st); /* all ranks have agreed */
+  VW_TRY(vw_agree_message(&s->ranks, opened != VW_OK ? opened : changed));
+  VW_TRY(vw_session_agree_inputs(s));
   VW_TRY(vw_session_tell_shared_devices(s));
   vw_sections_add(&s->sections, "start", "read inputs", vw_seconds() - s->started);
   if (!with_lock) return open_plan(s, false);
+  char epoch[VW_LOCK_EPOCH] = ""; /* stays empty: stopped */
   VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? take_directory(s) : VW_OK));
-  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? VW_OK : open_plan(s, true)));
-  return vw_agree_message(&s->ranks, open_log(s));
+  if (s->ranks.rank == 0 && !s->stopped) memcpy(epoch, s->lock.epoch, sizeof epoch);
+  VW_TRY(vw_ranks_broadcast(&s->ranks, epoch, sizeof epoch, 0));
+  s->stopped = !epoch[0];
+  if (s->stopped) return VW_OK;
+  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? VW_OK : follow_directory(s, epoch)));
+  VW_TRY(vw_agree_message(&s->ranks, open_log(s)));
+  if (s->ranks.rank == 0) tell_warnings(s);
+  return VW_OK;
+}
+
+vw_status vw_session_check_lock(vw_session *s) {
+  return vw_agree_message(&s->ranks, s->ranks.rank == 0 ? vw_lock_check(&s->lock) : VW_OK);
 }
 
 int vw_session_report(const vw_session *s, vw_status st) {
   if (st == VW_OK || !s->problems.n_errors) return vw_report(st);
   vw_problems_print(&s->problems, "viswords: ", false, stderr);
+  vw_report_trail();
   return VW_EXIT_REFUSED;
 }
 
 void vw_session_close(vw_session *s) {
   const int64_t n_models = s->config ? s->config->n_models : 0, n_data = s->config ? s->config->n_data : 0;
-  for (int64_t i = 0; s->tasks && i < n_models * n_data; i++) vw_clip_task_close(s->tasks[i]);
+  for (int64_t i = 0; s->tasks && i < n_models * n_data; i++)
+    if (s->tasks[i]) s->tasks[i]->kind->close(s->tasks[i]);
   for (int64_t i = 0; s->words && i < n_models; i++) vw_word_table_close(&s->words[i]);
-  for (int64_t i = 0; s->networks && i < n_models; i++) vw_clip_network_close(s->networks[i]);
+  for (int64_t i = 0; s->networks && i < n_models; i++)
+    if (s->networks[i]) s->networks[i]->kind->close(s->networks[i]);
   for (int64_t i = 0; s->pictures && i < n_data; i++) vw_picture_set_close(s->pictures[i]);
-  free((void *)s->tasks), free(s->words), free((void *)s->networks), free((void *)s->pictures), free(s->weights);
+  free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->pictures),
+      free(s->weights);
   vw_plan_destroy(s->plan);
+  vw_costs_free(&s->costs);
   vw_problems_fini(&s->problems);
   vw_study_config_destroy(s->config);
   if (s->ctx.threads) vw_context_close(&s->ctx);
@@ -267,37 +402,74 @@ void vw_session_close(vw_session *s) {
   vw_lock_release(&s->lock);
 }
 
-vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_task **task) {
-  vw_clip_task **t = &s->tasks[model * s->config->n_data + data];
+vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t data) {
+  return (vw_task_inputs){.network = s->networks[model],
+                          .model = &s->config->models[model],
+                          .pictures = s->pictures[data],
+                          .concepts = vw_session_concepts(s, data),
+                          .vectors = 1,
+                          .seed = s->config->seed,
+                          .weights = s->weights[model],
+                          .cache = s->cache};
+}
+
+vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_task **task) {
+  vw_task **t = &s->tasks[model * s->config->n_data + data];
+  const vw_task_inputs in = vw_session_inputs(s, model, data);
   const double start = vw_seconds();
   *task = *t;
   if (*t) return VW_OK;
-  VW_TRY(vw_clip_task_open(t, s->networks[model], &s->config->models[model].learn, s->pictures[data], s->config->seed,
-                           s->weights[model], s->cache));
+  VW_TRY(s->kinds[model]->task->open(t, &in));
   vw_sections_add(&s->sections, "learn", "texts and tables", vw_seconds() - start);
   *task = *t;
   return VW_OK;
 }
 
-vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,
-                                 char id[VW_BLOCK_ID]) {
-  vw_hash protocol, pictures;
-  const char *name = s->config->data[data].concepts.name[concept];
-  VW_TRY(vw_protocol_hash(s->config, model, data, &protocol));
-  VW_TRY(vw_picture_set_hash(s->pictures[data], name, false, &pictures));
-  return vw_baseline_file_id(s->config, s->weights[model], protocol, pictures, s->config->data[data].name, name, id);
+vw_results_source vw_session_results(const vw_session *s) {
+  return (vw_results_source){.config = s->config,
+                             .plan = s->plan,
+                             .ranks = s->ranks,
+                             .ctx = s->ctx,
+                             .out = s->out,
+                             .kinds = s->kinds,
+                             .networks = s->networks,
+                             .words = s->words,
+                             .weights = s->weights,
+                             .pictures = s->pictures,
+                             .started = s->started};
 }
 
-vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out) {
-  const vw_study_config *c = s->config;
-  *out = (vw_learn_memory){0};
+vw_block_kind vw_session_block_kind(const vw_session *s, int64_t model, int64_t data, int64_t rows, int64_t slices) {
+  return (vw_block_kind){
+      .task = s->kinds[model]->task, .in = vw_session_inputs(s, model, data), .rows = rows, .slices = slices};
+}
+
+vw_status vw_session_cost(vw_session *s, const vw_block *b, vw_block_cost *out) {
+  const vw_block_kind kind = vw_session_block_kind(s, b->model_index, b->data_index, b->n, b->slices);
+  return vw_costs_find(&s->costs, &kind, out);
+}
+
+vw_status vw_session_costs(vw_session *s, double **cost) {
+  *cost = calloc((size_t)s->plan->n_blocks + 1, sizeof **cost);
+  VW_CHECK(*cost, VW_ERR_MEMORY, "out of memory");
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
-    vw_learn_memory m;
-    if (!b->n_selected || b->model_index < 0 || b->data_index < 0) continue;
-    VW_TRY(vw_learn_memory_of(s->networks[b->model_index], &c->models[b->model_index].learn, s->pictures[b->data_index],
-                              vw_session_concepts(s, b->data_index), b->n, b->slices, &m));
-    if (m.peak > out->peak) *out = m;
+    vw_block_cost c;
+    if (!vw_block_is_active(b)) continue;
+    VW_TRY(vw_session_cost(s, b, &c));
+    (*cost)[i] = (double)c.runs * c.step.flops;
+  }
+  return VW_OK;
+}
+
+vw_status vw_session_memory(vw_session *s, vw_learn_memory *out, const vw_task_kind **task) {
+  *out = (vw_learn_memory){0}, *task = NULL;
+  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
+    const vw_block *b = &s->plan->blocks[i];
+    vw_block_cost c;
+    if (!vw_block_is_active(b)) continue;
+    VW_TRY(vw_session_cost(s, b, &c));
+    if (c.memory.peak > out->peak) *out = c.memory, *task = s->kinds[b->model_index]->task;
   }
   return VW_OK;
 }

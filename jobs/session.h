@@ -6,14 +6,16 @@
 #include "cluster/ranks.h"
 #include "cluster/sections.h"
 #include "io/lock.h"
-#include "io/study_config.h"
 #include "jobs/jobs.h"
+#include "jobs/stop.h"
 #include "learn/block_io.h"
+#include "learn/cost.h"
 #include "learn/memory.h"
-#include "learn/pictures.h"
-#include "learn/task.h"
 #include "learn/words.h"
+#include "results/collect.h"
+#include "study/config.h"
 #include "study/plan.h"
+#include "tasks/kinds.h"
 
 typedef struct vw_session_options {
   const char *study, *out, *cache, *backend, *precision; /* backend, precision NULL: the study's */
@@ -26,30 +28,44 @@ typedef struct vw_session_options {
 typedef struct vw_session {
   vw_session_options options;
   vw_ranks ranks;
-  vw_problems problems; /* of the study file and of what it names, in the file's order */
+  int64_t ranks_planned; /* of one that only looks: those that would share this machine's cores; 0: the study's */
+  vw_problems problems;  /* of the study file and of what it names, in the file's order */
   vw_study_config *config;
   vw_context ctx;
   char out[VW_PATH_BYTES], cache[VW_PATH_BYTES];
-  vw_lock lock;               /* rank 0 */
-  int log_file;               /* descriptor + 1 of DIR/log/rank-N.jsonl; 0: none */
-  vw_picture_set **pictures;  /* [n_data] */
-  vw_clip_network **networks; /* [n_models] */
-  vw_word_table *words;       /* [n_models] */
-  vw_hash *weights;           /* [n_models] */
-  vw_clip_task **tasks;       /* [n_models * n_data]; opened when a stage needs them */
+  vw_lock lock;              /* held by rank 0, followed by the others */
+  bool stopped;              /* asked to stop while it waited for the lock: nothing is open */
+  int log_file;              /* descriptor + 1 of DIR/log/rank-N.jsonl; 0: none */
+  vw_picture_set **pictures; /* [n_data] */
+  const vw_kind **kinds;     /* [n_models] */
+  vw_network **networks;     /* [n_models] */
+  vw_word_table *words;      /* [n_models] */
+  vw_hash *weights;          /* [n_models] */
+  vw_hash inputs;            /* of all files that every rank reads: study, lists, configurations, pictures */
+  vw_task **tasks;           /* [n_models * n_data]; opened when a stage needs them */
   vw_plan *plan;
+  vw_costs costs;          /* vw_session_cost */
+  bool is_undecided;       /* plan.backend is auto and no plan is there: only looked at, as the CPU's */
   bool has_shared_weights; /* vw_session_share_weights */
   vw_sections sections;
   double started;
+  bool all_failed; /* collect: not one trial counts; the command ends with exit code 1 */
 } vw_session;
 
 /* Collective (ranks are open). Reads the study, opens networks and pictures, takes the lock of the output directory,
  * brings the plan up to date. with_lock false: only looks (viswords plan): writes nothing, plan.yaml is not saved. The
- * caller closes the session, after a failure too; that does not close the ranks. */
+ * caller closes the session, after a failure too; that does not close the ranks. s->stopped after VW_OK: a signal came
+ * while another run's lock was watched; there is no plan, and no stage may run. */
 vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock);
 void vw_session_close(vw_session *s);
 
-/* What --backend says: auto (the CPU for now), ref, cpu, cuda. Errors: VW_ERR_ARG. */
+/* Collective: did this run keep the lock of its directory? Errors: VW_ERR_IO, on every rank. */
+vw_status vw_session_check_lock(vw_session *s);
+
+/* The folder of features and rates: `asked`, else the user's, else one below `out`. */
+vw_status vw_cache_folder(const char *asked, const char *out, char cache[VW_PATH_BYTES]);
+
+/* What --backend says: auto (the CPU, where no study decides), ref, cpu, cuda. Errors: VW_ERR_ARG. */
 vw_status vw_backend_named(const char *name, vw_backend *b);
 
 /* What --precision says: auto (what the backend is best at), fp32, tf32, mixed, bf16; for an open context that nothing
@@ -59,21 +75,50 @@ vw_status vw_precision_named(const char *name, vw_context *ctx);
 /* Opens what s->config names, part of vw_session_open. Errors: the first problem; all are in s->problems. */
 vw_status vw_session_open_inputs(vw_session *s);
 
+/* The weights of all networks still are what was hashed; asked before anything computed with them is committed. Not
+ * collective. Errors: VW_ERR_IO naming the file. */
+vw_status vw_session_inputs_unchanged(const vw_session *s);
+
+/* Collective, after the inputs were opened: all ranks get rank 0's hashes of the weights, having read the same inputs.
+ * Errors: VW_ERR_IO on the ranks where something differs. */
+vw_status vw_session_agree_inputs(vw_session *s);
+
+/* Keeps what is one thing under two names (jobs/inputs_alike.c) as problems and warnings, part of
+ * vw_session_open_inputs. */
+vw_status vw_session_find_alike(vw_session *s);
+
 /* Tells all problems of the study, else the one message of `st`; returns the exit code. */
 int vw_session_report(const vw_session *s, vw_status st);
 
 /* The task of a block's model and data set; opened at first use. */
-vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_clip_task **task);
+vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_task **task);
+
+/* What the task of a model and a data set is made of. */
+vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t data);
+
+/* Collective: what tasks compute once and keep, for all models and data sets (for_blocks: those with blocks to learn).
+ * *stopped: asked to stop. */
+vw_status vw_session_cache(vw_session *s, bool for_blocks, bool *stopped);
+
+/* What results are gathered from. */
+vw_results_source vw_session_results(const vw_session *s);
 
 /* Concepts and null concepts of a data set. */
 int64_t vw_session_concepts(const vw_session *s, int64_t data);
 
-/* What the block that needs most will take of a rank's memory; weights of several models are not added. */
-vw_status vw_session_memory(const vw_session *s, vw_learn_memory *out);
+/* What the block that needs most will take of a rank's memory; weights of several models are not added. *task: whose
+ * block it is; NULL: there is none. */
+vw_status vw_session_memory(vw_session *s, vw_learn_memory *out, const vw_task_kind **task);
 
-/* The stem of the file with a concept's baselines (learn/block_io.h). */
-vw_status vw_session_baseline_id(const vw_session *s, int64_t model, int64_t data, int64_t concept,
-                                 char id[VW_BLOCK_ID]);
+/* What the memory and work of blocks of a model and a data set follow from. */
+vw_block_kind vw_session_block_kind(const vw_session *s, int64_t model, int64_t data, int64_t rows, int64_t slices);
+
+/* Memory and work of a block that the study asks for (model_index, data_index >= 0). */
+vw_status vw_session_cost(vw_session *s, const vw_block *b, vw_block_cost *out);
+
+/* Operations of learning each block of the plan, cost[n_blocks], malloc'ed; the caller frees it. 0 for blocks that the
+ * study does not ask for. */
+vw_status vw_session_costs(vw_session *s, double **cost);
 
 /* Collective: rank 0 warns where several ranks have one device. */
 vw_status vw_session_tell_shared_devices(const vw_session *s);
@@ -85,10 +130,5 @@ vw_status vw_session_share_weights(vw_session *s);
 /* The stages; collective; each resumes. *stopped: asked to stop, all saved. */
 vw_status vw_stage_learn(vw_session *s, bool *stopped);
 vw_status vw_stage_evaluate(vw_session *s, bool *stopped);
-vw_status vw_stage_collect(vw_session *s);
-
-/* SIGTERM, SIGINT, SIGUSR1 ask the running stage to stop at the next step, save and leave with VW_EXIT_REQUEUE. */
-void vw_stop_signals_install(void);
-bool vw_stop_requested(void);
 
 #endif

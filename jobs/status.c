@@ -2,7 +2,9 @@
  * study. */
 #include "jobs/jobs.h"
 
+#include "core/text.h"
 #include "io/block_file.h"
+#include "io/json.h"
 #include "io/lock.h"
 #include "io/manifest.h"
 #include "learn/block_io.h"
@@ -53,8 +55,9 @@ static void look_at_checkpoint(look *l, const vw_block *b, const char *id, progr
   if (!f) return;
   vw_safetensors_close(f);
   p->started = 1, p->started_trials = b->n;
-  json_array_append_new(l->running, json_pack("{s:s, s:s, s:s, s:I, s:I}", "block", id, "model", b->model, "data",
-                                              b->data, "trials", (json_int_t)b->n, "step", (json_int_t)step));
+  json_array_append_new(l->running,
+                        json_pack("{s:s, s:o, s:o, s:I, s:I}", "block", id, "model", vw_json_name(b->model), "data",
+                                  vw_json_name(b->data), "trials", (json_int_t)b->n, "step", (json_int_t)step));
 }
 
 static void look_at_block(look *l, const vw_block *b) {
@@ -104,7 +107,7 @@ static vw_status look_at(look *l) {
   for (int64_t i = 0; i < l->plan->n_blocks; i++) look_at_block(l, &l->plan->blocks[i]);
   l->baselines = count_baselines(l->dir);
   l->study_file = look_at_study_file(l->dir);
-  l->locked = vw_lock_owner(l->dir, l->owner);
+  l->locked = vw_lock_owner(l->dir, NULL, l->owner);
   return VW_OK;
 }
 
@@ -117,27 +120,30 @@ static double percent(int64_t n, int64_t of) {
 static void print_text(const look *l) {
   const progress *a = &l->all;
   const char *study = l->study_file;
-  (void)printf("%s: study %s, backend %s (%s)\n", l->dir, l->plan->study, l->plan->with.backend, l->plan->with.kernels);
+  (void)vw_print(stdout, "%s: study %s, backend %s (%s)\n", l->dir, l->plan->study, l->plan->with.backend,
+                 l->plan->with.kernels);
   for (int64_t i = 0; i < l->n_parts; i++) {
     const progress *p = &l->part[i];
-    (void)printf("  %s, %s: %lld of %lld trials learned (%.0f %%), %lld judged\n", p->model, p->data,
-                 (long long)p->learned, (long long)p->trials, percent(p->learned, p->trials), (long long)p->judged);
+    (void)vw_print(stdout, "  %s, %s: %lld of %lld trials learned (%.0f %%), %lld judged\n", p->model, p->data,
+                   (long long)p->learned, (long long)p->trials, percent(p->learned, p->trials), (long long)p->judged);
   }
-  (void)printf("  all: %lld of %lld blocks, %lld of %lld trials learned (%.0f %%), %lld judged; baselines of %lld "
-               "concepts\n",
-               (long long)a->learned_blocks, (long long)a->blocks, (long long)a->learned, (long long)a->trials,
-               percent(a->learned, a->trials), (long long)a->judged, (long long)l->baselines);
+  (void)vw_print(stdout,
+                 "  all: %lld of %lld blocks, %lld of %lld trials learned (%.0f %%), %lld judged; baselines of %lld "
+                 "concepts\n",
+                 (long long)a->learned_blocks, (long long)a->blocks, (long long)a->learned, (long long)a->trials,
+                 percent(a->learned, a->trials), (long long)a->judged, (long long)l->baselines);
   for (size_t i = 0; i < json_array_size(l->running); i++) {
     const json_t *r = json_array_get(l->running, i);
-    (void)printf("  block %s has a checkpoint at step %lld (%lld trials)\n",
-                 json_string_value(json_object_get(r, "block")),
-                 (long long)json_integer_value(json_object_get(r, "step")),
-                 (long long)json_integer_value(json_object_get(r, "trials")));
+    (void)vw_print(stdout, "  block %s has a checkpoint at step %lld (%lld trials)\n",
+                   json_string_value(json_object_get(r, "block")),
+                   (long long)json_integer_value(json_object_get(r, "step")),
+                   (long long)json_integer_value(json_object_get(r, "trials")));
   }
-  (void)printf("  study.h5: %s\n", !strcmp(study, "none")    ? "not there yet"
-                                   : !strcmp(study, "whole") ? "whole (checksum compared)"
-                                                             : "DAMAGED: run 'viswords collect' again");
-  (void)printf("  %s%s\n", l->locked ? "held by " : "nobody is working here", l->locked ? l->owner : "");
+  (void)vw_print(stdout, "  study.h5: %s\n",
+                 !strcmp(study, "none")    ? "not there yet"
+                 : !strcmp(study, "whole") ? "whole (checksum compared)"
+                                           : "DAMAGED: run 'viswords collect' again");
+  (void)vw_print(stdout, "  %s%s\n", l->locked ? "held by " : "nobody is working here", l->locked ? l->owner : "");
 }
 
 static json_t *json_of(const progress *p) {
@@ -151,16 +157,17 @@ static void print_json(const look *l) {
   json_t *parts = json_array();
   for (int64_t i = 0; i < l->n_parts; i++) {
     json_t *p = json_of(&l->part[i]);
-    json_object_set_new(p, "model", json_string(l->part[i].model));
-    json_object_set_new(p, "data", json_string(l->part[i].data));
+    json_object_set_new(p, "model", vw_json_name(l->part[i].model));
+    json_object_set_new(p, "data", vw_json_name(l->part[i].data));
     json_array_append_new(parts, p);
   }
-  json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:O, s:I, s:s, s:s?}", "dir", l->dir, "study", l->plan->study,
-                          "backend", l->plan->with.backend, "kernels", l->plan->with.kernels, "all", json_of(&l->all),
-                          "parts", parts, "checkpoints", l->running, "baselines", (json_int_t)l->baselines,
-                          "study_file", l->study_file, "held_by", l->locked ? l->owner : NULL);
-  (void)json_dumpf(all, stdout, JSON_INDENT(1));
-  (void)printf("\n");
+  json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:I, s:s, s:o?}", "dir", vw_json_name(l->dir), "study",
+                          vw_json_name(l->plan->study), "backend", vw_json_name(l->plan->with.backend), "kernels",
+                          vw_json_name(l->plan->with.kernels), "all", json_of(&l->all), "parts", parts, "checkpoints",
+                          l->running, "baselines", (json_int_t)l->baselines, "study_file", l->study_file, "held_by",
+                          l->locked ? vw_json_name(l->owner) : NULL);
+  (void)vw_json_print(all, JSON_INDENT(1), stdout);
+  (void)vw_print(stdout, "\n");
   json_decref(all);
 }
 

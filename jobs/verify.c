@@ -1,7 +1,9 @@
 /* `verify`: a model directory against the reference implementation (jobs/verify_model.c), or every checksum of an
  * output directory. Only looks; works beside a running study. */
 #include "jobs/verify.h"
-#include "io/durable.h"
+#include "core/durable.h"
+#include "core/text.h"
+#include "io/json.h"
 #include "io/manifest.h"
 #include "io/safetensors.h"
 #include "jobs/session.h"
@@ -26,7 +28,7 @@ static vw_status note(findings *f, const char *path, const char *way_out, vw_sta
   if (st == VW_OK) return VW_OK;
   if (st == VW_ERR_MEMORY) return st;
   const int failed = json_array_append_new(
-      f->bad, json_pack("{s:s, s:s, s:s}", "file", path, "problem", vw_error_message(), "do", way_out));
+      f->bad, json_pack("{s:o, s:s, s:s}", "file", vw_json_name(path), "problem", vw_error_message(), "do", way_out));
   vw_error_clear();
   return failed ? VW_RAISE(VW_ERR_MEMORY, "verify: out of memory") : VW_OK;
 }
@@ -93,15 +95,18 @@ static void print_findings(const findings *f, const char *dir, bool json) {
   size_t i;
   json_t *bad;
   if (json) {
-    json_t *all = json_pack("{s:s, s:I, s:O}", "dir", dir, "checked", (json_int_t)f->checked, "bad", f->bad);
-    (void)json_dumpf(all, stdout, JSON_INDENT(1));
-    (void)printf("\n");
+    json_t *all =
+        json_pack("{s:o, s:I, s:O}", "dir", vw_json_name(dir), "checked", (json_int_t)f->checked, "bad", f->bad);
+    (void)vw_json_print(all, JSON_INDENT(1), stdout);
+    (void)vw_print(stdout, "\n");
     json_decref(all);
     return;
   }
-  json_array_foreach(f->bad, i, bad)(void) printf("%s\n  %s\n", json_string_value(json_object_get(bad, "problem")),
-                                                  json_string_value(json_object_get(bad, "do")));
-  (void)printf("%s: %lld files checked, %lld bad\n", dir, (long long)f->checked, (long long)json_array_size(f->bad));
+  json_array_foreach(f->bad, i, bad)(void)
+      vw_print(stdout, "%s\n  %s\n", json_string_value(json_object_get(bad, "problem")),
+               json_string_value(json_object_get(bad, "do")));
+  (void)vw_print(stdout, "%s: %lld files checked, %lld bad\n", dir, (long long)f->checked,
+                 (long long)json_array_size(f->bad));
 }
 
 static vw_status verify_files(const char *dir, bool json, bool *differs) {

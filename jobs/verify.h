@@ -4,8 +4,8 @@
 
 #include "core/pool.h"
 #include "io/safetensors.h"
-#include "io/study_config.h"
-#include "learn/clip_network.h"
+#include "networks/clip.h"
+#include "study/config.h"
 
 #include <jansson.h>
 

@@ -3,6 +3,8 @@
  * stage. */
 #include "jobs/verify.h"
 
+#include "core/text.h"
+#include "io/json.h"
 #include "io/preprocess.h"
 #include "jobs/session.h"
 
@@ -108,26 +110,28 @@ static void print_table(const vw_verification *v, const char *dir) {
   size_t i;
   const json_t *row;
   const char *made = vw_safetensors_metadata(v->file, "made_with");
-  (void)printf("%s (%s) against %s (%s)\n\n%-24s %10s  %9s  %9s  %9s\n", dir, vw_backend_name(v->ctx.backend),
-               vw_safetensors_path(v->file), made ? made : "unknown versions", "", "values", "largest", "relative",
-               "limit");
+  (void)vw_print(stdout, "%s (%s) against %s (%s)\n\n%-24s %10s  %9s  %9s  %9s\n", dir, vw_backend_name(v->ctx.backend),
+                 vw_safetensors_path(v->file), made ? made : "unknown versions", "", "values", "largest", "relative",
+                 "limit");
   json_array_foreach(v->rows, i, row) {
     const json_t *largest = json_object_get(row, "largest"), *relative = json_object_get(row, "relative");
-    (void)printf(
-        "%-24s %10" JSON_INTEGER_FORMAT "  %9.2e  %9.2e  %9.2e%s\n", json_string_value(json_object_get(row, "what")),
-        json_integer_value(json_object_get(row, "values")), json_is_real(largest) ? json_real_value(largest) : NAN,
-        json_is_real(relative) ? json_real_value(relative) : NAN, json_real_value(json_object_get(row, "limit")),
-        json_is_true(json_object_get(row, "ok")) ? "" : "  BEYOND");
+    (void)vw_print(stdout, "%-24s %10" JSON_INTEGER_FORMAT "  %9.2e  %9.2e  %9.2e%s\n",
+                   json_string_value(json_object_get(row, "what")), json_integer_value(json_object_get(row, "values")),
+                   json_is_real(largest) ? json_real_value(largest) : NAN,
+                   json_is_real(relative) ? json_real_value(relative) : NAN,
+                   json_real_value(json_object_get(row, "limit")),
+                   json_is_true(json_object_get(row, "ok")) ? "" : "  BEYOND");
   }
-  (void)printf("\n%zu comparisons, %" PRId64 " beyond their limit\n", json_array_size(v->rows), v->beyond);
+  (void)vw_print(stdout, "\n%zu comparisons, %" PRId64 " beyond their limit\n", json_array_size(v->rows), v->beyond);
 }
 
 static vw_status print_json(const vw_verification *v, const char *dir) {
-  json_t *all = json_pack("{s:s, s:s, s:s, s:O, s:I}", "model", dir, "reference", vw_safetensors_path(v->file),
-                          "backend", vw_backend_name(v->ctx.backend), "rows", v->rows, "beyond", (json_int_t)v->beyond);
+  json_t *all = json_pack("{s:o, s:o, s:s, s:O, s:I}", "model", vw_json_name(dir), "reference",
+                          vw_json_name(vw_safetensors_path(v->file)), "backend", vw_backend_name(v->ctx.backend),
+                          "rows", v->rows, "beyond", (json_int_t)v->beyond);
   VW_CHECK(all, VW_ERR_MEMORY, "verify: out of memory");
-  (void)json_dumpf(all, stdout, JSON_INDENT(1));
-  (void)printf("\n");
+  (void)vw_json_print(all, JSON_INDENT(1), stdout);
+  (void)vw_print(stdout, "\n");
   json_decref(all);
   return VW_OK;
 }
@@ -136,7 +140,7 @@ static vw_status print_json(const vw_verification *v, const char *dir) {
 
 /* How many texts have other ids than the reference; what stands behind a text's end does not count. */
 static vw_status compare_tokens(vw_verification *v, const vw_names *texts, const vw_tensor *ids, int32_t *pooled) {
-  const int64_t L = ids->dim[1], capacity = v->network->text.positions;
+  const int64_t L = ids->dim[1], capacity = v->network->net.text.tower.positions;
   int32_t *own = malloc((size_t)capacity * sizeof *own);
   double different = 0;
   const double none = 0;
@@ -144,11 +148,11 @@ static vw_status compare_tokens(vw_verification *v, const vw_names *texts, const
   VW_CHECK(own, VW_ERR_MEMORY, "verify: out of memory");
   for (int64_t i = 0; i < texts->n; i++) {
     int64_t n = 0;
-    VW_GOTO(vw_tokenizer_encode(v->network->tokenizer, texts->name[i], own, capacity, &n));
+    VW_GOTO(vw_tokenizer_encode(v->network->net.text.tokenizer, texts->name[i], own, capacity, &n));
     const int32_t *row = vw_i32(ids) + i * L;
     const bool same = n <= L && !memcmp(own, row, (size_t)n * sizeof *own) && (n == L || row[n - 1] == own[n - 1]);
     if (!same) different++;
-    pooled[i] = (int32_t)vw_clip_pooled(v->network, row, L); /* of the reference's ids, whatever we read */
+    pooled[i] = (int32_t)vw_text_pooled(&v->network->net.text, row, L); /* of the reference's ids, whatever we read */
   }
   VW_GOTO(vw_compare(v, "tokens", &different, &none, 1, 0, VW_LIMIT_SAME));
   json_object_set_new(json_array_get(v->rows, json_array_size(v->rows) - 1), "values", json_integer(texts->n));
@@ -167,7 +171,7 @@ static vw_status to_double(const vw_verification *v, const void *x, int64_t n, d
 static vw_status compare_features(vw_verification *v, const char *name, const void *got, int64_t n) {
   vw_tensor expected;
   double *x = NULL;
-  vw_status st = vw_reference_tensor(v, name, vw_shape(VW_F64, n, v->network->text.projection), &expected);
+  vw_status st = vw_reference_tensor(v, name, vw_shape(VW_F64, n, v->network->net.text.tower.projection), &expected);
   if (st == VW_OK) st = to_double(v, got, vw_count(&expected), &x);
   if (st == VW_OK) st = vw_compare(v, name, x, vw_f64(&expected), vw_count(&expected), 0, VW_LIMIT_OUTPUT);
   free(x);
@@ -219,8 +223,8 @@ static vw_status run_states(vw_verification *v, state_pass *s, vw_value input, c
   vw_tensor r = vw_shape(VW_I32, x->dim[0]);
   r.data = (void *)(uintptr_t)at;
   for (int64_t i = 0; i <= layers; i++) vw_output(s->graph, s->states[i], "state.%" PRId64, i);
-  VW_TRY(vw_program_create(&s->program, s->graph, n->ctx, &n->policy));
-  VW_TRY(vw_weights_bind(n->weights, s->program));
+  VW_TRY(vw_program_create(&s->program, s->graph, n->net.ctx, &n->net.policy));
+  VW_TRY(vw_weights_bind(n->net.weights, s->program));
   VW_TRY(vw_program_write(s->program, input, x));
   VW_TRY(vw_program_write(s->program, row, &r));
   VW_TRY(vw_program_prepare(s->program));
@@ -241,7 +245,7 @@ static vw_status compare_states(vw_verification *v, const state_pass *s, const c
 
 static vw_status verify_text_states(vw_verification *v, const vw_tensor *ids, const int32_t *pooled) {
   const vw_clip_network *n = v->network;
-  const int64_t C = n->text.t.width, layers = n->text.t.layers, T = ids->dim[1];
+  const int64_t C = n->net.text.tower.t.width, layers = n->net.text.tower.t.layers, T = ids->dim[1];
   const vw_clip_text_rows rows = {.row_prefix = VW_NONE, .prefix_len = VW_NONE, .length = VW_NONE};
   state_pass s = {0};
   vw_tensor first, x;
@@ -257,12 +261,12 @@ static vw_status verify_text_states(vw_verification *v, const vw_tensor *ids, co
     st = VW_RAISE(VW_ERR_MEMORY, "verify: out of memory");
     goto cleanup;
   }
-  for (int64_t i = 0; i < B * T; i++) VW_GOTO(vw_clip_embed(n, vw_i32(ids)[i], i % T, data + i * C));
+  for (int64_t i = 0; i < B * T; i++) VW_GOTO(vw_text_embed(&n->net.text, vw_i32(ids)[i], i % T, data + i * C));
   VW_GOTO(vw_graph_create(&s.graph));
   x = vw_shape(VW_F64, B, T, C), x.data = data;
   s.states[0] = vw_input(s.graph, vw_shape(VW_RESIDUAL, B, T, C), "x");
   const vw_value row = vw_input(s.graph, vw_shape(VW_I32, B), "pooled");
-  (void)vw_clip_text_feature(s.graph, &n->text, s.states[0], rows, row, s.states + 1);
+  (void)vw_clip_text_feature(s.graph, &n->net.text.tower, s.states[0], rows, row, s.states + 1);
   VW_GOTO(run_states(v, &s, s.states[0], &x, row, pooled, layers));
   VW_GOTO(compare_states(v, &s, "text_states", layers, vw_shape(VW_F64, B, T, C), pooled));
 cleanup:
@@ -275,10 +279,10 @@ static vw_status verify_texts(vw_verification *v, void **features, int64_t *n_te
   vw_names texts;
   vw_tensor ids;
   VW_TRY(vw_reference_texts(v, "texts", &texts));
-  VW_TRY(vw_reference_indices(v, "ids", vw_shape(VW_I32, texts.n, -1), n->text.vocab, &ids));
-  VW_CHECK(ids.dim[1] <= n->text.positions, VW_ERR_INPUT,
+  VW_TRY(vw_reference_indices(v, "ids", vw_shape(VW_I32, texts.n, -1), n->net.text.tower.vocab, &ids));
+  VW_CHECK(ids.dim[1] <= n->net.text.tower.positions, VW_ERR_INPUT,
            "%s: 'ids' has %" PRId64 " columns; the network takes %" PRId64, vw_safetensors_path(v->file), ids.dim[1],
-           n->text.positions);
+           n->net.text.tower.positions);
   int32_t *pooled = vw_pool_take(&v->pool, (size_t)texts.n * sizeof *pooled);
   *n_texts = texts.n, *features = malloc((size_t)texts.n * vw_clip_feature_bytes(n));
   VW_CHECK(pooled && *features, VW_ERR_MEMORY, "verify: out of memory");

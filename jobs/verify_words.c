@@ -3,7 +3,8 @@
  * of one entry each. */
 #include "jobs/verify.h"
 #include "learn/block_graph.h"
-#include "learn/task.h"
+#include "tasks/classify.h"
+#include "tasks/classify_graph.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -16,15 +17,14 @@ typedef struct word_inputs {
   vw_names templates, classes;
   vw_tensor words, anchors, radius, label; /* [K, C], [K, C], [K], [pictures] */
   vw_tensor draw_template, draw_picture; /* [steps, K], [steps, K, 2]: one picture of the word, one of another class */
-  vw_clip_task task;                     /* network, templates and prefix; nothing else of it is used */
+  vw_prompts prompts;
   vw_learn_config learn;
   double *rest, *truth;                         /* [M, pictures] */
   int32_t *identity, *template_row, *offset[2]; /* [max(M, pictures, K)], [K], [K] each: scratch of the draws */
 } word_inputs;
 
 static void word_inputs_free(word_inputs *w) {
-  vw_clip_prefix_free(&w->task.prefix);
-  vw_templates_destroy(&w->task.templates);
+  vw_prompts_free(&w->prompts);
   free(w->rest), free(w->truth), free(w->identity), free(w->template_row), free(w->offset[0]), free(w->offset[1]);
 }
 
@@ -42,7 +42,7 @@ static vw_status read_learning(vw_verification *v, word_inputs *w) {
 }
 
 static vw_status read_inputs(vw_verification *v, word_inputs *w) {
-  const int64_t C = w->C = v->network->text.t.width;
+  const int64_t C = w->C = v->network->net.text.tower.t.width;
   w->pictures = v->n_pictures;
   VW_TRY(read_learning(v, w));
   VW_TRY(vw_reference_texts(v, "templates", &w->templates));
@@ -62,10 +62,7 @@ static vw_status read_inputs(vw_verification *v, word_inputs *w) {
   VW_CHECK(w->identity && w->template_row && w->offset[0] && w->offset[1] && w->rest && w->truth, VW_ERR_MEMORY,
            "verify: out of memory");
   for (int64_t i = 0; i < most; i++) w->identity[i] = (int32_t)i;
-  w->task.network = v->network;
-  VW_TRY(
-      vw_templates_create(&w->task.templates, v->network->tokenizer, w->templates.name, M, v->network->text.positions));
-  return vw_clip_prefix_create(&w->task.prefix, v->network, &w->task.templates);
+  return vw_prompts_create(&w->prompts, &v->network->net, w->templates.name, M);
 }
 
 /* ---- the classes' part of the loss ------------------------------------------------------------------------------- */
@@ -168,11 +165,12 @@ cleanup:
 static vw_status put_common(const vw_verification *v, const word_program *p, const word_inputs *w) {
   const int64_t zero = 0;
   const vw_tensor table = vw_shape(VW_F64, w->M, w->pictures);
-  VW_TRY(vw_weights_bind(v->network->weights, p->program));
-  VW_TRY(vw_task_write_templates(&w->task, p->program, p->graph));
+  VW_TRY(vw_weights_bind(v->network->net.weights, p->program));
+  VW_TRY(vw_prompts_write(&w->prompts, p->program, p->graph));
   VW_TRY(put_pools(p, w));
   VW_TRY(put_draws(p, w, 0));
-  VW_TRY(put(p, "features", vw_shape(vw_clip_feature_type(v->network), w->pictures, v->network->text.projection),
+  VW_TRY(put(p, "features",
+             vw_shape(vw_clip_feature_type(v->network), w->pictures, v->network->net.text.tower.projection),
              v->image_features));
   VW_TRY(put(p, "rest", table, w->rest));
   VW_TRY(put(p, "truth", table, w->truth));
@@ -182,19 +180,21 @@ static vw_status put_common(const vw_verification *v, const word_program *p, con
 
 static vw_status build(const vw_verification *v, const word_inputs *w, vw_block_mode mode, word_program *p) {
   const vw_clip_network *n = v->network;
-  const vw_block_shape shape = {.K = w->K,
-                                .slots = 1,
-                                .M = w->M,
-                                .P = w->task.templates.P,
-                                .T = w->task.templates.T,
-                                .pictures = w->pictures,
-                                .positive_pool = w->pictures,
-                                .negative_pool = w->pictures,
+  const vw_block_shape shape = {.step = {.K = w->K,
+                                         .size = {[VW_CLASSIFY_SLOTS] = 1,
+                                                  [VW_CLASSIFY_M] = w->M,
+                                                  [VW_CLASSIFY_P] = w->prompts.t.P,
+                                                  [VW_CLASSIFY_T] = w->prompts.t.T,
+                                                  [VW_CLASSIFY_PICTURES] = w->pictures,
+                                                  [VW_CLASSIFY_POSITIVES] = w->pictures,
+                                                  [VW_CLASSIFY_NEGATIVES] = w->pictures}},
                                 .points = w->steps,
                                 .every = 1};
+  const vw_classify_step step = {.text = &n->net.text.tower, .learn = &w->learn, .scale = n->scale};
+  const vw_block_loss loss = {vw_classify_emit, &step};
   VW_TRY(vw_graph_create(&p->graph));
-  VW_TRY(vw_block_graph(p->graph, &n->text, &w->learn, &shape, n->scale, mode));
-  VW_TRY(vw_program_create(&p->program, p->graph, n->ctx, &n->policy));
+  VW_TRY(vw_block_graph(p->graph, &loss, &w->learn, &shape, n->net.width, mode));
+  VW_TRY(vw_program_create(&p->program, p->graph, n->net.ctx, &n->net.policy));
   return put_common(v, p, w);
 }
 
@@ -223,8 +223,8 @@ cleanup:
 
 static vw_status compare_features(vw_verification *v, const word_inputs *w) {
   const vw_clip_network *n = v->network;
-  const vw_block_shape shape = {.M = w->M, .P = w->task.templates.P, .T = w->task.templates.T};
-  const vw_tensor rows = vw_shape(VW_I32, w->K), out = vw_shape(VW_F64, w->K, n->text.projection);
+  const vw_prompt_sizes sizes = {w->M, w->prompts.t.P, w->prompts.t.T};
+  const vw_tensor rows = vw_shape(VW_I32, w->K), out = vw_shape(VW_F64, w->K, n->net.text.tower.projection);
   word_program p = {0};
   vw_tensor expected;
   double *x = malloc((size_t)vw_count(&out) * sizeof *x);
@@ -232,10 +232,10 @@ static vw_status compare_features(vw_verification *v, const word_inputs *w) {
   VW_CHECK(x, VW_ERR_MEMORY, "verify: out of memory");
   VW_GOTO(vw_reference_tensor(v, "word_features", out, &expected));
   VW_GOTO(vw_graph_create(&p.graph));
-  VW_GOTO(vw_word_feature_graph(p.graph, &n->text, w->K, w->K, &shape));
-  VW_GOTO(vw_program_create(&p.program, p.graph, n->ctx, &n->policy));
-  VW_GOTO(vw_weights_bind(n->weights, p.program));
-  VW_GOTO(vw_task_write_templates(&w->task, p.program, p.graph));
+  VW_GOTO(vw_clip_word_graph(p.graph, &n->net.text.tower, w->K, w->K, &sizes));
+  VW_GOTO(vw_program_create(&p.program, p.graph, n->net.ctx, &n->net.policy));
+  VW_GOTO(vw_weights_bind(n->net.weights, p.program));
+  VW_GOTO(vw_prompts_write(&w->prompts, p.program, p.graph));
   VW_GOTO(put(&p, "words", w->words, w->words.data));
   VW_GOTO(put(&p, "row_word", rows, w->identity));
   VW_GOTO(put(&p, "row_template", rows, w->draw_template.data));

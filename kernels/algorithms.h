@@ -6,13 +6,15 @@
  *   - the fastest of a few suggestions, timed once in prepare: vw_algorithms_time, then vw_algorithms_text into the
  * plan;
  *   - what a plan recorded: vw_algorithms_obey before the first program is prepared.
- * Text: one line a product, "key: value", both free of characters that YAML quotes, in the order of first use:
+ * Text: one line a product, "library key: value", all free of characters that YAML quotes, in the order of first use:
  *
- *   forward 1600x768x3072 bf16 bf16 f32 bias: id 66 tile 20 stages 36 split 1 reduction 0 swizzle 0 custom 0 inner 0
- *   cluster 3                                                      (on one line)
+ *   cublaslt forward 1600x768x3072 bf16 bf16 f32 bias: id 66 tile 20 stages 36 split 1 reduction 0 swizzle 0 custom 0
+ *   inner 0 cluster 3                                              (on one line)
  *
- * The key is direction, rows x width in x width out, types of factors and result, arithmetic, bias or plain. Products
- * of one key share their algorithm. Backends other than cuda have nothing to choose: their text is empty. */
+ * The library decides what stands behind its name. cuBLASLt's key is direction, rows x width in x width out, types of
+ * factors and result, arithmetic, bias or plain. Products of one key share their algorithm. A line without the name of
+ * a library is cuBLASLt's: plans of before held no others. Backends other than cuda have nothing to choose: their text
+ * is empty. */
 #ifndef VW_KERNELS_ALGORITHMS_H
 #define VW_KERNELS_ALGORITHMS_H
 #include "kernels/op.h"
@@ -33,10 +35,18 @@ vw_status vw_algorithms_text(const vw_context *ctx, char **text);
  */
 vw_status vw_algorithms_obey(vw_context *ctx, const char *text);
 
-/* What kernels/cuda/product.cu brings; only in builds with CUDA. */
-void vw_cuda_algorithms_time(vw_context *ctx, bool on);
-vw_status vw_cuda_algorithms_text(const vw_context *ctx, char **text);
-vw_status vw_cuda_algorithms_obey(vw_context *ctx, const char *text);
+/* A library with choices, in kernels/cuda; only in builds with CUDA. */
+typedef struct vw_algorithm_library {
+  const char *name; /* in front of its lines */
+  void (*time)(vw_context *ctx, bool on);
+  /* Drops all choices; from now on what is recorded holds and nothing is timed. */
+  vw_status (*forget)(vw_context *ctx);
+  /* One recorded choice; `text` without the library's name, may be written to. Errors: VW_ERR_INPUT naming `line`. */
+  vw_status (*obey)(vw_context *ctx, int line, char *text);
+  /* The choices without the library's name, one a line; the caller frees *text. */
+  vw_status (*text)(const vw_context *ctx, char **text);
+} vw_algorithm_library;
+extern const vw_algorithm_library vw_cublaslt_algorithms; /* kernels/cuda/product.cu */
 
 #ifdef __cplusplus
 }

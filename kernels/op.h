@@ -60,6 +60,8 @@ struct vw_op {
   size_t attr_size; /* 0: none */
   /* 1 + index of the input whose storage output i takes over (an update in place of a state leaf); 0: own storage. */
   int8_t in_place[VW_MAX_OUT];
+  bool alias;   /* the one output holds the same numbers as input 0: where both have one type it lies there, uncalled */
+  bool crosses; /* inputs may be values of another scope than the current one (src/graph's vw_graph_scope) */
   /* All checks, once, when the node is built. Writes shapes and roles (VW_ACT, VW_HEAD, ...) of out. */
   vw_status (*infer)(const vw_tensor *in, const void *attr, vw_tensor *out);
   /* Emits nodes. dy[i] is VW_NONE where no gradient arrives. Writes dx[i] for wanted inputs only; dx starts as VW_NONE.
@@ -67,7 +69,14 @@ struct vw_op {
   vw_status (*gradient)(vw_graph *g, const vw_node *n, const vw_value *dy, vw_value *dx);
   /* Floating-point operations of one run; NULL: counted as none. */
   double (*flops)(const vw_tensor *in, const void *attr, const vw_tensor *out);
+  /* Bytes that one run moves, for ops that look up a part of an input; storage types are resolved. NULL: every input
+   * and output once. Use vw_op_bytes. */
+  double (*bytes)(const vw_tensor *in, const void *attr, const vw_tensor *out);
 };
+
+/* Bytes that one run of `op` reads and writes at least: each input and output once, of a table only the rows that are
+ * looked up. Storage types must be resolved; absent inputs have ndim 0. Caches and scratch do not count. */
+double vw_op_bytes(const vw_op *op, const void *attr, const vw_tensor *in, const vw_tensor *out);
 
 static inline bool vw_present(const vw_tensor *t) {
   return t->ndim > 0;
@@ -105,7 +114,7 @@ typedef struct vw_parts {
 
 typedef struct vw_call {
   const vw_tensor *in, *out; /* bound; indexed by the op's enums */
-  /* Where input i really lies, or NULL; only for inputs that the kernel packs (vw_kernel_packs). in[i].data is then
+  /* Where input i really lies, or NULL; only for inputs that the kernel packs (vw_kernel.packs). in[i].data is then
    * NULL. */
   const vw_parts *parts[VW_MAX_IN];
   const void *attr; /* the op's typed struct */
@@ -125,18 +134,17 @@ typedef struct vw_kernel {
   /* Optional: after leaves are bound; chooses, may repack weights, sets c->state. */
   vw_status (*prepare)(vw_context *ctx, vw_call *c);
   void (*release)(vw_context *ctx, vw_call *c);
+  /* Bit i: of input i, where it is frozen, the data are read in prepare alone, and taken in parts too. */
+  uint32_t packs;
 } vw_kernel;
 
 /* NULL where the backend lacks the op. */
 const vw_kernel *vw_kernel_of(vw_backend backend, vw_op_id id);
 
-/* Of input i, where it is frozen, the kernel reads the data in prepare alone, and takes it in parts too. */
-bool vw_kernel_packs(vw_backend backend, vw_op_id id, int input);
-
 /* ---- shared by contracts -------------------------------------------------------------------------------------------
  */
 
-typedef enum vw_activation { VW_ACT_NONE, VW_ACT_QUICK_GELU, VW_ACT_GELU } vw_activation;
+typedef enum vw_activation { VW_ACT_NONE, VW_ACT_QUICK_GELU, VW_ACT_GELU, VW_ACT_SILU } vw_activation;
 
 #ifdef __cplusplus
 }

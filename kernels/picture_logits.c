@@ -44,6 +44,24 @@ static double flops_grad(const vw_tensor *in, const void *attr, const vw_tensor 
   return 2.0 * (double)vw_count(&in[PLOGITSG_DZ]) * (double)out[0].dim[1];
 }
 
+/* Rows of the features that are looked up, once each: at most all of them. */
+static double rows_read(const vw_tensor *features, const vw_tensor *picture) {
+  const int64_t asked = vw_count(picture), all = features->dim[0], rows = asked < all ? asked : all;
+  return (double)(rows * features->dim[1]) * (double)vw_dtype_bytes(features->dtype);
+}
+
+static double bytes(const vw_tensor *in, const void *attr, const vw_tensor *out) {
+  (void)attr;
+  return (double)(vw_bytes(&in[PLOGITS_Q]) + vw_bytes(&in[PLOGITS_PICTURE]) + vw_bytes(&out[0])) +
+         rows_read(&in[PLOGITS_FEATURES], &in[PLOGITS_PICTURE]);
+}
+
+static double bytes_grad(const vw_tensor *in, const void *attr, const vw_tensor *out) {
+  (void)attr;
+  return (double)(vw_bytes(&in[PLOGITSG_DZ]) + vw_bytes(&in[PLOGITSG_PICTURE]) + vw_bytes(&out[0])) +
+         rows_read(&in[PLOGITSG_FEATURES], &in[PLOGITSG_PICTURE]);
+}
+
 const vw_op vw_picture_logits_op = {.name = "picture_logits",
                                     .id = VW_OP_picture_logits,
                                     .n_in = 3,
@@ -51,7 +69,8 @@ const vw_op vw_picture_logits_op = {.name = "picture_logits",
                                     .attr_size = sizeof(vw_picture_logits_attr),
                                     .infer = infer,
                                     .gradient = gradient,
-                                    .flops = flops};
+                                    .flops = flops,
+                                    .bytes = bytes};
 
 const vw_op vw_picture_logits_grad_op = {.name = "picture_logits_grad",
                                          .id = VW_OP_picture_logits_grad,
@@ -59,7 +78,8 @@ const vw_op vw_picture_logits_grad_op = {.name = "picture_logits_grad",
                                          .n_out = 1,
                                          .attr_size = sizeof(vw_picture_logits_attr),
                                          .infer = infer_grad,
-                                         .flops = flops_grad};
+                                         .flops = flops_grad,
+                                         .bytes = bytes_grad};
 
 vw_value vw_picture_logits(vw_graph *g, vw_value q, vw_value features, vw_value picture, double scale) {
   vw_value z = VW_NONE;

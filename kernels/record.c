@@ -27,13 +27,20 @@ static vw_status infer_advance(const vw_tensor *in, const void *attr, vw_tensor 
   return VW_OK;
 }
 
+/* One row of the history is written. */
+static double bytes(const vw_tensor *in, const void *attr, const vw_tensor *out) {
+  (void)attr, (void)out;
+  return 2 * (double)vw_bytes(&in[RECORD_X]) + (double)vw_bytes(&in[RECORD_STEP]);
+}
+
 const vw_op vw_record_op = {.name = "record",
                             .id = VW_OP_record,
                             .n_in = 3,
                             .n_out = 1,
                             .attr_size = sizeof(vw_record_attr),
                             .in_place = {1 + RECORD_HISTORY},
-                            .infer = infer_record};
+                            .infer = infer_record,
+                            .bytes = bytes};
 
 const vw_op vw_advance_op = {
     .name = "advance", .id = VW_OP_advance, .n_in = 1, .n_out = 1, .in_place = {1}, .infer = infer_advance};

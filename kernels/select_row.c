@@ -34,8 +34,19 @@ static vw_status infer_grad(const vw_tensor *in, const void *attr, vw_tensor *ou
   return VW_OK;
 }
 
-const vw_op vw_select_row_op = {
-    .name = "select_row", .id = VW_OP_select_row, .n_in = 2, .n_out = 1, .infer = infer, .gradient = gradient};
+/* One row of each is read. */
+static double bytes(const vw_tensor *in, const void *attr, const vw_tensor *out) {
+  (void)attr;
+  return 2 * (double)vw_bytes(&out[0]) + (double)vw_bytes(&in[SELECT_POSITION]);
+}
+
+const vw_op vw_select_row_op = {.name = "select_row",
+                                .id = VW_OP_select_row,
+                                .n_in = 2,
+                                .n_out = 1,
+                                .infer = infer,
+                                .gradient = gradient,
+                                .bytes = bytes};
 
 const vw_op vw_select_row_grad_op = {.name = "select_row_grad",
                                      .id = VW_OP_select_row_grad,

@@ -42,6 +42,14 @@ static vw_status infer_grad(const vw_tensor *in, const void *attr, vw_tensor *ou
   return VW_OK;
 }
 
+/* Of dx one position of each row is read. */
+static double bytes_grad(const vw_tensor *in, const void *attr, const vw_tensor *out) {
+  (void)attr;
+  const vw_tensor *dx = &in[SPLICE_GRAD_DX];
+  return (double)vw_bytes(dx) / (double)(dx->dim[1] > 0 ? dx->dim[1] : 1) +
+         2 * (double)vw_bytes(&in[SPLICE_GRAD_ROW_WORD]) + (double)vw_bytes(&out[0]);
+}
+
 const vw_op vw_splice_op = {
     .name = "splice", .id = VW_OP_splice, .n_in = 5, .n_out = 1, .infer = infer, .gradient = gradient};
 
@@ -50,7 +58,8 @@ const vw_op vw_splice_grad_op = {.name = "splice_grad",
                                  .n_in = 4,
                                  .n_out = 1,
                                  .attr_size = sizeof(vw_splice_grad_attr),
-                                 .infer = infer_grad};
+                                 .infer = infer_grad,
+                                 .bytes = bytes_grad};
 
 vw_value vw_splice(vw_graph *g, vw_value words, vw_value tail, vw_value row_word, vw_value row_template,
                    vw_value word_pos) {

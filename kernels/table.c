@@ -1,6 +1,5 @@
 /* The table of kernels, generated from ops.def. A missing backend is NULL; vw_program says so by name. */
-#include "kernels/linear.h"
-#include "kernels/patch_embed.h"
+#include "kernels/op.h"
 
 #define VW_DECLARE_REF(n) extern const vw_kernel n##_ref;
 #define VW_DECLARE_CPU(n) extern const vw_kernel n##_cpu;
@@ -30,10 +29,12 @@ const vw_kernel *vw_kernel_of(vw_backend backend, vw_op_id id) {
   return table[id][backend];
 }
 
-bool vw_kernel_packs(vw_backend backend, vw_op_id id, int input) {
-  if (backend != VW_CPU) return false;
-  return (id == VW_OP_linear && input == LINEAR_WEIGHT) || (id == VW_OP_linear_grad && input == LINEAR_GRAD_WEIGHT) ||
-         (id == VW_OP_patch_embed && input == PATCH_WEIGHT);
+double vw_op_bytes(const vw_op *op, const void *attr, const vw_tensor *in, const vw_tensor *out) {
+  double sum = 0;
+  if (op->bytes) return op->bytes(in, attr, out);
+  for (int i = 0; i < op->n_in; i++) sum += vw_present(&in[i]) ? (double)vw_bytes(&in[i]) : 0;
+  for (int i = 0; i < op->n_out; i++) sum += (double)vw_bytes(&out[i]);
+  return sum;
 }
 
 const char *vw_backend_name(vw_backend b) {

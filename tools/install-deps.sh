@@ -1,24 +1,34 @@
 #!/usr/bin/env bash
-# Installs the system packages that viswords needs (Debian 12; Ubuntu 24.04 as far as its package names go).
-#   tools/install-deps.sh [--check] [build|check]...     default: build check
-#     build    to compile, run and test viswords
+# Installs the system packages that viswords needs (Debian 12 and 13; Ubuntu 24.04 as far as its package names go).
+#   tools/install-deps.sh [--check] [build|test|check]...     default: all
+#     build    to compile and run viswords, and its tests
+#     test     what single tests need besides: readers of study.h5, strace
 #     check    in addition, what `make check` needs (clang-format, clang-tidy)
 #     --check  only name what is missing: exit 0 when nothing is, 1 otherwise
 # Asks nothing, skips what is there, says what it installs. Not root and no password-free sudo: names what is missing
 # and exits 1. VISWORDS_DEPS=skip: do nothing (dependencies come from environment modules or Spack, docs/install.md).
+# VISWORDS_MPI=openmpi|mpich: which MPI, with the HDF5 that belongs to it. Default: MPICH where its packages are installed
+# and Open MPI's are not, else Open MPI.
 # A second run is answered from a stamp that is newer than this script and than dpkg's own list.
 set -euo pipefail
 
 # One line a package; "a|b": either will do, the first that the distribution has is installed.
-# shellcheck disable=SC2034 # both lists are read through their names
+# shellcheck disable=SC2034 # all lists are read through their names
 readonly PACKAGES_build='
 cmake ninja-build make pkg-config gcc libc6-dev
-libopenmpi-dev openmpi-bin
-libhdf5-openmpi-dev hdf5-tools
+hdf5-tools
 libopenblas-openmp-dev
 libyaml-dev libjansson-dev libyajl-dev libxml2-dev libxxhash-dev libutf8proc-dev
 libjpeg62-turbo-dev|libjpeg-turbo8-dev libpng-dev
 libcmocka-dev'
+# shellcheck disable=SC2034
+readonly PACKAGES_test='
+python3-h5py python3-netcdf4 python3-xarray python3-h5netcdf
+strace'
+# shellcheck disable=SC2034
+readonly PACKAGES_openmpi='libopenmpi-dev openmpi-bin libhdf5-openmpi-dev'
+# shellcheck disable=SC2034
+readonly PACKAGES_mpich='libmpich-dev mpich libhdf5-mpich-dev'
 # shellcheck disable=SC2034
 readonly PACKAGES_check='
 clang-format-14|clang-format
@@ -33,12 +43,12 @@ groups=()
 for arg in "$@"; do
   case $arg in
     --check) only_check=1 ;;
-    build | check) groups+=("$arg") ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) echo "install-deps.sh: unknown argument '$arg' (expected --check, build or check)" >&2; exit 2 ;;
+    build | test | check) groups+=("$arg") ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "install-deps.sh: unknown argument '$arg' (expected --check, build, test or check)" >&2; exit 2 ;;
   esac
 done
-[ ${#groups[@]} -gt 0 ] || groups=(build check)
+[ ${#groups[@]} -gt 0 ] || groups=(build test check)
 
 if [ "${VISWORDS_DEPS:-}" = skip ]; then
   exit 0
@@ -47,6 +57,21 @@ if ! command -v dpkg-query >/dev/null; then
   echo "install-deps.sh: no dpkg on this system; CMake will say what is missing, docs/install.md how to bring it" >&2
   exit 0
 fi
+
+installed=" $(dpkg-query -W -f '${db:Status-Status}=${Package} ' 2>/dev/null || true)"
+is_installed() { [[ $installed == *" installed=$1 "* ]]; }
+mpi=${VISWORDS_MPI:-}
+case $mpi in
+  openmpi | mpich) ;;
+  '')
+    mpi=openmpi
+    if is_installed libhdf5-mpich-dev && ! is_installed libhdf5-openmpi-dev; then mpi=mpich; fi
+    ;;
+  *) echo "install-deps.sh: VISWORDS_MPI is '$mpi': choose openmpi or mpich" >&2; exit 2 ;;
+esac
+for i in "${!groups[@]}"; do
+  [ "${groups[i]}" != build ] || groups+=("$mpi")
+done
 
 fresh=1
 for group in "${groups[@]}"; do
@@ -64,12 +89,11 @@ done
 # nvcc compiles the host side of .cu files with g++.
 if command -v nvcc >/dev/null && ! command -v g++ >/dev/null; then wanted+=(g++); fi
 
-installed=" $(dpkg-query -W -f '${db:Status-Status}=${Package} ' 2>/dev/null || true)"
 missing=()
 for entry in "${wanted[@]}"; do
   found=0
   for name in ${entry//|/ }; do
-    case $installed in *" installed=$name "*) found=1 ;; esac
+    if is_installed "$name"; then found=1; fi
   done
   [ $found = 1 ] || missing+=("$entry")
 done

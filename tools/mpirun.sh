@@ -10,6 +10,8 @@ version=$("$launcher" --version 2>/dev/null || true)
 case $version in
   *"Open MPI"* | *OpenRTE*)
     flags=(--oversubscribe --bind-to none)
+    # Open MPI 5 finds no way from one IPv6 address of a machine to itself, and says so in every run.
+    export OMPI_MCA_btl_tcp_disable_family=${OMPI_MCA_btl_tcp_disable_family:-6}
     if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
     ;;
 esac

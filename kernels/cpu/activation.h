@@ -76,6 +76,9 @@ VW_INLINE void vw_act(vw_activation act, const float *restrict z, float *restric
       float density;
       y[i] = z[i] * vw_normalf(z[i], &density);
     }
+  } else if (act == VW_ACT_SILU) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) y[i] = z[i] * vw_sigmoidf(z[i]);
   }
 }
 
@@ -94,6 +97,12 @@ VW_INLINE void vw_act_grad(vw_activation act, const float *restrict z, const flo
       float density;
       const float phi = vw_normalf(z[i], &density);
       dz[i] = dy[i] * (phi + z[i] * density);
+    }
+  } else if (act == VW_ACT_SILU) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+      const float s = vw_sigmoidf(z[i]);
+      dz[i] = dy[i] * (s + z[i] * s * (1 - s));
     }
   }
 }

@@ -66,7 +66,15 @@ static int64_t score_floats(const vw_tensor *in) {
 static vw_status measure(vw_context *ctx, vw_call *c) {
   const vw_attention_attr *a = c->attr;
   c->scratch_bytes = (size_t)(ctx->threads * score_floats(c->in)) * sizeof(float);
-  if (vw_attention_is_dense(c->in, a->causal)) c->scratch_bytes = vw_attention_dense_scratch(ctx, c->in, a->heads);
+  if (vw_attention_is_dense(c->in, a->causal))
+    c->scratch_bytes = vw_attention_dense_scratch(ctx, c->in, a->heads, false);
+  return VW_OK;
+}
+
+static vw_status measure_grad(vw_context *ctx, vw_call *c) {
+  const vw_attention_attr *a = c->attr;
+  const vw_tensor *in = c->in + ATTNG_QKV;
+  if (vw_attention_is_dense(in, a->causal)) c->scratch_bytes = vw_attention_dense_scratch(ctx, in, a->heads, true);
   return VW_OK;
 }
 
@@ -111,6 +119,7 @@ VW_SIMD static void query_grad(const view *v, int64_t t, const float *dy, const 
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   const vw_attention_attr *a = c->attr;
+  if (vw_attention_is_dense(c->in + ATTNG_QKV, a->causal)) return vw_attention_dense_grad(ctx, c);
   const int64_t B = c->out[0].dim[0], T = c->out[0].dim[1], C = c->out[0].dim[2] / 3, D = C / a->heads;
 #pragma omp parallel for num_threads(ctx->threads) schedule(static)
   for (int64_t pair = 0; pair < B * a->heads; pair++) {
@@ -131,4 +140,5 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
 
 _Static_assert(ATTNG_LENGTH - ATTNG_QKV == ATTN_LENGTH - ATTN_QKV, "view_of reads both argument lists");
 
-const vw_kernel attention_cpu = {.run = run, .measure = measure}, attention_grad_cpu = {.run = run_grad};
+const vw_kernel attention_cpu = {.run = run, .measure = measure},
+                attention_grad_cpu = {.run = run_grad, .measure = measure_grad};

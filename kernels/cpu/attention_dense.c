@@ -1,132 +1,103 @@
-/* Attention without masks, one (row, head) a thread at a time, by the register tiles of gemm.h:
- *
- *   S = Q K' / sqrt(D) [QUERIES, T];  lse = log sum exp S;  Y = exp(S - max) V / sum
- *
- * K' and V are packed once a head, queries and probabilities as they are used. The scores of a block of queries stay in
- * the cache (64 x 577 floats: 144 KB); the whole T x T matrix is never written. One thread makes all of a head: the
- * same bits for any number of threads. */
+/* Attention without masks: a (row, head) and CHUNK queries, or a block of keys, a thread at a time, by the register
+ * tiles of attention_head.h. The packed columns of a head serve all its chunks that one thread makes, so that a single
+ * head of 9,216 positions keeps all threads busy: the same bits for any number of them. */
 #include "kernels/cpu/attention_dense.h"
 
 #include "kernels/attention.h"
-#include "kernels/cpu/activation.h"
-#include "kernels/cpu/gemm.h"
-#include <math.h>
+#include "kernels/cpu/attention_head.h"
 #include <omp.h>
-#include <string.h>
 
-enum { QUERIES = 64, LEAST_ROWS = 32 }; /* QUERIES: a multiple of every tile's rows */
+enum { CHUNK = 8 * VW_HEAD_ROWS, LEAST_ROWS = 32 };
 
 bool vw_attention_is_dense(const vw_tensor *in, bool causal) {
   return !causal && !vw_present(&in[ATTN_PREFIX]) && !vw_present(&in[ATTN_LENGTH]) && in[ATTN_QKV].dim[1] >= LEAST_ROWS;
 }
 
-/* One head's operands; a thread's part of the scratch holds what is packed and the scores. */
-typedef struct head {
-  const vw_tile *tile;
-  int64_t T, C, D, keys, width; /* keys, width: T and D in whole panels */
-  const float *qkv;             /* [T, 3C], at the head */
-  float *y, *lse;               /* [T, C] at the head, [T] */
-  float *k, *v;                 /* packed: panels of [D][NR] over keys, of [T][NR] over width */
-  float *a, *s, *out;           /* packed queries or probabilities, scores [QUERIES, keys], result [QUERIES, width] */
-} head;
+typedef struct shape {
+  int64_t B, T, C, D, heads, chunks;
+} shape;
 
-static int64_t whole(int64_t n, int64_t size) {
-  return (n + size - 1) / size * size;
+static shape shape_of(const vw_tensor *qkv, int64_t heads) {
+  shape s = {.B = qkv->dim[0], .T = qkv->dim[1], .C = qkv->dim[2] / 3, .heads = heads};
+  s.D = s.C / heads, s.chunks = (s.T + CHUNK - 1) / CHUNK;
+  return s;
 }
 
-/* Sets the parts of a thread's scratch; returns its floats. */
-static int64_t lay_out(head *h, float *scratch) {
-  const int64_t NR = h->tile->NR, longer = h->T > h->D ? h->T : h->D;
-  h->keys = whole(h->T, NR), h->width = whole(h->D, NR);
-  const int64_t sizes[] = {h->keys * h->D, h->width * h->T, QUERIES * longer, QUERIES * h->keys, QUERIES * h->width};
-  float **const parts[] = {&h->k, &h->v, &h->a, &h->s, &h->out};
-  int64_t at = 0;
-  for (int i = 0; i < 5; i++) {
-    if (scratch) *parts[i] = scratch + at;
-    at += whole(sizes[i], 16);
-  }
-  return at;
+size_t vw_attention_dense_scratch(const vw_context *ctx, const vw_tensor *in, int64_t heads, bool gradient) {
+  const shape s = shape_of(&in[ATTN_QKV], heads);
+  return (size_t)(ctx->threads * vw_head_floats(vw_tile_best(), s.T, s.D, gradient)) * sizeof(float);
 }
 
-static head head_of(const vw_tensor *in, int64_t heads) {
-  const vw_tensor *qkv = &in[ATTN_QKV];
-  head h = {.tile = vw_tile_best(), .T = qkv->dim[1], .C = qkv->dim[2] / 3};
-  h.D = h.C / heads;
-  return h;
+static vw_head_room room_of(const shape *s, const vw_call *c, bool gradient) {
+  const vw_tile *t = vw_tile_best();
+  float *scratch = (float *)c->scratch + omp_get_thread_num() * vw_head_floats(t, s->T, s->D, gradient);
+  return vw_head_room_of(t, s->T, s->D, gradient, scratch);
 }
 
-size_t vw_attention_dense_scratch(const vw_context *ctx, const vw_tensor *in, int64_t heads) {
-  head h = head_of(in, heads);
-  return (size_t)(ctx->threads * lay_out(&h, NULL)) * sizeof(float);
+/* Queries, keys and values of a pair (row, head). */
+static vw_head head_of(const shape *s, const vw_tensor *qkv, const vw_tensor *lse, int64_t pair) {
+  const float *at = vw_f32(qkv) + pair / s->heads * s->T * 3 * s->C + pair % s->heads * s->D;
+  return (vw_head){.tile = vw_tile_best(),
+                   .D = s->D,
+                   .q = {at, 3 * s->C, s->T},
+                   .k = {at + s->C, 3 * s->C, s->T},
+                   .v = {at + 2 * s->C, 3 * s->C, s->T},
+                   .lse = vw_f32(lse) + pair * s->T};
 }
 
-static void pack_keys_and_values(const head *h) {
-  const int64_t NR = h->tile->NR;
-  memset(h->k, 0, (size_t)(h->keys * h->D) * sizeof *h->k);
-  memset(h->v, 0, (size_t)(h->width * h->T) * sizeof *h->v);
-  for (int64_t t = 0; t < h->T; t++) {
-    const float *key = h->qkv + t * 3 * h->C + h->C, *value = key + h->C;
-    float *k = h->k + t / NR * NR * h->D + t % NR;
-    for (int64_t d = 0; d < h->D; d++) k[d * NR] = key[d];
-    for (int64_t d = 0; d < h->D; d += NR)
-      memcpy(h->v + d * h->T + t * NR, value + d, (size_t)(h->D - d < NR ? h->D - d : NR) * sizeof *value);
-  }
-}
-
-/* n rows of `length` floats, `stride` apart, to tiles of [length][MR]; the last tile repeats the last row. */
-VW_SIMD static void pack_rows(const head *h, const float *rows, int64_t stride, int64_t n, int64_t length) {
-  const int64_t MR = h->tile->MR;
-  const float *row[VW_MOST_ROWS];
-  for (int64_t i = 0; i < n; i += MR) {
-    for (int64_t j = 0; j < VW_MOST_ROWS; j++) row[j] = rows + (i + j < n ? i + j : n - 1) * stride;
-    vw_interleave(row, length, (int)MR, h->a + i * length);
-  }
-}
-
-/* c [n, panels NR] = packed rows times packed panels, sums over `length`. */
-static void multiply(const head *h, const float *b, int64_t n, int64_t columns, int64_t length, float *c) {
-  const int64_t MR = h->tile->MR, NR = h->tile->NR;
-  for (int64_t p = 0; p < columns; p += NR)
-    for (int64_t i = 0; i < n; i += MR)
-      h->tile->run((int)(n - i < MR ? n - i : MR), length, h->a + i * length, b + p * length, c + i * columns + p,
-                   columns, true);
-}
-
-/* Scores before scaling to exponentials, in place; returns the log-sum-exp and writes 1 / sum. */
-VW_SIMD static float exponentials(float *s, int64_t n, float scale, float *share) {
-  float largest = s[0], sum = 0;
-#pragma omp simd reduction(max : largest)
-  for (int64_t j = 0; j < n; j++) largest = s[j] > largest ? s[j] : largest;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t j = 0; j < n; j++) sum += s[j] = vw_expf(scale * (s[j] - largest));
-  *share = 1 / sum;
-  return scale * largest + logf(sum);
-}
-
-static void block(const head *h, int64_t first, int64_t n) {
-  float share[QUERIES];
-  pack_rows(h, h->qkv + first * 3 * h->C, 3 * h->C, n, h->D);
-  multiply(h, h->k, n, h->keys, h->D, h->s);
-  for (int64_t i = 0; i < n; i++)
-    h->lse[first + i] = exponentials(h->s + i * h->keys, h->T, 1 / sqrtf((float)h->D), &share[i]);
-  pack_rows(h, h->s, h->keys, n, h->T);
-  multiply(h, h->v, n, h->width, h->T, h->out);
-  for (int64_t i = 0; i < n; i++)
-    for (int64_t d = 0; d < h->D; d++) h->y[(first + i) * h->C + d] = h->out[i * h->width + d] * share[i];
+static int64_t block_of(int64_t at, int64_t end) {
+  return end - at < VW_HEAD_ROWS ? end - at : VW_HEAD_ROWS;
 }
 
 vw_status vw_attention_dense(vw_context *ctx, const vw_call *c) {
-  const int64_t heads = ((const vw_attention_attr *)c->attr)->heads, pairs = c->out[ATTN_Y].dim[0] * heads;
-#pragma omp parallel for num_threads(ctx->threads) schedule(static)
-  for (int64_t pair = 0; pair < pairs; pair++) {
-    head h = head_of(c->in, heads);
-    const int64_t floats = lay_out(&h, NULL), at = pair / heads * h.T, column = pair % heads * h.D;
-    (void)lay_out(&h, (float *)c->scratch + omp_get_thread_num() * floats);
-    h.qkv = vw_f32(&c->in[ATTN_QKV]) + at * 3 * h.C + column;
-    h.y = vw_f32(&c->out[ATTN_Y]) + at * h.C + column;
-    h.lse = vw_f32(&c->out[ATTN_LSE]) + pair * h.T;
-    pack_keys_and_values(&h);
-    for (int64_t t = 0; t < h.T; t += QUERIES) block(&h, t, h.T - t < QUERIES ? h.T - t : QUERIES);
+  const shape s = shape_of(&c->in[ATTN_QKV], ((const vw_attention_attr *)c->attr)->heads);
+#pragma omp parallel num_threads(ctx->threads)
+  {
+    const vw_head_room room = room_of(&s, c, false);
+    int64_t packed = -1;
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < s.B * s.heads * s.chunks; i++) {
+      const int64_t pair = i / s.chunks, from = i % s.chunks * CHUNK, to = s.T - from < CHUNK ? s.T : from + CHUNK;
+      const vw_head h = head_of(&s, &c->in[ATTN_QKV], &c->out[ATTN_LSE], pair);
+      float *y = vw_f32(&c->out[ATTN_Y]) + pair / s.heads * s.T * s.C + pair % s.heads * s.D;
+      if (packed != pair) vw_head_pack(&h, &room);
+      packed = pair;
+      for (int64_t t = from; t < to; t += VW_HEAD_ROWS) vw_head_block(&h, &room, t, block_of(t, to), y + t * s.C, s.C);
+    }
+  }
+  return VW_OK;
+}
+
+/* Chunk i of all pairs: of queries (`of_keys` false) or of keys and values. */
+static void grad_chunk(const shape *s, const vw_call *c, const vw_head_room *room, int64_t i, bool of_keys,
+                       int64_t *packed) {
+  const int64_t pair = i / s->chunks, from = i % s->chunks * CHUNK, to = s->T - from < CHUNK ? s->T : from + CHUNK;
+  const int64_t at = pair / s->heads * s->T * s->C + pair % s->heads * s->D, C = s->C;
+  vw_head h = head_of(s, &c->in[ATTNG_QKV], &c->in[ATTNG_LSE], pair);
+  h.dy = (vw_head_rows){vw_f32(&c->in[ATTNG_DY]) + at, C, s->T};
+  h.y = (vw_head_rows){vw_f32(&c->in[ATTNG_Y]) + at, C, s->T};
+  float *d = vw_f32(&c->out[0]) + (h.q.at - vw_f32(&c->in[ATTNG_QKV]));
+  if (*packed != pair) (of_keys ? vw_head_pack_queries : vw_head_pack_keys)(&h, room);
+  *packed = pair;
+  for (int64_t t = from; t < to; t += VW_HEAD_ROWS) {
+    float *row = d + t * 3 * C;
+    if (of_keys)
+      vw_head_block_dkv(&h, room, t, block_of(t, to), row + C, row + 2 * C, 3 * C);
+    else
+      vw_head_block_dq(&h, room, t, block_of(t, to), row, 3 * C);
+  }
+}
+
+vw_status vw_attention_dense_grad(vw_context *ctx, const vw_call *c) {
+  const shape s = shape_of(&c->in[ATTNG_QKV], ((const vw_attention_attr *)c->attr)->heads);
+#pragma omp parallel num_threads(ctx->threads)
+  {
+    const vw_head_room room = room_of(&s, c, true);
+    for (int of_keys = 0; of_keys < 2; of_keys++) {
+      int64_t packed = -1;
+#pragma omp for schedule(static)
+      for (int64_t i = 0; i < s.B * s.heads * s.chunks; i++) grad_chunk(&s, c, &room, i, of_keys, &packed);
+    }
   }
   return VW_OK;
 }

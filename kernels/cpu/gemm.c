@@ -76,7 +76,39 @@ void vw_pack_b(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t
     (transposed ? pack_rows : pack_columns)(&s, p * NR, M - p * NR < NR ? M - p * NR : NR, NR, out + p * NR * K);
 }
 
-enum { BLOCK = 64 };
+/* Columns at.. to [K][NR]: row m of w is column m of b; element c taps + tap becomes k = tap C + c. */
+static void pack_tap_rows(const stack *s, int64_t at, int64_t columns, int64_t NR, int64_t taps, float *out) {
+  float room[RUN];
+  const int64_t C = s->width / taps;
+  for (int64_t j = 0; j < NR; j++)
+    for (int64_t e0 = 0; e0 < s->width; e0 += RUN) {
+      const int64_t n = s->width - e0 < RUN ? s->width - e0 : RUN;
+      const float *from = j < columns ? elements(s, at + j, e0, n, room) : NULL;
+      for (int64_t e = e0; e < e0 + n; e++) out[(e % taps * C + e / taps) * NR + j] = from ? from[e - e0] : 0;
+    }
+}
+
+/* Columns at.. to [K][NR]: row o of w holds column c at c taps + tap, for k = tap O + o. */
+static void pack_tap_columns(const stack *s, int64_t at, int64_t columns, int64_t NR, int64_t taps, float *out) {
+  float room[RUN];
+  for (int64_t o = 0; o < s->rows; o++)
+    for (int64_t j = 0; j < NR; j++) {
+      const float *from = j < columns ? elements(s, o, (at + j) * taps, taps, room) : NULL;
+      for (int64_t tap = 0; tap < taps; tap++) out[(tap * s->rows + o) * NR + j] = from ? from[tap] : 0;
+    }
+}
+
+void vw_pack_taps(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, int64_t taps,
+                  const vw_parts *w, float *out) {
+  const int64_t panels = pieces(M, t->NR), NR = t->NR;
+  const stack s = {w, transposed ? M : K / taps, transposed ? K : M * taps};
+#pragma omp parallel for num_threads(ctx->threads) schedule(static) if (M * K > FEW_FLOPS)
+  for (int64_t p = 0; p < panels; p++)
+    (transposed ? pack_tap_rows : pack_tap_columns)(&s, p * NR, M - p * NR < NR ? M - p * NR : NR, NR, taps,
+                                                    out + p * NR * K);
+}
+
+enum { BLOCK = VW_GATHERED };
 
 /* Rows of a, at most MR, to [K][MR] with zeros behind; times act'(z) where z is given. */
 VW_SIMD static void pack_tile(const vw_product *p, int64_t first, int rows, int MR, float *restrict out) {
@@ -85,7 +117,10 @@ VW_SIMD static void pack_tile(const vw_product *p, int64_t first, int rows, int 
   const float *row[VW_MOST_ROWS];
   for (int64_t k0 = 0; k0 < p->K; k0 += BLOCK) {
     const int64_t n = p->K - k0 < BLOCK ? p->K - k0 : BLOCK;
-    for (int i = 0; i < VW_MOST_ROWS; i++) row[i] = i < rows ? p->a + (first + i) * p->K + k0 : zeros;
+    for (int i = 0; i < VW_MOST_ROWS; i++) {
+      row[i] = zeros;
+      if (i < rows) row[i] = p->gather ? p->gather(p, first + i, k0, n, line[i]) : p->a + (first + i) * p->K + k0;
+    }
     for (int i = 0; i < rows && p->a_z; i++) {
       vw_act_grad(p->act, p->a_z + (first + i) * p->K + k0, row[i], line[i], n);
       row[i] = line[i];
@@ -108,6 +143,11 @@ VW_SIMD static void finish_panel(const vw_product *p, int64_t from, int64_t to, 
     if (p->z) {
       memcpy(p->z + n * p->M + at, c, (size_t)columns * sizeof *c);
       vw_act(p->act, p->z + n * p->M + at, c, columns);
+    }
+    if (p->shift) {
+      const float *shift = p->shift + (p->shift_from + n) / p->shift_rows * p->M + at;
+#pragma omp simd
+      for (int64_t j = 0; j < columns; j++) c[j] += shift[j];
     }
     if (p->residual) {
       const float *residual = p->residual + n * p->M + at;

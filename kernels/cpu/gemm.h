@@ -22,17 +22,26 @@ typedef struct vw_tile {
 const vw_tile *vw_tile_best(void);              /* the fastest that this processor runs */
 const vw_tile *vw_tile_named(const char *name); /* NULL: this processor does not run it */
 
-typedef struct vw_product {
+typedef struct vw_product vw_product;
+struct vw_product {
   int64_t N, M, K;
-  const float *a;        /* [N, K] */
+  const float *a; /* [N, K] */
+  /* Where a is not stored: n elements of row `row` from k0 on, as they lie in memory or made in `room` (n floats, at
+   * most VW_GATHERED). `of` is the caller's. */
+  const float *(*gather)(const vw_product *p, int64_t row, int64_t k0, int64_t n, float *room);
+  const void *of;
   const float *a_z;      /* [N, K] or NULL: a is multiplied by act'(a_z) */
   const float *b;        /* packed: vw_pack_b */
   float *c;              /* [N, M] */
   float *z;              /* [N, M]: where act is not none, the sum before it; else NULL */
   const float *bias;     /* [M] or NULL */
   const float *residual; /* [N, M] or NULL */
-  vw_activation act;     /* of the result, or (with a_z) of the operand */
-} vw_product;
+  const float *shift;    /* [N / shift_rows, M] or NULL: added to shift_rows rows each */
+  int64_t shift_rows;    /* counted from row -shift_from on */
+  int64_t shift_from;
+  vw_activation act; /* of the result, or (with a_z) of the operand */
+};
+enum { VW_GATHERED = 64 };
 
 /* Floats of packed operands. */
 int64_t vw_packed_a(const vw_tile *t, int64_t N, int64_t K);
@@ -50,9 +59,16 @@ static inline vw_parts vw_parts_of(const vw_call *c, int i) {
 /* `scratch`: vw_packed_a floats, aligned to VW_ALIGN. */
 void vw_product_run(const vw_context *ctx, const vw_tile *t, const vw_product *p, float *scratch);
 
-/* Packed weights shared in the process, counted by reference; keyed by the weight's address, type and shape. */
+/* The same for a convolution's weight [O, C, taps]; b = [K, M] with k counted tap by tap:
+ *   of the result     K = taps C, M = O: b[tap C + c, o] = w[o, c, tap]        (transposed)
+ *   of the gradient   K = taps O, M = C: b[tap O + o, c] = w[o, c, tap] */
+void vw_pack_taps(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, int64_t taps,
+                  const vw_parts *w, float *out);
+
+/* Packed weights shared in the process, counted by reference; keyed by the weight's address, type, shape and packing.
+ * taps 1: vw_pack_b, more: vw_pack_taps. */
 typedef struct vw_packed vw_packed;
-vw_status vw_packed_get(const vw_context *ctx, bool transposed, int64_t M, int64_t K, const vw_parts *w,
+vw_status vw_packed_get(const vw_context *ctx, bool transposed, int64_t M, int64_t K, int64_t taps, const vw_parts *w,
                         vw_packed **out);
 void vw_packed_put(vw_packed *p); /* NULL allowed */
 const float *vw_packed_data(const vw_packed *p);

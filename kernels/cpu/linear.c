@@ -24,7 +24,7 @@ static vw_status set_state(vw_context *ctx, vw_call *c, int weight, bool transpo
   vw_packed *packed = NULL;
   const vw_parts w = vw_parts_of(c, weight);
   if (!(c->frozen >> weight & 1)) return VW_OK;
-  VW_TRY(vw_packed_get(ctx, transposed, M, K, &w, &packed));
+  VW_TRY(vw_packed_get(ctx, transposed, M, K, 1, &w, &packed));
   c->state = packed;
   return VW_OK;
 }
@@ -103,6 +103,10 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   return VW_OK;
 }
 
-const vw_kernel linear_cpu = {.run = run, .measure = measure, .prepare = prepare, .release = release};
-const vw_kernel linear_grad_cpu = {
-    .run = run_grad, .measure = measure_grad, .prepare = prepare_grad, .release = release};
+const vw_kernel linear_cpu = {
+    .run = run, .measure = measure, .prepare = prepare, .release = release, .packs = 1u << LINEAR_WEIGHT};
+const vw_kernel linear_grad_cpu = {.run = run_grad,
+                                   .measure = measure_grad,
+                                   .prepare = prepare_grad,
+                                   .release = release,
+                                   .packs = 1u << LINEAR_GRAD_WEIGHT};

@@ -36,7 +36,7 @@ static vw_status prepare(vw_context *ctx, vw_call *c) {
   const layout l = layout_of(c);
   const vw_parts w = vw_parts_of(c, PATCH_WEIGHT);
   if (l.b) return VW_OK;
-  VW_TRY(vw_packed_get(ctx, true, l.D, l.K, &w, &packed));
+  VW_TRY(vw_packed_get(ctx, true, l.D, l.K, 1, &w, &packed));
   c->state = packed;
   return VW_OK;
 }
@@ -82,4 +82,5 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
   return VW_OK;
 }
 
-const vw_kernel patch_embed_cpu = {.run = run, .measure = measure, .prepare = prepare, .release = release};
+const vw_kernel patch_embed_cpu = {
+    .run = run, .measure = measure, .prepare = prepare, .release = release, .packs = 1u << PATCH_WEIGHT};

@@ -32,4 +32,4 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
   });
 }
 
-extern "C" const vw_kernel add_cuda = {run, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel add_cuda = {run, nullptr, nullptr, nullptr, 0};

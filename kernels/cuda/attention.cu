@@ -272,5 +272,5 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   });
 }
 
-extern "C" const vw_kernel attention_cuda = {run, nullptr, nullptr, nullptr};
-extern "C" const vw_kernel attention_grad_cuda = {run_grad, measure_grad, nullptr, nullptr};
+extern "C" const vw_kernel attention_cuda = {run, nullptr, nullptr, nullptr, 0};
+extern "C" const vw_kernel attention_grad_cuda = {run_grad, measure_grad, nullptr, nullptr, 0};

@@ -26,4 +26,4 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
                    vw_i32(&c->in[DRAW_COUNT]), a, n);
 }
 
-extern "C" const vw_kernel draw_cuda = {run, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel draw_cuda = {run, nullptr, nullptr, nullptr, 0};

@@ -18,4 +18,4 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
                    vw_i32(&c->in[JOIN_C]), c->in[JOIN_A].dim[1], c->in[JOIN_C].dim[1], n);
 }
 
-extern "C" const vw_kernel join_cuda = {run, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel join_cuda = {run, nullptr, nullptr, nullptr, 0};

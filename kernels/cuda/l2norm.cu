@@ -50,5 +50,5 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
                    vw_f32(&c->out[0]), vw_f32(&c->in[L2G_DY]), vw_f32(&c->in[L2G_Y]), vw_f32(&c->in[L2G_RNORM]), N, C);
 }
 
-extern "C" const vw_kernel l2norm_cuda = {run, nullptr, nullptr, nullptr};
-extern "C" const vw_kernel l2norm_grad_cuda = {run_grad, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel l2norm_cuda = {run, nullptr, nullptr, nullptr, 0};
+extern "C" const vw_kernel l2norm_grad_cuda = {run_grad, nullptr, nullptr, nullptr, 0};

@@ -214,5 +214,5 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
 }
 
 /* const has internal linkage in C++ unless declared so */
-extern "C" const vw_kernel layernorm_cuda = {run, nullptr, nullptr, nullptr};
-extern "C" const vw_kernel layernorm_grad_cuda = {run_grad, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel layernorm_cuda = {run, nullptr, nullptr, nullptr, 0};
+extern "C" const vw_kernel layernorm_grad_cuda = {run_grad, nullptr, nullptr, nullptr, 0};

@@ -11,27 +11,11 @@
  * (vw_context.tf32) and the layer is not a head (vw_linear_attr.exact). */
 #include "kernels/linear.h"
 
+#include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/product.cuh"
 #include "kernels/cuda/vector.cuh"
 
 enum { THREADS = 256, PER_BLOCK = THREADS * VW_PACK };
-
-/* ---- activations ----------------------------------------------------------------------------------------------- */
-
-__device__ static float act(vw_activation a, float z) {
-  if (a == VW_ACT_QUICK_GELU) return z / (1.0f + expf(-1.702f * z));
-  if (a == VW_ACT_GELU) return 0.5f * z * erfcf(-z * 0.70710678f);
-  return z;
-}
-
-__device__ static float act_grad(vw_activation a, float z) {
-  if (a == VW_ACT_QUICK_GELU) {
-    const float s = 1.0f / (1.0f + expf(-1.702f * z));
-    return s + 1.702f * z * s * (1.0f - s);
-  }
-  if (a == VW_ACT_GELU) return 0.5f * erfcf(-z * 0.70710678f) + z * 0.39894228f * expf(-0.5f * z * z);
-  return 1.0f;
-}
 
 template <typename Z, typename Y, typename R>
 __global__ static void __launch_bounds__(THREADS)
@@ -42,7 +26,7 @@ __global__ static void __launch_bounds__(THREADS)
   float x[VW_PACK], add[VW_PACK] = {};
   vw_load_some(z, i, n, x);
   if (residual) vw_load_some(residual, i, n, add);
-  for (int j = 0; j < VW_PACK; j++) x[j] = act(a, x[j]) + add[j];
+  for (int j = 0; j < VW_PACK; j++) x[j] = vw_act(a, x[j]) + add[j];
   vw_store_some(y, i, n, x);
 }
 
@@ -57,7 +41,7 @@ __global__ static void __launch_bounds__(THREADS)
   vw_load_some(dy, i, n, d);
   if (z) {
     vw_load_some(z, i, n, x);
-    for (int j = 0; j < VW_PACK; j++) d[j] *= act_grad(a, x[j]);
+    for (int j = 0; j < VW_PACK; j++) d[j] *= vw_act_grad(a, x[j]);
   }
   vw_store_some(dz, i, n, d);
 }
@@ -215,5 +199,5 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   return vw_product_run(ctx, static_cast<const vw_product *>(c->state), c->scratch);
 }
 
-extern "C" const vw_kernel linear_cuda = {run, measure, prepare, release};
-extern "C" const vw_kernel linear_grad_cuda = {run_grad, measure_grad, prepare_grad, release};
+extern "C" const vw_kernel linear_cuda = {run, measure, prepare, release, 0};
+extern "C" const vw_kernel linear_grad_cuda = {run_grad, measure_grad, prepare_grad, release, 0};

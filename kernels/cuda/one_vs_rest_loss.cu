@@ -76,5 +76,5 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
                    rest->dim[1]);
 }
 
-extern "C" const vw_kernel one_vs_rest_loss_cuda = {run, nullptr, nullptr, nullptr};
-extern "C" const vw_kernel one_vs_rest_loss_grad_cuda = {run_grad, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel one_vs_rest_loss_cuda = {run, nullptr, nullptr, nullptr, 0};
+extern "C" const vw_kernel one_vs_rest_loss_grad_cuda = {run_grad, nullptr, nullptr, nullptr, 0};

@@ -91,4 +91,4 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
   });
 }
 
-extern "C" const vw_kernel patch_embed_cuda = {run, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel patch_embed_cuda = {run, nullptr, nullptr, nullptr, 0};

@@ -122,5 +122,5 @@ static vw_status run_adamw(vw_context *ctx, const vw_call *c) {
                    *static_cast<const vw_adamw_attr *>(c->attr), out->dim[1]);
 }
 
-extern "C" const vw_kernel pgd_step_cuda = {run_pgd, nullptr, nullptr, nullptr};
-extern "C" const vw_kernel adamw_step_cuda = {run_adamw, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel pgd_step_cuda = {run_pgd, nullptr, nullptr, nullptr, 0};
+extern "C" const vw_kernel adamw_step_cuda = {run_adamw, nullptr, nullptr, nullptr, 0};

@@ -54,5 +54,5 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
                    vw_i32(&c->in[PLOGITSG_PICTURE]), scale_of(c), vw_count(dq), c->in[PLOGITSG_DZ].dim[1], dq->dim[1]);
 }
 
-extern "C" const vw_kernel picture_logits_cuda = {run, nullptr, nullptr, nullptr};
-extern "C" const vw_kernel picture_logits_grad_cuda = {run_grad, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel picture_logits_cuda = {run, nullptr, nullptr, nullptr, 0};
+extern "C" const vw_kernel picture_logits_grad_cuda = {run_grad, nullptr, nullptr, nullptr, 0};

@@ -150,28 +150,28 @@ static bool parse_choice(char *line, choice *c) {
   return parse_settings(colon + 1, c->value);
 }
 
-static vw_status parse_lines(vw_products *all, char *text) {
-  int line = 0;
-  for (char *at = text, *next = nullptr; at && *at; at = next) {
-    next = strchr(at, '\n');
-    if (next) *next++ = 0;
-    line++;
-    choice c;
-    VW_CHECK(parse_choice(at, &c), VW_ERR_INPUT,
-             "algorithms: line %d is not 'key: id N tile N ...' as this viswords records it: plan again", line);
-    VW_CHECK(!find(all, c.key), VW_ERR_INPUT, "algorithms: line %d records '%s' a second time: plan again", line,
-             c.key);
-    VW_TRY(add(all, &c));
-  }
-  return VW_OK;
-}
-
-extern "C" void vw_cuda_algorithms_time(vw_context *ctx, bool on) {
+static void algorithms_time(vw_context *ctx, bool on) {
   vw_products *all = nullptr;
   if (products_of(vw_cuda_of(ctx), &all) == VW_OK) all->times = on;
 }
 
-extern "C" vw_status vw_cuda_algorithms_text(const vw_context *ctx, char **text) {
+static vw_status algorithms_forget(vw_context *ctx) {
+  vw_products *all = nullptr;
+  VW_TRY(products_of(vw_cuda_of(ctx), &all));
+  all->n = 0, all->obeys = true;
+  return VW_OK;
+}
+
+static vw_status algorithms_obey(vw_context *ctx, int line, char *text) {
+  vw_products *all = vw_cuda_of(ctx)->products; /* made by algorithms_forget */
+  choice c;
+  VW_CHECK(parse_choice(text, &c), VW_ERR_INPUT,
+           "algorithms: line %d is not 'key: id N tile N ...' as this viswords records it: plan again", line);
+  VW_CHECK(!find(all, c.key), VW_ERR_INPUT, "algorithms: line %d records '%s' a second time: plan again", line, c.key);
+  return add(all, &c);
+}
+
+static vw_status algorithms_text(const vw_context *ctx, char **text) {
   const vw_products *all = vw_cuda_of(ctx)->products;
   const size_t n = all ? all->n : 0;
   *text = static_cast<char *>(calloc(n + 1, LINE_BYTES));
@@ -181,16 +181,8 @@ extern "C" vw_status vw_cuda_algorithms_text(const vw_context *ctx, char **text)
   return VW_OK;
 }
 
-extern "C" vw_status vw_cuda_algorithms_obey(vw_context *ctx, const char *text) {
-  vw_products *all = nullptr;
-  VW_TRY(products_of(vw_cuda_of(ctx), &all));
-  char *copy = strdup(text ? text : "");
-  VW_CHECK(copy, VW_ERR_MEMORY, "out of memory: the algorithms of a plan");
-  all->n = 0, all->obeys = true;
-  const vw_status st = parse_lines(all, copy);
-  free(copy);
-  return st;
-}
+extern "C" const vw_algorithm_library vw_cublaslt_algorithms = {"cublaslt", algorithms_time, algorithms_forget,
+                                                                algorithms_obey, algorithms_text};
 
 /* ---- description ------------------------------------------------------------------------------------------------- */
 

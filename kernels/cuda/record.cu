@@ -32,5 +32,5 @@ static vw_status run_advance(vw_context *ctx, const vw_call *c) {
   return vw_launch(ctx, "advance", advance_kernel, 1, 1, 1, 0, vw_i64(&c->out[0]), vw_i64(&c->in[0]));
 }
 
-extern "C" const vw_kernel record_cuda = {run_record, nullptr, nullptr, nullptr};
-extern "C" const vw_kernel advance_cuda = {run_advance, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel record_cuda = {run_record, nullptr, nullptr, nullptr, 0};
+extern "C" const vw_kernel advance_cuda = {run_advance, nullptr, nullptr, nullptr, 0};

@@ -51,5 +51,5 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   });
 }
 
-extern "C" const vw_kernel select_row_cuda = {run, nullptr, nullptr, nullptr};
-extern "C" const vw_kernel select_row_grad_cuda = {run_grad, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel select_row_cuda = {run, nullptr, nullptr, nullptr, 0};
+extern "C" const vw_kernel select_row_grad_cuda = {run_grad, nullptr, nullptr, nullptr, 0};

@@ -10,9 +10,10 @@
  * element. */
 #include "kernels/splice.h"
 
+#include "kernels/cuda/segments.cuh"
 #include "kernels/cuda/vector.cuh"
 
-enum { THREADS = 256, WARPS = THREADS / 32 };
+enum { THREADS = VW_LISTED }; /* the gradient's blocks list rows */
 
 /* Pack i of row-major packs, `packs` a row of C channels; whole: rows lie in packs. */
 template <typename P, typename X>
@@ -31,39 +32,21 @@ __global__ static void __launch_bounds__(THREADS)
   vw_store_upto(x + at * C, c, end, C, v);
 }
 
-/* Lists the rows of word k among b0..b0+THREADS-1 in order, as offsets of their channels in dx; returns how many. */
-__device__ static int list_rows(int64_t *list, int *counts, const int32_t *row_word, const int32_t *row_template,
-                                const int32_t *word_pos, int64_t k, int64_t b0, int64_t B, int64_t T, int64_t C) {
-  const int64_t b = b0 + threadIdx.x;
-  const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const bool mine = b < B && row_word[b] == k;
-  const unsigned those = __ballot_sync(0xffffffffu, mine);
-  if (lane == 0) counts[warp] = __popc(those);
-  __syncthreads(); /* which also says that the list before has been read */
-  int before = 0, all = 0;
-  for (unsigned w = 0; w < WARPS; w++) {
-    if (w < warp) before += counts[w];
-    all += counts[w];
-  }
-  if (mine) list[before + __popc(those & ((1u << lane) - 1))] = (b * T + word_pos[row_template[b]]) * C;
-  __syncthreads();
-  return all;
-}
-
 /* Channels in passes of THREADS; the list is made again for each: words have a few hundred channels. */
 template <typename X>
 __global__ static void __launch_bounds__(THREADS)
     splice_grad_kernel(float *__restrict__ dwords, const X *__restrict__ dx, const int32_t *__restrict__ row_word,
                        const int32_t *__restrict__ row_template, const int32_t *__restrict__ word_pos, int64_t B,
                        int64_t T, int64_t C) {
-  __shared__ int64_t list[THREADS];
-  __shared__ int counts[WARPS];
+  __shared__ int64_t list[VW_LISTED];
+  __shared__ int counts[VW_LISTED_WARPS];
   const int64_t k = blockIdx.x;
   for (int64_t c0 = 0; c0 < C; c0 += THREADS) {
     const int64_t c = c0 + threadIdx.x;
     float sum = 0;
-    for (int64_t b0 = 0; b0 < B; b0 += THREADS) {
-      const int n = list_rows(list, counts, row_word, row_template, word_pos, k, b0, B, T, C);
+    for (int64_t b0 = 0; b0 < B; b0 += VW_LISTED) {
+      const int n = vw_list_rows(list, counts, row_word, k, b0, B,
+                                 [=](int64_t b) { return (b * T + word_pos[row_template[b]]) * C; });
       if (c < C)
         for (int i = 0; i < n; i++) sum += vw_load(dx, list[i] + c);
     }
@@ -100,5 +83,5 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   return vw_with_type("splice_grad", &c->in[SPLICE_GRAD_DX], [&](auto x) { return launch_grad<decltype(x)>(ctx, c); });
 }
 
-extern "C" const vw_kernel splice_cuda = {run, nullptr, nullptr, nullptr};
-extern "C" const vw_kernel splice_grad_cuda = {run_grad, nullptr, nullptr, nullptr};
+extern "C" const vw_kernel splice_cuda = {run, nullptr, nullptr, nullptr, 0};
+extern "C" const vw_kernel splice_grad_cuda = {run_grad, nullptr, nullptr, nullptr, 0};

@@ -1,8 +1,14 @@
-/* take: rows by index, copied in the widest units that a row is a multiple of (tables lie on VW_ALIGN). Traffic: the
- * rows are read and written once. */
+/* take and its gradient.
+ *
+ * take: rows by index, copied in the widest units that a row is a multiple of (tables lie on VW_ALIGN). Traffic: the
+ * rows are read and written once.
+ *
+ * take_grad: dtable[k] = sum over rows b with index[b] == k, in row order, of dy[b]. A block makes VW_LISTED elements
+ * of one row of the table, a thread one: it finds the rows 256 at a time, lists them in order in shared memory and adds
+ * them in fp32. No atomics. Traffic: dy read and dtable written once, the index once a block, from L2. */
 #include "kernels/take.h"
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/segments.cuh"
 
 enum { THREADS = 256 };
 
@@ -29,4 +35,34 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
   return launch<uint16_t>(ctx, c, row);
 }
 
-extern "C" const vw_kernel take_cuda = {run, nullptr, nullptr, nullptr};
+/* S: elements of a row, in `pieces` of VW_LISTED. */
+template <typename T, typename Y>
+__global__ static void __launch_bounds__(VW_LISTED)
+    take_grad_kernel(T *__restrict__ dtable, const Y *__restrict__ dy, const int32_t *__restrict__ index, int64_t B,
+                     int64_t S, int64_t pieces) {
+  __shared__ int64_t list[VW_LISTED];
+  __shared__ int counts[VW_LISTED_WARPS];
+  const int64_t k = blockIdx.x / pieces, s = blockIdx.x % pieces * VW_LISTED + threadIdx.x;
+  float sum = 0;
+  for (int64_t b0 = 0; b0 < B; b0 += VW_LISTED) {
+    const int n = vw_list_rows(list, counts, index, k, b0, B, [S](int64_t b) { return b * S; });
+    if (s < S)
+      for (int i = 0; i < n; i++) sum += vw_load(dy, list[i] + s);
+  }
+  if (s < S) vw_store(dtable, k * S + s, sum);
+}
+
+static vw_status run_grad(vw_context *ctx, const vw_call *c) {
+  const vw_tensor *dy = &c->in[TAKE_GRAD_DY], *dtable = &c->out[0];
+  const int64_t N = dtable->dim[0], S = N ? vw_count(dtable) / N : 0, pieces = (S + VW_LISTED - 1) / VW_LISTED;
+  return vw_with_type("take_grad", dtable, [&](auto t) {
+    return vw_with_type("take_grad", dy, [&](auto y) {
+      return vw_launch(ctx, "take_grad", take_grad_kernel<decltype(t), decltype(y)>, N * pieces, 1, VW_LISTED, 0,
+                       vw_data<decltype(t)>(dtable), vw_data<const decltype(y)>(dy), vw_i32(&c->in[TAKE_GRAD_INDEX]),
+                       dy->dim[0], S, pieces);
+    });
+  });
+}
+
+extern "C" const vw_kernel take_cuda = {run, nullptr, nullptr, nullptr, 0};
+extern "C" const vw_kernel take_grad_cuda = {run_grad, nullptr, nullptr, nullptr, 0};

@@ -4,33 +4,7 @@
  *   dz = dy act'(z);  dx[n,k] = sum_m dz[n,m] W[m,k] */
 #include "kernels/linear.h"
 
-#include <math.h>
-
-static const double INV_SQRT_2PI = 0.39894228040143267794, SQRT_HALF = 0.70710678118654752440;
-
-static double act(vw_activation a, double z) {
-  switch (a) {
-  case VW_ACT_QUICK_GELU:
-    return z / (1 + exp(-1.702 * z));
-  case VW_ACT_GELU:
-    return 0.5 * z * erfc(-z * SQRT_HALF);
-  default:
-    return z;
-  }
-}
-
-static double act_grad(vw_activation a, double z) {
-  switch (a) {
-  case VW_ACT_QUICK_GELU: {
-    const double s = 1 / (1 + exp(-1.702 * z));
-    return s + 1.702 * z * s * (1 - s);
-  }
-  case VW_ACT_GELU:
-    return 0.5 * erfc(-z * SQRT_HALF) + z * INV_SQRT_2PI * exp(-0.5 * z * z);
-  default:
-    return 1;
-  }
-}
+#include "kernels/ref/activation.h"
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
   (void)ctx;
@@ -44,7 +18,7 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
       double sum = bias ? bias[m] : 0;
       for (int64_t k = 0; k < K; k++) sum += x[n * K + k] * w[m * K + k];
       if (a != VW_ACT_NONE) z[n * M + m] = sum;
-      y[n * M + m] = act(a, sum) + (residual ? residual[n * M + m] : 0);
+      y[n * M + m] = vw_ref_act(a, sum) + (residual ? residual[n * M + m] : 0);
     }
   return VW_OK;
 }
@@ -60,7 +34,7 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   for (int64_t n = 0; n < N; n++) {
     for (int64_t k = 0; k < K; k++) dx[n * K + k] = 0;
     for (int64_t m = 0; m < M; m++) {
-      const double dz = dy[n * M + m] * (a == VW_ACT_NONE ? 1 : act_grad(a, z[n * M + m]));
+      const double dz = dy[n * M + m] * (a == VW_ACT_NONE ? 1 : vw_ref_act_grad(a, z[n * M + m]));
       for (int64_t k = 0; k < K; k++) dx[n * K + k] += dz * w[m * K + k];
     }
   }

@@ -12,6 +12,7 @@ typedef struct vw_comms {
   /* A library holds something that MPI_Finalize would try to close and wait for ever: end the process without it. Set
    * on all ranks together. */
   bool no_finalize;
+  const char *file_warning; /* of vw_mpi_files_choose: for the user, when files are opened; NULL: nothing to say */
 } vw_comms;
 
 /* "MPI_Bcast: MPI_ERR_TRUNCATE: message truncated" as VW_ERR_COMM; VW_OK for MPI_SUCCESS. */

@@ -1,5 +1,6 @@
 #include "cluster/progress.h"
 
+#include "core/text.h"
 #include <inttypes.h>
 #include <math.h>
 #include <time.h>
@@ -59,10 +60,11 @@ static void print_line(const vw_progress *p, const char *text, bool is_last) {
   const time_t now = time(NULL);
   struct tm tm;
   if (p->is_terminal) {
-    (void)fprintf(p->out, "\r%s\033[K%s", text, is_last ? "\n" : ""); /* K: clears what a longer line left */
+    (void)vw_print(p->out, "\r%s\033[K", text); /* K: clears what a longer line left */
+    if (is_last) (void)vw_print(p->out, "\n");
   } else {
     (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-    (void)fprintf(p->out, "%s %s\n", when, text);
+    (void)vw_print(p->out, "%s %s\n", when, text);
   }
   (void)fflush(p->out);
 }

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "cluster/comm.h"
+#include "cluster/mpi_files.h"
+#include "core/cores.h"
 #include "core/fault.h"
 
-enum { PIECE = 64 << 20, MESSAGE_BYTES = 1024 };
+enum { PIECE = 64 << 20, MESSAGE_BYTES = 1024, ENDED_WITHIN = 10 /* s */ };
 
 vw_status vw_mpi_status(const char *function, int code) {
   char text[MPI_MAX_ERROR_STRING + 1] = "";
@@ -19,8 +21,26 @@ vw_status vw_mpi_status(const char *function, int code) {
   return VW_RAISE(VW_ERR_COMM, "%s: %s", function, text);
 }
 
+static double quota(void) {
+  return vw_cores_quota("/proc/self/cgroup", "/sys/fs/cgroup");
+}
+
+/* Launchers give the ranks of a node masks of their own, or all the same one. */
+static vw_status share_cores(vw_ranks *r) {
+  int32_t *mine = calloc((size_t)2 * VW_MOST_CORES, sizeof *mine), *all = mine + VW_MOST_CORES;
+  VW_CHECK(mine, VW_ERR_MEMORY, "vw_ranks_open: out of memory");
+  (void)vw_cores_mask(mine);
+  const vw_status st = VW_MPI(MPI_Allreduce, mine, all, VW_MOST_CORES, MPI_INT32_T, MPI_SUM, r->comms->node);
+  if (st == VW_OK) r->cores = vw_cores_share(mine, all, quota(), r->local_size);
+  free(mine);
+  return st;
+}
+
 void vw_ranks_single(vw_ranks *r) {
+  int32_t mask[VW_MOST_CORES];
+  (void)vw_cores_mask(mask);
   *r = (vw_ranks){.size = 1, .local_size = 1, .thread_level = -1};
+  r->cores = vw_cores_share(mask, mask, quota(), 1);
   if (gethostname(r->host, sizeof r->host - 1) != 0) (void)snprintf(r->host, sizeof r->host, "localhost");
 }
 
@@ -41,11 +61,13 @@ vw_status vw_ranks_open(vw_ranks *r, int *argc, char ***argv) {
   vw_ranks_single(r);
   VW_TRY(VW_MPI(MPI_Initialized, &is_on));
   VW_CHECK(!is_on, VW_ERR_ARG, "vw_ranks_open: MPI is initialised already; open the ranks once a process");
+  const char *file_warning = vw_mpi_files_choose();
   VW_TRY(VW_MPI(MPI_Init_thread, argc, argv, wanted_level(), &r->thread_level));
   r->threads = r->thread_level == MPI_THREAD_MULTIPLE;
   r->comms = calloc(1, sizeof *r->comms);
   VW_CHECK(r->comms, VW_ERR_MEMORY, "vw_ranks_open: out of memory");
   r->comms->all = r->comms->node = MPI_COMM_NULL;
+  r->comms->file_warning = file_warning;
   VW_TRY(VW_MPI(MPI_Comm_set_errhandler, MPI_COMM_WORLD, MPI_ERRORS_RETURN));
   VW_TRY(VW_MPI(MPI_Comm_dup, MPI_COMM_WORLD, &r->comms->all));
   VW_TRY(VW_MPI(MPI_Comm_set_errhandler, r->comms->all, MPI_ERRORS_RETURN));
@@ -54,13 +76,22 @@ vw_status vw_ranks_open(vw_ranks *r, int *argc, char ***argv) {
   VW_TRY(VW_MPI(MPI_Comm_split_type, r->comms->all, MPI_COMM_TYPE_SHARED, r->rank, MPI_INFO_NULL, &r->comms->node));
   VW_TRY(VW_MPI(MPI_Comm_rank, r->comms->node, &r->local_rank));
   VW_TRY(VW_MPI(MPI_Comm_size, r->comms->node, &r->local_size));
-  return VW_OK;
+  return share_cores(r);
 }
 
 void vw_ranks_close(vw_ranks *r) {
   int is_on = 0, is_off = 0;
   const bool no_finalize = r->comms && r->comms->no_finalize;
   if (no_finalize) (void)MPI_Barrier(r->comms->all); /* the first process that ends takes the others with it */
+#ifndef OPEN_MPI
+  /* MPICH's launcher reports 0 now and then where several ranks that failed end at once without MPI_Finalize: one ends
+   * the job, the others are ended by it. */
+  if (no_finalize) {
+    (void)fflush(NULL);
+    if (r->rank == 0) (void)MPI_Abort(r->comms->all, 1);
+    (void)sleep(ENDED_WITHIN);
+  }
+#endif
   if (r->comms && !no_finalize) {
     if (r->comms->node != MPI_COMM_NULL) (void)MPI_Comm_free(&r->comms->node);
     if (r->comms->all != MPI_COMM_NULL) (void)MPI_Comm_free(&r->comms->all);

@@ -16,8 +16,9 @@ enum { VW_HOST_BYTES = 64 };
 typedef struct vw_ranks {
   int rank, size;             /* among all */
   int local_rank, local_size; /* among those that share this node's memory */
-  bool threads;               /* MPI_THREAD_MULTIPLE was granted */
-  int thread_level;           /* the level MPI gave; -1 without MPI */
+  int cores; /* that this rank may use: its part of those it is bound to and of its control group's time, at least 1 */
+  bool threads;     /* MPI_THREAD_MULTIPLE was granted */
+  int thread_level; /* the level MPI gave; -1 without MPI */
   char host[VW_HOST_BYTES];
   struct vw_comms *comms; /* owned; NULL: a single rank without MPI. cluster/comm.h */
 } vw_ranks;

@@ -1,5 +1,6 @@
 #include "cluster/sections.h"
 
+#include "core/text.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -78,15 +79,15 @@ void vw_sections_print(FILE *out, const vw_section_stats *stats, int64_t n, int 
   double total = 0;
   const char *stage = "";
   for (int64_t i = 0; i < n; i++) total += stats[i].mean;
-  (void)fprintf(out, "%-10s %-18s %9s %9s %9s %9s %6s %9s\n", "stage", "section", "min s", "mean s", "max s",
-                "imbalance", "share", "calls");
+  (void)vw_print(out, "%-10s %-18s %9s %9s %9s %9s %6s %9s\n", "stage", "section", "min s", "mean s", "max s",
+                 "imbalance", "share", "calls");
   for (int64_t i = 0; i < n; i++) {
     const vw_section_stats *s = &stats[i];
-    (void)fprintf(out, "%-10s %-18s %9.2f %9.2f %9.2f %9.2f %5.1f%% %9" PRId64 "\n",
-                  strcmp(stage, s->stage) ? s->stage : "", s->name, s->min, s->mean, s->max, s->imbalance,
-                  total > 0 ? 100 * s->mean / total : 0, s->calls);
+    (void)vw_print(out, "%-10s %-18s %9.2f %9.2f %9.2f %9.2f %5.1f%% %9" PRId64 "\n",
+                   strcmp(stage, s->stage) ? s->stage : "", s->name, s->min, s->mean, s->max, s->imbalance,
+                   total > 0 ? 100 * s->mean / total : 0, s->calls);
     stage = s->stage;
   }
-  (void)fprintf(out, "%-10s %-18s %9s %9.2f %9s %9s %6s  on %d rank%s\n", "total", "", "", total, "", "", "", ranks,
-                ranks == 1 ? "" : "s");
+  (void)vw_print(out, "%-10s %-18s %9s %9.2f %9s %9s %6s  on %d rank%s\n", "total", "", "", total, "", "", "", ranks,
+                 ranks == 1 ? "" : "s");
 }

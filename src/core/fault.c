@@ -169,3 +169,10 @@ vw_status vw_fault_reach(const char *state, const char *path) {
   }
   return VW_OK;
 }
+
+double vw_fault_read_seconds(const char *variable, double otherwise) {
+  const char *text = getenv(variable);
+  char *end = NULL;
+  const double seconds = text ? strtod(text, &end) : 0;
+  return text && end != text && !*end && seconds > 0 ? seconds : otherwise;
+}

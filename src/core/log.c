@@ -1,5 +1,7 @@
 #include "core/log.h"
 
+#include "core/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,7 +39,7 @@ static size_t quote_json(char *out, size_t size, const char *text) {
 }
 
 static void write_json(const char *when, vw_log_level level, const char *host, const char *text) {
-  char quoted[4096], line[4600];
+  char quoted[8192], line[8700];
   (void)quote_json(quoted, sizeof quoted, text);
   const int n =
       snprintf(line, sizeof line, "{\"time\":\"%s\",\"level\":\"%s\",\"rank\":%d,\"host\":\"%s\",\"message\":\"%s\"}\n",
@@ -47,19 +49,21 @@ static void write_json(const char *when, vw_log_level level, const char *host, c
 
 void vw_log(vw_log_level level, const char *fmt, ...) {
   if (level > threshold && log_fd < 0) return;
-  char text[2048], when[32], host[64] = "?";
+  char raw[2048], text[2 * sizeof raw], when[32], name[64] = "?", host[2 * sizeof name];
   va_list ap;
   va_start(ap, fmt);
-  (void)vsnprintf(text, sizeof text, fmt, ap);
+  (void)vsnprintf(raw, sizeof raw, fmt, ap);
   va_end(ap);
+  (void)vw_text_escape(text, sizeof text, raw, strlen(raw));
   const time_t now = time(NULL);
   struct tm tm;
   (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-  (void)gethostname(host, sizeof host - 1);
+  (void)gethostname(name, sizeof name - 1);
+  (void)vw_text_escape(host, sizeof host, name, strlen(name));
   if (log_fd >= 0) write_json(when, level, host, text);
   if (level > threshold) return;
   if (log_rank >= 0)
-    (void)fprintf(stderr, "%s level=%s rank=%d host=%s %s\n", when, names[level], log_rank, host, text);
+    (void)vw_print(stderr, "%s level=%s rank=%d host=%s %s\n", when, names[level], log_rank, host, text);
   else
-    (void)fprintf(stderr, "%s level=%s %s\n", when, names[level], text);
+    (void)vw_print(stderr, "%s level=%s %s\n", when, names[level], text);
 }

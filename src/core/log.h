@@ -1,5 +1,5 @@
 /* One `key=value` line a message on standard error, with time, rank and host; warnings and errors always, the rest by
- * level. Not for results: those go to standard output. */
+ * level. Control characters are escaped (core/text.h). Not for results: those go to standard output. */
 #ifndef VW_CORE_LOG_H
 #define VW_CORE_LOG_H
 

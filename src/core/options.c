@@ -1,5 +1,6 @@
 #include "core/options.h"
 
+#include "core/text.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,13 +131,13 @@ vw_status vw_parse_options(const vw_command_line *c, int argc, char **argv, cons
 }
 
 void vw_print_usage(const vw_command_line *c, FILE *to) {
-  (void)fprintf(to, "usage: viswords %s %s\n\n%s\n", c->command, c->arguments, c->summary);
-  if (c->options && c->options->name) (void)fprintf(to, "\noptions:\n");
+  (void)vw_print(to, "usage: viswords %s %s\n\n%s\n", c->command, c->arguments, c->summary);
+  if (c->options && c->options->name) (void)vw_print(to, "\noptions:\n");
   for (const vw_option *o = c->options; o && o->name; o++) {
     char left[64], letter[8] = "    ";
     if (o->letter) (void)snprintf(letter, sizeof letter, "-%c, ", o->letter);
     (void)snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->argument ? " " : "",
                    o->argument ? o->argument : "");
-    (void)fprintf(to, "  %-30s %s\n", left, o->help);
+    (void)vw_print(to, "  %-30s %s\n", left, o->help);
   }
 }

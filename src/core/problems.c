@@ -1,5 +1,6 @@
 #include "core/problems.h"
 
+#include "core/text.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,10 +59,10 @@ void vw_problems_print(const vw_problems *p, const char *prefix, bool warnings, 
   int64_t shown = 0;
   for (int64_t i = 0; i < p->n && shown < VW_PROBLEMS_SHOWN; i++) {
     if ((p->item[i].status == VW_OK) != warnings) continue;
-    (void)fprintf(out, "%s%s\n", prefix, p->item[i].text);
+    (void)vw_print(out, "%s%s\n", prefix, p->item[i].text);
     shown++;
   }
-  if (all > shown) (void)fprintf(out, "%sand %" PRId64 " more\n", prefix, all - shown);
+  if (all > shown) (void)vw_print(out, "%sand %" PRId64 " more\n", prefix, all - shown);
 }
 
 void vw_problems_fini(vw_problems *p) {

@@ -1,5 +1,7 @@
 #include "core/status.h"
 
+#include "core/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,9 +28,9 @@ static void append(const char *file, int line, const char *fmt, va_list ap) {
   int n = snprintf(trail + trail_used, left, "  %s:%d: ", short_path(file), line);
   if (n < 0 || (size_t)n >= left) return; /* the deepest frames are the ones that matter: drop the rest */
   trail_used += (size_t)n, left -= (size_t)n;
-  n = vsnprintf(trail + trail_used, left, fmt, ap);
-  if (n < 0) return;
-  trail_used += (size_t)n < left ? (size_t)n : left - 1;
+  char text[MESSAGE_BYTES];
+  if (vsnprintf(text, sizeof text, fmt, ap) < 0) return;
+  trail_used += vw_text_escape(trail + trail_used, left, text, strlen(text));
   if (trail_used + 1 < TRAIL_BYTES) trail[trail_used++] = '\n', trail[trail_used] = 0;
 }
 
@@ -38,7 +40,7 @@ vw_status vw_raise(vw_status st, const char *file, int line, const char *fmt, ..
   va_start(ap, fmt);
   (void)vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
-  memcpy(message, text, sizeof message);
+  (void)vw_text_escape(message, sizeof message, text, strlen(text)); /* one line, whatever names it quotes */
   trail_used = 0, trail[0] = 0;
   va_start(ap, fmt);
   append(file, line, fmt, ap);

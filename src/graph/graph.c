@@ -47,7 +47,7 @@ static vw_status add_value(vw_graph *g, vw_tensor t, int64_t node, int64_t leaf,
   for (int i = 0; i < t.ndim; i++) VW_CHECK(t.dim[i] >= 0, VW_ERR_ARG, "graph: a value of shape %s", vw_shape_text(&t));
   VW_TRY(vw_grow((void **)&g->values, g->n_values, &g->cap_values, sizeof *g->values));
   t.data = NULL;
-  g->values[g->n_values] = (value_record){.tensor = t, .node = node, .leaf = leaf};
+  g->values[g->n_values] = (value_record){.tensor = t, .node = node, .leaf = leaf, .scope = g->scope};
   *out = (vw_value)g->n_values++;
   return VW_OK;
 }
@@ -64,6 +64,15 @@ static vw_status copy_attr(vw_graph *g, const vw_op *op, const void *attr, const
   return VW_OK;
 }
 
+/* A role is resolved by the scope of its value: a kernel gets the types of one policy. */
+static vw_status check_scope(const vw_graph *g, const vw_op *op, int i, vw_value v) {
+  VW_CHECK(v == VW_NONE || op->crosses || g->values[v].tensor.dtype < VW_STORAGE_TYPES ||
+               g->values[v].scope == g->scope,
+           VW_ERR_ARG, "%s: input %d %s is of scope %d, this is scope %d: put vw_cast between", op->name, i,
+           vw_shape_text(&g->values[v].tensor), g->values[v].scope, g->scope);
+  return VW_OK;
+}
+
 static vw_status emit(vw_graph *g, const vw_op *op, const void *attr, const vw_value *in, vw_value *out) {
   vw_tensor shape[VW_MAX_IN] = {0}, made[VW_MAX_OUT] = {0};
   VW_CHECK(op->n_in <= VW_MAX_IN && op->n_out <= VW_MAX_OUT, VW_ERR_ARG, "%s: too many inputs or outputs", op->name);
@@ -72,6 +81,7 @@ static vw_status emit(vw_graph *g, const vw_op *op, const void *attr, const vw_v
     VW_CHECK(in[i] >= VW_NONE && in[i] < g->n_values, VW_ERR_ARG, "%s: input %d is no value of this graph", op->name,
              i);
     shape[i] = vw_value_tensor(g, in[i]);
+    VW_TRY(check_scope(g, op, i, in[i]));
   }
   vw_node node = {.op = op};
   VW_TRY(copy_attr(g, op, attr, &node.attr));
@@ -95,6 +105,30 @@ vw_status vw_emit(vw_graph *g, const vw_op *op, const void *attr, const vw_value
   for (int i = 0; i < op->n_out; i++) out[i] = VW_NONE;
   if (g->status != VW_OK) return g->status;
   return keep(g, emit(g, op, attr, in, out));
+}
+
+int vw_graph_scope(vw_graph *g, int scope) {
+  const int before = g->scope;
+  if (scope < 0 || scope >= VW_SCOPES)
+    (void)keep(g, VW_RAISE(VW_ERR_ARG, "graph: scope %d, expected 0 to %d", scope, VW_SCOPES - 1));
+  else
+    g->scope = scope;
+  return before;
+}
+
+void vw_graph_set_policy(vw_graph *g, int scope, const vw_policy *policy) {
+  if (scope < 0 || scope >= VW_SCOPES) {
+    (void)keep(g, VW_RAISE(VW_ERR_ARG, "graph: scope %d, expected 0 to %d", scope, VW_SCOPES - 1));
+    return;
+  }
+  g->has_policy[scope] = policy != NULL;
+  if (policy) g->policy[scope] = *policy;
+}
+
+vw_dtype vw_graph_storage(const vw_graph *g, const vw_policy *policy, vw_value v) {
+  if (v < 0 || v >= g->n_values) return VW_F32;
+  const value_record *r = &g->values[v];
+  return vw_resolve(g->has_policy[r->scope] ? &g->policy[r->scope] : policy, r->tensor.dtype);
 }
 
 vw_tensor vw_value_tensor(const vw_graph *g, vw_value v) {

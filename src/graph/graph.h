@@ -19,11 +19,33 @@ typedef enum vw_leaf_kind {
 
 enum { VW_NAME_BYTES = 128 };
 
+/* Storage type of each role. */
+typedef struct vw_policy {
+  vw_dtype param, act, residual, head, stat;
+} vw_policy;
+vw_policy vw_default_policy(vw_backend b); /* ref: f64; cpu, cuda: f32 */
+/* Weights and activations in bf16; the residual stream, heads and statistics stay f32. */
+vw_policy vw_bf16_policy(void);
+vw_dtype vw_resolve(const vw_policy *p, vw_dtype role);
+
 vw_status vw_graph_create(vw_graph **g);
 void vw_graph_destroy(vw_graph *g); /* NULL allowed */
 
 /* The first failure of any builder since creation, with its trail; VW_OK when all is well. */
 vw_status vw_graph_status(const vw_graph *g);
+
+/* Scopes: parts of one graph with storage types of their own, as a text encoder in fp32 before a network in bf16.
+ * Every leaf and node belongs to the scope that is current when it is described (0 at first); gradient nodes belong to
+ * the scope of the values whose gradient they make. Values of a role pass from one scope to another through vw_cast
+ * alone (kernels/cast.h); every other op refuses them. Integers and explicit storage types pass freely. */
+enum { VW_SCOPES = 4 };
+/* Makes `scope` (0 to VW_SCOPES - 1) current and returns the one before, for going back to it. */
+int vw_graph_scope(vw_graph *g, int scope);
+/* The policy of a scope, copied; NULL: none of its own, the policy that a program is created with counts. May be called
+ * until the program is created, and again for another program. */
+void vw_graph_set_policy(vw_graph *g, int scope, const vw_policy *policy);
+/* The storage type of a value in a program that is created with `policy`. */
+vw_dtype vw_graph_storage(const vw_graph *g, const vw_policy *policy, vw_value v);
 
 /* Leaves. Names are unique within a graph and printf-formatted; a weight's name is its name in the hub's file, where
  * "a.{q,k,v}_proj.weight" means those tensors stacked along the first axis. */
@@ -61,18 +83,10 @@ vw_leaf vw_graph_leaf(const vw_graph *g, int64_t i);
 /* ---- plan
  * ------------------------------------------------------------------------------------------------------------ */
 
-/* Storage type of each role. */
-typedef struct vw_policy {
-  vw_dtype param, act, residual, head, stat;
-} vw_policy;
-vw_policy vw_default_policy(vw_backend b); /* ref: f64; cpu, cuda: f32 */
-/* Weights and activations in bf16; the residual stream, heads and statistics stay f32. */
-vw_policy vw_bf16_policy(void);
-vw_dtype vw_resolve(const vw_policy *p, vw_dtype role);
-
 typedef struct vw_program vw_program;
 
-/* Plans for the backend of ctx, which must outlive the plan. Errors: VW_ERR_UNSUPPORTED naming an op the backend lacks;
+/* Plans for the backend of ctx, which must outlive the plan. policy: of all scopes without one of their own; NULL:
+ * vw_default_policy of the backend. Errors: VW_ERR_UNSUPPORTED naming an op the backend lacks;
  * VW_ERR_MEMORY. */
 vw_status vw_program_create(vw_program **p, const vw_graph *g, vw_context *ctx, const vw_policy *policy);
 void vw_program_destroy(vw_program *p); /* NULL allowed */
@@ -120,6 +134,7 @@ typedef struct vw_call_view {
   const vw_op *op;
   const void *attr;
   const vw_tensor *in, *out; /* op->n_in and op->n_out of them, storage types resolved; absent inputs have ndim 0 */
+  int threads;               /* that a run takes: no more than the call is worth, at most the context's */
 } vw_call_view;
 int64_t vw_program_call_count(const vw_program *p);
 vw_call_view vw_program_call(const vw_program *p, int64_t i);
@@ -141,5 +156,20 @@ int64_t vw_program_arena_beside(const vw_program_memory *p, const vw_program_mem
 
 /* The same before anything is allocated; inputs count as leaves that the plan owns. Errors as vw_program_create. */
 vw_status vw_program_measure(const vw_graph *g, vw_context *ctx, const vw_policy *policy, vw_program_memory *out);
+
+/* What one run of a program does, from shapes alone: no context, no device, no memory is needed. Only nodes that an
+ * output or a state update needs are counted, as a program runs no others.
+ *   flops   the ops' own counts (vw_op.flops): products and attention; what is not counted is bound by memory
+ *   bytes   what the calls read and write, each input and output once a call, of a table the rows that are looked up
+ *           (vw_op_bytes): a lower bound of the traffic where nothing stays in a cache
+ *   calls   kernels started
+ * A time at given rates is the sum over calls of max(flops / rate, bytes / rate), at least the larger of both sums. */
+typedef struct vw_work {
+  double flops, bytes;
+  int64_t calls;
+} vw_work;
+/* policy: storage types, which decide the bytes; NULL: vw_default_policy(VW_CPU). Errors: the graph's own, if a builder
+ * failed; VW_ERR_MEMORY. */
+vw_status vw_program_work(const vw_graph *g, const vw_policy *policy, vw_work *out);
 
 #endif

@@ -10,7 +10,7 @@ int64_t vw_program_call_count(const vw_program *p) {
 
 vw_call_view vw_program_call(const vw_program *p, int64_t i) {
   const plan_call *c = &p->calls[i];
-  return (vw_call_view){.op = c->op, .attr = c->attr, .in = c->in, .out = c->out};
+  return (vw_call_view){.op = c->op, .attr = c->attr, .in = c->in, .out = c->out, .threads = c->threads};
 }
 
 static double now(void) {
@@ -29,7 +29,7 @@ static vw_status time_recorded(vw_program *p, const plan_call *c, int64_t repeat
   double start = 0;
   vw_status st = r->begin(p->ctx), ran = VW_OK;
   if (st != VW_OK) return vw_fail(st, __FILE__, __LINE__, "recording %s", c->op->name);
-  for (int64_t j = 0; j < n && ran == VW_OK; j++) ran = c->kernel->run(p->ctx, &c->call);
+  for (int64_t j = 0; j < n && ran == VW_OK; j++) ran = vw_call_run(p, c);
   st = r->end(p->ctx, &recording);
   VW_GOTO(vw_first(ran, st));
   VW_GOTO(r->replay(p->ctx, recording)); /* the first brings the recording to the device */
@@ -47,7 +47,7 @@ static vw_status time_call(vw_program *p, const plan_call *c, int64_t repeats, d
   VW_TRY(p->memory_ops->synchronise(p->ctx));
   if (p->memory_ops->recorder && repeats > 1) return time_recorded(p, c, repeats, seconds);
   const double start = now();
-  for (int64_t j = 0; j < repeats; j++) VW_TRY(c->kernel->run(p->ctx, &c->call));
+  for (int64_t j = 0; j < repeats; j++) VW_TRY(vw_call_run(p, c));
   VW_TRY(p->memory_ops->synchronise(p->ctx));
   *seconds = (now() - start) / (double)repeats;
   return VW_OK;
@@ -64,7 +64,7 @@ vw_status vw_program_time_calls(vw_program *p, const int64_t *repeats, double *s
     if (repeats[i])
       VW_TRY(time_call(p, c, repeats[i], &seconds[i]));
     else
-      VW_TRY(c->kernel->run(p->ctx, &c->call));
+      VW_TRY(vw_call_run(p, c));
   }
   return p->memory_ops->synchronise(p->ctx);
 }

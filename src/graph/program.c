@@ -37,20 +37,6 @@ static size_t aligned(size_t bytes) {
   return (bytes + VW_ALIGN - 1) / VW_ALIGN * VW_ALIGN;
 }
 
-/* A node is needed when an output or a state update needs it. */
-static void mark_needed(const vw_graph *g, uint8_t *node_needed, uint8_t *value_needed) {
-  for (int64_t i = 0; i < g->n_outputs; i++) value_needed[g->outputs[i].value] = 1;
-  for (int64_t i = g->n_nodes - 1; i >= 0; i--) {
-    const vw_node *n = &g->nodes[i];
-    bool need = false;
-    for (int j = 0; j < n->op->n_out; j++) need |= value_needed[n->out[j]] || n->op->in_place[j];
-    if (!need) continue;
-    node_needed[i] = 1;
-    for (int j = 0; j < n->op->n_in; j++)
-      if (n->in[j] != VW_NONE) value_needed[n->in[j]] = 1;
-  }
-}
-
 static vw_status copy_values(vw_program *p, const vw_graph *g, const vw_policy *policy) {
   p->n_values = g->n_values;
   p->values = calloc((size_t)g->n_values + 1, sizeof *p->values);
@@ -60,7 +46,7 @@ static vw_status copy_values(vw_program *p, const vw_graph *g, const vw_policy *
   for (int64_t i = 0; i < g->n_values; i++) {
     plan_value *v = &p->values[i];
     v->tensor = g->values[i].tensor;
-    v->tensor.dtype = vw_resolve(policy, v->tensor.dtype);
+    v->tensor.dtype = vw_graph_storage(g, policy, (vw_value)i);
     v->leaf = g->values[i].leaf;
     v->first = v->last = -1;
     v->storage = (vw_value)i;
@@ -85,6 +71,13 @@ static vw_status add_call(vw_program *p, const vw_node *n) {
   return VW_OK;
 }
 
+/* An op that only renames its input needs no call: its output lies where the input lies. */
+static bool make_alias(vw_program *p, const vw_node *n) {
+  if (!n->op->alias || p->values[n->in[0]].tensor.dtype != p->values[n->out[0]].tensor.dtype) return false;
+  p->values[n->out[0]].storage = n->in[0], p->values[n->out[0]].is_alias = true;
+  return true;
+}
+
 static vw_status copy_calls(vw_program *p, const vw_graph *g) {
   vw_status st = VW_OK;
   uint8_t *node_needed = calloc((size_t)g->n_nodes + 1, 1), *value_needed = calloc((size_t)g->n_values + 1, 1);
@@ -93,13 +86,18 @@ static vw_status copy_calls(vw_program *p, const vw_graph *g) {
     st = VW_RAISE(VW_ERR_MEMORY, "program: out of memory");
     goto cleanup;
   }
-  mark_needed(g, node_needed, value_needed);
+  vw_mark_needed(g, node_needed, value_needed);
   for (int64_t i = 0; i < g->n_nodes; i++)
-    if (node_needed[i]) VW_GOTO(add_call(p, &g->nodes[i]));
+    if (node_needed[i] && !make_alias(p, &g->nodes[i])) VW_GOTO(add_call(p, &g->nodes[i]));
   for (int64_t i = 0; i < g->n_outputs; i++) p->values[g->outputs[i].value].last = p->n_calls;
 cleanup:
   free(node_needed), free(value_needed);
   return st;
+}
+
+plan_value *vw_program_base(const vw_program *p, vw_value v) {
+  while (p->values[v].is_alias) v = p->values[v].storage;
+  return &p->values[v];
 }
 
 /* The value whose memory v lives in: an in-place output lives in its state. */
@@ -113,15 +111,26 @@ static void touch(plan_value *v, int64_t call) {
   if (v->last < call) v->last = call;
 }
 
+/* A value lives as long as its aliases are read. */
+static void lengthen_lives(vw_program *p) {
+  for (int64_t i = 0; i < p->n_values; i++) {
+    const plan_value *v = &p->values[i];
+    if (!v->is_alias || v->last < 0) continue;
+    plan_value *base = vw_program_base(p, (vw_value)i);
+    if (base->first < 0) base->first = v->last; /* a leaf that is read through the alias alone */
+    if (v->last > base->last) base->last = v->last;
+  }
+}
+
 static vw_status find_lifetimes(vw_program *p) {
   for (int64_t i = 0; i < p->n_calls; i++) {
     plan_call *c = &p->calls[i];
     for (int j = 0; j < c->op->n_in; j++) {
       if (c->in_value[j] == VW_NONE) continue;
-      plan_value *v = &p->values[c->in_value[j]];
-      VW_CHECK(!v->overwritten || v->overwritten - 1 == i, VW_ERR_ARG,
+      const plan_value *base = vw_program_base(p, c->in_value[j]);
+      VW_CHECK(!base->overwritten || base->overwritten - 1 == i, VW_ERR_ARG,
                "%s reads a state that an earlier node has updated in place", c->op->name);
-      touch(v, i);
+      touch(&p->values[c->in_value[j]], i);
     }
     for (int j = 0; j < c->op->n_out; j++) {
       touch(&p->values[c->out_value[j]], i);
@@ -131,6 +140,7 @@ static vw_status find_lifetimes(vw_program *p) {
       p->values[from].overwritten = i + 1;
     }
   }
+  lengthen_lives(p);
   return VW_OK;
 }
 
@@ -180,8 +190,8 @@ cleanup:
 static void describe_call(vw_program *p, plan_call *c) {
   for (int j = 0; j < c->op->n_in; j++) {
     if (c->in_value[j] == VW_NONE) continue;
-    const plan_value *v = &p->values[c->in_value[j]];
-    c->in[j] = v->tensor;
+    const plan_value *v = vw_program_base(p, c->in_value[j]);
+    c->in[j] = p->values[c->in_value[j]].tensor;
     c->call.parts[j] = v->parts;
     if (v->leaf >= 0 && p->leaves[v->leaf].kind == VW_LEAF_WEIGHT) c->call.frozen |= 1u << j;
   }
@@ -331,6 +341,7 @@ vw_status vw_program_prepare(vw_program *p) {
     c->call.scratch = c->call.scratch_bytes ? (char *)p->arena + p->arena_bytes : NULL;
     if (c->kernel->prepare) VW_TRY(c->kernel->prepare(p->ctx, &c->call));
   }
+  vw_program_choose_threads(p);
   p->prepared = true;
   return VW_OK;
 }

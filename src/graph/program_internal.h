@@ -1,4 +1,4 @@
-/* Shared by plan.c and run.c. */
+/* Shared by the files that plan and run programs. */
 #ifndef VW_GRAPH_PROGRAM_INTERNAL_H
 #define VW_GRAPH_PROGRAM_INTERNAL_H
 
@@ -12,6 +12,7 @@ typedef struct plan_value {
   int64_t first, last;   /* calls between which the value lives; -1: never touched */
   int64_t overwritten;   /* 1 + the call that updates it in place; 0: none */
   vw_value storage;      /* itself, or the value whose memory it takes over */
+  bool is_alias;         /* the same numbers as `storage`, under another shape: no call makes it */
   size_t offset;         /* in the arena */
   bool owned;            /* data was allocated by this plan */
   void *placed;          /* an output's memory outside the arena; NULL: none */
@@ -24,6 +25,7 @@ typedef struct plan_call {
   vw_value in_value[VW_MAX_IN], out_value[VW_MAX_OUT];
   vw_tensor in[VW_MAX_IN], out[VW_MAX_OUT];
   vw_call call;
+  int threads; /* of its runs: at most the context's (threads.c) */
 } plan_call;
 
 struct vw_program {
@@ -41,7 +43,16 @@ struct vw_program {
   void *recording; /* all calls, where the backend can record them; from the second run on */
 };
 
+/* The value whose numbers v has: itself unless it is an alias. */
+plan_value *vw_program_base(const vw_program *p, vw_value v);
+
 /* Gives a leaf zeroed memory of its own, if it has none. */
 vw_status vw_program_own(vw_program *p, plan_value *v);
+
+/* Sets every call's threads. */
+void vw_program_choose_threads(vw_program *p);
+
+/* Runs a call with as many threads as it is worth. */
+vw_status vw_call_run(const vw_program *p, const plan_call *c);
 
 #endif

@@ -23,6 +23,13 @@ static void accumulate(vw_graph *g, vw_value *slot, vw_value d) {
   *slot = *slot == VW_NONE ? d : vw_add(g, *slot, d);
 }
 
+/* Where the gradients of a node belong: its own scope, except for a cast. */
+static int scope_of_inputs(const vw_graph *g, const vw_node *n) {
+  for (int j = 0; j < n->op->n_in; j++)
+    if (vw_wanted(g, n, j)) return g->values[n->in[j]].scope;
+  return g->scope;
+}
+
 /* Gradients of one node's inputs, from those of its outputs. grad has one entry a value that existed before reverse. */
 static vw_status backpropagate(vw_graph *g, int64_t i, vw_value *grad) {
   const vw_node node = g->nodes[i]; /* a copy: emitting moves the table */
@@ -31,6 +38,7 @@ static vw_status backpropagate(vw_graph *g, int64_t i, vw_value *grad) {
   for (int j = 0; j < node.op->n_out; j++) reached |= (dy[j] = grad[node.out[j]]) != VW_NONE;
   for (int j = 0; j < node.op->n_in; j++) dx[j] = VW_NONE, asked |= vw_wanted(g, &node, j);
   if (!reached || !asked || !node.op->gradient) return VW_OK;
+  g->scope = scope_of_inputs(g, &node);
   VW_TRY(node.op->gradient(g, &node, dy, dx));
   for (int j = 0; j < node.op->n_in; j++)
     if (dx[j] != VW_NONE && vw_wanted(g, &node, j)) accumulate(g, &grad[node.in[j]], dx[j]);
@@ -40,6 +48,7 @@ static vw_status backpropagate(vw_graph *g, int64_t i, vw_value *grad) {
 vw_status vw_reverse_from(vw_graph *g, vw_value y, vw_value dy, const vw_value *leaves, int n, vw_value *grads) {
   VW_TRY(vw_graph_status(g));
   const int64_t n_values = g->n_values, n_nodes = g->n_nodes;
+  const int scope = g->scope;
   vw_status st = VW_OK;
   uint8_t *depends = calloc((size_t)n_values + 1, 1);
   vw_value *grad = malloc((size_t)(n_values + 1) * sizeof *grad);
@@ -54,12 +63,15 @@ vw_status vw_reverse_from(vw_graph *g, vw_value y, vw_value dy, const vw_value *
   for (int64_t i = n_nodes - 1; i >= 0; i--) VW_GOTO(backpropagate(g, i, grad));
   for (int i = 0; i < n; i++) grads[i] = grad[leaves[i]];
 cleanup:
-  g->wanted = NULL;
+  g->wanted = NULL, g->scope = scope;
   free(depends), free(grad);
   return st;
 }
 
 vw_status vw_reverse(vw_graph *g, vw_value loss, const vw_value *leaves, int n, vw_value *grads) {
   VW_TRY(vw_graph_status(g));
-  return vw_reverse_from(g, loss, vw_fill(g, vw_value_tensor(g, loss), 1.0), leaves, n, grads);
+  const int scope = vw_graph_scope(g, g->values[loss].scope);
+  const vw_value ones = vw_fill(g, vw_value_tensor(g, loss), 1.0);
+  (void)vw_graph_scope(g, scope);
+  return vw_reverse_from(g, loss, ones, leaves, n, grads);
 }

@@ -76,8 +76,11 @@ bool vw_program_packs(const vw_program *p, vw_value leaf) {
   bool read = false;
   for (int64_t i = 0; i < p->n_calls; i++)
     for (int j = 0; j < p->calls[i].op->n_in; j++) {
-      if (p->calls[i].in_value[j] != leaf) continue;
-      if (!(vw_kernel_packs(p->ctx->backend, p->calls[i].op->id, j))) return false;
+      const vw_value v = p->calls[i].in_value[j];
+      if (v == VW_NONE || vw_program_base(p, v) != &p->values[leaf]) continue;
+      /* parts are stacked along the first axis, which a view may have cut otherwise */
+      const bool stacked = p->values[v].tensor.dim[0] == p->values[leaf].tensor.dim[0];
+      if (!stacked || !(p->calls[i].kernel->packs >> j & 1)) return false;
       read = true;
     }
   return read;
@@ -142,7 +145,7 @@ vw_status vw_program_read(vw_program *p, vw_value value, const vw_tensor *host) 
 }
 
 static vw_status run_calls(vw_program *p) {
-  for (int64_t i = 0; i < p->n_calls; i++) VW_TRY(p->calls[i].kernel->run(p->ctx, &p->calls[i].call));
+  for (int64_t i = 0; i < p->n_calls; i++) VW_TRY(vw_call_run(p, &p->calls[i]));
   return VW_OK;
 }
 
@@ -180,7 +183,7 @@ vw_status vw_program_profile(vw_program *p, double *seconds, int64_t *calls) {
   VW_CHECK(p->prepared, VW_ERR_ARG, "program: run before prepare");
   for (int64_t i = 0; i < p->n_calls; i++) {
     const double start = now();
-    VW_TRY(p->calls[i].kernel->run(p->ctx, &p->calls[i].call));
+    VW_TRY(vw_call_run(p, &p->calls[i]));
     VW_TRY(p->memory_ops->synchronise(p->ctx));
     seconds[p->calls[i].op->id] += now() - start, calls[p->calls[i].op->id]++;
   }

@@ -10,14 +10,14 @@
 /* Places in the stream of purpose VW_DRAW_BASELINE: 0.. for the classes of recall_10, then these. */
 enum { RANDOM_WORD = 64, RANDOM_DIRECTION = 128 };
 
-static vw_status concept_key(const vw_clip_task *t, const char *concept, uint64_t *key) {
-  const vw_stream stream = {.data = t->pictures->data->name, .concept = concept, .replica = 0, .seed = t->seed};
+static vw_status concept_key(const vw_task_inputs *in, const char *concept, uint64_t *key) {
+  const vw_stream stream = {.data = in->pictures->data->name, .concept = concept, .replica = 0, .seed = in->seed};
   return vw_stream_key(&stream, key);
 }
 
-vw_status vw_random_word(const vw_clip_task *t, const vw_word_table *w, const char *concept, int32_t *id) {
+vw_status vw_random_word(const vw_task_inputs *in, const vw_word_table *w, const char *concept, int32_t *id) {
   uint64_t key = 0;
-  VW_TRY(concept_key(t, concept, &key));
+  VW_TRY(concept_key(in, concept, &key));
   *id = w->neighbours[vw_below(vw_draw_u32(key, 0, VW_DRAW_BASELINE, RANDOM_WORD), (uint32_t)w->n_neighbours)];
   return VW_OK;
 }
@@ -33,63 +33,90 @@ static void random_direction(uint64_t key, int64_t C, double *out) {
   for (int64_t c = 0; c < C; c++) out[c] /= sqrt(sum);
 }
 
-static void set_word(vw_baseline_row *r, const vw_tokenizer *t, int32_t id) {
-  const char *text = vw_tokenizer_text(t, id);
-  const size_t n = text ? strlen(text) : 0;
-  (void)snprintf(r->word, sizeof r->word, "%.*s", (int)(n > 4 ? n - 4 : n), text ? text : "");
-}
-
 typedef struct builder {
-  const vw_clip_task *t;
+  vw_baselines *b;
+  const vw_task_inputs *in;
+  const vw_task_kind *kind;
   const vw_word_table *w;
   const vw_study_config *config;
-  const char *concept;
-  vw_baseline_row *rows;
-  double *vectors; /* [rows, C] */
-  int64_t n, name; /* name: the row that is judged as text */
 } builder;
 
-static vw_status add_words(builder *b) {
-  const int64_t C = b->t->network->text.t.width;
-  const vw_tokenizer *tokenizer = b->t->network->tokenizer;
-  int32_t id = 0;
-  for (int64_t a = 0; a < b->config->anchors.n; a++, b->n++) {
-    vw_baseline_row *r = &b->rows[b->n];
-    r->kind = "anchor", r->anchor = b->config->anchors.name[a];
-    (void)snprintf(r->delta, sizeof r->delta, "0");
-    (void)snprintf(r->word, sizeof r->word, "%s", r->anchor);
-    VW_TRY(vw_tokenizer_word(tokenizer, r->anchor, &id));
-    VW_TRY(vw_clip_word_vector(b->t->network, id, b->vectors + b->n * C));
-  }
-  vw_baseline_row *r = &b->rows[b->n];
-  r->kind = "random_word", r->anchor = "";
-  VW_TRY(vw_random_word(b->t, b->w, b->concept, &id));
-  set_word(r, tokenizer, id);
-  VW_TRY(vw_clip_word_vector(b->t->network, id, b->vectors + b->n++ * C));
-  return VW_OK;
+static vw_baseline_row *next_row(vw_baselines *b, const char *kind, const char *anchor) {
+  vw_baseline_row *r = &b->rows[b->n++];
+  r->kind = kind, r->anchor = anchor, r->is_judged = true;
+  return r;
 }
 
-static vw_status add_directions(builder *b) {
-  const int64_t C = b->t->network->text.t.width, n_anchors = b->config->anchors.n;
+static vw_status add_words(const builder *of) {
+  vw_baselines *b = of->b;
+  const vw_text *text = &of->in->network->text;
+  const int64_t C = of->in->network->width;
+  int32_t id = 0;
+  for (int64_t a = 0; a < of->config->anchors.n; a++) {
+    vw_baseline_row *r = next_row(b, "anchor", of->config->anchors.name[a]);
+    (void)snprintf(r->delta, sizeof r->delta, "0");
+    (void)snprintf(r->word, sizeof r->word, "%s", r->anchor);
+    VW_TRY(vw_tokenizer_word(text->tokenizer, r->anchor, &id));
+    VW_TRY(vw_text_word_vector(text, id, b->vectors + (b->n - 1) * C));
+  }
+  vw_baseline_row *r = next_row(b, "random_word", "");
+  VW_TRY(vw_random_word(of->in, of->w, b->concept, &id));
+  vw_tokenizer_label(text->tokenizer, id, r->word, sizeof r->word);
+  return vw_text_word_vector(text, id, b->vectors + (b->n - 1) * C);
+}
+
+/* One token that was trained, or several tokens of a network that was trained on all of them. */
+static bool name_is_known(const builder *of) {
+  const vw_tokenizer *tokenizer = of->in->network->text.tokenizer;
+  int32_t ids[64];
+  int64_t n = 0;
+  bool known = vw_tokenizer_encode_part(tokenizer, of->b->concept, ids, 64, &n) == VW_OK && n > 0;
+  if (!known) vw_error_clear();
+  for (int64_t i = 0; known && i < n; i++)
+    known = of->w->mask[ids[i]] || !vw_tokenizer_is_whole_word(tokenizer, ids[i]);
+  return known;
+}
+
+/* Judged from its text: a name may be several tokens. */
+static void add_name(const builder *of) {
+  vw_baselines *b = of->b;
+  vw_baseline_row *r = next_row(b, "name", "");
+  r->is_judged = name_is_known(of);
+  if (!r->is_judged) return;
+  (void)snprintf(r->word, sizeof r->word, "%s", b->concept);
+  b->texts[b->n - 1] = b->concept;
+}
+
+static double largest_finite(const vw_numbers *deltas) {
+  double most = 0;
+  for (int64_t i = 0; i < deltas->n; i++)
+    if (!isinf(deltas->v[i]) && deltas->v[i] > most) most = deltas->v[i];
+  return most;
+}
+
+static vw_status add_directions(const builder *of) {
+  vw_baselines *b = of->b;
+  const vw_numbers *deltas = &of->config->deltas;
+  const int64_t C = of->in->network->width, n_anchors = of->config->anchors.n;
+  const double most = largest_finite(deltas);
   double *direction = malloc((size_t)C * sizeof *direction);
   uint64_t key = 0;
-  vw_status st = direction ? concept_key(b->t, b->concept, &key) : VW_RAISE(VW_ERR_MEMORY, "baselines: out of memory");
+  vw_status st =
+      direction ? concept_key(of->in, b->concept, &key) : VW_RAISE(VW_ERR_MEMORY, "baselines: out of memory");
   if (st == VW_OK) random_direction(key, C, direction);
   for (int64_t a = 0; st == VW_OK && a < n_anchors; a++) {
     int32_t id = 0;
     int64_t nearest = 0;
     double distance = 0;
-    VW_GOTO(vw_tokenizer_word(b->t->network->tokenizer, b->config->anchors.name[a], &id));
-    VW_GOTO(vw_anchor_neighbour(&b->w->e, id, &nearest, &distance));
-    for (int64_t i = 0; i < b->config->deltas.n; i++) {
-      const double delta = b->config->deltas.v[i];
-      if (isinf(delta)) continue;
-      vw_baseline_row *r = &b->rows[b->n];
-      r->kind = "random_direction", r->anchor = b->config->anchors.name[a];
+    VW_GOTO(vw_tokenizer_word(of->in->network->text.tokenizer, of->config->anchors.name[a], &id));
+    VW_GOTO(vw_anchor_neighbour(&of->w->e, id, &nearest, &distance));
+    for (int64_t i = 0; i < deltas->n; i++) {
+      const double delta = deltas->v[i];
+      if (isinf(delta) || (of->kind->few_directions && delta < most)) continue;
+      vw_baseline_row *r = next_row(b, "random_direction", of->config->anchors.name[a]);
       vw_delta_text(delta, r->delta);
       for (int64_t c = 0; c < C; c++)
-        b->vectors[b->n * C + c] = b->vectors[a * C + c] + delta * distance * direction[c];
-      b->n++;
+        b->vectors[(b->n - 1) * C + c] = b->vectors[a * C + c] + delta * distance * direction[c];
     }
   }
 cleanup:
@@ -97,66 +124,30 @@ cleanup:
   return st;
 }
 
-/* One token that was trained, or several tokens of a network that was trained on all of them. */
-static bool name_is_known(const builder *b) {
-  const vw_tokenizer *tokenizer = b->t->network->tokenizer;
-  int32_t ids[64];
-  int64_t n = 0;
-  bool known = vw_tokenizer_encode_part(tokenizer, b->concept, ids, 64, &n) == VW_OK && n > 0;
-  if (!known) vw_error_clear();
-  for (int64_t i = 0; known && i < n; i++) known = b->w->mask[ids[i]] || !vw_tokenizer_is_whole_word(tokenizer, ids[i]);
-  return known;
+vw_status vw_baselines_list(vw_baselines *b, const vw_task_inputs *in, const vw_task_kind *kind, const vw_word_table *w,
+                            const vw_study_config *config, const char *concept) {
+  const int64_t most = config->anchors.n * (config->deltas.n + 1) + 2;
+  const builder of = {.b = b, .in = in, .kind = kind, .w = w, .config = config};
+  *b = (vw_baselines){.concept = concept};
+  b->rows = calloc((size_t)most, sizeof *b->rows);
+  b->vectors = calloc((size_t)(most * in->network->width), sizeof *b->vectors);
+  b->texts = calloc((size_t)most, sizeof *b->texts);
+  VW_CHECK(b->rows && b->vectors && b->texts, VW_ERR_MEMORY, "baselines: out of memory");
+  VW_TRY(add_words(&of));
+  add_name(&of);
+  return add_directions(&of);
 }
 
-/* Judges all rows; the name's from its text. */
-static vw_status judge_rows(builder *b) {
-  const size_t one = vw_clip_feature_bytes(b->t->network);
-  const char *text_template = b->t->learn->judge_template;
-  vw_slot slot = {0};
-  vw_others others;
-  vw_judge judge = {0};
-  vw_status st = VW_OK;
-  char text[512];
-  const char *texts[] = {text};
-  char *q = malloc((size_t)b->n * one);
-  double *metrics = malloc((size_t)(b->n * VW_METRICS) * sizeof *metrics);
-  if (!q || !metrics) st = VW_RAISE(VW_ERR_MEMORY, "baselines: out of memory");
-  if (st != VW_OK) goto cleanup;
-  VW_GOTO(vw_slot_create(&slot, b->t, b->concept, false));
-  VW_GOTO(vw_slot_others(&slot, b->t, b->concept, &others));
-  VW_GOTO(vw_judge_create(&judge, b->t, &slot, &others));
-  VW_GOTO(vw_judge_encode(b->t, b->vectors, b->n, q));
-  const bool known = name_is_known(b);
-  VW_GOTO(vw_class_text(text_template, b->concept, text, sizeof text));
-  if (known) VW_GOTO(vw_clip_encode_text(b->t->network, texts, 1, q + (size_t)b->name * one));
-  if (known) (void)snprintf(b->rows[b->name].word, sizeof b->rows[b->name].word, "%s", b->concept);
-  VW_GOTO(vw_judge_features(&judge, q, b->n, metrics));
+void vw_baselines_free(vw_baselines *b) {
+  free(b->rows), free(b->vectors), free((void *)b->texts);
+  *b = (vw_baselines){0};
+}
+
+vw_judged vw_baselines_judged(const vw_baselines *b) {
+  return (vw_judged){.concept = b->concept, .n = b->n, .words = b->vectors, .texts = b->texts};
+}
+
+void vw_baselines_mask(const vw_baselines *b, int n_metrics, double *metrics) {
   for (int64_t i = 0; i < b->n; i++)
-    for (int j = 0; j < VW_METRICS; j++)
-      b->rows[i].metrics[j] = i == b->name && !known ? NAN : metrics[i * VW_METRICS + j];
-cleanup:
-  vw_judge_free(&judge);
-  vw_slot_free(&slot);
-  free(q), free(metrics);
-  return st;
-}
-
-vw_status vw_baselines_run(const vw_clip_task *t, const vw_word_table *w, const vw_study_config *config,
-                           const char *concept, vw_baseline_row **rows, int64_t *n) {
-  const int64_t most = config->anchors.n * (config->deltas.n + 1) + 2, C = t->network->text.t.width;
-  builder b = {.t = t, .w = w, .config = config, .concept = concept};
-  vw_status st = VW_OK;
-  b.rows = calloc((size_t)most, sizeof *b.rows), b.vectors = calloc((size_t)(most * C), sizeof *b.vectors);
-  if (!b.rows || !b.vectors) st = VW_RAISE(VW_ERR_MEMORY, "baselines: out of memory");
-  if (st != VW_OK) goto cleanup;
-  VW_GOTO(add_words(&b));
-  b.name = b.n++; /* its vector stays zero: it is judged as text */
-  b.rows[b.name].kind = "name", b.rows[b.name].anchor = "";
-  VW_GOTO(add_directions(&b));
-  VW_GOTO(judge_rows(&b));
-cleanup:
-  free(b.vectors);
-  if (st != VW_OK) free(b.rows), b.rows = NULL;
-  *rows = b.rows, *n = b.n;
-  return st;
+    for (int j = 0; j < n_metrics && !b->rows[i].is_judged; j++) metrics[i * n_metrics + j] = NAN;
 }

@@ -1,15 +1,36 @@
-/* What learned words are compared with (docs/protocol.md, Baselines), for one concept. */
+/* What words are compared with, once a concept (docs/protocol.md, Baselines). */
 #ifndef VW_LEARN_BASELINES_H
 #define VW_LEARN_BASELINES_H
 
-#include "learn/block_io.h"
+#include "learn/words.h"
 
-/* Rows: every anchor untouched; the real name; a random whole word; for every anchor and finite delta a random
- * direction. *rows is malloc'ed, the caller frees it. */
-vw_status vw_baselines_run(const vw_clip_task *t, const vw_word_table *w, const vw_study_config *config,
-                           const char *concept, vw_baseline_row **rows, int64_t *n);
+typedef struct vw_baseline_row {
+  const char *kind, *anchor; /* kind: vw_baseline_kinds; anchor "" where it does not apply */
+  char delta[VW_DELTA_TEXT], word[64];
+  bool is_judged; /* false: a name that the network does not know */
+} vw_baseline_row;
 
-/* The random whole word of a concept: a token id. */
-vw_status vw_random_word(const vw_clip_task *t, const vw_word_table *w, const char *concept, int32_t *id);
+typedef struct vw_baselines {
+  const char *concept;
+  vw_baseline_row *rows;
+  double *vectors;    /* [n, n W]; zero where a text is judged */
+  const char **texts; /* [n] as in vw_judged */
+  int64_t n;
+} vw_baselines;
+
+/* Lists them for one concept of the task's data set: the anchors untouched, a random word, the concept's own name,
+ * random directions. Nothing is judged. The caller frees it, after a failure too. `config`, `concept` are borrowed. */
+vw_status vw_baselines_list(vw_baselines *b, const vw_task_inputs *in, const vw_task_kind *kind, const vw_word_table *w,
+                            const vw_study_config *config, const char *concept);
+void vw_baselines_free(vw_baselines *b);
+
+/* As the task judges them. */
+vw_judged vw_baselines_judged(const vw_baselines *b);
+
+/* Numbers of rows that are not judged become NaN. metrics [n, n_metrics]. */
+void vw_baselines_mask(const vw_baselines *b, int n_metrics, double *metrics);
+
+/* The random word of a concept: a neighbour drawn from the concept's stream. */
+vw_status vw_random_word(const vw_task_inputs *in, const vw_word_table *w, const char *concept, int32_t *id);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "core/random.h"
 #include "study/metrics.h"
+#include "tasks/leaves.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -51,146 +52,51 @@ void vw_block_drop_program(vw_block_part_program *p) {
 static void run_free(vw_block_run *r) {
   vw_sliced_free(r);
   vw_block_drop_program(&r->trained), vw_block_drop_program(&r->watch); /* the owner of what all use last */
-  for (int64_t i = 0; r->slots && i < r->shape.slots; i++) vw_slot_free(&r->slots[i]);
-  free(r->slots), free(r->row_slot), free(r->keys);
-}
-
-/* Gives every trial the slot of its concept, in order of appearance. */
-static vw_status find_slots(vw_block_run *r, const vw_study_config *config, const vw_trial *trials) {
-  const int64_t K = r->s->K;
-  r->row_slot = calloc((size_t)K, sizeof *r->row_slot), r->keys = calloc((size_t)K, sizeof *r->keys);
-  r->slots = calloc((size_t)K, sizeof *r->slots);
-  VW_CHECK(r->row_slot && r->keys && r->slots, VW_ERR_MEMORY, "block: out of memory");
-  for (int64_t k = 0; k < K; k++) {
-    int64_t same = 0;
-    while (same < k && strcmp(trials[same].concept, trials[k].concept) != 0) same++;
-    if (same < k) {
-      r->row_slot[k] = r->row_slot[same];
-    } else {
-      VW_TRY(vw_slot_create(&r->slots[r->shape.slots], r->t, trials[k].concept, trials[k].null_concept));
-      r->row_slot[k] = (int32_t)r->shape.slots++;
-    }
-    VW_TRY(vw_trial_stream_key(config, &trials[k], &r->keys[k]));
-  }
-  for (int64_t i = 0; i < r->shape.slots; i++)
-    r->shape.positive_pool += r->slots[i].n_positive, r->shape.negative_pool += r->slots[i].n_negative;
-  return VW_OK;
+  r->t->kind->end(r->of_task);
 }
 
 static vw_status write_leaf(const vw_block_part_program *p, const char *name, vw_tensor shape, const void *data) {
-  const vw_value v = vw_find(p->graph, name);
-  VW_CHECK(v != VW_NONE, VW_ERR_ARG, "block: the graph has no leaf '%s'", name);
-  shape.data = (void *)(uintptr_t)data;
-  return vw_program_write(p->program, v, &shape);
-}
-
-/* A pool of picture indices: all slots' lists one after the other, and each row's part of it. */
-static vw_status write_pool(const vw_block_run *r, const char *name, bool positive, int64_t entries) {
-  const int64_t K = r->s->K;
-  int32_t *pool = malloc((size_t)(entries + 2 * K) * sizeof *pool + sizeof *pool), *offset = pool + entries,
-          *count = offset + K;
-  int64_t *start = calloc((size_t)r->shape.slots + 1, sizeof *start);
-  char leaf[64];
-  vw_status st = VW_OK;
-  if (!pool || !start) {
-    st = VW_RAISE(VW_ERR_MEMORY, "block: out of memory");
-    goto cleanup;
-  }
-  for (int64_t i = 0, at = 0; i < r->shape.slots; i++) {
-    const vw_slot *s = &r->slots[i];
-    const int64_t n = positive ? s->n_positive : s->n_negative;
-    memcpy(pool + at, positive ? s->positive : s->negative, (size_t)n * sizeof *pool);
-    start[i] = at, at += n;
-  }
-  for (int64_t k = 0; k < K; k++) {
-    const vw_slot *s = &r->slots[r->row_slot[k]];
-    offset[k] = (int32_t)start[r->row_slot[k]], count[k] = (int32_t)(positive ? s->n_positive : s->n_negative);
-  }
-  (void)snprintf(leaf, sizeof leaf, "%s_pool", name);
-  VW_GOTO(write_leaf(&r->watch, leaf, vw_shape(VW_I32, entries), pool));
-  (void)snprintf(leaf, sizeof leaf, "%s_offset", name);
-  VW_GOTO(write_leaf(&r->watch, leaf, vw_shape(VW_I32, K), offset));
-  (void)snprintf(leaf, sizeof leaf, "%s_count", name);
-  VW_GOTO(write_leaf(&r->watch, leaf, vw_shape(VW_I32, K), count));
-cleanup:
-  free(pool), free(start);
-  return st;
-}
-
-/* Rows of the tables of logits are slot * M + template: drawing a template draws the row. */
-static vw_status write_table_rows(const vw_block_run *r) {
-  const int64_t M = r->shape.M, K = r->s->K, rows = r->shape.slots * M;
-  int32_t *x = malloc((size_t)(2 * rows + 4 * K) * sizeof *x);
-  VW_CHECK(x, VW_ERR_MEMORY, "block: out of memory");
-  int32_t *pool = x, *template_of = pool + rows, *offset = template_of + rows, *count = offset + K,
-          *row_word = count + K;
-  uint32_t *key = (uint32_t *)calloc((size_t)(2 * K), sizeof *key);
-  vw_status st = VW_OK;
-  if (!key) st = VW_RAISE(VW_ERR_MEMORY, "block: out of memory");
-  if (st != VW_OK) goto cleanup;
-  for (int32_t i = 0; i < rows; i++) pool[i] = i, template_of[i] = (int32_t)(i % M);
-  for (int64_t k = 0; k < K; k++) {
-    offset[k] = (int32_t)(r->row_slot[k] * M), count[k] = (int32_t)r->t->learn_templates, row_word[k] = (int32_t)k;
-    key[2 * k] = (uint32_t)r->keys[k], key[2 * k + 1] = (uint32_t)(r->keys[k] >> 32);
-  }
-  VW_GOTO(write_leaf(&r->watch, "slot_pool", vw_shape(VW_I32, rows), pool));
-  VW_GOTO(write_leaf(&r->watch, "slot_offset", vw_shape(VW_I32, K), offset));
-  VW_GOTO(write_leaf(&r->watch, "slot_count", vw_shape(VW_I32, K), count));
-  VW_GOTO(write_leaf(&r->watch, "template_of", vw_shape(VW_I32, rows), template_of));
-  VW_GOTO(write_leaf(&r->watch, "row_word", vw_shape(VW_I32, K), row_word));
-  VW_GOTO(write_leaf(&r->watch, "key", vw_shape(VW_U32, K, 2), key));
-cleanup:
-  free(x), free(key);
-  return st;
-}
-
-static vw_status write_logit_tables(const vw_block_run *r) {
-  const int64_t M = r->shape.M, P = r->shape.pictures, rows = r->shape.slots * M;
-  double *rest = malloc((size_t)(rows * P) * sizeof *rest), *truth = malloc((size_t)(rows * P) * sizeof *truth);
-  vw_status st = VW_OK;
-  if (!rest || !truth)
-    st = VW_RAISE(VW_ERR_MEMORY, "block: out of memory for tables of %lld x %lld", (long long)rows, (long long)P);
-  for (int64_t i = 0; st == VW_OK && i < r->shape.slots; i++)
-    VW_GOTO(vw_slot_tables(&r->slots[i], r->t, rest + i * M * P, truth + i * M * P));
-  if (st == VW_OK) VW_GOTO(write_leaf(&r->watch, "rest", vw_shape(VW_F64, rows, P), rest));
-  if (st == VW_OK) VW_GOTO(write_leaf(&r->watch, "truth", vw_shape(VW_F64, rows, P), truth));
-cleanup:
-  free(rest), free(truth);
-  return st;
+  return vw_write_leaf(p->program, p->graph, name, shape, data);
 }
 
 static vw_status make_program(const vw_block_run *r, vw_block_mode mode, const vw_block_shape *shape,
                               vw_block_part_program *p) {
-  const vw_clip_network *n = r->t->network;
+  const vw_network *n = r->t->in.network;
+  const vw_task_loss of = {r->t->kind, &r->t->in};
+  const vw_block_loss loss = vw_block_loss_of(&of);
   VW_TRY(vw_graph_create(&p->graph));
-  VW_TRY(vw_block_graph(p->graph, &n->text, r->learn, shape, n->scale, mode));
+  VW_TRY(vw_block_graph(p->graph, &loss, r->learn, shape, r->s->C, mode));
   VW_TRY(vw_program_create_beside(&p->program, p->graph, n->ctx, &n->policy, r->watch.program));
   return vw_weights_bind(n->weights, p->program);
 }
 
 vw_status vw_block_add_program(const vw_block_run *r, vw_block_mode mode, int64_t slice, vw_block_part_program *p) {
   vw_block_shape shape = r->shape;
-  shape.slice = slice;
+  shape.step.slice = slice;
   return make_program(r, mode, &shape, p);
 }
 
 /* The program that owns the block's inputs. */
 static vw_status build_watch(vw_block_run *r) {
-  const vw_clip_network *n = r->t->network;
   const int64_t zero = 0;
   vw_block_part_program watch = {0};
   const vw_status st = make_program(r, VW_BLOCK_WATCH, &r->shape, &watch);
   r->watch = watch;
   VW_TRY(st);
-  VW_TRY(vw_task_write_templates(r->t, watch.program, watch.graph));
-  VW_TRY(write_table_rows(r));
-  if (r->learn->positives) VW_TRY(write_pool(r, "positive", true, r->shape.positive_pool));
-  if (r->learn->negatives) VW_TRY(write_pool(r, "negative", false, r->shape.negative_pool));
-  VW_TRY(write_logit_tables(r));
+  VW_TRY(r->t->kind->leaves(r->t, r->of_task, &r->shape.step, watch.program, watch.graph));
   VW_TRY(write_leaf(&watch, "step", vw_shape(VW_I64, 1), &zero));
-  VW_TRY(write_leaf(&watch, "words", vw_shape(VW_F64, r->s->K, r->s->C), r->s->words));
-  return write_leaf(&watch, "features", vw_shape(vw_clip_feature_type(n), r->shape.pictures, n->text.projection),
-                    r->t->train);
+  return write_leaf(&watch, "words", vw_shape(VW_F64, r->s->K, r->s->C), r->s->words);
+}
+
+/* The words' streams, and what the task holds for them. */
+static vw_status begin(vw_block_run *r, const vw_study_config *config, const vw_trial *trials) {
+  const int64_t K = r->s->K;
+  uint64_t *keys = calloc((size_t)K, sizeof *keys);
+  vw_status st = keys ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "block: out of memory");
+  for (int64_t k = 0; st == VW_OK && k < K; k++) st = vw_trial_stream_key(config, &trials[k], &keys[k]);
+  if (st == VW_OK) st = r->t->kind->begin(r->t, trials, keys, K, &r->shape.step, &r->of_task);
+  free(keys);
+  return st;
 }
 
 static vw_status write_state(const vw_block_run *r) {
@@ -208,8 +114,7 @@ static vw_status write_state(const vw_block_run *r) {
 }
 
 static vw_status read_leaf(const vw_block_part_program *p, const char *name, vw_tensor shape, void *data) {
-  shape.data = data;
-  return vw_program_read(p->program, vw_find(p->graph, name), &shape);
+  return vw_read_leaf(p->program, p->graph, name, shape, data);
 }
 
 static vw_status read_state(const vw_block_run *r) {
@@ -326,7 +231,7 @@ static vw_status check_memory(const vw_block_run *r, int64_t limit) {
 }
 
 static vw_status prepare(vw_block_run *r, const vw_study_config *config, const vw_trial *trials, vw_team *team) {
-  VW_TRY(find_slots(r, config, trials));
+  VW_TRY(begin(r, config, trials));
   VW_TRY(build_watch(r));
   VW_TRY(vw_block_add_program(r, team ? VW_BLOCK_UPDATE : VW_BLOCK_TRAIN, 0, &r->trained));
   VW_TRY(write_state(r));
@@ -358,22 +263,15 @@ static vw_status all_ready(vw_team *team, bool *go_on) {
   return VW_OK;
 }
 
-vw_status vw_block_learn(vw_block_state *s, const vw_clip_task *t, const vw_study_config *config,
-                         const vw_trial *trials, vw_block_share share, const vw_block_hooks *hooks, bool *finished) {
+vw_status vw_block_learn(vw_block_state *s, vw_task *t, const vw_study_config *config, const vw_trial *trials,
+                         vw_block_share share, const vw_block_hooks *hooks, bool *finished) {
   const vw_block_hooks none = {0};
-  vw_block_run r = {.t = t, .learn = t->learn, .s = s};
+  vw_block_run r = {.t = t, .learn = &t->in.model->learn, .s = s};
   vw_team *team = share.slices > 1 ? share.team : NULL;
   vw_status st = VW_OK;
   bool go_on = true;
   *finished = false;
-  r.shape = (vw_block_shape){.K = s->K,
-                             .M = t->templates.M,
-                             .P = t->templates.P,
-                             .T = t->templates.T,
-                             .pictures = t->pictures->n_train,
-                             .points = s->points,
-                             .every = s->every,
-                             .slices = share.slices};
+  r.shape = (vw_block_shape){.step = {.K = s->K, .slices = share.slices}, .points = s->points, .every = s->every};
   if (team) VW_GOTO(share_state(s, team, &go_on));
   if (!go_on) goto cleanup;
   VW_GOTO(prepare(&r, config, trials, team));
@@ -385,25 +283,4 @@ vw_status vw_block_learn(vw_block_state *s, const vw_clip_task *t, const vw_stud
 cleanup:
   run_free(&r);
   return st;
-}
-
-/* ---- draws on the host ------------------------------------------------------------------------------------------- */
-
-static void draw_row(uint64_t key, int64_t step, uint32_t purpose, const int32_t *pool, int64_t n, int64_t count,
-                     int32_t *out) {
-  for (int64_t i = 0; i < count; i++) {
-    const uint32_t k = vw_below(vw_draw_u32(key, (uint64_t)step, purpose, (uint32_t)i), (uint32_t)n);
-    out[i] = pool ? pool[k] : (int32_t)k;
-  }
-}
-
-void vw_block_draws(const vw_clip_task *t, const vw_slot *slot, uint64_t key, bool watch_set, int64_t first, int64_t n,
-                    const vw_draw_list *out) {
-  const uint32_t set = watch_set ? VW_DRAW_WATCH : 0;
-  const int64_t pos = t->learn->positives, neg = t->learn->negatives;
-  for (int64_t i = 0; i < n; i++) {
-    draw_row(key, first + i, VW_DRAW_TEMPLATE + set, NULL, t->learn_templates, 1, out->template + i);
-    draw_row(key, first + i, VW_DRAW_POSITIVE + set, slot->positive, slot->n_positive, pos, out->positive + i * pos);
-    draw_row(key, first + i, VW_DRAW_NEGATIVE + set, slot->negative, slot->n_negative, neg, out->negative + i * neg);
-  }
 }

@@ -3,7 +3,6 @@
 #define VW_LEARN_BLOCK_H
 
 #include "learn/block_graph.h"
-#include "learn/task.h"
 #include "learn/team.h"
 #include "study/trial.h"
 
@@ -49,17 +48,7 @@ typedef struct vw_block_share {
  *
  * With slices collective in the team: what the leader starts from is what all start from, only the leader is asked to
  * save, and results are in the leader's s. A member that returns an error has not told the others (vw_team_meet). */
-vw_status vw_block_learn(vw_block_state *s, const vw_clip_task *t, const vw_study_config *config,
-                         const vw_trial *trials, vw_block_share share, const vw_block_hooks *hooks, bool *finished);
-
-/* The draws of one stream, for `viswords draws` and the tests: steps first .. first + n of the training set (watch
- * false) or of the fixed set. template [n], positive [n, positives], negative [n, negatives] picture indices. */
-typedef struct vw_draw_list {
-  int32_t *template, *positive, *negative;
-} vw_draw_list;
-void vw_block_draws(const vw_clip_task *t, const vw_slot *slot, uint64_t key, bool watch, int64_t first, int64_t n,
-                    const vw_draw_list *out);
-
-enum { VW_WATCH_DRAWS = 32 }; /* size of the fixed set (docs/protocol.md) */
+vw_status vw_block_learn(vw_block_state *s, vw_task *t, const vw_study_config *config, const vw_trial *trials,
+                         vw_block_share share, const vw_block_hooks *hooks, bool *finished);
 
 #endif

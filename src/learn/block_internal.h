@@ -22,13 +22,11 @@ typedef struct vw_sliced_step {
 } vw_sliced_step;
 
 typedef struct vw_block_run {
-  const vw_clip_task *t;
+  vw_task *t;
   const vw_learn_config *learn;
   vw_block_state *s;
   vw_block_shape shape;
-  int32_t *row_slot; /* [K] */
-  vw_slot *slots;
-  uint64_t *keys;                /* [K] */
+  void *of_task;                 /* what the task holds for the words */
   vw_block_part_program watch;   /* owns the inputs and the arena that all others use too */
   vw_block_part_program trained; /* holds words, step, moments, record: the whole step, or the update behind slices */
   vw_sliced_step *sliced;        /* NULL: the whole step is one program */

@@ -114,19 +114,11 @@ static json_t *trial_list(const vw_trial *trials, int64_t n, const char *const *
   return list;
 }
 
-static json_t *column_names(void) {
+static json_t *column_names(const vw_task_kind *task) {
   vw_json_watch();
   json_t *list = json_array();
-  for (int i = 0; i < VW_METRICS; i++) json_array_append_new(list, json_string(vw_metric_names[i]));
+  for (int i = 0; i < task->n_metrics; i++) json_array_append_new(list, json_string(task->metrics[i].name));
   return list;
-}
-
-/* "fox</w>" as a user writes it. */
-static void plain_word(const vw_tokenizer *t, int64_t id, char *out, size_t bytes) {
-  const char *text = vw_tokenizer_text(t, (int32_t)id);
-  const size_t n = text ? strlen(text) : 0;
-  const size_t end = n > 4 && !strcmp(text + n - 4, "</w>") ? n - 4 : n;
-  (void)snprintf(out, bytes, "%.*s", (int)end, text ? text : "");
 }
 
 enum { WORD_BYTES = 64 };
@@ -179,10 +171,10 @@ static bool is_failed(const vw_block_state *s, int64_t k) {
 
 static vw_status columns_fill(result_columns *c, const vw_block_state *s, const vw_trial *trials,
                               const vw_word_table *w) {
-  const vw_dtype type = vw_clip_feature_type(w->network);
+  const vw_dtype type = w->network->word_type;
   for (int64_t k = 0; k < s->K; k++) {
     int32_t id = 0;
-    VW_TRY(vw_tokenizer_word(w->network->tokenizer, trials[k].anchor, &id));
+    VW_TRY(vw_tokenizer_word(w->network->text.tokenizer, trials[k].anchor, &id));
     c->anchor_id[k] = id, c->failed[k] = is_failed(s, k);
     (void)vw_kkt_residual(s->gradient + k * s->C, s->words + k * s->C, s->anchors + k * s->C, s->C, s->radius[k],
                           &c->on_sphere[k]);
@@ -191,7 +183,7 @@ static vw_status columns_fill(result_columns *c, const vw_block_state *s, const 
   for (int64_t k = 0; k < s->K; k++) {
     c->distance[k] = c->place[k].from_anchor, c->nearest[k] = c->place[k].nearest;
     c->rank_words[k] = c->place[k].rank_words, c->rank_all[k] = c->place[k].rank_all;
-    plain_word(w->network->tokenizer, c->nearest[k], c->nearest_word[k], WORD_BYTES);
+    vw_tokenizer_label(w->network->text.tokenizer, (int32_t)c->nearest[k], c->nearest_word[k], WORD_BYTES);
     c->nearest_text[k] = c->nearest_word[k];
   }
   for (int64_t i = 0; i < s->points; i++) c->history_step[i] = i * s->every;
@@ -237,7 +229,7 @@ vw_status vw_block_results_write(const char *dir, const vw_block *b, const vw_tr
   result_columns c;
   vw_status st = columns_allocate(&c, s);
   if (st == VW_OK) st = columns_fill(&c, s, trials, w);
-  if (st == VW_OK) st = write_columns(dir, b, trials, s, &c, vw_clip_feature_type(w->network));
+  if (st == VW_OK) st = write_columns(dir, b, trials, s, &c, w->network->word_type);
   columns_free(&c);
   return st;
 }
@@ -260,9 +252,10 @@ vw_status vw_block_words_read(const char *dir, const vw_block *b, int64_t C, dou
 
 /* ---- evaluation -------------------------------------------------------------------------------------------------- */
 
-vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials, const double *metrics) {
-  char id[VW_BLOCK_ID], *list = dump(trial_list(trials, b->n, NULL)), *columns = dump(column_names());
-  const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, b->n, VW_METRICS), metrics)};
+vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials,
+                                    const vw_task_kind *task, const double *metrics) {
+  char id[VW_BLOCK_ID], *list = dump(trial_list(trials, b->n, NULL)), *columns = dump(column_names(task));
+  const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, b->n, task->n_metrics), metrics)};
   vw_status st = VW_OK;
   vw_block_file_id(b, "-evaluation", id);
   if (!list || !columns) st = VW_RAISE(VW_ERR_MEMORY, "evaluation: out of memory");
@@ -272,23 +265,43 @@ vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw
   return st;
 }
 
-vw_status vw_baselines_write(const char *dir, const char *id, const char *model, const char *data, const char *concept,
-                             const vw_baseline_row *rows, int64_t n) {
-  double *metrics = malloc((size_t)(n * VW_METRICS) * sizeof *metrics + 1);
+vw_status vw_baselines_write(const char *dir, const char *id, const char *model, const char *data,
+                             const vw_task_kind *task, const vw_baselines *b, const double *metrics) {
   vw_json_watch();
   json_t *list = json_array();
   vw_status st = VW_OK;
-  for (int64_t i = 0; metrics && i < n; i++) {
-    memcpy(metrics + i * VW_METRICS, rows[i].metrics, sizeof rows[i].metrics);
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", rows[i].kind, "concept", concept,
-                                          "anchor", rows[i].anchor, "delta", rows[i].delta, "word", rows[i].word));
+  for (int64_t i = 0; i < b->n; i++) {
+    const vw_baseline_row *r = &b->rows[i];
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", r->kind, "concept", b->concept, "anchor",
+                                          r->anchor, "delta", r->delta, "word", r->word));
   }
-  char *text = dump(list), *columns = dump(column_names());
-  if (!metrics || !text || !columns) st = VW_RAISE(VW_ERR_MEMORY, "baselines: out of memory");
-  const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, n, VW_METRICS), metrics)};
+  char *text = dump(list), *columns = dump(column_names(task));
+  if (!text || !columns) st = VW_RAISE(VW_ERR_MEMORY, "baselines: out of memory");
+  const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, b->n, task->n_metrics), metrics)};
   const vw_keyvalue metadata[] = {
-      {"model", model}, {"data", data}, {"concept", concept}, {"columns", columns}, {"rows", text}};
+      {"model", model}, {"data", data}, {"concept", b->concept}, {"columns", columns}, {"rows", text}};
   if (st == VW_OK) st = vw_block_file_write(dir, id, e, 1, metadata, 5);
-  free(metrics), free(text), free(columns);
+  free(text), free(columns);
+  return st;
+}
+
+/* ---- picture by picture ------------------------------------------------------------------------------------------ */
+
+vw_status vw_judged_part_id(const char *stem, int64_t picture, char id[VW_BLOCK_ID]) {
+  const int n = snprintf(id, VW_BLOCK_ID, "%s-picture-%" PRId64, stem, picture);
+  VW_CHECK(n > 0 && n < VW_BLOCK_ID, VW_ERR_ARG, "'%s' is too long for the name of a file of results", stem);
+  return VW_OK;
+}
+
+vw_status vw_judged_part_write(const char *dir, const char *id, int64_t n, int64_t m, const double *numbers) {
+  const vw_safetensors_entry e[] = {entry("numbers", vw_shape(VW_F64, n, m), numbers)};
+  return vw_block_file_write(dir, id, e, 1, NULL, 0);
+}
+
+vw_status vw_judged_part_read(const char *dir, const char *id, int64_t n, int64_t m, double *numbers) {
+  vw_safetensors *f = NULL;
+  VW_TRY(vw_block_file_open(dir, id, &f));
+  const vw_status st = load_array(f, "numbers", numbers, n * m);
+  vw_safetensors_close(f);
   return st;
 }

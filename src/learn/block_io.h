@@ -4,18 +4,19 @@
  * [points] i64; loss_start, loss_end, grad_norm, kkt, radius, distance [K] f64 (distance: |word - anchor|; radius inf:
  * free); on_sphere, failed [K] u8; anchor_id, nearest, rank_words, rank_all [K] i64. Metadata: model, data, steps,
  * seconds, trials (JSON list of {"id","concept","anchor","delta","replica","null","nearest"}). <block
- * id>-evaluation.safetensors: metrics [K, 4] f64. Metadata: columns (JSON list of names), trials as above. <concept
- * id>-baselines.safetensors: metrics [R, 4] f64. Metadata: columns, model, data, concept, rows (JSON list of
+ * id>-evaluation.safetensors: metrics [K, metrics] f64. Metadata: columns (JSON list of names), trials as above.
+ * <concept id>-baselines.safetensors: metrics [R, metrics] f64. Metadata: columns, model, data, concept, rows (JSON
+ * list of
  *   {"kind","concept","anchor","delta","word"}); kind: anchor | name | random_word | random_direction; anchor and delta
  * "" where they do not apply. A name the network does not know has a row with "word" "" and NaN metrics. */
 #ifndef VW_LEARN_BLOCK_IO_H
 #define VW_LEARN_BLOCK_IO_H
 
-#include "learn/judge.h"
+#include "learn/baselines.h"
 #include "learn/words.h"
 #include "study/plan.h"
 
-enum { VW_BLOCK_ID = VW_HASH_TEXT + 16 };
+enum { VW_BLOCK_ID = VW_HASH_TEXT + 48 };
 
 /* "3f...": the stem of a block's file names; suffix "" or "-evaluation". */
 void vw_block_file_id(const vw_block *b, const char *suffix, char id[VW_BLOCK_ID]);
@@ -35,14 +36,16 @@ vw_status vw_block_results_write(const char *dir, const vw_block *b, const vw_tr
 /* The words [K, C] of a finished block as double, malloc'ed; the caller frees them. */
 vw_status vw_block_words_read(const char *dir, const vw_block *b, int64_t C, double **words);
 
-vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials, const double *metrics);
+vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials,
+                                    const vw_task_kind *task, const double *metrics /* [b->n, metrics] */);
 
-typedef struct vw_baseline_row {
-  const char *kind, *anchor; /* anchor "" where it does not apply */
-  char delta[VW_DELTA_TEXT], word[64];
-  double metrics[VW_METRICS];
-} vw_baseline_row;
-vw_status vw_baselines_write(const char *dir, const char *id, const char *model, const char *data, const char *concept,
-                             const vw_baseline_row *rows, int64_t n);
+vw_status vw_baselines_write(const char *dir, const char *id, const char *model, const char *data,
+                             const vw_task_kind *task, const vw_baselines *b, const double *metrics);
+
+/* Judging picture by picture: what one picture gave, numbers [n, m], in <stem>-picture-<i>.safetensors. `stem` is that
+ * of the file that the metrics will be in. */
+vw_status vw_judged_part_id(const char *stem, int64_t picture, char id[VW_BLOCK_ID]);
+vw_status vw_judged_part_write(const char *dir, const char *id, int64_t n, int64_t m, const double *numbers);
+vw_status vw_judged_part_read(const char *dir, const char *id, int64_t n, int64_t m, double *numbers);
 
 #endif

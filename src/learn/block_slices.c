@@ -42,7 +42,7 @@ static void share_out(const vw_sliced_step *d, int64_t slices) {
 
 static vw_status allocate(vw_block_run *r, int64_t slices) {
   vw_sliced_step *d = r->sliced;
-  vw_context *ctx = r->t->network->ctx;
+  vw_context *ctx = r->t->in.network->ctx;
   const vw_memory *m = vw_memory_of(ctx->backend);
   const size_t row = (size_t)d->n * vw_dtype_bytes(d->type);
   d->count = calloc((size_t)d->team->size, sizeof *d->count);
@@ -66,9 +66,9 @@ static vw_status add_slice(const vw_block_run *r, int64_t slice, vw_block_part_p
 vw_status vw_sliced_create(vw_block_run *r, vw_team *team) {
   vw_sliced_step *d = r->sliced = calloc(1, sizeof *d);
   VW_CHECK(d, VW_ERR_MEMORY, "block: out of memory");
-  d->team = team, d->type = vw_resolve(&r->t->network->policy, VW_HEAD);
+  d->team = team, d->type = vw_resolve(&r->t->in.network->policy, VW_HEAD);
   d->n = whole_lines(r->s->K * r->s->C, d->type) + whole_lines(r->s->K, d->type);
-  VW_TRY(allocate(r, r->shape.slices));
+  VW_TRY(allocate(r, r->shape.step.slices));
   VW_TRY(bind(&r->trained, "gradient", d->sum));
   VW_TRY(bind(&r->trained, "loss", (char *)d->sum + loss_at(r)));
   int64_t first = 0;
@@ -86,7 +86,7 @@ vw_status vw_sliced_prepare(const vw_block_run *r) {
 void vw_sliced_free(vw_block_run *r) {
   vw_sliced_step *d = r->sliced;
   if (!d) return;
-  vw_context *ctx = r->t->network->ctx;
+  vw_context *ctx = r->t->in.network->ctx;
   for (int64_t i = 0; d->slices && d->count && i < d->count[d->team->rank]; i++) vw_block_drop_program(&d->slices[i]);
   if (d->rows) vw_memory_of(ctx->backend)->release(ctx, d->rows);
   if (d->sum) vw_memory_of(ctx->backend)->release(ctx, d->sum);
@@ -104,7 +104,7 @@ int64_t vw_block_bytes(const vw_block_run *r) {
   int64_t bytes = bytes_of(&r->watch) + bytes_of(&r->trained);
   if (!d) return bytes;
   for (int64_t i = 0; i < d->count[d->team->rank]; i++) bytes += bytes_of(&d->slices[i]);
-  return bytes + (r->shape.slices + 1) * d->n * (int64_t)vw_dtype_bytes(d->type);
+  return bytes + (r->shape.step.slices + 1) * d->n * (int64_t)vw_dtype_bytes(d->type);
 }
 
 vw_status vw_sliced_run(const vw_block_run *r, unsigned *wants) {

@@ -5,43 +5,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A graph's memory by its plan; the caller destroys the graph. */
-static vw_status measure(const vw_graph *g, const vw_clip_network *n, const vw_policy *policy, int64_t *bytes,
-                         int64_t *weights) {
-  vw_program_memory m = {0};
-  VW_TRY(vw_program_measure(g, n->ctx, policy, &m));
-  *bytes = m.arena + m.leaves, *weights = m.weights;
-  return VW_OK;
+/* Whose memory is measured. */
+typedef struct measured {
+  const vw_task_kind *task;
+  const vw_task_inputs *in;
+  const vw_learn_config *learn;
+  const vw_network *n;
+} measured;
+
+static measured measured_of(const vw_task_kind *task, const vw_task_inputs *in) {
+  return (measured){task, in, &in->model->learn, in->network};
 }
 
-/* The sizes that the templates give: prefix, tail and number of templates, the judging one included. */
-static vw_status template_sizes(const vw_clip_network *n, const vw_learn_config *learn, vw_block_shape *s) {
-  vw_templates t = {0};
-  const char **texts = malloc((size_t)(learn->templates.n + 1) * sizeof *texts);
-  VW_CHECK(texts, VW_ERR_MEMORY, "templates: out of memory");
-  for (int64_t i = 0; i < learn->templates.n; i++) texts[i] = learn->templates.name[i];
-  texts[learn->templates.n] = learn->judge_template;
-  const vw_status st = vw_templates_create(&t, n->tokenizer, texts, learn->templates.n + 1, n->text.positions);
-  free((void *)texts);
-  VW_TRY(st);
-  s->M = t.M, s->P = t.P, s->T = t.T;
-  vw_templates_destroy(&t);
-  return VW_OK;
+static vw_status emit(const measured *of, vw_graph *g, const vw_block_shape *s, vw_block_mode mode) {
+  const vw_task_loss task = {of->task, of->in};
+  const vw_block_loss loss = vw_block_loss_of(&task);
+  return vw_block_graph(g, &loss, of->learn, s, of->n->width, mode);
 }
 
-/* A block whose rows are spread over as many concepts as can be: the largest pools and tables. */
-static vw_block_shape shape_of(const vw_learn_config *learn, const vw_picture_set *p, int64_t concepts, int64_t rows,
-                               int64_t slices) {
-  const int64_t slots = rows < concepts ? rows : concepts;
-  const int64_t points = learn->loss_points < learn->steps ? learn->loss_points : learn->steps;
-  return (vw_block_shape){.K = rows,
-                          .slots = slots < 1 ? 1 : slots,
-                          .pictures = p->n_train,
-                          .positive_pool = slots * p->data->train,
-                          .negative_pool = slots * p->n_train,
-                          .points = points < 1 ? 1 : points,
-                          .every = 1,
-                          .slices = slices};
+vw_status vw_learn_shape_of(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows, vw_block_shape *shape) {
+  const vw_learn_config *l = &in->model->learn;
+  const int64_t points = l->loss_points < l->steps ? l->loss_points : l->steps;
+  *shape = (vw_block_shape){.step = {.K = rows}, .points = points < 1 ? 1 : points, .every = 1};
+  return task->shape(in, rows, &shape->step);
 }
 
 /* Bytes of the leaves of `g` that are no inputs of `from`, whose inputs it uses. */
@@ -55,20 +41,20 @@ static int64_t own_leaves(const vw_graph *g, const vw_graph *from, const vw_poli
       const vw_leaf other = vw_graph_leaf(from, j);
       is_there = other.kind == VW_LEAF_INPUT && !strcmp(other.name, leaf.name);
     }
-    t.dtype = vw_resolve(policy, t.dtype);
+    t.dtype = vw_graph_storage(g, policy, leaf.value);
     if (!is_there) bytes += (int64_t)vw_bytes(&t);
   }
   return bytes;
 }
 
 /* A program beside the one that owns the inputs and lends its arena (learn/block.c). */
-static vw_status measure_beside(const vw_clip_network *n, const vw_learn_config *learn, const vw_block_shape *shape,
-                                vw_block_mode mode, const vw_graph *owner, const vw_program_memory *lent,
-                                int64_t *bytes) {
+static vw_status measure_beside(const measured *of, const vw_block_shape *shape, vw_block_mode mode,
+                                const vw_graph *owner, const vw_program_memory *lent, int64_t *bytes) {
+  const vw_network *n = of->n;
   vw_graph *g = NULL;
   vw_program_memory m = {0};
   vw_status st = vw_graph_create(&g);
-  if (st == VW_OK) st = vw_block_graph(g, &n->text, learn, shape, n->scale, mode);
+  if (st == VW_OK) st = emit(of, g, shape, mode);
   if (st == VW_OK) st = vw_program_measure(g, n->ctx, &n->policy, &m);
   if (st == VW_OK) *bytes += vw_program_arena_beside(&m, lent) + own_leaves(g, owner, &n->policy);
   vw_graph_destroy(g);
@@ -77,77 +63,84 @@ static vw_status measure_beside(const vw_clip_network *n, const vw_learn_config 
 
 /* The most that a rank takes: with slices, one that computes all of them (a team of one). The update's inputs gradient
  * and loss are the sum of the slices. */
-static vw_status measure_steps(const vw_clip_network *n, const vw_learn_config *learn, const vw_block_shape *shape,
-                               const vw_graph *owner, const vw_program_memory *lent, int64_t *bytes) {
-  const int64_t head = (int64_t)vw_dtype_bytes(vw_resolve(&n->policy, VW_HEAD));
-  const int64_t row = (shape->K * n->text.t.width + shape->K) * head;
+static vw_status measure_steps(const measured *of, const vw_block_shape *shape, const vw_graph *owner,
+                               const vw_program_memory *lent, int64_t *bytes) {
+  const int64_t head = (int64_t)vw_dtype_bytes(vw_resolve(&of->n->policy, VW_HEAD));
+  const int64_t row = (shape->step.K * of->n->width + shape->step.K) * head;
   vw_block_shape part = *shape;
-  if (shape->slices <= 1) return measure_beside(n, learn, shape, VW_BLOCK_TRAIN, owner, lent, bytes);
-  VW_TRY(measure_beside(n, learn, shape, VW_BLOCK_UPDATE, owner, lent, bytes));
-  for (part.slice = 0; part.slice < part.slices; part.slice++)
-    VW_TRY(measure_beside(n, learn, &part, VW_BLOCK_SLICE, owner, lent, bytes));
-  *bytes += shape->slices * row;
+  if (shape->step.slices <= 1) return measure_beside(of, shape, VW_BLOCK_TRAIN, owner, lent, bytes);
+  VW_TRY(measure_beside(of, shape, VW_BLOCK_UPDATE, owner, lent, bytes));
+  for (part.step.slice = 0; part.step.slice < part.step.slices; part.step.slice++)
+    VW_TRY(measure_beside(of, &part, VW_BLOCK_SLICE, owner, lent, bytes));
+  *bytes += shape->step.slices * row;
   return VW_OK;
 }
 
-static vw_status measure_block(vw_clip_network *n, const vw_learn_config *learn, const vw_block_shape *shape,
-                               vw_learn_memory *m) {
+static vw_status measure_block(const measured *of, const vw_block_shape *shape, vw_learn_memory *m) {
   vw_graph *g = NULL;
   vw_program_memory lent = {0};
   vw_status st = vw_graph_create(&g);
-  if (st == VW_OK) st = vw_block_graph(g, &n->text, learn, shape, n->scale, VW_BLOCK_WATCH);
-  if (st == VW_OK) st = vw_program_measure(g, n->ctx, &n->policy, &lent);
+  if (st == VW_OK) st = emit(of, g, shape, VW_BLOCK_WATCH);
+  if (st == VW_OK) st = vw_program_measure(g, of->n->ctx, &of->n->policy, &lent);
   m->block = lent.arena + lent.leaves, m->weights = lent.weights;
-  if (st == VW_OK) st = measure_steps(n, learn, shape, g, &lent, &m->block);
+  if (st == VW_OK) st = measure_steps(of, shape, g, &lent, &m->block);
   vw_graph_destroy(g);
   return st;
 }
 
-static vw_status measure_texts(vw_clip_network *n, int64_t tokens, vw_learn_memory *m) {
+static vw_status measure_pass(const measured *of, int i, vw_learn_memory *out) {
+  const vw_policy *policy = NULL;
   vw_graph *g = NULL;
-  int64_t ignored = 0;
-  const int64_t T = tokens < n->text.positions ? tokens : n->text.positions;
+  vw_program_memory m = {0};
   vw_status st = vw_graph_create(&g);
-  if (st == VW_OK) st = vw_text_pass_graph(g, n, T);
-  if (st == VW_OK) st = measure(g, n, &n->policy, &m->texts, &ignored);
+  if (st == VW_OK) st = of->task->pass(of->in, i, g, &policy);
+  if (st == VW_OK) st = vw_program_measure(g, of->n->ctx, policy, &m);
   vw_graph_destroy(g);
+  out->pass[i] = m.arena + m.leaves;
+  if (of->task->passes[i].has_own_weights) out->weights += m.weights;
   return st;
 }
 
-static vw_status measure_pictures(vw_clip_network *n, vw_learn_memory *m) {
-  vw_graph *g = NULL;
-  int64_t weights = 0;
-  vw_status st = vw_graph_create(&g);
-  if (st == VW_OK) st = vw_image_pass_graph(g, n);
-  if (st == VW_OK) st = measure(g, n, &n->image_policy, &m->pictures, &weights);
-  vw_graph_destroy(g);
-  m->weights += weights;
-  return st;
-}
-
-static int64_t larger(int64_t a, int64_t b) {
-  return a > b ? a : b;
-}
-
-vw_status vw_learn_memory_of(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
-                             int64_t concepts, int64_t rows, int64_t slices, vw_learn_memory *out) {
-  vw_block_shape shape = shape_of(learn, pictures, concepts, rows, slices);
+/* What does not depend on a block's rows. */
+static vw_status measure_passes(const measured *of, vw_learn_memory *out) {
   *out = (vw_learn_memory){0};
-  VW_TRY(template_sizes(n, learn, &shape));
-  VW_TRY(measure_block(n, learn, &shape, out));
-  VW_TRY(measure_texts(n, shape.P + shape.T, out));
-  VW_TRY(measure_pictures(n, out));
-  out->peak = out->weights + larger(out->block, larger(out->texts, out->pictures));
+  for (int i = 0; i < of->task->n_passes; i++) VW_TRY(measure_pass(of, i, out));
   return VW_OK;
 }
 
-vw_status vw_learn_rows_within(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
-                               int64_t concepts, int64_t slices, int64_t bytes, int64_t most, int64_t *rows) {
+static vw_status measure_all(const measured *of, int64_t rows, int64_t slices, const vw_learn_memory *passes,
+                             vw_learn_memory *out) {
+  vw_block_shape shape;
+  *out = *passes;
+  VW_TRY(vw_learn_shape_of(of->task, of->in, rows, &shape));
+  shape.step.slices = slices;
+  VW_TRY(measure_block(of, &shape, out));
+  out->weights += passes->weights;
+  int64_t most = out->block;
+  for (int i = 0; i < of->task->n_passes; i++)
+    if (out->pass[i] > most) most = out->pass[i];
+  out->peak = out->weights + most;
+  return VW_OK;
+}
+
+vw_status vw_learn_memory_of(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows, int64_t slices,
+                             vw_learn_memory *out) {
+  const measured of = measured_of(task, in);
+  vw_learn_memory passes;
+  VW_TRY(measure_passes(&of, &passes));
+  return measure_all(&of, rows, slices, &passes, out);
+}
+
+vw_status vw_learn_rows_within(const vw_task_kind *task, const vw_task_inputs *in, int64_t slices, int64_t bytes,
+                               int64_t most, int64_t *rows) {
+  const measured of = measured_of(task, in);
   int64_t fits = 0, fails = most + 1;
+  vw_learn_memory passes;
+  VW_TRY(measure_passes(&of, &passes));
   while (fails - fits > 1) {
     vw_learn_memory m;
-    const int64_t middle = fails == most + 1 ? most : fits + (fails - fits) / 2; /* mostly all fit: tried first */
-    VW_TRY(vw_learn_memory_of(n, learn, pictures, concepts, middle, slices, &m));
+    const int64_t middle = fails == most + 1 ? most : fits + (fails - fits) / 2; /* try `most` first; it usually fits */
+    VW_TRY(measure_all(&of, middle, slices, &passes, &m));
     if (m.peak <= bytes)
       fits = middle;
     else
@@ -168,7 +161,7 @@ static vw_status write_zeros(vw_program *p, const vw_leaf *leaf) {
   return st;
 }
 
-vw_status vw_learn_prepare_alone(vw_clip_network *n, const vw_graph *g, const vw_policy *policy) {
+vw_status vw_learn_prepare_alone(const vw_network *n, const vw_graph *g, const vw_policy *policy) {
   vw_program *p = NULL;
   vw_status st = VW_OK;
   VW_GOTO(vw_program_create(&p, g, n->ctx, policy));
@@ -183,18 +176,18 @@ cleanup:
   return st;
 }
 
-vw_status vw_learn_rehearse(vw_clip_network *n, const vw_learn_config *learn, const vw_picture_set *pictures,
-                            int64_t concepts, int64_t rows) {
-  vw_block_shape shape = shape_of(learn, pictures, concepts, rows, 0);
-  VW_TRY(template_sizes(n, learn, &shape));
-  for (int what = 0; what < 3; what++) {
+vw_status vw_learn_rehearse(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows) {
+  const measured of = measured_of(task, in);
+  vw_block_shape shape;
+  VW_TRY(vw_learn_shape_of(task, in, rows, &shape));
+  for (int what = 0; what < 2 + task->n_passes; what++) {
+    const vw_policy *policy = &of.n->policy;
+    const bool is_pass = what >= 2;
     vw_graph *g = NULL;
-    const bool image = what == 2;
+    if (is_pass && !task->passes[what - 2].has_own_weights) continue;
     vw_status st = vw_graph_create(&g);
-    if (st == VW_OK)
-      st =
-          image ? vw_image_pass_graph(g, n) : vw_block_graph(g, &n->text, learn, &shape, n->scale, (vw_block_mode)what);
-    if (st == VW_OK) st = vw_learn_prepare_alone(n, g, image ? &n->image_policy : &n->policy);
+    if (st == VW_OK) st = is_pass ? task->pass(in, what - 2, g, &policy) : emit(&of, g, &shape, (vw_block_mode)what);
+    if (st == VW_OK) st = vw_learn_prepare_alone(of.n, g, policy);
     vw_graph_destroy(g);
     VW_TRY(st);
   }

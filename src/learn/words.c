@@ -1,6 +1,6 @@
 #include "learn/words.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -18,7 +18,7 @@ static vw_status read_list(vw_word_table *w, const char *path) {
     line++;
     word[strcspn(word, "\r")] = 0;
     if (!*word || *word == '#') continue;
-    if (vw_tokenizer_word(w->network->tokenizer, word, &id) != VW_OK) {
+    if (vw_tokenizer_word(w->network->text.tokenizer, word, &id) != VW_OK) {
       save = strdup(vw_error_message());
       st = VW_RAISE(VW_ERR_INPUT, "%s:%" PRId64 ": %s", path, line, save ? save : word);
       free(save);
@@ -31,7 +31,7 @@ static vw_status read_list(vw_word_table *w, const char *path) {
 }
 
 static vw_status mark(vw_word_table *w, const char *vocabulary) {
-  const vw_tokenizer *t = w->network->tokenizer;
+  const vw_tokenizer *t = w->network->text.tokenizer;
   char path[VW_PATH_BYTES];
   VW_TRY(vw_path_format(path, "%s/trained_words.txt", w->network->dir));
   if (!strcmp(vocabulary, "default") && vw_file_exists(path)) return read_list(w, path);
@@ -43,7 +43,7 @@ static vw_status mark(vw_word_table *w, const char *vocabulary) {
 }
 
 static vw_status open_table(vw_word_table *w, const char *vocabulary) {
-  const vw_tensor *table = &w->network->token_embedding;
+  const vw_tensor *table = &w->network->text.token_embedding;
   w->e = (vw_embeddings){.data = table->data, .dtype = table->dtype, .V = table->dim[0], .d = table->dim[1]};
   if (table->dtype != VW_F32 && table->dtype != VW_F64) {
     w->converted = malloc((size_t)vw_count(table) * sizeof(float));
@@ -53,10 +53,10 @@ static vw_status open_table(vw_word_table *w, const char *vocabulary) {
   }
   w->mask = calloc((size_t)w->e.V + 1, 1), w->neighbours = malloc((size_t)w->e.V * sizeof(int32_t));
   VW_CHECK(w->mask && w->neighbours, VW_ERR_MEMORY, "word table: out of memory");
-  VW_CHECK(vw_tokenizer_size(w->network->tokenizer) <= w->e.V, VW_ERR_INPUT,
+  VW_CHECK(vw_tokenizer_size(w->network->text.tokenizer) <= w->e.V, VW_ERR_INPUT,
            "%s: the tokenizer has ids up to %" PRId64 ", the weights %" PRId64
            " embeddings: they do not belong together",
-           w->network->dir, vw_tokenizer_size(w->network->tokenizer) - 1, w->e.V);
+           w->network->dir, vw_tokenizer_size(w->network->text.tokenizer) - 1, w->e.V);
   VW_TRY(mark(w, vocabulary));
   w->e.word = w->mask;
   for (int32_t id = 0; id < w->e.V; id++)
@@ -66,7 +66,7 @@ static vw_status open_table(vw_word_table *w, const char *vocabulary) {
   return VW_OK;
 }
 
-vw_status vw_word_table_open(vw_word_table *w, const vw_clip_network *n, const char *vocabulary) {
+vw_status vw_word_table_open(vw_word_table *w, const vw_network *n, const char *vocabulary) {
   *w = (vw_word_table){.network = n};
   const vw_status st = open_table(w, vocabulary);
   if (st != VW_OK) vw_word_table_close(w);
@@ -83,8 +83,8 @@ vw_status vw_block_start(vw_block_state *s, const vw_word_table *w, const vw_tri
     int32_t id = 0;
     int64_t nearest = 0;
     double distance = 0;
-    VW_TRY(vw_tokenizer_word(w->network->tokenizer, trials[k].anchor, &id));
-    VW_TRY(vw_clip_word_vector(w->network, id, s->anchors + k * s->C));
+    VW_TRY(vw_tokenizer_word(w->network->text.tokenizer, trials[k].anchor, &id));
+    VW_TRY(vw_text_word_vector(&w->network->text, id, s->anchors + k * s->C));
     VW_TRY(vw_anchor_neighbour(&w->e, id, &nearest, &distance));
     s->radius[k] = isinf(trials[k].delta) ? INFINITY : trials[k].delta * distance;
   }
@@ -96,7 +96,7 @@ vw_status vw_word_table_hash(const vw_word_table *w, vw_hash *hash) {
   vw_hasher *h = vw_hasher_create();
   vw_hash files = {0};
   VW_CHECK(h, VW_ERR_MEMORY, "out of memory");
-  const vw_status st = vw_hub_clip_hash(&w->network->hub, &files);
+  const vw_status st = w->network->kind->hash(w->network, &files);
   vw_hasher_field(h, "viswords-weights-1");
   vw_hasher_add(h, &files, sizeof files);
   vw_hasher_add(h, w->mask, (size_t)w->e.V);

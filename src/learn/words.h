@@ -6,8 +6,8 @@
 #include "study/metrics.h"
 
 typedef struct vw_word_table {
-  const vw_clip_network *network; /* borrowed */
-  vw_embeddings e;                /* data: the mapped file where its type allows, else converted */
+  const vw_network *network; /* borrowed */
+  vw_embeddings e;           /* data: the mapped file where its type allows, else converted */
   float *converted;
   uint8_t *mask;       /* [V] neighbours */
   int32_t *neighbours; /* their ids, ascending */
@@ -16,7 +16,7 @@ typedef struct vw_word_table {
 
 /* vocabulary: "default" (trained_words.txt of the model directory where it is, else "words"), "words", "all", or the
  * path of a list of words, one a line. The caller closes it. Errors: VW_ERR_INPUT naming file, line and word. */
-vw_status vw_word_table_open(vw_word_table *w, const vw_clip_network *n, const char *vocabulary);
+vw_status vw_word_table_open(vw_word_table *w, const vw_network *n, const char *vocabulary);
 void vw_word_table_close(vw_word_table *w);
 
 /* Anchors, radii and starting words of a block's trials (docs/protocol.md, Constraint). */

@@ -1,14 +1,14 @@
 #include "study/plan.h"
 
+#include "core/durable.h"
 #include "core/log.h"
-#include "io/durable.h"
+#include "core/text.h"
 #include "study/plan_file.h"
+#include "study/schedule.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MOST_CLIP_ROWS = 64, LEAST_ROWS = 4 };
 
 vw_status vw_plan_create(vw_plan **plan) {
   *plan = calloc(1, sizeof **plan);
@@ -26,19 +26,17 @@ void vw_plan_destroy(vw_plan *plan) {
 
 /* --- blocks ----------------------------------------------------------------------------------------------------- */
 
-int64_t vw_plan_block_count(int64_t n, int64_t ranks, int64_t block, int64_t most) {
+int64_t vw_plan_block_count(int64_t n, int64_t ranks, int64_t block, int64_t least, int64_t most) {
   if (n <= 0) return 0;
   if (block > 0) return (n + block - 1) / block;
-  const int64_t least = (n + most - 1) / most, largest = n / LEAST_ROWS > 1 ? n / LEAST_ROWS : 1;
-  const int64_t even = (least + ranks - 1) / ranks * ranks;
+  const int64_t fewest = (n + most - 1) / most, largest = n / least > 1 ? n / least : 1;
+  const int64_t even = (fewest + ranks - 1) / ranks * ranks;
   if (even <= largest) return even;
-  return largest > least ? largest : least;
+  return largest > fewest ? largest : fewest;
 }
 
-double vw_plan_utilisation(int64_t blocks, int64_t ranks) {
-  if (blocks <= 0) return 1;
-  const int64_t rounds = (blocks + ranks - 1) / ranks;
-  return (double)blocks / (double)(ranks * rounds);
+bool vw_block_is_active(const vw_block *b) {
+  return b->n_selected > 0 && b->model_index >= 0 && b->data_index >= 0;
 }
 
 int64_t vw_plan_active_blocks(const vw_plan *plan) {
@@ -190,14 +188,15 @@ static vw_status append_block(vw_plan *plan, const vw_study_config *c, const vw_
   return VW_OK;
 }
 
-/* The new trials of one model and data set, near-equal blocks in the study's order. */
+/* New trials that go together, near-equal blocks in the study's order. */
 static vw_status append_group(vw_plan *plan, const vw_study_config *c, const vw_study_inputs *in,
                               const vw_trial *wanted, const entry *which, int64_t n) {
   const vw_trial *first = &wanted[which[0].at];
-  const int64_t most =
-      in->most_rows ? in->most_rows[first->model_index * c->n_data + first->data_index] : MOST_CLIP_ROWS;
+  const int64_t pair = first->model_index * c->n_data + first->data_index;
+  const int64_t most = in->most_rows ? in->most_rows[pair] : VW_MOST_CPU_ROWS;
+  const int64_t asked = in->least_rows ? in->least_rows[pair] : VW_LEAST_ROWS, least = asked < most ? asked : most;
   const int64_t teams = c->ranks_per_block > 1 ? (c->ranks + c->ranks_per_block - 1) / c->ranks_per_block : c->ranks;
-  const int64_t blocks = vw_plan_block_count(n, teams, c->block, most);
+  const int64_t blocks = vw_plan_block_count(n, teams, c->block, least, most);
   vw_block *grown = realloc(plan->blocks, (size_t)(plan->n_blocks + blocks) * sizeof *grown);
   VW_CHECK(grown, VW_ERR_MEMORY, "no memory for %" PRId64 " blocks", plan->n_blocks + blocks);
   plan->blocks = grown;
@@ -209,6 +208,13 @@ static vw_status append_group(vw_plan *plan, const vw_study_config *c, const vw_
   return VW_OK;
 }
 
+/* Trials that may be rows of one block. */
+static bool go_together(const vw_study_inputs *in, const vw_trial *a, const vw_trial *b) {
+  const bool one_concept = in->concepts_per_block && in->concepts_per_block[a->model_index] == 1;
+  return a->model_index == b->model_index && a->data_index == b->data_index &&
+         (!one_concept || (a->concept_index == b->concept_index && a->replica == b->replica));
+}
+
 static vw_status append_new(vw_plan *plan, const vw_study_config *c, const vw_study_inputs *in, const vw_trial *wanted,
                             entry *fresh, int64_t n) {
   vw_trial *grown = realloc(plan->trials, (size_t)(plan->n_trials + n + 1) * sizeof *grown);
@@ -217,9 +223,7 @@ static vw_status append_new(vw_plan *plan, const vw_study_config *c, const vw_st
   qsort(fresh, (size_t)n, sizeof *fresh, by_place);
   for (int64_t i = 0, j = 0; i < n; i = j) {
     const vw_trial *t = &wanted[fresh[i].at];
-    while (j < n && wanted[fresh[j].at].model_index == t->model_index &&
-           wanted[fresh[j].at].data_index == t->data_index)
-      j++;
+    while (j < n && go_together(in, t, &wanted[fresh[j].at])) j++;
     VW_TRY(append_group(plan, c, in, wanted, fresh + i, j - i));
   }
   plan->n_new = n;
@@ -285,7 +289,7 @@ vw_status vw_plan_open(const char *path, const vw_study_config *config, const vw
   vw_status st = VW_OK;
   bool is_there = false;
   *plan = NULL;
-  VW_TRY(vw_file_find(path, &is_there));
+  VW_TRY(vw_file_find_plain(path, &is_there));
   VW_GOTO(is_there ? vw_plan_load(path, plan) : vw_plan_create(plan));
   VW_GOTO(vw_plan_update(*plan, config, inputs, here, allow_other_kernels));
   VW_GOTO(vw_plan_save(*plan, path));
@@ -305,10 +309,22 @@ static int64_t largest_team(const vw_plan *plan) {
   return most;
 }
 
-void vw_plan_print(const vw_plan *plan, int64_t ranks, FILE *out) {
+/* Of the blocks with something to do, for so many teams. */
+static vw_status utilisation(const vw_plan *plan, int64_t teams, const double *cost, double *share) {
+  double *active = malloc((size_t)(plan->n_blocks + 1) * sizeof *active);
+  int64_t n = 0;
+  VW_CHECK(active, VW_ERR_MEMORY, "no memory for %" PRId64 " blocks", plan->n_blocks);
+  for (int64_t b = 0; b < plan->n_blocks; b++)
+    if (plan->blocks[b].n_selected) active[n++] = cost ? cost[b] : (double)plan->blocks[b].n;
+  const vw_status st = vw_schedule_utilisation(active, n, teams, share);
+  free(active);
+  return st;
+}
+
+vw_status vw_plan_print(const vw_plan *plan, int64_t ranks, const double *cost, FILE *out) {
   const int64_t active = vw_plan_active_blocks(plan);
-  (void)fprintf(out, "study %s: %" PRId64 " trials in %" PRId64 " blocks (%" PRId64 " trials new)\n", plan->study,
-                plan->n_selected, active, plan->n_new);
+  (void)vw_print(out, "study %s: %" PRId64 " trials in %" PRId64 " blocks (%" PRId64 " trials new)\n", plan->study,
+                 plan->n_selected, active, plan->n_new);
   for (int64_t b = 0, e = 0; b < plan->n_blocks; b = e) {
     const vw_block *first = &plan->blocks[b];
     int64_t least = INT64_MAX, most = 0, trials = 0, blocks = 0;
@@ -322,17 +338,20 @@ void vw_plan_print(const vw_plan *plan, int64_t ranks, FILE *out) {
       trials += k->n_selected, blocks++;
     }
     if (blocks)
-      (void)fprintf(out, "  %s on %s: %" PRId64 " trials, %" PRId64 " blocks of %" PRId64 " to %" PRId64 " rows\n",
-                    first->model, first->data, trials, blocks, least, most);
+      (void)vw_print(out, "  %s on %s: %" PRId64 " trials, %" PRId64 " blocks of %" PRId64 " to %" PRId64 " rows\n",
+                     first->model, first->data, trials, blocks, least, most);
   }
-  (void)fprintf(out, "  backend %s, %s, %s\n", plan->with.backend, plan->with.precision, plan->with.kernels);
+  (void)vw_print(out, "  backend %s, %s, %s\n", plan->with.backend, plan->with.precision, plan->with.kernels);
   const int64_t team = largest_team(plan), teams = (ranks + team - 1) / team;
   if (team > 1)
-    (void)fprintf(out,
-                  "  a block's steps are cut into up to %" PRId64 " slices, %" PRId64 " ranks make %" PRId64 " teams\n",
-                  team, ranks, teams);
-  (void)fprintf(out, "  %" PRId64 " ranks are at most %.0f %% busy\n", ranks, 100 * vw_plan_utilisation(active, teams));
+    (void)vw_print(
+        out, "  a block's steps are cut into up to %" PRId64 " slices, %" PRId64 " ranks make %" PRId64 " teams\n",
+        team, ranks, teams);
+  double share = 1;
+  VW_TRY(utilisation(plan, teams, cost, &share));
+  (void)vw_print(out, "  %" PRId64 " ranks are at most %.0f %% busy\n", ranks, 100 * share);
   if (plan->n_trials > plan->n_selected)
-    (void)fprintf(out, "  %" PRId64 " trials of earlier versions of the study are kept\n",
-                  plan->n_trials - plan->n_selected);
+    (void)vw_print(out, "  %" PRId64 " trials of earlier versions of the study are kept\n",
+                   plan->n_trials - plan->n_selected);
+  return VW_OK;
 }

@@ -8,6 +8,9 @@
 
 #include "study/trial.h"
 
+/* Rows of a new block, where the study does not say. */
+enum { VW_LEAST_ROWS = 4, VW_MOST_CPU_ROWS = 64, VW_MOST_GPU_ROWS = 2048 };
+
 typedef struct vw_block {
   vw_hash id; /* of its trials' ids in order */
   const char *model, *data;
@@ -66,17 +69,18 @@ vw_status vw_plan_open(const char *path, const vw_study_config *config, const vw
                        const vw_plan_kernels *here, bool allow_other_kernels, vw_plan **plan);
 
 /* How many near-equal blocks `n` trials make. block > 0: rows of a block asked for. Else the fewest blocks of at most
- * `most` rows whose number is a multiple of ranks, but none below 4 rows: smaller batches cost more than they spread.
- */
-int64_t vw_plan_block_count(int64_t n, int64_t ranks, int64_t block, int64_t most);
+ * `most` rows whose number is a multiple of ranks, but none below `least` rows: smaller batches cost more than they
+ * spread. */
+int64_t vw_plan_block_count(int64_t n, int64_t ranks, int64_t block, int64_t least, int64_t most);
 
-/* blocks / (ranks * ceil(blocks / ranks)): the share of rank-time that learning can fill. 1 without blocks. */
-double vw_plan_utilisation(int64_t blocks, int64_t ranks);
+/* The study asks for some of the block's trials and names its model and data set. */
+bool vw_block_is_active(const vw_block *b);
 
 /* Blocks with something to do. */
 int64_t vw_plan_active_blocks(const vw_plan *plan);
 
-/* For `viswords plan`: models, data sets, trials, blocks and their rows, utilisation for `ranks`. */
-void vw_plan_print(const vw_plan *plan, int64_t ranks, FILE *out);
+/* For `viswords plan`: models, data sets, trials, blocks and their rows, utilisation for `ranks`. cost [n_blocks] of
+ * learning a block, in any unit; NULL: as its rows. Errors: VW_ERR_MEMORY. */
+vw_status vw_plan_print(const vw_plan *plan, int64_t ranks, const double *cost, FILE *out);
 
 #endif

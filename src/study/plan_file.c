@@ -16,7 +16,7 @@
  *     - ["<id>", "<hash>", "teapot", concept, "strawberry", 0.1, 0] */
 #include "study/plan_file.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 
 #include <errno.h>
 #include <inttypes.h>

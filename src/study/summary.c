@@ -42,15 +42,15 @@ static vw_status find_anchors(const vw_measure *m, int64_t n, const vw_measure *
   return VW_OK;
 }
 
-static signed char verdict_of(const vw_measure *word, const vw_measure *anchor) {
-  if (!anchor || !isfinite(word->metric[0]) || !isfinite(anchor->metric[0])) return -1;
-  return word->metric[0] <= anchor->metric[0];
+static signed char verdict_of(const vw_measure *word, const vw_measure *anchor, int headline) {
+  if (!anchor || !isfinite(word->metric[headline]) || !isfinite(anchor->metric[headline])) return -1;
+  return word->metric[headline] <= anchor->metric[headline];
 }
 
-vw_status vw_verdicts(const vw_measure *m, int64_t n, signed char *verdict) {
+vw_status vw_verdicts(const vw_measure *m, int64_t n, const vw_summary_metrics *by, signed char *verdict) {
   const vw_measure **anchor = NULL;
   VW_TRY(find_anchors(m, n, &anchor));
-  for (int64_t i = 0; i < n; i++) verdict[i] = verdict_of(&m[i], anchor[i]);
+  for (int64_t i = 0; i < n; i++) verdict[i] = verdict_of(&m[i], anchor[i], by[m[i].model].headline);
   free((void *)anchor);
   return VW_OK;
 }
@@ -61,13 +61,14 @@ typedef struct summary {
   const vw_measure *m;
   const vw_measure **anchor;
   int64_t n;
+  const vw_summary_metrics *by; /* [n_models] */
   /* the measures of one model, data set and kind */
   int64_t *part, n_part;
   double *deltas;
   int64_t n_deltas;
   vw_score *scores;
   double *base;
-  vw_interval *intervals; /* [VW_SUMMARY_COLUMNS][n_deltas] */
+  vw_interval *intervals; /* [metrics][n_deltas] */
   vw_summary_row *rows;
   int64_t n_rows, room;
 } summary;
@@ -80,7 +81,7 @@ static vw_status summary_allocate(summary *s) {
   const size_t n = (size_t)s->n + 1;
   s->part = malloc(n * sizeof *s->part), s->deltas = malloc(n * sizeof *s->deltas);
   s->scores = malloc(n * sizeof *s->scores), s->base = malloc(n * sizeof *s->base);
-  s->intervals = malloc(VW_SUMMARY_COLUMNS * n * sizeof *s->intervals);
+  s->intervals = malloc((VW_SUMMARY_METRICS + 1) * n * sizeof *s->intervals);
   VW_CHECK(s->part && s->deltas && s->scores && s->base && s->intervals, VW_ERR_MEMORY,
            "no memory for a summary of %" PRId64 " judged words", s->n);
   return find_anchors(s->m, s->n, &s->anchor);
@@ -109,7 +110,7 @@ static void pick(summary *s, int64_t model, int64_t data, vw_measured what) {
 
 static double score_of(const summary *s, int64_t i, int metric) {
   if (metric != VW_NOTHING_LEARNED) return s->m[i].metric[metric];
-  const signed char verdict = verdict_of(&s->m[i], s->anchor[i]);
+  const signed char verdict = verdict_of(&s->m[i], s->anchor[i], s->by[s->m[i].model].headline);
   return verdict < 0 ? NAN : verdict;
 }
 
@@ -138,14 +139,19 @@ static vw_status make_room(summary *s, int64_t more) {
 
 static vw_status add_rows(summary *s, int64_t model, int64_t data, vw_measured what, vw_quantity quantity,
                           uint64_t key) {
-  const int metrics = what == VW_OF_WORD && quantity == VW_VALUE ? VW_SUMMARY_COLUMNS : VW_SUMMARY_METRICS;
-  for (int metric = 0; metric < metrics; metric++)
-    VW_TRY(intervals_of(s, metric, quantity, key, s->intervals + metric * s->n_deltas));
+  const int own = s->by[model].n, metrics = own + (what == VW_OF_WORD && quantity == VW_VALUE);
+  for (int i = 0; i < metrics; i++)
+    VW_TRY(intervals_of(s, i < own ? i : VW_NOTHING_LEARNED, quantity, key, s->intervals + i * s->n_deltas));
   VW_TRY(make_room(s, metrics * s->n_deltas));
   for (int64_t e = 0; e < s->n_deltas; e++)
-    for (int metric = 0; metric < metrics; metric++)
-      s->rows[s->n_rows++] =
-          (vw_summary_row){what, quantity, model, data, s->deltas[e], metric, s->intervals[metric * s->n_deltas + e]};
+    for (int i = 0; i < metrics; i++)
+      s->rows[s->n_rows++] = (vw_summary_row){what,
+                                              quantity,
+                                              model,
+                                              data,
+                                              s->deltas[e],
+                                              i < own ? i : VW_NOTHING_LEARNED,
+                                              s->intervals[i * s->n_deltas + e]};
   return VW_OK;
 }
 
@@ -162,9 +168,9 @@ static vw_status summarise_kind(summary *s, int64_t model, int64_t data, vw_meas
   return VW_OK;
 }
 
-vw_status vw_summarise(const vw_measure *m, int64_t n, int64_t n_models, int64_t n_data, const uint64_t *keys,
-                       vw_summary_row **rows, int64_t *n_rows) {
-  summary s = {.m = m, .n = n};
+vw_status vw_summarise(const vw_measure *m, int64_t n, const vw_summary_metrics *by, int64_t n_models, int64_t n_data,
+                       const uint64_t *keys, vw_summary_row **rows, int64_t *n_rows) {
+  summary s = {.m = m, .n = n, .by = by};
   *rows = NULL, *n_rows = 0;
   vw_status st = summary_allocate(&s);
   for (int64_t model = 0; model < n_models; model++)

@@ -1,5 +1,5 @@
 /* What a study says: means and intervals of its words and of what they are compared with, by model, data set and delta;
- * the verdict on each word. The same rows are /summary/classification of study.h5, summary.csv, the table on the
+ * the verdict on each word. The same rows are /summary/<task> of study.h5, summary.csv, the table on the
  * terminal and the figure. Pure arithmetic. */
 #ifndef VW_STUDY_SUMMARY_H
 #define VW_STUDY_SUMMARY_H
@@ -7,10 +7,14 @@
 #include "study/metrics.h"
 
 enum {
-  VW_SUMMARY_METRICS = 4,                      /* recall, recall_10, accuracy, others */
-  VW_NOTHING_LEARNED = VW_SUMMARY_METRICS,     /* 1: the word's recall does not exceed its untouched anchor's */
-  VW_SUMMARY_COLUMNS = VW_SUMMARY_METRICS + 1, /* what a row of a summary may be of */
+  VW_SUMMARY_METRICS = 16,                 /* of a task, at most */
+  VW_NOTHING_LEARNED = VW_SUMMARY_METRICS, /* 1: the word's headline does not exceed its untouched anchor's */
 };
+
+/* What a model's words are judged by: metrics of its task, and the one of verdicts. */
+typedef struct vw_summary_metrics {
+  int n, headline;
+} vw_summary_metrics;
 
 typedef enum vw_measured {
   VW_OF_ANCHOR, /* an untouched anchor: delta 0 */
@@ -44,19 +48,19 @@ typedef struct vw_summary_row {
   vw_quantity quantity;
   int64_t model, data;
   double delta; /* as in vw_measure */
-  int metric;   /* below VW_SUMMARY_COLUMNS */
+  int metric;   /* of the model's task, or VW_NOTHING_LEARNED */
   vw_interval interval;
 } vw_summary_row;
 
-/* verdict[i] of m[i]: 1 nothing learned, 0 learned, -1 no verdict (no word, not judged, no anchor to compare with).
- * Errors: VW_ERR_MEMORY. */
-vw_status vw_verdicts(const vw_measure *m, int64_t n, signed char *verdict);
+/* by[n_models]. verdict[i] of m[i]: 1 nothing learned, 0 learned, -1 no verdict (no word, not judged, no anchor to
+ * compare with). Errors: VW_ERR_MEMORY. */
+vw_status vw_verdicts(const vw_measure *m, int64_t n, const vw_summary_metrics *by, signed char *verdict);
 
 /* All rows: models, data sets, kinds in the order of vw_measured, quantities, deltas ascending, metrics; the last runs
  * fastest. keys[n_data]: of the bootstrap. Only kinds that are measured have rows. *rows is malloc'ed, the caller
  * frees it. Errors: VW_ERR_MEMORY. */
-vw_status vw_summarise(const vw_measure *m, int64_t n, int64_t n_models, int64_t n_data, const uint64_t *keys,
-                       vw_summary_row **rows, int64_t *n_rows);
+vw_status vw_summarise(const vw_measure *m, int64_t n, const vw_summary_metrics *by, int64_t n_models, int64_t n_data,
+                       const uint64_t *keys, vw_summary_row **rows, int64_t *n_rows);
 
 /* The row of these; NULL: there is none. delta NaN finds NaN. */
 const vw_summary_row *vw_summary_find(const vw_summary_row *rows, int64_t n, int64_t model, int64_t data,

@@ -3,7 +3,7 @@
 #define VW_STUDY_TRIAL_H
 
 #include "core/hash.h"
-#include "io/study_config.h"
+#include "study/config.h"
 
 /* One word to be learned. Names are owned by the list or plan that holds the trial. */
 typedef struct vw_trial {
@@ -24,6 +24,10 @@ typedef struct vw_study_inputs {
   const vw_hash *const *pictures; /* [n_data][concepts, then null concepts] */
   /* [n_models * n_data] rows of a new block at most, by what a backend's memory holds; NULL: what a processor likes. */
   const int64_t *most_rows;
+  const int64_t *concepts_per_block; /* [n_models] 1: a block's trials share concept and replica; 0 or NULL: any */
+  /* [n_models * n_data] rows of a new block at least, below which a step is not efficient, though ranks stay idle then;
+   * NULL: a few. */
+  const int64_t *least_rows;
 } vw_study_inputs;
 
 enum { VW_DELTA_TEXT = 32 };

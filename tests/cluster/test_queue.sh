@@ -4,7 +4,6 @@
 set -euo pipefail
 source "$1/tests/cluster/run_mpi.sh"
 queue=$2/tests/cluster_mpi_queue
-tcp=(--mca btl tcp,self --mca osc ^sm)
 
 "$queue" # a single process without mpirun
 for ranks in 1 2 3 4; do mpi "$ranks" "$queue"; done

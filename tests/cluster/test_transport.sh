@@ -10,7 +10,7 @@ trap 'rm -f "$out"' EXIT
 
 "$transport" | tee "$out" # a single process without mpirun
 for ranks in 1 2 3 4; do mpi "$ranks" "$transport" | tee -a "$out"; done
-mpi 2 --mca btl tcp,self "$transport" | tee -a "$out"
+mpi 2 "${tcp[@]}" "$transport" | tee -a "$out"
 sums=$(sed -n 's/.*sums //p' "$out")
 [ "$(wc -l <<< "$sums")" = 12 ] || { echo "FAILED: expected 12 sums"; exit 1; }
 [ "$(sort -u <<< "$sums" | wc -l)" = 1 ] || { echo "FAILED: sums depend on the number of ranks"; exit 1; }

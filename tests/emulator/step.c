@@ -3,6 +3,7 @@
  * backend and, bit for bit, those of steps that were not recorded. */
 #include "kernels/memory.h"
 #include "learn/block_graph.h"
+#include "tasks/classify_graph.h"
 #include "tests/emulator/calls.h"
 #include "tests/support/test.h"
 
@@ -18,14 +19,14 @@ static const vw_clip_text_config text = {
     .positions = 8,
     .projection = PROJECTION,
     .prefix = ""};
-static const vw_block_shape shape = {.K = K,
-                                     .slots = 1,
-                                     .M = 1,
-                                     .P = PREFIX,
-                                     .T = TAIL,
-                                     .pictures = PICTURES,
-                                     .positive_pool = PICTURES / 2,
-                                     .negative_pool = PICTURES / 2,
+static const vw_block_shape shape = {.step = {.K = K,
+                                              .size = {[VW_CLASSIFY_SLOTS] = 1,
+                                                       [VW_CLASSIFY_M] = 1,
+                                                       [VW_CLASSIFY_P] = PREFIX,
+                                                       [VW_CLASSIFY_T] = TAIL,
+                                                       [VW_CLASSIFY_PICTURES] = PICTURES,
+                                                       [VW_CLASSIFY_POSITIVES] = PICTURES / 2,
+                                                       [VW_CLASSIFY_NEGATIVES] = PICTURES / 2}},
                                      .points = STEPS,
                                      .every = 1};
 
@@ -72,7 +73,9 @@ static void open_step(step *s, vw_backend backend) {
   *s = (step){0};
   assert_ok(vw_context_open(&s->ctx, backend, 1, 0));
   assert_ok(vw_graph_create(&s->graph));
-  assert_ok(vw_block_graph(s->graph, &text, &learn, &shape, 20, VW_BLOCK_TRAIN));
+  const vw_classify_step of = {.text = &text, .learn = &learn, .scale = 20};
+  const vw_block_loss loss = {vw_classify_emit, &of};
+  assert_ok(vw_block_graph(s->graph, &loss, &learn, &shape, WIDTH, VW_BLOCK_TRAIN));
   assert_ok(vw_program_create(&s->program, s->graph, &s->ctx, NULL));
   for (int64_t i = 0; i < vw_program_leaf_count(s->program); i++) {
     const vw_leaf leaf = vw_program_leaf(s->program, i);

@@ -64,7 +64,7 @@ mkdir -p "$out"
 for file in "$out/log/rank-1.jsonl" "$out/lost"; do
   code=0
   (until [ -n "$(blocks "$out")" ] || [ -e "$out/over" ]; do sleep 0.01; done; : > "$out/lost") &
-  timeout 60 mpirun --oversubscribe --bind-to none \
+  timeout 60 "${launch[@]}" \
     -n 1 "$emulated" run "$work/study.yaml" -o "$out" "${options[@]}" : \
     -n 1 env VW_EMULATOR_FAIL_FILE="$file" "$emulated" run "$work/study.yaml" -o "$out" "${options[@]}" \
     2> "$out.log" || code=$?

@@ -5,39 +5,48 @@
 #include "graph/graph.h"
 #include "kernels/add.h"
 #include "kernels/l2norm.h"
+#include "kernels/linear.h"
+#include "kernels/one_vs_rest_loss.h"
 #include "kernels/picture_logits.h"
 #include "kernels/record.h"
-#include "kernels/softmax_xent.h"
+#include "kernels/take.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { B = 3, C = 5, P = 7, S = 4 };
 
-/* loss = xent(logits(l2norm(w + w) + l2norm(w))): w is used three times, so gradients must be summed. */
+/* loss = one_vs_rest(logits(l2norm(w + w) + l2norm(w))): w is used three times, so gradients must be summed. */
 static vw_value build(vw_graph *g, vw_value *words, vw_value *grad) {
   *words = vw_state(g, vw_shape(VW_HEAD, B, C), "words");
   const vw_value features = vw_input(g, vw_shape(VW_HEAD, P, C), "features");
   const vw_value picture = vw_input(g, vw_shape(VW_I32, B, S), "picture");
-  const vw_value label = vw_input(g, vw_shape(VW_I32, B), "label");
+  const vw_one_vs_rest_tables tables = {vw_input(g, vw_shape(VW_I32, B), "row_table"),
+                                        vw_input(g, vw_shape(VW_HEAD, 1, P), "rest"),
+                                        vw_input(g, vw_shape(VW_HEAD, 1, P), "truth")};
   const vw_value q = vw_add(g, vw_l2norm(g, vw_add(g, *words, *words)), vw_l2norm(g, *words));
   (void)vw_add(g, q, q); /* nobody asks for it */
-  const vw_value loss = vw_softmax_xent(g, vw_picture_logits(g, q, features, picture, 3.0), label);
+  const vw_value loss = vw_one_vs_rest_loss(g, vw_picture_logits(g, q, features, picture, 3.0), picture, tables,
+                                            (vw_one_vs_rest_attr){.positives = 2});
   if (grad) assert_ok(vw_reverse(g, loss, words, 1, grad));
   vw_output(g, loss, "loss");
   return loss;
 }
 
-static double features[P * C];
-static int32_t pictures[B * S] = {0, 1, 2, 3, 3, 4, 5, 6, 6, 0, 2, 4}, labels[B] = {1, 0, 3};
+static double features[P * C], rest[P] = {.5, -.25, 1, 0, .75, -1, .125}, truth[P] = {0, .5, -.5, .25, 1, 0, -1};
+static int32_t pictures[B * S] = {0, 1, 2, 3, 3, 4, 5, 6, 6, 0, 2, 4}, row_table[B] = {0};
 
 static void bind(vw_program *p, const vw_graph *g) {
-  vw_tensor f = vw_shape(VW_F64, P, C), i = vw_shape(VW_I32, B, S), l = vw_shape(VW_I32, B);
+  vw_tensor f = vw_shape(VW_F64, P, C), i = vw_shape(VW_I32, B, S), l = vw_shape(VW_I32, B), t = vw_shape(VW_F64, 1, P);
   vw_test_fill(features, (int64_t)P * C, 5);
-  f.data = features, i.data = pictures, l.data = labels;
+  f.data = features, i.data = pictures, l.data = row_table;
   assert_ok(vw_program_write(p, vw_find(g, "features"), &f));
   assert_ok(vw_program_write(p, vw_find(g, "picture"), &i));
-  assert_ok(vw_program_write(p, vw_find(g, "label"), &l));
+  assert_ok(vw_program_write(p, vw_find(g, "row_table"), &l));
+  t.data = rest;
+  assert_ok(vw_program_write(p, vw_find(g, "rest"), &t));
+  t.data = truth;
+  assert_ok(vw_program_write(p, vw_find(g, "truth"), &t));
   assert_ok(vw_program_prepare(p));
 }
 
@@ -156,6 +165,36 @@ static void calls_are_seen_and_timed(void **state) {
   assert_int_equal(vw_program_time_calls(p, repeats, seconds), VW_ERR_ARG);
   assert_non_null(strstr(vw_error_message(), "call 0"));
   vw_program_destroy(p), vw_graph_destroy(g), vw_context_close(&ctx);
+}
+
+/* Against a count by hand: what nobody reads is left out, a table counts by the rows that are looked up. */
+static void work_is_counted_from_shapes(void **state) {
+  (void)state;
+  vw_graph *g = NULL;
+  vw_work w, narrow;
+  assert_ok(vw_graph_create(&g));
+  const vw_value table = vw_input(g, vw_shape(VW_PARAM, 1000, 6), "table"),
+                 index = vw_input(g, vw_shape(VW_I32, 4), "i");
+  const vw_value weight = vw_weight(g, vw_shape(VW_PARAM, 5, 6), "w");
+  const vw_value x = vw_take(g, table, index);
+  const vw_value y = vw_linear(g, x, (vw_linear_weights){weight, VW_NONE}, VW_ACT_NONE, VW_NONE, VW_HEAD);
+  (void)vw_add(g, x, x);
+  assert_ok(vw_program_work(g, NULL, &w));
+  assert_true(w.flops == 0 && w.bytes == 0 && w.calls == 0); /* nothing is asked for */
+  vw_output(g, y, "y");
+  assert_ok(vw_program_work(g, NULL, &w));
+  assert_int_equal(w.calls, 2);
+  assert_true(w.flops == 2 * 4 * 5 * 6);
+  const double rows = 4 * 6, weights = 5 * 6, results = 4 * 5, indices = 4;
+  assert_true(w.bytes == 4 * (2 * rows + indices) + 4 * (rows + weights + results));
+  const vw_policy bf16 = vw_bf16_policy();
+  assert_ok(vw_program_work(g, &bf16, &narrow));
+  assert_true(narrow.flops == w.flops);
+  assert_true(narrow.bytes == 2 * 2 * rows + 4 * indices + 2 * (rows + weights) + 4 * results);
+  (void)vw_add(g, y, x); /* a wrong description: its own message */
+  assert_int_equal(vw_program_work(g, NULL, &w), VW_ERR_ARG);
+  assert_non_null(strstr(vw_error_message(), "add"));
+  vw_graph_destroy(g);
 }
 
 static void refused(vw_status st, const char *says) {
@@ -303,6 +342,7 @@ int main(void) {
       cmocka_unit_test(reverse_follows_finite_differences),
       cmocka_unit_test(unused_nodes_cost_nothing_and_memory_is_reused),
       cmocka_unit_test(calls_are_seen_and_timed),
+      cmocka_unit_test(work_is_counted_from_shapes),
       cmocka_unit_test(programs_share_an_arena_and_inputs),
       cmocka_unit_test(inputs_of_other_shapes_are_not_shared),
       cmocka_unit_test(states_are_updated_in_place),

@@ -2,7 +2,9 @@
  *   mpi_study_file write PATH   all ranks write a small study together and check that the writes were collective
  *   mpi_study_file single PATH  the same on one rank without MPI
  *   mpi_study_file full PATH    the same, but no file may grow beyond 20 kB: an error that leaves PATH as it was
+ *   mpi_study_file break PATH   the same, but nobody is told of that limit: a write of HDF5's fails
  *   mpi_study_file fail PATH    the last rank gives up before closing
+ *   mpi_study_file refuse PATH  what netCDF could not read is not written
  *   mpi_study_file read PATH    one process reads back what `write` wrote */
 #include <math.h>
 #include <signal.h>
@@ -15,6 +17,14 @@
 #include "io/study_file.h"
 
 enum { N = 37, WIDTH = 513, POINTS = 3001, ID = 12 };
+
+/* In the place of the C library's: what the writer asks. */
+static bool limit_is_hidden;
+int getrlimit(__rlimit_resource_t resource, struct rlimit *limits) {
+  if (!limit_is_hidden) return prlimit(0, resource, NULL, limits);
+  *limits = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+  return 0;
+}
 
 static float value(int64_t row, int64_t column) {
   return (float)row + 1e-3f * (float)((column * 7919) % 1000);
@@ -76,8 +86,8 @@ static vw_status write_all(vw_study_file *f, const vw_ranks *r) {
   if (!plan) return VW_RAISE(VW_ERR_MEMORY, "test");
   memset(plan, 'p', 200000), plan[200000] = 0;
   vw_status st = write_columns(f, r);
-  if (st == VW_OK) st = write_words(f, r, "/words/clip", WIDTH);
-  if (st == VW_OK) st = write_words(f, r, "/loss/clip", POINTS);
+  if (st == VW_OK) st = write_words(f, r, "/trials/words/clip", WIDTH);
+  if (st == VW_OK) st = write_words(f, r, "/trials/history/clip", POINTS);
   if (st == VW_OK) st = vw_study_file_write_text(f, "/config/plan", r->rank ? NULL : plan, r->rank ? -1 : 200000);
   if (st == VW_OK) st = vw_study_file_write_text(f, "/config/nothing", "", 0);
   if (st == VW_OK) st = vw_study_file_attribute_text(f, "/", "study", r->rank ? "other" : "demo");
@@ -96,6 +106,31 @@ static vw_status write_study(const vw_ranks *r, const char *path, bool give_up) 
   if (r->rank == 0)
     (void)printf("writes=%lld collective=%lld causes=%#x\n", (long long)io.writes, (long long)io.collective, io.causes);
   VW_CHECK(io.writes == io.collective && (io.writes == 8 || !r->comms), VW_ERR_IO, "a write was not collective");
+  return VW_OK;
+}
+
+/* Each in a file of its own: nothing is written after a refusal. */
+static vw_status refuse_all(const vw_ranks *r, const char *path) {
+  static const struct {
+    vw_study_data data;
+    const char *message;
+  } wrong[] = {{{"/words/clip", VW_F32, 0, 1, {N}, "1", NULL, {"/trials/id"}}, "scale /trials/id in another group"},
+               {{"/trials", VW_F32, 0, 1, {N}, "1", NULL, {"/trials/id"}}, "scale /trials/id in another group"},
+               {{"/trials/words", VW_F16, 0, 1, {N}, "1", NULL, {"/trials/id"}}, "cannot read fp16"},
+               {{"/trials/letter", VW_U8, 1, 1, {N}, "utf-8", NULL, {"/trials/id"}}, "cannot read texts of one byte"}};
+  static const float nothing[N];
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    vw_study_file *f = NULL;
+    VW_TRY(vw_study_file_create(r, path, &f));
+    const vw_status st = write_columns(f, r);
+    const vw_status refused = st == VW_OK ? vw_study_file_write_rows(f, &wrong[i].data, NULL, 0, nothing) : st;
+    const bool right = refused == VW_ERR_ARG && strstr(vw_error_message(), wrong[i].message);
+    if (!right) (void)fprintf(stderr, "%s: %s\n", wrong[i].data.path, vw_error_message());
+    vw_error_clear();
+    const vw_status closed = vw_study_file_close(f, VW_OK);
+    VW_CHECK(right && closed == VW_ERR_ARG, VW_ERR_INPUT, "%s was not refused", wrong[i].data.path);
+    vw_error_clear();
+  }
   return VW_OK;
 }
 
@@ -122,8 +157,8 @@ static vw_status read_study(const char *path) {
   VW_TRY(vw_study_reader_open(path, &reader));
   VW_GOTO(vw_study_reader_count(reader) == 9 ? VW_OK : VW_RAISE(VW_ERR_INPUT, "9 data sets"));
   VW_GOTO(strcmp(vw_study_reader_data(reader, 0)->path, "/config/nothing") ? VW_RAISE(VW_ERR_INPUT, "order") : VW_OK);
-  VW_GOTO(read_words(reader, "/words/clip", WIDTH));
-  VW_GOTO(read_words(reader, "/loss/clip", POINTS));
+  VW_GOTO(read_words(reader, "/trials/words/clip", WIDTH));
+  VW_GOTO(read_words(reader, "/trials/history/clip", POINTS));
   VW_GOTO(vw_study_reader_read(reader, "/trials/id", (void **)&ids));
   VW_GOTO(strcmp(ids + 7 * ID, "mot-\xc3\xa9-07") ? VW_RAISE(VW_ERR_INPUT, "id of row 7: %s", ids + 7 * ID) : VW_OK);
   VW_GOTO(vw_study_reader_read(reader, "/trials/ns", (void **)&ns));
@@ -139,14 +174,17 @@ cleanup:
 int main(int argc, char **argv) {
   vw_ranks r;
   if (argc < 3) return 2;
-  const bool alone = strcmp(argv[1], "single") == 0 || strcmp(argv[1], "read") == 0;
+  const bool alone = !strcmp(argv[1], "single") || !strcmp(argv[1], "read") || !strcmp(argv[1], "refuse");
   vw_ranks_single(&r);
   vw_status st = alone ? VW_OK : vw_ranks_open(&r, &argc, &argv);
-  if (strcmp(argv[1], "full") == 0) {
+  limit_is_hidden = strcmp(argv[1], "break") == 0;
+  if (strcmp(argv[1], "full") == 0 || limit_is_hidden) {
     (void)signal(SIGXFSZ, SIG_IGN);
     (void)setrlimit(RLIMIT_FSIZE, &(struct rlimit){20000, 20000});
   }
-  if (st == VW_OK)
+  if (st == VW_OK && strcmp(argv[1], "refuse") == 0)
+    st = refuse_all(&r, argv[2]);
+  else if (st == VW_OK)
     st = strcmp(argv[1], "read") ? write_study(&r, argv[2], !strcmp(argv[1], "fail")) : read_study(argv[2]);
   if (st != VW_OK) (void)fprintf(stderr, "rank %d: %s\n", r.rank, vw_error_message());
   vw_ranks_close(&r);

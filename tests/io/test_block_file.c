@@ -3,9 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/durable.h"
 #include "core/log.h"
 #include "io/block_file.h"
-#include "io/durable.h"
 #include "tests/support/test.h"
 
 static char dir[64], path[VW_PATH_BYTES];
@@ -119,11 +119,11 @@ static void test_checkpoints(void **state) {
 
 static void test_leftovers(void **state) {
   (void)state;
-  assert_ok(vw_file_write(file("d.safetensors.partial-00ff"), "x", 1));
+  assert_ok(vw_file_write(file("d.safetensors.partial-00ff00ff00ff00ff"), "x", 1));
   assert_ok(vw_file_write(file("d.checkpoint.a.deleted"), "x", 1));
   assert_ok(vw_file_write(file("keep.safetensors"), "x", 1));
   assert_ok(vw_block_folder_open(dir));
-  assert_false(vw_file_exists(file("d.safetensors.partial-00ff")));
+  assert_false(vw_file_exists(file("d.safetensors.partial-00ff00ff00ff00ff")));
   assert_false(vw_file_exists(file("d.checkpoint.a.deleted")));
   assert_true(vw_file_exists(file("keep.safetensors")));
 }

@@ -1,8 +1,8 @@
 /* Class-per-folder data sets: their own split, the seeded one, limits, hashes, and what is refused. */
 #include "tests/support/test.h"
 
+#include "core/durable.h"
 #include "core/random.h"
-#include "io/durable.h"
 #include "io/folders.h"
 
 #include <stdlib.h>

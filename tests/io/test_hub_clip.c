@@ -1,7 +1,7 @@
 /* CLIP model directories: sparse configurations, shards, preprocessing, identity, and what is refused. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/hub_clip.h"
 #include "io/json.h"
 #include "io/tokenizer.h"
@@ -31,10 +31,16 @@ static int make_folder(void **state) {
 
 static int remove_folder(void **state) {
   (void)state;
-  static const char *const files[] = {
-      "config.json",           "preprocessor_config.json",     "model.safetensors", "a.safetensors",
-      "b.safetensors",         "model.safetensors.index.json", "pytorch_model.bin", "merges.txt",
-      "model.fp16.safetensors"};
+  static const char *const files[] = {"config.json",
+                                      "preprocessor_config.json",
+                                      "model.safetensors",
+                                      "a.safetensors",
+                                      "b.safetensors",
+                                      "model.safetensors.index.json",
+                                      "pytorch_model.bin",
+                                      "merges.txt",
+                                      "model.fp16.safetensors",
+                                      "processor_config.json"};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) (void)unlink(in_folder(files[i]));
   return rmdir(folder);
 }
@@ -263,6 +269,60 @@ static void identity(void **state) {
   vw_hub_clip_close(&h);
 }
 
+/* Every floating type, the first value and the last; the exponent alone decides. */
+static void not_finite(void **state) {
+  (void)state;
+  static uint16_t half_bits[400];
+  vw_safetensors_entry e[TENSORS];
+  vw_hub_clip h;
+  for (int way = 0; way < 4; way++) {
+    put_tiny();
+    tiny_weights(e);
+    numbers[0] = way == 0 ? NAN : 0, numbers[119] = way == 1 ? -INFINITY : 0;
+    half_bits[119] = way == 2 ? 0x7C00 : 0xFFC0; /* infinite in fp16; not a number in bf16 */
+    if (way > 1) e[0].tensor.dtype = way == 2 ? VW_F16 : VW_BF16, e[0].tensor.data = half_bits;
+    write_weights("model.safetensors", e, TENSORS);
+    assert_ok(vw_hub_clip_open(&h, folder));
+    assert_int_equal(vw_hub_clip_check_finite(&h), VW_ERR_INPUT);
+    assert_non_null(strstr(vw_error_message(), "token_embedding.weight [20, 6] holds a value that is not finite"));
+    assert_non_null(strstr(vw_error_message(), way == 0 ? "(number 0)" : "(number 119)"));
+    vw_hub_clip_close(&h);
+  }
+  numbers[0] = 3e38F, numbers[119] = 0;
+  put_tiny();
+  assert_ok(vw_hub_clip_open(&h, folder));
+  assert_ok(vw_hub_clip_check_finite(&h));
+  vw_hub_clip_close(&h);
+  numbers[0] = 0;
+}
+
+/* What was not read before enters the hash where it changes what is read. */
+static void later_files(void **state) {
+  (void)state;
+  vw_hub_clip h;
+  vw_hash before, same, other;
+  put_tiny();
+  assert_ok(vw_hub_clip_open(&h, folder));
+  assert_ok(vw_hub_clip_hash(&h, &before));
+  vw_hub_clip_close(&h);
+  char text[500];
+  (void)snprintf(text, sizeof text, "{\"image_processor\": %s}", tiny_pre);
+  put("processor_config.json", text);
+  assert_ok(vw_hub_clip_open(&h, folder));
+  assert_false(h.reread);
+  assert_ok(vw_hub_clip_hash(&h, &same));
+  assert_true(before.lo == same.lo && before.hi == same.hi);
+  vw_hub_clip_close(&h);
+  put("processor_config.json", "{\"image_processor\": {\"size\": 10, \"crop_size\": 8}}");
+  assert_ok(vw_hub_clip_open(&h, folder));
+  assert_true(h.reread);
+  assert_int_equal(h.preprocess.size, 10);
+  assert_ok(vw_hub_clip_hash(&h, &other));
+  assert_true(before.lo != other.lo);
+  vw_hub_clip_close(&h);
+  assert_int_equal(unlink(in_folder("processor_config.json")), 0);
+}
+
 static void wrong_weights(void **state) {
   (void)state;
   vw_safetensors_entry e[TENSORS];
@@ -314,14 +374,14 @@ static void wrong_config(void **state) {
   put("config.json", "{\"vision_config\": {\"num_hidden_layers\": 0}}");
   expect_refused(VW_ERR_INPUT, "vision_config.num_hidden_layers is 0, expected 1 to 1000");
   put("config.json", tiny);
-  put("preprocessor_config.json", "{\"size\": 8, \"crop_size\": 8, \"resample\": 2}");
-  expect_refused(VW_ERR_UNSUPPORTED, "preprocessor_config.json: resample is 2");
-  put("preprocessor_config.json", "{\"size\": {\"height\": 8, \"width\": 8}, \"crop_size\": 8}");
-  expect_refused(VW_ERR_UNSUPPORTED, "size has no 'shortest_edge'; expected {\"shortest_edge\": pixels}");
+  put("preprocessor_config.json", "{\"size\": 8, \"crop_size\": 8, \"resample\": 0}");
+  expect_refused(VW_ERR_UNSUPPORTED, "preprocessor_config.json: resample is 0");
+  put("preprocessor_config.json", "{\"size\": {\"height\": 8}, \"crop_size\": 8}");
+  expect_refused(VW_ERR_UNSUPPORTED, "size: expected shortest_edge (and longest_edge), or height and width, alone");
   put("preprocessor_config.json", "{\"size\": 9, \"crop_size\": 9}");
   expect_refused(VW_ERR_INPUT, "crop_size is 9, but vision_config.image_size");
-  put("preprocessor_config.json", "{\"size\": 8, \"crop_size\": 8, \"do_center_crop\": false}");
-  expect_refused(VW_ERR_UNSUPPORTED, "do_center_crop is off");
+  put("preprocessor_config.json", "{\"size\": [8, 9], \"do_center_crop\": false}");
+  expect_refused(VW_ERR_INPUT, "do_center_crop is off and size is 8 x 9");
   put("preprocessor_config.json", "{\"size\": 8, \"crop_size\": 8, \"image_std\": [1, 0, 1]}");
   expect_refused(VW_ERR_INPUT, "image_std[1]: expected a positive number");
   assert_int_equal(vw_hub_clip_open(&h, "/nonexistent/model"), VW_ERR_INPUT);
@@ -348,7 +408,8 @@ int main(void) {
       cmocka_unit_test_setup(opens, fresh),        cmocka_unit_test_setup(sparse, fresh),
       cmocka_unit_test_setup(configs, fresh),      cmocka_unit_test_setup(python_numbers, fresh),
       cmocka_unit_test_setup(half, fresh),         cmocka_unit_test_setup(shards, fresh),
-      cmocka_unit_test_setup(identity, fresh),     cmocka_unit_test_setup(wrong_weights, fresh),
+      cmocka_unit_test_setup(identity, fresh),     cmocka_unit_test_setup(not_finite, fresh),
+      cmocka_unit_test_setup(later_files, fresh),  cmocka_unit_test_setup(wrong_weights, fresh),
       cmocka_unit_test_setup(wrong_config, fresh), cmocka_unit_test(shipped),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -1,7 +1,7 @@
 /* Pictures against Pillow, preprocessing against transformers (tests/reference/pictures.py): equal to the byte. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/image.h"
 #include "io/preprocess.h"
 #include "io/safetensors.h"
@@ -224,11 +224,31 @@ static void refused(void **state) {
   assert_non_null(strstr(vw_error_message(), "too long"));
 }
 
+/* Transparency on white, to the bit as Pillow composites (tests/reference/white.py); dropped, it leaves other pixels.
+ */
+static void on_white(void **state) {
+  (void)state;
+  static const char *const names[] = {"rgba", "grey", "palette", "key"};
+  for (int i = 0; i < 4; i++) {
+    char name[200];
+    vw_image image, whole, dropped;
+    (void)snprintf(name, sizeof name, "reference/fixtures/white/%s.png", names[i]);
+    assert_ok(vw_image_read(vw_test_path(name), VW_IMAGE_ON_WHITE, &image));
+    assert_ok(vw_image_read(vw_test_path(name), 0, &dropped));
+    (void)snprintf(name, sizeof name, "reference/fixtures/white/%s_on_white.png", names[i]);
+    assert_ok(vw_image_read(vw_test_path(name), VW_IMAGE_ON_WHITE, &whole)); /* opaque: as it is */
+    const int64_t n = whole.height * whole.width * 3;
+    assert_int_equal(worst(image.rgb, whole.rgb, n), 0);
+    assert_true(worst(dropped.rgb, whole.rgb, n) > 0);
+    vw_image_free(&image), vw_image_free(&whole), vw_image_free(&dropped);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(decode),       cmocka_unit_test(odd_kinds),  cmocka_unit_test(turns),
-      cmocka_unit_test(damaged_exif), cmocka_unit_test(preprocess), cmocka_unit_test(write_png),
-      cmocka_unit_test(refused),
+      cmocka_unit_test(decode),       cmocka_unit_test(odd_kinds), cmocka_unit_test(turns),
+      cmocka_unit_test(damaged_exif), cmocka_unit_test(on_white),  cmocka_unit_test(preprocess),
+      cmocka_unit_test(write_png),    cmocka_unit_test(refused),
   };
   return cmocka_run_group_tests(tests, open_expected, close_expected);
 }

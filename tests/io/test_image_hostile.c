@@ -1,7 +1,7 @@
 /* Pictures that were made to hurt, or are not pictures: one clear line, or the right picture. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/image.h"
 
 #include <jpeglib.h>
@@ -163,7 +163,10 @@ static void png_chunks(void **state) {
 
 /* ---- JPEG -------------------------------------------------------------------------------------------------------- */
 
-static bytes jpeg(int components, bool progressive, int size) {
+enum { ONCE_EACH = 2 }; /* a progressive file whose scans send every coefficient at once: three of grey */
+
+static bytes jpeg(int components, int progressive, int size) {
+  static const jpeg_scan_info scans[] = {{1, {0}, 0, 0, 0, 0}, {1, {0}, 1, 5, 0, 0}, {1, {0}, 6, 63, 0, 0}};
   struct jpeg_compress_struct c;
   struct jpeg_error_mgr errors;
   unsigned char *out = NULL;
@@ -177,6 +180,7 @@ static bytes jpeg(int components, bool progressive, int size) {
   c.in_color_space = components == 3 ? JCS_RGB : components == 1 ? JCS_GRAYSCALE : JCS_UNKNOWN;
   jpeg_set_defaults(&c);
   if (progressive) jpeg_simple_progression(&c);
+  if (progressive == ONCE_EACH) c.scan_info = scans, c.num_scans = 3;
   jpeg_start_compress(&c, TRUE);
   uint8_t *row = calloc((size_t)(size * components), 1);
   for (int y = 0; y < size; y++) {
@@ -241,16 +245,98 @@ static void jpeg_cut(void **state) {
   free(b.at);
 }
 
-/* The last scan again and again: what a decoder would spend minutes on. */
+/* The last scan again and again: what a decoder would spend minutes on. Where it refines, that is out of order too. */
 static void jpeg_scans(void **state) {
   (void)state;
-  bytes b = jpeg(1, true, 2000), bomb = {0};
+  bytes b = jpeg(1, ONCE_EACH, 2000), bomb = {0};
   const int64_t scan = find_marker(&b, 0xda, true), end = find_marker(&b, 0xd9, true);
   append(&bomb, b.at, end);
-  for (int i = 0; i < 1000; i++) append(&bomb, b.at + scan, end - scan < 400 ? end - scan : 400);
+  for (int i = 0; i < 200; i++) append(&bomb, b.at + scan, end - scan);
   append(&bomb, "\xff\xd9", 2);
   expect(&bomb, "more than 100 scans of 4000000 pixels");
   free(b.at), free(bomb.at);
+}
+
+/* Appends a copy of `b` without the bytes from `from` to `to`. */
+static bytes without(const bytes *b, int64_t from, int64_t to) {
+  bytes out = {0};
+  append(&out, b->at, from);
+  append(&out, b->at + to, b->n - to);
+  return out;
+}
+
+/* Damage that libjpeg only warns of, or does not mention at all. */
+static void jpeg_damaged(void **state) {
+  (void)state;
+  bytes b = jpeg(3, false, 64), cut, zeros = {0};
+  const int64_t scan = find_marker(&b, 0xda, true) + 14, end = b.n - 2;
+  assert_true(end - scan > 400);
+  for (int64_t at = scan; at < end - 1; at += 37) { /* the rest of the scan, or a piece of it, is gone */
+    cut = without(&b, at, end);
+    expect(&cut, "unreadable JPEG: Corrupt JPEG data: premature end of data segment");
+    free(cut.at);
+  }
+  cut = without(&b, scan, scan + 200);
+  expect(&cut, "unreadable JPEG: Corrupt JPEG data");
+  free(cut.at);
+  append(&zeros, b.at, end), append(&zeros, "\x12\x34\x56\x78\x9a", 5), append(&zeros, b.at + end, 2);
+  expect(&zeros, "extraneous bytes before marker 0xd9");
+  append(&zeros, "what follows the end, as cameras put it there", 45);
+  zeros.n -= 52, append(&zeros, b.at + end, 2), append(&zeros, "trailer", 7);
+  assert_true(decodes(&zeros));
+  free(zeros.at), free(b.at);
+}
+
+/* Scans that are missing: between whole ones, so that nothing looks cut. */
+static void jpeg_missing_scans(void **state) {
+  (void)state;
+  bytes b = jpeg(3, true, 64);
+  int64_t start[32], n = 0;
+  for (int64_t i = 2; i + 1 < b.n; i++)
+    if (b.at[i] == 0xff && b.at[i + 1] == 0xda) start[n++] = i;
+  assert_int_equal(n, 10); /* libjpeg's script */
+  for (int64_t k = 0; k < n; k++) {
+    bytes part = without(&b, start[k], k + 1 < n ? start[k + 1] : b.n - 2);
+    expect(&part, "unreadable JPEG");
+    free(part.at);
+    if (k == 0) continue;
+    part = without(&b, start[k], b.n - 2); /* it and all that follow */
+    expect(&part, "unreadable JPEG: scans are missing at its end");
+    free(part.at);
+  }
+  free(b.at);
+}
+
+/* Sizes that the file cannot hold: refused before memory is taken; a flat picture that it can hold is read. */
+static void claims(void **state) {
+  (void)state;
+  bytes b = jpeg(3, false, 16);
+  const int64_t frame = find_marker(&b, 0xc0, false);
+  memcpy(b.at + frame + 5, "\x27\x10\x27\x10", 4);
+  expect(&b, "it claims 10000 x 10000 pixels, which");
+  free(b.at);
+  b = png(10000, 10000, 0);
+  bytes data = stored_zeros(1000);
+  chunk(&b, "IDAT", data.at, data.n), chunk(&b, "IEND", NULL, 0);
+  expect(&b, "it claims 10000 x 10000 pixels, which");
+  free(b.at), free(data.at);
+}
+
+/* A checksum that is wrong, also of a chunk that nothing here looks at, or of the pixels' stream in a chunk that is
+ * right. */
+static void png_checksums(void **state) {
+  (void)state;
+  bytes b = png(4, 3, 0), data = stored_zeros(3 * (1 + 4 * 3));
+  chunk(&b, "tEXt", "Comment\0hello", 13);
+  b.at[b.n - 1] ^= 1;
+  chunk(&b, "IDAT", data.at, data.n), chunk(&b, "IEND", NULL, 0);
+  expect(&b, "unreadable PNG: tEXt: CRC error");
+  free(b.at);
+  b = png(4, 3, 0);
+  data.at[data.n - 1] ^= 1;
+  chunk(&b, "IDAT", data.at, data.n), chunk(&b, "IEND", NULL, 0);
+  expect(&b, "unreadable PNG: IDAT: incorrect data check");
+  free(b.at), free(data.at);
 }
 
 /* ---- other files ------------------------------------------------------------------------------------------------- */
@@ -285,9 +371,10 @@ static void other_files(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(png_files),   cmocka_unit_test(png_sizes), cmocka_unit_test(png_chunks),
-      cmocka_unit_test(jpeg_kinds),  cmocka_unit_test(jpeg_cut),  cmocka_unit_test(jpeg_scans),
-      cmocka_unit_test(other_files),
+      cmocka_unit_test(png_files),     cmocka_unit_test(png_sizes),          cmocka_unit_test(png_chunks),
+      cmocka_unit_test(jpeg_kinds),    cmocka_unit_test(jpeg_cut),           cmocka_unit_test(jpeg_scans),
+      cmocka_unit_test(jpeg_damaged),  cmocka_unit_test(jpeg_missing_scans), cmocka_unit_test(claims),
+      cmocka_unit_test(png_checksums), cmocka_unit_test(other_files),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

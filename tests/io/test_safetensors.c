@@ -1,7 +1,7 @@
 /* Safetensors: what is written is read back, also by size and order; wrong files are refused with their name. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/safetensors.h"
 
 #include <signal.h>

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "io/safetensors_internal.h"

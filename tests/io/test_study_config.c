@@ -1,7 +1,7 @@
 /* Study files: a right one in full, defaults, and a table of wrong ones with the exact place and message of each. */
 #include "tests/support/test.h"
 
-#include "io/study_config.h"
+#include "study/config.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static const char full[] = "study: demo\n"
 
 static vw_study_config *parse(const char *text) {
   vw_study_config *c = NULL;
-  assert_ok(vw_study_config_parse("studies/demo.yaml", text, strlen(text), NULL, &c));
+  assert_ok(vw_study_config_parse("studies/demo.yaml", text, strlen(text), &vw_test_kinds, NULL, &c));
   return c;
 }
 
@@ -255,10 +255,10 @@ static bool is_refused(const char *text, const char *messages, vw_status status)
   vw_study_config *c = NULL;
   vw_problems p = {0};
   char told[4096];
-  const vw_status st = vw_study_config_parse("s.yaml", text, strlen(text), NULL, &c);
+  const vw_status st = vw_study_config_parse("s.yaml", text, strlen(text), &vw_test_kinds, NULL, &c);
   const size_t first = strcspn(messages, "\n");
   bool ok = st == status && !c && strlen(vw_error_message()) == first && !strncmp(vw_error_message(), messages, first);
-  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), &p, &c));
+  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), &vw_test_kinds, &p, &c));
   all_messages(&p, told, sizeof told);
   ok = ok && strcmp(told, messages) == 0 && p.n_errors == p.n;
   if (!ok) print_error("%s-> %s:\n%s\nexpected\n%s\n", text, vw_status_name(st), told, messages);
@@ -289,7 +289,7 @@ static void test_many(void **state) {
   size_t at = 0, bytes = 0, lines = 0;
   assert_non_null(text);
   for (int i = 0; i < N; i++) at += (size_t)sprintf(text + at, "zz%d: 1\n", i);
-  assert_ok(vw_study_config_parse("s.yaml", text, at, &p, &c));
+  assert_ok(vw_study_config_parse("s.yaml", text, at, &vw_test_kinds, &p, &c));
   assert_int_equal(p.n_errors, N + 3); /* and data, models, trials.anchors */
   FILE *out = open_memstream(&shown, &bytes);
   assert_non_null(out);
@@ -326,7 +326,7 @@ static void test_places(void **state) {
 static void test_missing_file(void **state) {
   (void)state;
   vw_study_config *c = NULL;
-  assert_int_equal(vw_study_config_read("no/such/study.yaml", NULL, &c), VW_ERR_INPUT);
+  assert_int_equal(vw_study_config_read("no/such/study.yaml", &vw_test_kinds, NULL, &c), VW_ERR_INPUT);
   assert_non_null(strstr(vw_error_message(), "no/such/study.yaml"));
 }
 
@@ -354,7 +354,7 @@ static void test_many_models(void **state) {
     (void)fprintf(out, "learn:\n%s", bad ? "" : "  loss_points: 7\n  steps:\n");
     for (int i = bad ? 0 : 2; i < MANY; i++) (void)fprintf(out, bad ? "  k%d: 1\n" : "    m%d: 9\n", i);
     assert_int_equal(fclose(out), 0);
-    assert_ok(vw_study_config_parse("s.yaml", text, bytes, &problems, &c));
+    assert_ok(vw_study_config_parse("s.yaml", text, bytes, &vw_test_kinds, &problems, &c));
     assert_int_equal(problems.n_errors, bad ? MANY : 0);
     for (int i = 0; !bad && i < MANY; i++) { /* two that the map does not name keep the default */
       assert_int_equal(c->models[i].learn.steps, i < 2 ? 1000 : 9);
@@ -370,12 +370,12 @@ static void test_many_models(void **state) {
 static void test_shipped(void **state) {
   (void)state;
   vw_study_config *c = NULL;
-  assert_ok(vw_study_config_read(VW_SOURCE_DIR "/jobs/studies/demo.yaml", NULL, &c));
+  assert_ok(vw_study_config_read(VW_SOURCE_DIR "/jobs/studies/demo.yaml", &vw_test_kinds, NULL, &c));
   assert_true(c->data[0].concepts.n >= 10 && c->anchors.n >= 4 && c->deltas.n == 4);
   assert_true(c->data[0].classes.n > 100);
   assert_string_equal(c->models[0].learn.judge_template, "a photo of a {}");
   vw_study_config_destroy(c);
-  assert_ok(vw_study_config_read(VW_SOURCE_DIR "/jobs/studies/smoke.yaml", NULL, &c));
+  assert_ok(vw_study_config_read(VW_SOURCE_DIR "/jobs/studies/smoke.yaml", &vw_test_kinds, NULL, &c));
   assert_true(c->data[0].concepts.n == 2 && c->anchors.n == 2 && c->deltas.n == 2);
   vw_study_config_destroy(c);
 }
@@ -387,7 +387,7 @@ static void test_reference_is_current(void **state) {
   size_t bytes = 0;
   FILE *out = open_memstream(&printed, &bytes);
   assert_non_null(out);
-  vw_study_print_keys(out, true);
+  vw_study_print_keys(out, &vw_test_kinds, true);
   assert_int_equal(fclose(out), 0);
   FILE *f = fopen(VW_SOURCE_DIR "/docs/study-file.md", "r");
   assert_non_null(f);
@@ -398,14 +398,47 @@ static void test_reference_is_current(void **state) {
   free(printed);
 }
 
+/* A key that only some tasks read: an error where no model's task does, and no part of a trial's identity elsewhere. */
+static void test_scope(void **state) {
+  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,"};
+  static const char text[] = "data: {objects: {root: r, concepts: [fox]}}\n"
+                             "models: {a: {kind: toy, weights: w}, b: {kind: clip, weights: w}}\n"
+                             "trials: {anchors: [dog]}\n"
+                             "learn: {batch: {negatives: 3}}\n";
+  static const char alone[] = "data: {objects: {root: r, concepts: [fox]}}\n"
+                              "models: {a: {kind: toy, weights: w}}\n"
+                              "trials: {anchors: [dog]}\n"
+                              "learn: {batch: {negatives: 3}}\n";
+  vw_study_config *c = NULL;
+  char *protocol[2];
+  (void)state;
+  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), &two, NULL, &c));
+  assert_string_equal(c->models[0].task, "colouring");
+  assert_string_equal(c->models[1].task, "classification");
+  for (int m = 0; m < 2; m++) assert_ok(vw_study_protocol_text(c, m, 0, &protocol[m]));
+  assert_null(strstr(protocol[0], "negatives"));
+  assert_non_null(strstr(protocol[0], "models.<name>.kind: toy\n"));
+  assert_non_null(strstr(protocol[1], "learn.batch.negatives: 3\n"));
+  free(protocol[0]), free(protocol[1]);
+  vw_study_config_destroy(c);
+  assert_int_equal(vw_study_config_parse("s.yaml", alone, strlen(alone), &two, NULL, &c), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "s.yaml:4:28: learn.batch.negatives: nothing uses it"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_full),          cmocka_unit_test(test_defaults),
-      cmocka_unit_test(test_protocol_text), cmocka_unit_test(test_wrong),
-      cmocka_unit_test(test_many),          cmocka_unit_test(test_places),
-      cmocka_unit_test(test_missing_file),  cmocka_unit_test(test_template_fill),
-      cmocka_unit_test(test_many_models),   cmocka_unit_test(test_reference_is_current),
-      cmocka_unit_test(test_shipped),       cmocka_unit_test(test_reference_is_current),
+      cmocka_unit_test(test_scope),
+      cmocka_unit_test(test_full),
+      cmocka_unit_test(test_defaults),
+      cmocka_unit_test(test_protocol_text),
+      cmocka_unit_test(test_wrong),
+      cmocka_unit_test(test_many),
+      cmocka_unit_test(test_places),
+      cmocka_unit_test(test_missing_file),
+      cmocka_unit_test(test_template_fill),
+      cmocka_unit_test(test_many_models),
+      cmocka_unit_test(test_reference_is_current),
+      cmocka_unit_test(test_shipped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/durable.h"
-#include "io/study_config.h"
+#include "core/durable.h"
+#include "study/config.h"
 #include "tests/support/fail.h"
 
 static const char good[] = "study: demo\n"
@@ -32,17 +32,17 @@ static vw_study_config *config;
 static vw_problems problems;
 
 static vw_status parse_first(void) {
-  return vw_study_config_parse("s.yaml", good, strlen(good), NULL, &config);
+  return vw_study_config_parse("s.yaml", good, strlen(good), &vw_test_kinds, NULL, &config);
 }
 static vw_status parse_all(void) {
-  return vw_study_config_parse("s.yaml", good, strlen(good), &problems, &config);
+  return vw_study_config_parse("s.yaml", good, strlen(good), &vw_test_kinds, &problems, &config);
 }
 static vw_status parse_bad(void) {
-  return vw_study_config_parse("s.yaml", bad, strlen(bad), &problems, &config);
+  return vw_study_config_parse("s.yaml", bad, strlen(bad), &vw_test_kinds, &problems, &config);
 }
 /* A file that cannot be read is a mistake of who named it. */
 static vw_status read_file(void) {
-  const vw_status st = vw_study_config_read(path, NULL, &config);
+  const vw_status st = vw_study_config_read(path, &vw_test_kinds, NULL, &config);
   return st == VW_ERR_INPUT && strstr(vw_error_message(), path) ? VW_ERR_IO : st;
 }
 

@@ -5,10 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/durable.h"
 #include "core/fault.h"
 #include "core/log.h"
 #include "core/random.h"
-#include "io/durable.h"
 #include "io/manifest.h"
 #include "io/study_child.h"
 #include "tests/support/test.h"
@@ -28,7 +28,8 @@ static void write_study(void) {
   const vw_row_range all = {0, ROWS};
   const vw_study_data scale = {"/trials/id", VW_U8, 4, 1, {ROWS}, "utf-8", "of the trial", {NULL}},
                       steps = {"/trials/steps", VW_I64, 0, 1, {ROWS}, "1", "steps done", {"/trials/id"}},
-                      table = {"/words/clip", VW_F32, 0, 2, {ROWS, WIDTH}, "1", "learned words", {"/trials/id", NULL}};
+                      table = {"/trials/words/clip", VW_F32, 0, 2, {ROWS, WIDTH}, "1", "learned words",
+                               {"/trials/id", NULL}};
   for (int i = 0; i < ROWS * WIDTH; i++) words[i] = (float)i;
   for (int i = 0; i < ROWS; i++) rows[i] = i, ids[4 * i] = (char)('a' + i % 26), ids[4 * i + 1] = (char)('a' + i / 26);
   vw_ranks_single(&alone);
@@ -118,10 +119,10 @@ static void test_whole(void **state) {
   (void)state;
   assert_ok(vw_study_reader_open(path, &r));
   assert_int_equal(vw_study_reader_count(r), 4);
-  const vw_study_data *d = vw_study_reader_find(r, "/words/clip");
+  const vw_study_data *d = vw_study_reader_find(r, "/trials/words/clip");
   assert_true(d && d->dtype == VW_F32 && d->ndim == 2 && d->dim[1] == WIDTH);
   assert_string_equal(d->description, "learned words");
-  assert_ok(vw_study_reader_read(r, "/words/clip", &words));
+  assert_ok(vw_study_reader_read(r, "/trials/words/clip", &words));
   assert_true(((const float *)words)[ROWS * WIDTH - 1] == ROWS * WIDTH - 1);
   free(words);
   assert_int_equal(vw_study_reader_read(r, "/words/owl", &words), VW_ERR_INPUT);

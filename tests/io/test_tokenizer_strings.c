@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "io/json.h"
 #include "io/tokenizer_internal.h"
 
@@ -80,8 +80,9 @@ static void write_one_file(const char *path) {
   (void)strtok_r(text, "\n", &rest); /* #version */
   while ((line = strtok_r(NULL, "\n", &rest))) (void)json_array_append_new(merges, json_string(line));
   free(text);
-  json_t *top =
-      json_pack("{s:{s:s, s:o, s:o}}", "model", "end_of_word_suffix", "</w>", "vocab", vocabulary, "merges", merges);
+  json_t *top = json_pack("{s:{s:s, s:o, s:o}, s:[{s:i, s:s, s:b}, {s:i, s:s, s:b}]}", "model", "end_of_word_suffix",
+                          "</w>", "vocab", vocabulary, "merges", merges, "added_tokens", "id", 1596, "content",
+                          "<|startoftext|>", "normalized", 1, "id", 1597, "content", "<|endoftext|>", "normalized", 1);
   text = json_dumps(top, 0);
   json_decref(top);
   assert_ok(vw_file_write(path, text, (int64_t)strlen(text)));

@@ -36,7 +36,7 @@ pick() { # a random fault, in $fault
 # run RANKS FAULT SECONDS: killed after that time, if it still runs; its exit code in $code.
 run() {
   local command=("$viswords" run "$small" -o "$dir" "${options[@]}")
-  [ "$1" = 1 ] || command=(mpirun --oversubscribe --bind-to none -n "$1" "${command[@]}")
+  [ "$1" = 1 ] || command=("${launch[@]}" -n "$1" "${command[@]}")
   code=0
   (VISWORDS_FAULT=$2 timeout -s KILL "$3" "${command[@]}" > /dev/null 2> "$dir.log"
     exit $?) 2> /dev/null || code=$?

@@ -73,7 +73,7 @@ edit 's#root: .*#root: objects#' && mv bad.yaml pictures.yaml
 truncate -s 200 objects/train/camera/01.jpg
 run 2 "train/camera/01.jpg: unreadable JPEG: .*replace the file" pictures.yaml
 line 2 "train/camera/01.jpg: unreadable JPEG" \
-  mpirun --oversubscribe --bind-to none -n 3 "$viswords" run pictures.yaml -o out-3 --quiet --threads 1 --cache cache-3
+  "${launch[@]}" -n 3 "$viswords" run pictures.yaml -o out-3 --quiet --threads 1 --cache cache-3
 echo text > objects/train/camera/01.jpg && run 2 "neither a JPEG nor a PNG" pictures.yaml
 cp objects/train/camera/02.jpg objects/train/camera/01.jpg
 rm objects/test/camel/*.jpg && run 2 "class 'camel' has no picture" pictures.yaml

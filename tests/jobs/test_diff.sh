@@ -51,6 +51,51 @@ sed -i 's/^kernels: .*/kernels: "another machine"/' "$work/kernels/plan.yaml"
 differs kernels 'plan: other kernels' 'other kernels: cpu fp32' 'another machine'
 equal kernels --tolerance 1e-6
 
+# --- the study file written otherwise decides the same: comments, order, defaults, spellings, where things lie
+ln -s "$source_dir/data" "$work/data"
+cat > "$work/otherwise.yaml" << END
+# the same study
+stages: ["learn", 'evaluate']
+plan:
+    block: 4
+    ranks: 4
+    backend: auto # the default
+    memory: auto
+cache: $work/cache
+learn: {batch: {positives: 2, negatives: 3}, templates: ["a photo of a {}", "a {}"], steps: {adam: 4, ball: 4}, loss_points: 100,
+  judge_template: "a photo of a {}"}
+trials: {null_concepts: 1, deltas: [5e-1, free], replicas: 1, anchors: ["dog", hammer], vocabulary: default}
+models:
+  ball: {weights: data/../data/clip-tiny, kind: clip, learn: {eta: 1e-1}}
+  adam:
+    learn: {lr: .001, optimiser: adamw, weight_decay: 0.010}
+    weights: '$work/data/clip-tiny'
+seed: 7
+data:
+  objects:
+    pictures: {test: 2, exif: ignore, train: 4}
+    root: ./data//objects
+    classes: classes.txt
+    concepts: [fox, pineapple]
+study: small
+END
+printf 'dog\nhammer\n\ncamel\ncamera\n' > "$work/classes.txt"
+cp -r "$work/a" "$work/otherwise"
+learn collect "$work/otherwise.yaml" otherwise
+equal otherwise
+sed -i '3i# a comment in the plan' "$work/otherwise/plan.yaml"
+learn collect "$work/otherwise.yaml" otherwise
+rm "$work/classes.txt" # of another machine, perhaps: no file that a study names is needed to compare it
+equal otherwise
+for edit in 's/ranks: 4/ranks: 3/ plan.ranks' 's/study: small/study: other/ study' \
+  's/stages: .*/stages: [learn]/ stages'; do
+  sed "${edit% *}" "$work/study.yaml" > "$work/decides.yaml"
+  cp -r "$work/a" "$work/decides"
+  learn collect "$work/decides.yaml" decides
+  differs decides '/config/study' "${edit##* }" '24 trials compared, 0 differ'
+  rm -r "$work/decides"
+done
+
 status=0
 "$viswords" diff "$work/a" "$work/nowhere" 2> "$work/message" || status=$?
 [ "$status" = 2 ] || fail "diff with nothing: exit code $status"

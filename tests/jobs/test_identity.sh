@@ -3,7 +3,6 @@
 # and TCP; both optimisers, balls and free words, concepts and null concepts.
 set -euo pipefail
 source "$1/tests/jobs/jobs.sh"
-tcp=(--mca btl "tcp,self" --mca osc "^sm")
 study "$work/study.yaml" 20 "dog, hammer"
 run=("$viswords" run "$work/study.yaml" --quiet)
 

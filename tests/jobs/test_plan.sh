@@ -42,6 +42,29 @@ says "12 trials in 4 blocks (12 trials new)"
 says "12 trials of earlier versions of the study are kept"
 cmp made/plan.yaml before.yaml || fail "plan wrote into the output directory"
 
+# how long: an estimate, then measured, which is kept beside the features and nowhere else
+study study.yaml 20 dog
+cache=(--cache "$work/rates" --backend cpu)
+plan 0 study.yaml "${cache[@]}" --ranks 1 --threads 1
+says "^  about .* on 1 rank x 1 thread (estimate, from a matrix product; --measure times the study's own): start .*, features .*, learn .*, evaluate .*"
+[ ! -e rates ] || fail "plan without --measure wrote rates"
+plan 0 study.yaml "${cache[@]}" --ranks 1 --threads 1 --measure
+says "^  about .* on 1 rank x 1 thread (measured): "
+plan 0 study.yaml "${cache[@]}" --ranks 1 --threads 1 --json
+says '"from": "measured"'
+one=$(sed -n 's/.*"learn": \([0-9.]*\).*/\1/p' out.txt)
+plan 0 study.yaml "${cache[@]}" --ranks 2 --threads 1 --json
+two=$(sed -n 's/.*"learn": \([0-9.]*\).*/\1/p' out.txt)
+awk -v one="$one" -v two="$two" 'BEGIN { exit !(two > 0.49 * one && two < one) }' || fail "learn: $one s on 1 rank, $two on 2"
+plan 0 study.yaml "${cache[@]}" --ranks 1 --threads 2 --json # other threads were never measured
+says '"from": "estimate"'
+"$viswords" learn study.yaml -o made2 --quiet --threads 1 "${cache[@]}"
+plan 0 study.yaml -o made2 "${cache[@]}" --ranks 1 --threads 1 --json
+says '"learn": 0.0'
+says '"features": 0.0'
+plan 0 study.yaml
+says "plan.backend is auto: the first learn decides it"
+
 plan 0 --keys
 says "^learn.steps "
 says "default: 1000"

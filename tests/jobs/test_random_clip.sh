@@ -22,13 +22,41 @@ header=$(od -An -t u8 -N 8 "$work/clip/model.safetensors" | tr -d ' ')
 "$viswords" encode "$work/clip" -t 'a photo of a dog' --json --threads 1 > "$work/out.txt" || fail "it cannot be read"
 says '"id"'
 
+# transformers 5 refuses a scale of shape [1]
+grep -qaF '"logit_scale":{"dtype":"F16","shape":[],' <(head -c 400000 "$work/clip/model.safetensors") || fail "logit_scale is no scalar"
+# never over anything that it did not make, nor over its own without --force
+sum=$(cksum < "$work/clip/model.safetensors")
+random_clip 2 "$work/clip" --size B/32 --fp16 --tokenizer "$tokenizer"
+says "holds random weights already; --force"
+[ "$sum" = "$(cksum < "$work/clip/model.safetensors")" ] || fail "weights were written over"
+for change in notes.txt vocab.json; do
+  cp -r "$work/clip" "$work/other"
+  echo mine >> "$work/other/$change"
+  random_clip 2 "$work/other" --size B/32 --fp16 --tokenizer "$tokenizer" --force
+  says "holds files that random-clip did not make"
+  grep -q mine "$work/other/$change" || fail "$change is gone"
+  rm -r "$work/other"
+done
+cp "$tokenizer"/* "$work/real" -r 2> /dev/null || { mkdir "$work/real" && cp -r "$tokenizer"/* "$work/real"; }
+random_clip 2 "$work/real" --size B/32 --tokenizer "$tokenizer" --force
+says "did not make"
+cmp "$work/real/model.safetensors" "$tokenizer/model.safetensors"
+# anywhere: from another folder the clone is found; an empty folder is as good as none
+mkdir "$work/empty"
+(cd "$work" && "$viswords" random-clip empty --size B/32 --fp16) || fail "outside the clone"
+cmp "$work/empty/model.safetensors" "$work/clip/model.safetensors"
+random_clip 0 "$work/empty" --size B/32 --fp16 --tokenizer "$tokenizer" --force
+ls -A "$work" | grep -q random-clip && fail "something is left: $(ls -A "$work")"
+
 random_clip 2
 says "DIR is missing"
 random_clip 2 "$work/none" --size B/33
 says "viswords random-clip: --size 'B/33': choose B/32, B/16, L/14 or H/14"
 random_clip 1 "$work/none" --size B/32 --tokenizer "$work/nowhere"
 says "$work/nowhere/vocab.json"
-[ ! -e "$work/none/model.safetensors" ] || fail "weights were written"
+random_clip 1 "$work/none/deep/er" --size B/32 --tokenizer "$work/nowhere"
+[ ! -e "$work/none" ] || fail "a folder is left"
 touch "$work/file"
 random_clip 1 "$work/file/clip" --size B/32 --tokenizer "$tokenizer"
 says "file/clip: cannot make the folder"
+[ ! -e "$work/none" ] || fail "a folder is left"

@@ -9,7 +9,7 @@ source "$1/tests/jobs/faults.sh"
 
 # start RANKS DIR FAULT: in the background; $job is mpirun.
 start() {
-  VISWORDS_FAULT=$3 mpirun --oversubscribe --bind-to none -n "$1" "$viswords" learn "$small" -o "$2" "${options[@]}" \
+  VISWORDS_FAULT=$3 "${launch[@]}" -n "$1" "$viswords" learn "$small" -o "$2" "${options[@]}" \
     2> "$2.log" &
   job=$!
 }
@@ -37,7 +37,17 @@ ends() {
   [ "$1" = any ] || [ "$code" = "$1" ] || fail "exit code $code, expected $1"
 }
 
-ranks_of() { cat "/proc/$job/task/$job/children"; }
+below() { # PID: all that it has started, a number a line
+  local child
+  for child in $(cat "/proc/$1/task/"*/children 2> /dev/null); do echo "$child" && below "$child"; done
+}
+# In the order of their ranks; MPICH's launcher has a process of its own between itself and them.
+ranks_of() {
+  local pid
+  for pid in $(below "$job" | sort -n); do
+    if [ "/proc/$pid/exe" -ef "$viswords" ]; then printf '%s ' "$pid"; fi
+  done
+}
 rank_of() { ranks_of | cut -d ' ' -f "$1"; }
 gone() { # PID: gone, or a zombie, which nobody may wait for here
   until ! grep -qv '^State:.[ZX]' <(grep ^State: "/proc/$1/status" 2> /dev/null); do sleep 0.01; done
@@ -45,7 +55,7 @@ gone() { # PID: gone, or a zombie, which nobody may wait for here
 # shellcheck disable=SC2086 # lists of numbers
 kill_all() {
   local pid all
-  all=$(ranks_of)
+  all=$(below "$job")
   kill -9 "$job" $all
   wait "$job" 2> /dev/null || true
   for pid in $all; do gone "$pid"; done
@@ -92,7 +102,7 @@ for which in 1 3; do
   paused "$dir" 3
   all=$(ranks_of)
   kill -9 "$(rank_of $which)"
-  ends 137
+  ends "$([ "$mpi_kind" = mpich ] && echo 9 || echo 137)" # MPICH's launcher: the signal's number
   for pid in $all; do gone "$pid"; done
   readable "$dir"
 done

@@ -51,6 +51,9 @@ static void activations_follow_libm(void **state) {
     assert_true(fabs(y - z * s) <= tol && fabs(dz - (s + 1.702 * z * s * (1 - s))) <= tol);
     vw_act(VW_ACT_GELU, &z, &y, 1), vw_act_grad(VW_ACT_GELU, &z, &one, &dz, 1);
     assert_true(fabs(y - z * phi) <= tol && fabs(dz - (phi + z * d)) <= tol);
+    const double e = 1 / (1 + exp(-(double)z));
+    vw_act(VW_ACT_SILU, &z, &y, 1), vw_act_grad(VW_ACT_SILU, &z, &one, &dz, 1);
+    assert_true(fabs(y - z * e) <= tol && fabs(dz - (e + z * e * (1 - e))) <= tol);
   }
 }
 

@@ -76,15 +76,18 @@ static char *text_of(const vw_context *ctx) {
   return text;
 }
 
-static const char first[] =
-    "forward 6x40x24 f32 f32 f32 bias: id 10 tile 15 stages 0 split 1 reduction 0 swizzle 0 custom 0 inner 0 cluster "
-    "3\n"
-    "forward 6x24x40 f32 f32 f32 plain: id 10 tile 15 stages 0 split 1 reduction 0 swizzle 0 custom 0 inner 0 cluster "
-    "3\n"
-    "gradient 6x24x40 f32 f32 f32 plain: id 10 tile 15 stages 0 split 1 reduction 0 swizzle 0 custom 0 inner 0 cluster "
-    "3\n"
-    "gradient 6x40x24 f32 f32 f32 plain: id 10 tile 15 stages 0 split 1 reduction 0 swizzle 0 custom 0 inner 0 cluster "
-    "3\n";
+static const char first[] = "cublaslt forward 6x40x24 f32 f32 f32 bias: id 10 tile 15 stages 0 split 1 reduction 0 "
+                            "swizzle 0 custom 0 inner 0 cluster "
+                            "3\n"
+                            "cublaslt forward 6x24x40 f32 f32 f32 plain: id 10 tile 15 stages 0 split 1 reduction 0 "
+                            "swizzle 0 custom 0 inner 0 cluster "
+                            "3\n"
+                            "cublaslt gradient 6x24x40 f32 f32 f32 plain: id 10 tile 15 stages 0 split 1 reduction 0 "
+                            "swizzle 0 custom 0 inner 0 cluster "
+                            "3\n"
+                            "cublaslt gradient 6x40x24 f32 f32 f32 plain: id 10 tile 15 stages 0 split 1 reduction 0 "
+                            "swizzle 0 custom 0 inner 0 cluster "
+                            "3\n";
 
 static void the_first_suggestion_unless_asked(void **state) {
   (void)state;
@@ -121,6 +124,7 @@ static void the_fastest_is_recorded_and_obeyed(void **state) {
   vw_context_close(&timed);
 
   /* a resumed run has the record, and does not time what the record lacks */
+  assert_memory_equal(text, "cublaslt ", strlen("cublaslt "));
   text[strcspn(text, "\n") + 1] = 0;
   assert_ok(vw_context_open(&resumed, VW_CUDA, 1, 0));
   vw_algorithms_time(&resumed, true);
@@ -132,6 +136,29 @@ static void the_fastest_is_recorded_and_obeyed(void **state) {
   assert_int_equal(count(text, ": id 10 tile 15 "), 3);
   free(text);
   vw_context_close(&resumed);
+}
+
+/* Plans once recorded the products of one library and did not say which. */
+static void lines_without_a_library_are_cublaslt(void **state) {
+  (void)state;
+  static const char old[] = "forward 6x40x24 f32 f32 f32 bias: id 12 tile 17 stages 0 split 1 reduction 0 swizzle 0 "
+                            "custom 0 inner 0 cluster 3\n";
+  vw_context ctx;
+  open_emulated_or_skip(&ctx);
+  assert_ok(vw_algorithms_obey(&ctx, old));
+  assert_ok(run_layers(&ctx, VW_ACT, NULL));
+  char *text = text_of(&ctx);
+  assert_memory_equal(text, "cublaslt ", strlen("cublaslt "));
+  assert_memory_equal(text + strlen("cublaslt "), old, strlen(old));
+  assert_int_equal(count(text, "cublaslt "), 4);
+  assert_int_equal(count(text, ": id 12 "), 1);
+  free(text);
+  /* one product under both spellings is still recorded twice */
+  char twice[2 * sizeof old + 16];
+  (void)snprintf(twice, sizeof twice, "%scublaslt %s", old, old);
+  assert_int_equal(vw_algorithms_obey(&ctx, twice), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "line 2 records 'forward 6x40x24 f32 f32 f32 bias' a second time"));
+  vw_context_close(&ctx);
 }
 
 static void a_bad_record_is_refused(void **state) {
@@ -216,6 +243,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_first_suggestion_unless_asked),
       cmocka_unit_test(the_fastest_is_recorded_and_obeyed),
+      cmocka_unit_test(lines_without_a_library_are_cublaslt),
       cmocka_unit_test(a_bad_record_is_refused),
       cmocka_unit_test(tf32_spares_heads),
       cmocka_unit_test(other_backends_have_nothing_to_choose),

@@ -103,12 +103,17 @@ static void packed_weights_are_shared(void **state) {
   float *w = random_floats(30 * 20, 5);
   const vw_parts p = one_part(w, 30, 20);
   vw_packed *a = NULL, *b = NULL, *other = NULL;
-  assert_ok(vw_packed_get(&ctx, true, 30, 20, &p, &a));
-  assert_ok(vw_packed_get(&ctx, true, 30, 20, &p, &b));
-  assert_ok(vw_packed_get(&ctx, false, 20, 30, &p, &other));
+  assert_ok(vw_packed_get(&ctx, true, 30, 20, 1, &p, &a));
+  assert_ok(vw_packed_get(&ctx, true, 30, 20, 1, &p, &b));
+  assert_ok(vw_packed_get(&ctx, false, 20, 30, 1, &p, &other));
   assert_ptr_equal(a, b);
   assert_ptr_not_equal(a, other);
   assert_true(vw_packed_bytes() > 2 * 30 * 20 * 4);
+  vw_packed *taps = NULL; /* the same numbers as a convolution's weight: other bits */
+  assert_ok(vw_packed_get(&ctx, true, 30, 20, 4, &p, &taps));
+  assert_ptr_not_equal(a, taps);
+  assert_memory_not_equal(vw_packed_data(a), vw_packed_data(taps), (size_t)20 * vw_tile_best()->NR * sizeof(float));
+  vw_packed_put(taps);
   vw_packed_put(a), vw_packed_put(other), vw_packed_put(b), vw_packed_put(NULL);
   assert_int_equal(vw_packed_bytes(), 0);
   free(w);
@@ -148,9 +153,38 @@ static void parts_are_packed_as_the_stacked_weight(void **state) {
       }
 }
 
+/* A convolution's weight [O, C, taps], in two parts of bf16: every number where gemm.h says, zeros behind. */
+static void taps_are_packed_one_by_one(void **state) {
+  (void)state;
+  enum { O = 10, C = 130, TAPS = 9, ALL = O * C * TAPS };
+  const vw_tile *t = vw_tile_best();
+  const vw_context ctx = {.backend = VW_CPU, .threads = 2};
+  float *w = random_floats(ALL, 8);
+  uint16_t *half = malloc(ALL * sizeof *half);
+  assert_non_null(half);
+  assert_ok(vw_convert(half, VW_BF16, w, VW_F32, ALL));
+  assert_ok(vw_convert(w, VW_F32, half, VW_BF16, ALL));
+  vw_parts parts = {2, {vw_shape(VW_BF16, O / 2, C, TAPS), vw_shape(VW_BF16, O / 2, C, TAPS)}};
+  parts.part[0].data = half, parts.part[1].data = half + ALL / 2;
+  for (int transposed = 0; transposed < 2; transposed++) {
+    const int64_t M = transposed ? O : C, inner = transposed ? C : O, K = TAPS * inner;
+    float *got = floats(vw_packed_b(t, M, K));
+    vw_pack_taps(&ctx, t, transposed, M, K, TAPS, &parts, got);
+    for (int64_t k = 0; k < K; k++)
+      for (int64_t m = 0; m < (M + t->NR - 1) / t->NR * t->NR; m++) {
+        const int64_t tap = k / inner, i = k % inner, o = transposed ? m : i, c = transposed ? i : m;
+        const float expected = m < M ? w[(o * C + c) * TAPS + tap] : 0;
+        assert_true(got[m / t->NR * t->NR * K + k * t->NR + m % t->NR] == expected);
+      }
+    free(got);
+  }
+  free(w), free(half);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(tiles_follow_double), cmocka_unit_test(parts_are_packed_as_the_stacked_weight),
-      cmocka_unit_test(bits_depend_on_operands_alone), cmocka_unit_test(packed_weights_are_shared)};
+      cmocka_unit_test(taps_are_packed_one_by_one), cmocka_unit_test(bits_depend_on_operands_alone),
+      cmocka_unit_test(packed_weights_are_shared)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,6 @@
 #include "kernels/pgd_step.h"
 #include "kernels/picture_logits.h"
 #include "kernels/record.h"
-#include "kernels/softmax_xent.h"
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -131,24 +130,6 @@ static void one_vs_rest_is_the_full_cross_entropy(void **state) {
     }
 }
 
-static void softmax_xent_follows_torch(void **state) {
-  (void)state;
-  static const char *const op = "softmax_xent", *const cases[] = {"two", "odd", "many"};
-  for (int i = 0; i < LENGTH(cases); i++)
-    for (int b = 0; b < LENGTH(backends); b++) {
-      const char *n = cases[i];
-      const vw_tensor z = get(op, n, "z"), label = get(op, n, "label");
-      const double tol = LOGIT(largest(&z));
-      vw_tensor out[2] = {{0}};
-      vw_op_run(backends[b], 1, &vw_softmax_xent_op, NULL, (vw_tensor[]){z, label}, out);
-      expect(backends[b], op, n, "loss", &out[XENT_LOSS], tol);
-      expect(backends[b], op, n, "lse", &out[XENT_LSE], tol);
-      vw_op_run(backends[b], 1, &vw_softmax_xent_grad_op, NULL,
-                (vw_tensor[]){get(op, n, "dloss"), z, label, get(op, n, "lse")}, out);
-      expect(backends[b], op, n, "dz", out, tol);
-    }
-}
-
 /* Slice i of a tensor's first axis, as a view. */
 static vw_tensor slice(vw_tensor t, int64_t i) {
   vw_tensor s = vw_shape_of(t.dtype, t.ndim - 1, t.dim + 1);
@@ -241,15 +222,6 @@ static void backends_agree(void **state) {
       {"one_vs_rest", &vw_one_vs_rest_loss_op, &eight, {H(5, 16), TABLES(5, 16), H(3, 30)}, SUM(16), 1},
       {"only_negatives", &vw_one_vs_rest_loss_op, &none, {H(7, 3), TABLES(7, 3), H(3, 30)}, SUM(3), 1},
       {"one_vs_rest_grad", &vw_one_vs_rest_loss_grad_op, &eight, {H(200), H(200, 16), TABLES(200, 16)}, SUM(4), 0},
-      {"softmax_odd", &vw_softmax_xent_op, NULL, {H(7, 33), INDEX(32, 7)}, SUM(4), 1},
-      {"softmax_one_class", &vw_softmax_xent_op, NULL, {H(3, 1), INDEX(0, 3)}, SUM(4), 0},
-      {"softmax_1000", &vw_softmax_xent_op, NULL, {VW_INPUT(VW_HEAD, -9, 9, 65, 1000), INDEX(999, 65)}, LOGIT(9), 0},
-      {"softmax_grad",
-       &vw_softmax_xent_grad_op,
-       NULL,
-       {H(65), VW_INPUT(VW_HEAD, -9, 0, 65, 1000), INDEX(999, 65), VW_INPUT(VW_STAT, 1, 7, 65)},
-       LOGIT(16),
-       0},
       /* words far outside their balls: two norms, a step and the projection */
       {"pgd_odd", &vw_pgd_step_op, &pgd, {BALLS(5, 77), STEP(0, 9)}, SUM(16), 0},
       {"pgd_768", &vw_pgd_step_op, &pgd, {BALLS(200, 768), STEP(3, 3)}, SUM(16), 0},
@@ -478,7 +450,6 @@ static void wrong_shapes_are_refused(void **state) {
                 "S=8 pictures of a step's 3");
   vw_op_refused(&vw_one_vs_rest_loss_op, &many, (vw_tensor[]){T(3, 8), I(3, 8), I(3), T(1, 9), T(1, 9)},
                 "9 positives of S=8");
-  vw_op_refused(&vw_softmax_xent_op, NULL, (vw_tensor[]){T(3, 8), T(3)}, "label is head [3], must be i32 [N=3]");
   vw_op_refused(&vw_pgd_step_op, &pgd, (vw_tensor[]){T(3, 8), T(3, 8), T(3, 8), T(4), step}, "radius is [4]");
   vw_op_refused(&vw_pgd_step_op, &no_steps, (vw_tensor[]){T(3, 8), T(3, 8), T(3, 8), T(3), step}, "steps is 0");
   vw_op_refused(&vw_adamw_step_op, &beta, (vw_tensor[]){T(3, 8), T(3, 8), T(3, 8), T(3), T(3, 8), T(3, 8), step},
@@ -490,7 +461,6 @@ int main(void) {
       cmocka_unit_test(draw_follows_the_protocol),
       cmocka_unit_test(picture_logits_follow_torch),
       cmocka_unit_test(one_vs_rest_is_the_full_cross_entropy),
-      cmocka_unit_test(softmax_xent_follows_torch),
       cmocka_unit_test(pgd_follows_the_protocol),
       cmocka_unit_test(adamw_follows_torch),
       cmocka_unit_test(backends_agree),

@@ -1,9 +1,14 @@
-/* `ref` of the networks' ops against PyTorch in float64: outputs and gradients. Fixtures: tests/reference/ops.py. Both
- * sides round in double: 1e-10 leaves six digits for sums in another order. */
+/* `ref` of the networks' ops against PyTorch in float64: outputs and gradients. Fixtures: tests/reference/ops.py and
+ * picture_ops.py. Both sides round in double: 1e-10 leaves six digits for sums in another order. */
 #include "tests/support/op_test.h"
 
 #include "io/safetensors.h"
+#include "kernels/activate.h"
 #include "kernels/attention.h"
+#include "kernels/concat.h"
+#include "kernels/conv2d.h"
+#include "kernels/cross_attention.h"
+#include "kernels/group_norm.h"
 #include "kernels/l2norm.h"
 #include "kernels/layernorm.h"
 #include "kernels/linear.h"
@@ -11,6 +16,7 @@
 #include "kernels/select_row.h"
 #include "kernels/splice.h"
 #include "kernels/take.h"
+#include "kernels/upsample_nearest.h"
 
 static const double tol = 1e-10;
 
@@ -20,6 +26,15 @@ static const vw_layernorm_attr eps5 = {1e-5};
 static const vw_attention_attr causal2 = {2, true}, full2 = {2, false}, full3 = {3, false};
 static const vw_splice_grad_attr five_words = {5};
 static const vw_select_row_grad_attr select7 = {7, VW_ACT};
+static const vw_take_grad_attr take3 = {3, VW_ACT};
+static const vw_group_norm_attr norm1 = {1, 1e-5, false}, norm3 = {3, 1e-6, true}, norm32 = {32, 1e-5, true};
+static const vw_cross_attention_attr cross2 = {2, true, true};
+static const vw_activate_attr silu_act = {VW_ACT_SILU}, gelu_act = {VW_ACT_GELU};
+static const vw_upsample_attr to_6_10 = {6, 10, VW_ACT}, from_3_5 = {3, 5, VW_ACT}, to_5_7 = {5, 7, VW_ACT},
+                              from_3_4 = {3, 4, VW_ACT};
+static const vw_channels_attr first_5 = {0, 5, VW_ACT};
+static const vw_conv2d_attr conv_same = {1, {1, 1, 1, 1}, VW_ACT, 5, 7}, conv_half = {2, {1, 1, 1, 1}, VW_ACT, 9, 6},
+                            conv_corner = {2, {0, 1, 0, 1}, VW_ACT, 8, 6}, conv_point = {1, {0, 0, 0, 0}, VW_ACT, 5, 4};
 
 /* from: where each input of the gradient comes from: "d" dy, "i2" input 2, "o1" output 1 of the forward op; what the
  * forward op lacks is absent in the gradient too. */
@@ -33,7 +48,7 @@ typedef struct fixture_case {
 } fixture_case;
 
 static const char linear_from[] = "d i1 o1", layernorm_from[] = "d i0 i1 o1 o2",
-                  attention_from[] = "d i0 i1 i2 i3 i4 o0 o1";
+                  attention_from[] = "d i0 i1 i2 i3 i4 o0 o1", group_norm_from[] = "d i0 i1 i2 o1 o2";
 
 static const fixture_case cases[] = {
     {"linear_one", &vw_linear_op, &plain, &vw_linear_grad_op, &plain, linear_from},
@@ -52,6 +67,24 @@ static const fixture_case cases[] = {
     {"l2norm", &vw_l2norm_op, NULL, &vw_l2norm_grad_op, NULL, "d o0 o1"},
     {"take", &vw_take_op, NULL, NULL, NULL, NULL},
     {"patch_embed", &vw_patch_embed_op, NULL, NULL, NULL, NULL},
+};
+
+static const fixture_case picture_cases[] = {
+    {"take_shared", &vw_take_op, NULL, &vw_take_grad_op, &take3, "d i1"},
+    {"group_norm_one", &vw_group_norm_op, &norm1, &vw_group_norm_grad_op, &norm1, group_norm_from},
+    {"group_norm_odd", &vw_group_norm_op, &norm3, &vw_group_norm_grad_op, &norm3, group_norm_from},
+    {"group_norm_32", &vw_group_norm_op, &norm32, &vw_group_norm_grad_op, &norm32, group_norm_from},
+    {"silu", &vw_activate_op, &silu_act, &vw_activate_grad_op, &silu_act, "d i0"},
+    {"gelu", &vw_activate_op, &gelu_act, &vw_activate_grad_op, &gelu_act, "d i0"},
+    {"geglu", &vw_geglu_op, NULL, &vw_geglu_grad_op, NULL, "d i0"},
+    {"upsample_twice", &vw_upsample_nearest_op, &to_6_10, &vw_upsample_nearest_grad_op, &from_3_5, "d"},
+    {"upsample_odd", &vw_upsample_nearest_op, &to_5_7, &vw_upsample_nearest_grad_op, &from_3_4, "d"},
+    {"concat", &vw_concat_op, NULL, &vw_channels_op, &first_5, "d"},
+    {"cross_attention", &vw_cross_attention_op, &cross2, &vw_cross_attention_grad_op, &cross2, "d i0 i1 i2 o0 o1"},
+    {"conv2d_same", &vw_conv2d_op, &conv_same, &vw_conv2d_grad_op, &conv_same, "d i1"},
+    {"conv2d_half", &vw_conv2d_op, &conv_half, &vw_conv2d_grad_op, &conv_half, "d i1"},
+    {"conv2d_corner", &vw_conv2d_op, &conv_corner, &vw_conv2d_grad_op, &conv_corner, "d i1"},
+    {"conv2d_point", &vw_conv2d_op, &conv_point, &vw_conv2d_grad_op, &conv_point, "d i1"},
 };
 
 /* The tensor <case>.<part><i>, or an absent one. */
@@ -73,7 +106,7 @@ static void near_fixture(const fixture_case *c, const char *part, const vw_tenso
 
 static void check_gradient(const fixture_case *c, const vw_safetensors *file, const vw_tensor *in,
                            const vw_tensor *out) {
-  vw_tensor grad_in[VW_MAX_IN] = {0}, dx;
+  vw_tensor grad_in[VW_MAX_IN] = {0}, dx[VW_MAX_OUT];
   int n = 0;
   for (const char *p = c->from; *p; p++) {
     if (*p == 'd') grad_in[n++] = find(file, c->name, "dy", -1);
@@ -82,18 +115,19 @@ static void check_gradient(const fixture_case *c, const vw_safetensors *file, co
   }
   if (c->op == &vw_linear_op && vw_count(&out[LINEAR_Z]) == 0) grad_in[LINEAR_GRAD_Z] = (vw_tensor){0};
   assert_int_equal(n, c->grad->n_in);
-  vw_op_run(VW_REF, 1, c->grad, c->grad_attr, grad_in, &dx);
-  const vw_tensor expected = find(file, c->name, "grad", -1);
-  near_fixture(c, "gradient", &dx, &expected);
-  vw_op_free(&dx, 1);
+  vw_op_run(VW_REF, 1, c->grad, c->grad_attr, grad_in, dx);
+  for (int i = 0; i < c->grad->n_out; i++) {
+    const vw_tensor expected = i ? find(file, c->name, "grad", i) : find(file, c->name, "grad", -1);
+    near_fixture(c, "gradient", &dx[i], &expected);
+  }
+  vw_op_free(dx, c->grad->n_out);
 }
 
-static void ref_follows_pytorch(void **state) {
-  (void)state;
+static void check_cases(const char *path, const fixture_case *list, size_t n_cases) {
   vw_safetensors *file = NULL;
-  assert_ok(vw_safetensors_open(&file, vw_test_path("reference/fixtures/ops.safetensors")));
-  for (size_t j = 0; j < sizeof cases / sizeof *cases; j++) {
-    const fixture_case *c = &cases[j];
+  assert_ok(vw_safetensors_open(&file, vw_test_path(path)));
+  for (size_t j = 0; j < n_cases; j++) {
+    const fixture_case *c = &list[j];
     vw_tensor in[VW_MAX_IN] = {0}, out[VW_MAX_OUT] = {0};
     for (int i = 0; i < c->op->n_in; i++) in[i] = find(file, c->name, "in", i);
     assert_true(vw_present(&in[0]));
@@ -108,7 +142,19 @@ static void ref_follows_pytorch(void **state) {
   vw_safetensors_close(file);
 }
 
+static void ref_follows_pytorch(void **state) {
+  (void)state;
+  check_cases("reference/fixtures/ops.safetensors", cases, sizeof cases / sizeof *cases);
+}
+
+static void ref_follows_pytorch_on_pictures(void **state) {
+  (void)state;
+  check_cases("reference/fixtures/picture_ops.safetensors", picture_cases,
+              sizeof picture_cases / sizeof *picture_cases);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(ref_follows_pytorch)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(ref_follows_pytorch),
+                                     cmocka_unit_test(ref_follows_pytorch_on_pictures)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

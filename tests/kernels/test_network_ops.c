@@ -9,9 +9,11 @@
 
 #include "kernels/add.h"
 #include "kernels/attention.h"
+#include "kernels/cast.h"
 #include "kernels/l2norm.h"
 #include "kernels/layernorm.h"
 #include "kernels/linear.h"
+#include "kernels/memory.h"
 #include "kernels/patch_embed.h"
 #include "kernels/select_row.h"
 #include "kernels/splice.h"
@@ -41,6 +43,9 @@ static const vw_attention_attr causal1 = {1, true}, causal3 = {3, true}, causal1
                                full4 = {4, false};
 static const vw_splice_grad_attr five_words = {5};
 static const vw_select_row_grad_attr select7 = {7, VW_ACT};
+static const vw_take_grad_attr take5 = {5, VW_ACT}, take3_head = {3, VW_HEAD}, take0 = {0, VW_ACT};
+static const vw_cast_attr to_act = {VW_ACT}, to_residual = {VW_RESIDUAL}, to_bf16 = {VW_BF16}, to_f16 = {VW_F16},
+                          to_f64 = {VW_F64};
 
 static void linear_agrees(void **state) {
   (void)state;
@@ -207,6 +212,13 @@ static void attention_agrees(void **state) {
        {X(1, 77, 256), X(1, 77, 768), NO, NO, NO, NO, X(1, 77, 256), STAT(4, 6, 1, 4, 77)},
        SUM(218),
        0},
+
+      {"grad_full_heads_of_160",
+       &vw_attention_grad_op,
+       &full2,
+       {X(2, 70, 320), X(2, 70, 960), NO, NO, NO, NO, X(2, 70, 320), STAT(4, 6, 2, 2, 70)},
+       SUM(300),
+       0},
       {"grad_few_wide_heads",
        &vw_attention_grad_op,
        &causal1,
@@ -259,7 +271,16 @@ static void rows_agree(void **state) {
       {"l2norm_768", &vw_l2norm_op, NULL, {X(16, 768)}, SUM(768), 0},
       {"l2norm_grad", &vw_l2norm_grad_op, NULL, {H(3, 17), H(3, 17), STAT(.1, 1, 3)}, SUM(17), 0},
       {"add", &vw_add_op, NULL, {X(3, 17, 2), X(3, 17, 2)}, EPS, 3},
-      {"take_floats", &vw_take_op, NULL, {X(5, 3, 2), INDEX(0, 4, 9)}, 0, 0},
+      {"take_floats", &vw_take_op, NULL, {X(5, 3, 2), INDEX(0, 4, 9)}, 0, 1},
+      {"take_one", &vw_take_op, NULL, {H(1, 3), INDEX(0, 0, 4)}, 0, 1},
+      /* at most as many terms a sum as rows of dy */
+      {"take_grad_odd", &vw_take_grad_op, &take5, {X(9, 3, 7), INDEX(0, 4, 9)}, SUM(9), 0},
+      {"take_grad_700", &vw_take_grad_op, &take3_head, {X(700, 1030), INDEX(0, 2, 700)}, SUM(700), 0},
+      {"take_grad_unused", &vw_take_grad_op, &take5, {X(3, 4, 4, 32), INDEX(2, 2, 3)}, SUM(3), 0},
+      {"take_grad_no_rows", &vw_take_grad_op, &take0, {X(0, 6), INDEX(0, 0, 0)}, 0, 0},
+      {"cast_same", &vw_cast_op, &to_act, {X(3, 17)}, 0, 1},
+      {"cast_residual", &vw_cast_op, &to_residual, {X(3, 1031)}, 0, 1},
+      {"cast_act", &vw_cast_op, &to_act, {R(5, 8)}, 0, 1},
       {"take_indices", &vw_take_op, NULL, {INDEX(0, 99, 6), INDEX(0, 5, 9)}, 0, 0},
       {"take_u32", &vw_take_op, NULL, {VW_INPUT(VW_U32, 0, 1e9, 6, 2), INDEX(0, 5, 2)}, 0, 0},
       {"patches_odd", &vw_patch_embed_op, NULL, {X(2, 6, 9, 3), W(5, 3, 3, 3), W(5), W(7, 5)}, SUM(27), 0},
@@ -268,6 +289,53 @@ static void rows_agree(void **state) {
   vw_op_cases_agree(cases, LENGTH(cases));
   vw_op_cases_gradient(cases, LENGTH(cases));
   vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
+}
+
+/* Types that no policy of the backend has, given explicitly: ref and cpu store the same bits. */
+static void explicit_types_agree(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {{"cast_bf16", &vw_cast_op, &to_bf16, {X(3, 4099)}, 0, 0},
+                              {"cast_f16", &vw_cast_op, &to_f16, {X(3, 17)}, 0, 0},
+                              {"cast_f64", &vw_cast_op, &to_f64, {X(3, 17)}, 0, 0}};
+  for (int i = 0; i < LENGTH(cases); i++) {
+    vw_tensor in[VW_MAX_IN] = {0}, ref[1], cpu[1];
+    vw_op_case_inputs(&cases[i], (uint64_t)i + 1, in);
+    vw_op_run(VW_REF, 1, cases[i].op, cases[i].attr, in, ref);
+    vw_op_run(VW_CPU, 2, cases[i].op, cases[i].attr, in, cpu);
+    vw_assert_near(cases[i].name, vw_f64(cpu), vw_f64(ref), vw_count(ref), 0);
+    vw_op_free(in, cases[i].op->n_in), vw_op_free(ref, 1), vw_op_free(cpu, 1);
+  }
+}
+
+/* take and its gradient for each float type: eighths below 1 and their sums of a dozen are exact in all of them. */
+static void take_knows_every_float(void **state) {
+  (void)state;
+  enum { B = 12, N = 3, S = 5 };
+  static const vw_dtype types[] = {VW_F32, VW_F64, VW_F16, VW_BF16};
+  int32_t index[B] = {0, 2, 2, 0, 0, 2, 2, 2, 0, 2, 0, 0};
+  double dy[B * S], sum[N * S] = {0}, got[B * S];
+  for (int i = 0; i < B * S; i++) dy[i] = (double)(i * 7 % 15 - 7) / 8, sum[index[i / S] * S + i % S] += dy[i];
+  for (vw_backend b = VW_REF; b <= VW_CPU; b++)
+    for (int t = 0; t < LENGTH(types); t++) {
+      vw_context ctx;
+      double stored[B * S], made[B * S];
+      vw_tensor in[2] = {vw_shape(types[t], B, S), vw_shape(VW_I32, B)}, out = vw_shape(types[t], N, S);
+      in[0].data = stored, in[1].data = index, out.data = made;
+      const vw_call c = {.in = in, .out = &out};
+      assert_ok(vw_context_open(&ctx, b, 2, 0));
+      assert_ok(vw_convert(stored, types[t], dy, VW_F64, B * S));
+      assert_ok(vw_kernel_of(b, VW_OP_take_grad)->run(&ctx, &c));
+      assert_ok(vw_convert(got, VW_F64, made, types[t], N * S));
+      assert_memory_equal(got, sum, sizeof sum);
+      /* and back: each row of dy becomes its segment's sum */
+      vw_tensor take_in[2] = {out, in[1]}, rows = in[0];
+      const vw_call take = {.in = take_in, .out = &rows};
+      assert_ok(vw_take_op.infer(take_in, NULL, &out));
+      assert_ok(vw_kernel_of(b, VW_OP_take)->run(&ctx, &take));
+      assert_ok(vw_convert(got, VW_F64, stored, types[t], B * S));
+      for (int i = 0; i < B * S; i++) assert_true(got[i] == sum[index[i / S] * S + i % S]);
+      vw_context_close(&ctx);
+    }
 }
 
 /* A zero row stays zero and has no gradient; an infinity is never made. */
@@ -338,6 +406,14 @@ static void adjoints_agree(void **state) {
     check_adjoint("linear", inner(&out[0], &back[0]), inner(&in[0], &dx), 6 * 19 * 23, b);
     vw_op_free(in, 4), vw_op_free(back, 3), vw_op_free(out, 2), vw_op_free(&dx, 1);
 
+    const vw_op_case t = {"take", &vw_take_op, NULL, {X(5, 3, 7), INDEX(0, 4, 9)}, 0, 0};
+    const vw_op_case u = {"rows", &vw_take_grad_op, &take5, {X(9, 3, 7), INDEX(0, 4, 9)}, 0, 0};
+    vw_op_case_inputs(&t, 5, in), vw_op_case_inputs(&u, 6, back);
+    vw_op_run(b, 1, &vw_take_op, NULL, in, out);
+    vw_op_run(b, 1, &vw_take_grad_op, &take5, (vw_tensor[]){back[0], in[TAKE_INDEX]}, &dx);
+    check_adjoint("take", inner(&out[0], &back[0]), inner(&in[0], &dx), 9 * 21, b);
+    vw_op_free(in, 2), vw_op_free(back, 2), vw_op_free(out, 1), vw_op_free(&dx, 1);
+
     vw_op_case_inputs(&s, 3, in);
     vw_op_run(b, 1, &vw_splice_op, NULL, in, out);
     vw_tensor any = out[0];
@@ -367,13 +443,23 @@ static void contracts_refuse(void **state) {
   vw_op_refused(&vw_patch_embed_op, NULL, (vw_tensor[4]){vw_shape(VW_ACT, 1, 7, 6, 3), vw_shape(VW_PARAM, 4, 3, 3, 3)},
                 "not divisible by patches of 3");
   vw_op_refused(&vw_take_op, NULL, (vw_tensor[2]){vw_shape(VW_U8, 3, 2), vw_shape(VW_I32, 2)}, "have 1 bytes");
+  vw_op_refused(&vw_take_grad_op, &take5, (vw_tensor[2]){vw_shape(VW_ACT, 3, 2), vw_shape(VW_I32, 2)}, "dy is [3, 2]");
+  vw_op_refused(&vw_take_grad_op, &take5, (vw_tensor[2]){vw_shape(VW_ACT, 3, 2), vw_shape(VW_I64, 3)}, "expected i32");
+  vw_op_refused(&vw_take_grad_op, &(vw_take_grad_attr){5, VW_I32},
+                (vw_tensor[2]){vw_shape(VW_ACT, 3, 2), vw_shape(VW_I32, 3)}, "rows of i32");
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(linear_agrees),   cmocka_unit_test(layernorm_agrees),
-                                     cmocka_unit_test(splice_agrees),   cmocka_unit_test(attention_agrees),
-                                     cmocka_unit_test(rows_agree),      cmocka_unit_test(l2norm_of_zero_is_zero),
-                                     cmocka_unit_test(adjoints_agree),  cmocka_unit_test(padding_is_never_read),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(linear_agrees),
+                                     cmocka_unit_test(layernorm_agrees),
+                                     cmocka_unit_test(splice_agrees),
+                                     cmocka_unit_test(attention_agrees),
+                                     cmocka_unit_test(rows_agree),
+                                     cmocka_unit_test(explicit_types_agree),
+                                     cmocka_unit_test(take_knows_every_float),
+                                     cmocka_unit_test(l2norm_of_zero_is_zero),
+                                     cmocka_unit_test(adjoints_agree),
+                                     cmocka_unit_test(padding_is_never_read),
                                      cmocka_unit_test(contracts_refuse)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
  * when each had loaded them itself, what goes wrong on one rank is told to all, and a second try finds nothing half
  * done. As emulated_mpi_weights on an emulated device. */
 #include "learn/backend_transport.h"
-#include "learn/weights.h"
+#include "networks/weights.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -9,6 +9,8 @@
 #include "core/log.h"
 #include "io/block_file.h"
 #include "learn/block_io.h"
+#include "networks/clip.h"
+#include "tasks/classify.h"
 #include "tests/support/fail.h"
 
 enum { K = 2 };
@@ -20,6 +22,7 @@ static vw_study_config *config;
 static vw_block block = {.model = "clip", .data = "objects", .n = K, .id = {3, 4}};
 static vw_trial trials[K];
 static vw_block_state state_of, loaded;
+static const vw_task_kind *const task = &vw_classification_kind;
 static bool found;
 static double *words;
 
@@ -35,8 +38,8 @@ static int set_up(void **state) {
   assert_ok(vw_block_folder_open(dir));
   assert_ok(vw_context_open(&ctx, VW_REF, 1, 0));
   assert_ok(vw_clip_network_open(&network, vw_test_path("../data/clip-tiny"), &ctx));
-  assert_ok(vw_word_table_open(&table, network, "default"));
-  assert_ok(vw_study_config_parse("s.yaml", study, strlen(study), NULL, &config));
+  assert_ok(vw_word_table_open(&table, &network->net, "default"));
+  assert_ok(vw_study_config_parse("s.yaml", study, strlen(study), &vw_test_kinds, NULL, &config));
   for (int k = 0; k < K; k++)
     trials[k] = (vw_trial){.concept = "cat", .anchor = k ? "hammer" : "dog", .delta = 0.5, .id = {5, (uint64_t)k}};
   assert_ok(vw_block_state_create(&state_of, &config->models[0].learn, K, table.e.d));
@@ -143,12 +146,14 @@ static void words_right(vw_status st) {
 }
 
 static vw_status write_evaluation(void) {
-  static const double metrics[K * VW_METRICS];
-  return vw_block_evaluation_write(dir, &block, trials, metrics);
+  static const double metrics[K * VW_MOST_METRICS];
+  return vw_block_evaluation_write(dir, &block, trials, task, metrics);
 }
 static vw_status write_baselines(void) {
-  const vw_baseline_row rows[2] = {{"anchor", "dog", "0.5", "dog", {0}}, {"name", "", "", "cat", {0}}};
-  return vw_baselines_write(dir, "b-baselines", "clip", "objects", "cat", rows, 2);
+  static const double metrics[2 * VW_MOST_METRICS];
+  vw_baseline_row rows[2] = {{"anchor", "dog", "0.5", "dog", true}, {"name", "", "", "cat", true}};
+  const vw_baselines b = {.concept = "cat", .rows = rows, .n = 2};
+  return vw_baselines_write(dir, "b-baselines", "clip", "objects", task, &b, metrics);
 }
 static void file_whole(const char *name, const char *key, vw_status st) {
   vw_safetensors *f = NULL;
@@ -156,7 +161,7 @@ static void file_whole(const char *name, const char *key, vw_status st) {
   if (!vw_block_file_exists(dir, name)) return;
   assert_ok(vw_block_file_open(dir, name, &f));
   const char *list = vw_safetensors_metadata(f, key), *columns = vw_safetensors_metadata(f, "columns");
-  assert_true(list && columns && strstr(columns, vw_metric_names[VW_METRICS - 1]));
+  assert_true(list && columns && strstr(columns, task->metrics[task->n_metrics - 1].name));
   assert_non_null(strstr(list, "dog"));
   assert_non_null(strstr(list, strcmp(key, "rows") ? "hammer" : "name"));
   vw_safetensors_close(f);

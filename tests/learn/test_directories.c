@@ -2,11 +2,11 @@
  * numbers give the same bits; bf16 gives those of its own rounded numbers. */
 #include "tests/support/test.h"
 
+#include "core/durable.h"
 #include "core/pool.h"
-#include "io/durable.h"
 #include "io/safetensors.h"
-#include "learn/clip_network.h"
-#include "learn/task.h"
+#include "networks/clip.h"
+#include "tasks/classify.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,6 +8,8 @@
 
 #include "learn/block_graph.h"
 #include "models/clip.h"
+#include "networks/clip.h"
+#include "tasks/classify_graph.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,26 +103,29 @@ static vw_graph *new_graph(void) {
 /* Steps of `rows` trials with either optimiser; tails of T positions behind a prefix of P (0: none). */
 static void check_steps(const text_size *size, int64_t rows, int64_t P, int64_t T, vw_context *ctx,
                         const vw_policy *policy) {
-  const vw_block_shape s = {.K = rows,
-                            .slots = rows < 16 ? rows : 16,
-                            .M = 18,
-                            .P = P,
-                            .T = T,
-                            .pictures = 20000,
-                            .positive_pool = 5000,
-                            .negative_pool = 20000,
+  const vw_block_shape s = {.step = {.K = rows,
+                                     .size = {[VW_CLASSIFY_SLOTS] = rows < 16 ? rows : 16,
+                                              [VW_CLASSIFY_M] = 18,
+                                              [VW_CLASSIFY_P] = P,
+                                              [VW_CLASSIFY_T] = T,
+                                              [VW_CLASSIFY_PICTURES] = 20000,
+                                              [VW_CLASSIFY_POSITIVES] = 5000,
+                                              [VW_CLASSIFY_NEGATIVES] = 20000}},
                             .points = 100,
                             .every = 10};
+  const vw_prompt_sizes sizes = {18, P, T};
   const int optimisers[] = {VW_PGD, VW_ADAMW};
   for (size_t i = 0; i < LENGTH(optimisers); i++) {
     const vw_learn_config learn = {
         .optimiser = optimisers[i], .steps = 1000, .eta = 0.1, .lr = 1e-3, .positives = 16, .negatives = 48};
     vw_graph *g = new_graph();
-    assert_ok(vw_block_graph(g, &size->cfg, &learn, &s, 100, VW_BLOCK_TRAIN));
+    const vw_classify_step of = {.text = &size->cfg, .learn = &learn, .scale = 100};
+    const vw_block_loss loss = {vw_classify_emit, &of};
+    assert_ok(vw_block_graph(g, &loss, &learn, &s, size->cfg.t.width, VW_BLOCK_TRAIN));
     check_graph(size->name, rows, g, ctx, policy);
   }
   vw_graph *g = new_graph();
-  assert_ok(vw_word_feature_graph(g, &size->cfg, rows, rows, &s));
+  assert_ok(vw_clip_word_graph(g, &size->cfg, rows, rows, &sizes));
   check_graph(size->name, rows, g, ctx, policy);
 }
 

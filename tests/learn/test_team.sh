@@ -13,7 +13,7 @@ sed 's/block: 4}/block: 4, ranks_per_block: 2}/' "$work/whole.yaml" > "$work/stu
 run() {
   local code=0
   # shellcheck disable=SC2016 # for the shell of the rank
-  mpi "$2" bash -c '[ "${OMPI_COMM_WORLD_RANK:-0}" != "$1" ] || export VISWORDS_FAULT=$2; shift 2; exec "$@"' _ "${5:--1}" "${4:-}" \
+  mpi "$2" bash -c '[ "${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-0}}" != "$1" ] || export VISWORDS_FAULT=$2; shift 2; exec "$@"' _ "${5:--1}" "${4:-}" \
     "$viswords" run "$study" -o "$3" "${options[@]}" > "$3.out" 2> "$3.log" || code=$?
   [ "$code" = "$1" ] || { cat "$3.log" >&2 && fail "$3: exit code $code, expected $1"; }
 }

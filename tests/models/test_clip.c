@@ -4,7 +4,7 @@
 
 #include "core/random.h"
 #include "io/safetensors.h"
-#include "learn/clip_network.h"
+#include "networks/clip.h"
 
 #include <float.h>
 #include <math.h>
@@ -110,7 +110,7 @@ static void make_templates(const fixture *f, bool plain, vw_templates *t) {
     if (word > t->P) t->P = word;
     if (t->length[i] > t->T) t->T = t->length[i];
   }
-  if (plain) t->T = f->n->text.positions; /* all 77, as the reference implementation runs them */
+  if (plain) t->T = f->n->net.text.tower.positions; /* all 77, as the reference implementation runs them */
   t->prefix = calloc((size_t)(n * t->P), 4), t->tail = calloc((size_t)(n * t->T), 4);
   for (int64_t i = 0; i < n; i++) {
     for (int64_t j = 0; j < t->prefix_len[i]; j++) t->prefix[i * t->P + j] = vw_i32(&ids)[i * L + j];
@@ -124,41 +124,43 @@ static void write_ints(vw_program *p, const vw_graph *g, const char *name, int32
   assert_ok(vw_program_write(p, vw_find(g, name), &t));
 }
 
-#include "learn/block_graph.h"
-
 /* feature [n, p] and gradient [n, C] of sum direction . feature, by the short or the plain path. */
 static void word_pass(fixture *f, bool plain, double *feature, double *gradient) {
   const vw_tensor words = get(f, "words"), direction = get(f, "direction"), at = get(f, "word_position");
-  const int64_t n = words.dim[0], C = words.dim[1], layers = f->n->text.t.layers;
+  const int64_t n = words.dim[0], C = words.dim[1], layers = f->n->net.text.tower.t.layers;
   vw_templates t;
-  vw_clip_prefix prefix = {0};
+  vw_prompts prompts = {0};
   vw_graph *g = NULL;
   vw_program *p = NULL;
   vw_value grad = VW_NONE;
   int32_t row[16], zeros[16] = {0};
   make_templates(f, plain, &t);
-  if (!plain) assert_ok(vw_clip_prefix_create(&prefix, f->n, &t));
-  const vw_block_shape shape = {.M = n, .P = plain ? 0 : t.P, .T = t.T};
+  if (!plain) {
+    assert_ok(vw_prompts_of_templates(&prompts, &f->n->net, &t));
+    t = prompts.t;
+  }
+  const vw_prompt_sizes sizes = {n, plain ? 0 : t.P, t.T};
   for (int32_t i = 0; i < n; i++) row[i] = i;
   assert_ok(vw_graph_create(&g));
-  assert_ok(vw_word_feature_graph(g, &f->n->text, n, n, &shape));
+  assert_ok(vw_clip_word_graph(g, &f->n->net.text.tower, n, n, &sizes));
   /* loss = direction . feature, as a linear functional: its gradient by the feature is the direction */
   const vw_value leaf = vw_find(g, "words"), q = vw_find(g, "feature");
   assert_ok(vw_reverse_from(g, q, vw_input(g, vw_shape(VW_HEAD, n, direction.dim[1]), "direction"), &leaf, 1, &grad));
   vw_output(g, grad, "gradient");
-  assert_ok(vw_program_create(&p, g, &f->ctx, &f->n->policy));
-  assert_ok(vw_weights_bind(f->n->weights, p));
+  assert_ok(vw_program_create(&p, g, &f->ctx, &f->n->net.policy));
+  assert_ok(vw_weights_bind(f->n->net.weights, p));
   assert_ok(vw_program_write(p, leaf, &words));
   assert_ok(vw_program_write(p, vw_find(g, "direction"), &direction));
   write_ints(p, g, "row_word", row, n), write_ints(p, g, "row_template", row, n);
   write_ints(p, g, "word_pos", plain ? vw_i32(&at) : zeros, n);
   write_ints(p, g, "length_of", t.length, n), write_ints(p, g, "pooled_of", t.pooled, n);
-  vw_tensor tail = vw_shape(VW_F64, n, t.T, C), cache = vw_shape(f->n->policy.act, n, t.P, 2 * C);
+  vw_tensor tail = vw_shape(VW_F64, n, t.T, C), cache = vw_shape(f->n->net.policy.act, n, t.P, 2 * C);
   double *x = calloc((size_t)vw_count(&tail), sizeof *x);
   for (int64_t i = 0; i < n; i++)
     for (int64_t j = 0; j < t.length[i]; j++) {
       const bool is_word = j == (plain ? vw_i32(&at)[i] : 0);
-      assert_ok(vw_clip_embed(f->n, is_word ? -1 : t.tail[i * t.T + j], t.prefix_len[i] + j, x + (i * t.T + j) * C));
+      assert_ok(vw_text_embed(&f->n->net.text, is_word ? -1 : t.tail[i * t.T + j], t.prefix_len[i] + j,
+                              x + (i * t.T + j) * C));
     }
   tail.data = x;
   assert_ok(vw_program_write(p, vw_find(g, "tail"), &tail));
@@ -166,7 +168,7 @@ static void word_pass(fixture *f, bool plain, double *feature, double *gradient)
   for (int64_t i = 0; !plain && i < layers; i++) {
     char name[32];
     (void)snprintf(name, sizeof name, "prefix.%d", (int)i);
-    cache.data = prefix.cache[i];
+    cache.data = prompts.cache[i];
     assert_ok(vw_program_write(p, vw_find(g, name), &cache));
   }
   assert_ok(vw_program_prepare(p));
@@ -178,8 +180,8 @@ static void word_pass(fixture *f, bool plain, double *feature, double *gradient)
   assert_ok(vw_program_read(p, grad, &out));
   free(x);
   vw_program_destroy(p), vw_graph_destroy(g);
-  vw_clip_prefix_free(&prefix);
-  vw_templates_destroy(&t);
+  if (plain) vw_templates_destroy(&t);
+  vw_prompts_free(&prompts);
 }
 
 static void check_words(fixture *f, double tol) {

@@ -4,8 +4,9 @@
 
 FOLDER holds vocab.json and merges.txt of any CLIP. The fast tokenizer (PyPI tokenizers) splits text by a recent Unicode,
 but composes (NFC) by an old one: combining marks that were added later are never reordered or composed. Every code point
-is asked of it; what differs from Unicode 14 (Python 3.11, older than any utf8proc we meet) goes into the table. Ran with
-transformers 4.57.6, tokenizers 0.22.2, regex 2026.11.15.
+is asked of it; what differs from Unicode 14 (Python 3.11, older than any utf8proc we meet) goes into the table. `words`
+is whole: every code point that keeps an added token with single_word from standing alone. Ran with transformers 4.57.6,
+tokenizers 0.22.2, regex 2026.11.15; `words` with tokenizers 0.22.2 and 0.23.3, which agree.
 """
 
 import pathlib
@@ -13,6 +14,7 @@ import sys
 import unicodedata
 
 import regex
+from tokenizers import AddedToken, Tokenizer, models
 from transformers import CLIPTokenizerFast
 
 # Letters that compose since Unicode 16 only: kept apart from what follows, whatever utf8proc knows.
@@ -29,6 +31,19 @@ def ranges(found):
         else:
             out.append([c, c, found[c]])
     return out
+
+
+def words():
+    """{code point: True} of all that may not adjoin a token with single_word, on either side."""
+    tokenizer = Tokenizer(models.BPE(vocab={"a": 0}, merges=[]))
+    tokenizer.add_tokens([AddedToken("Q", single_word=True, normalized=False)])
+    all_of_them = [c for c in range(1, 0x110000) if not 0xD800 <= c < 0xE000]
+    found = {}
+    for make in (lambda c: "Q" + chr(c), lambda c: chr(c) + "Q"):
+        for c, encoding in zip(all_of_them, tokenizer.encode_batch([make(c) for c in all_of_them])):
+            if 1 not in encoding.ids:
+                found[c] = True
+    return found
 
 
 def main(folder):
@@ -57,6 +72,7 @@ def main(folder):
     table("vw_range kinds[]", [f"{{0x{a:X}, 0x{b:X}, {k}}}" for a, b, k in ranges(kinds)])
     table("vw_range lower[]", [f"{{0x{a:X}, 0x{b:X}, {k}}}" for a, b, k in ranges(lower)])
     table("vw_range alone[]", [f"{{0x{a:X}, 0x{b:X}, 1}}" for a, b, _ in ranges(alone)])
+    table("vw_range words[]", [f"{{0x{a:X}, 0x{b:X}, 1}}" for a, b, _ in ranges(words())])
     OUT.write_text("\n".join(lines) + "\n")
     print(len(kinds), "kinds,", len(lower), "lower,", len(alone), "alone")
 

@@ -1,7 +1,7 @@
 /* The plan: block sizes, growth that keeps what is there, the file and damage to it, kernels, the time to load. */
 #include "tests/support/test.h"
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "study/plan.h"
 
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static vw_study_config *study(int concepts, const char *anchors, const char *mor
   for (int i = 1; i < concepts; i++) at += (size_t)snprintf(text + at, sizeof text - at, ", c%d", i);
   (void)snprintf(text + at, sizeof text - at, "]}}\nmodels: {clip: {weights: w}}\n%s\n%s", anchors, more);
   vw_study_config *c = NULL;
-  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), NULL, &c));
+  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), &vw_test_kinds, NULL, &c));
   return c;
 }
 
@@ -52,9 +52,11 @@ static void test_block_count(void **state) {
       {176, 1, 0, 3}, {100, 8, 30, 4}, {65, 64, 0, 16}, {100000, 7, 0, 1568},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-    assert_int_equal(vw_plan_block_count(cases[i].n, cases[i].ranks, cases[i].block, 64), cases[i].expected);
-  assert_true(vw_plan_utilisation(8, 8) == 1 && vw_plan_utilisation(9, 8) == 9.0 / 16 &&
-              vw_plan_utilisation(0, 3) == 1);
+    assert_int_equal(vw_plan_block_count(cases[i].n, cases[i].ranks, cases[i].block, 4, 64), cases[i].expected);
+  assert_int_equal(vw_plan_block_count(176, 8, 0, 32, 64), 5); /* efficient before spread */
+  assert_int_equal(vw_plan_block_count(20, 8, 0, 32, 64), 1);
+  assert_int_equal(vw_plan_block_count(100, 2, 0, 64, 64), 2); /* never above the most */
+  assert_int_equal(vw_plan_block_count(4800, 8, 0, 32, 64), 80);
 }
 
 static void assert_same_block(const vw_plan *a, const vw_plan *b, int64_t i) {
@@ -273,12 +275,12 @@ static void test_algorithms(void **state) {
   vw_study_config_destroy(c);
 }
 
-static void assert_printed(const vw_plan *plan, int64_t ranks, const char *expected) {
+static void assert_printed(const vw_plan *plan, int64_t ranks, const double *cost, const char *expected) {
   char *text = NULL;
   size_t n = 0;
   FILE *out = open_memstream(&text, &n);
   assert_non_null(out);
-  vw_plan_print(plan, ranks, out);
+  assert_ok(vw_plan_print(plan, ranks, cost, out));
   assert_int_equal(fclose(out), 0);
   assert_string_equal(text, expected);
   free(text);
@@ -289,14 +291,20 @@ static void test_print(void **state) {
   vw_study_config *three = study(3, THREE, ""), *two = study(3, TWO, "");
   vw_plan *plan = NULL;
   assert_ok(vw_plan_open(path, three, &inputs, &here, false, &plan));
-  assert_printed(plan, 5,
+  assert_printed(plan, 5, NULL,
                  "study study: 48 trials in 8 blocks (48 trials new)\n"
                  "  clip on o: 48 trials, 8 blocks of 6 to 6 rows\n"
                  "  backend cpu, fp32, OpenBLAS \"0.3\" Haswell\n"
                  "  5 ranks are at most 80 % busy\n");
+  static const double long_last[8] = {1, 1, 1, 1, 1, 1, 1, 13}; /* 20 in all; the others wait for the last */
+  assert_printed(plan, 2, long_last,
+                 "study study: 48 trials in 8 blocks (48 trials new)\n"
+                 "  clip on o: 48 trials, 8 blocks of 6 to 6 rows\n"
+                 "  backend cpu, fp32, OpenBLAS \"0.3\" Haswell\n"
+                 "  2 ranks are at most 77 % busy\n");
   vw_plan_destroy(plan);
   assert_ok(vw_plan_open(path, two, &inputs, &here, false, &plan)); /* an anchor less: its rows rest in every block */
-  assert_printed(plan, 1,
+  assert_printed(plan, 1, NULL,
                  "study study: 32 trials in 8 blocks (0 trials new)\n"
                  "  clip on o: 32 trials, 8 blocks of 6 to 6 rows\n"
                  "  backend cpu, fp32, OpenBLAS \"0.3\" Haswell\n"
@@ -306,7 +314,7 @@ static void test_print(void **state) {
   vw_study_config *sliced = study(3, THREE, "plan: {ranks: 4, ranks_per_block: 2}");
   assert_int_equal(unlink(path), 0);
   assert_ok(vw_plan_open(path, sliced, &inputs, &here, false, &plan));
-  assert_printed(plan, 5,
+  assert_printed(plan, 5, NULL,
                  "study study: 48 trials in 2 blocks (48 trials new)\n"
                  "  clip on o: 48 trials, 2 blocks of 24 to 24 rows\n"
                  "  backend cpu, fp32, OpenBLAS \"0.3\" Haswell\n"

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/durable.h"
+#include "core/durable.h"
 #include "study/plan.h"
 #include "tests/support/fail.h"
 
@@ -26,7 +26,7 @@ static vw_study_config *study(const char *anchors) {
                  "data: {o: {root: r, concepts: [cat, dog]}}\nmodels: {clip: {weights: w}}\n"
                  "trials: {anchors: [%s]}\nplan: {block: 3}\n",
                  anchors);
-  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), NULL, &c));
+  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), &vw_test_kinds, NULL, &c));
   return c;
 }
 

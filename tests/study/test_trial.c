@@ -55,7 +55,7 @@ static vw_study_config *study(const char *more) {
                  "data: {o: {root: r, concepts: [cat, dog]}, p: {root: r, concepts: [cat]}}\n"
                  "models: {a: {weights: w}, b: {weights: w}}\n%s",
                  more);
-  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), NULL, &c));
+  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), &vw_test_kinds, NULL, &c));
   return c;
 }
 

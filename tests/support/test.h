@@ -11,6 +11,7 @@
 
 #include "core/status.h"
 #include "core/tensor.h"
+#include "study/config.h"
 
 /* Fails with the message and trail of the library. */
 #define assert_ok(call)                                                                                                \
@@ -24,6 +25,9 @@ void vw_assert_near(const char *what, const double *a, const double *b, int64_t 
 
 /* Deterministic numbers in (-1, 1) for test data: Philox of (seed, i). */
 void vw_test_fill(double *x, int64_t n, uint64_t seed);
+
+/* The kinds of models that study files in tests name. */
+extern const vw_study_kinds vw_test_kinds;
 
 /* Path of a file below tests/: "reference/fixtures/x.safetensors". Eight static buffers. */
 const char *vw_test_path(const char *relative);

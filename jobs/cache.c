@@ -1,0 +1,48 @@
+/* What tasks compute once and keep (features of pictures, latents, matches): before learning, and before judging in
+ * another run than the one that learned (an emptied cache). */
+#include "jobs/session.h"
+
+typedef struct told {
+  vw_progress progress;
+  int64_t done;
+} told;
+
+static void told_more(void *user, int64_t n) {
+  told *t = user;
+  t->done += n;
+  vw_progress_update(&t->progress, t->done);
+}
+
+static bool asked_to_stop(void *user) {
+  (void)user;
+  return vw_stop_requested();
+}
+
+/* The data set of a block is used by the model in question. */
+static bool is_used(const vw_session *s, int64_t model, int64_t data) {
+  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
+    const vw_block *b = &s->plan->blocks[i];
+    if (b->n_selected && b->model_index == model && b->data_index == data) return true;
+  }
+  return false;
+}
+
+vw_status vw_session_cache(vw_session *s, bool for_blocks, bool *stopped) {
+  for (int64_t m = 0; m < s->config->n_models; m++)
+    for (int64_t d = 0; d < s->config->n_data && !*stopped; d++) {
+      const vw_task_inputs in = vw_session_inputs(s, m, d);
+      const vw_task_kind *task = s->kinds[m]->task;
+      told t = {0};
+      const vw_task_hooks hooks = {.user = &t, .told = for_blocks ? told_more : NULL, .stop = asked_to_stop};
+      int64_t computed = 0;
+      if (for_blocks && !is_used(s, m, d)) continue;
+      const double start = vw_seconds();
+      if (for_blocks)
+        vw_progress_start(&t.progress, s->ranks.rank == 0 && !s->options.quiet ? stderr : NULL, "features", "pictures",
+                          0, task->cached(&in) / s->ranks.size);
+      VW_TRY(task->cache(&in, &s->ranks, &hooks, &computed, stopped));
+      if (for_blocks || computed)
+        vw_sections_add(&s->sections, "features", computed ? "image tower" : "cached", vw_seconds() - start);
+    }
+  return VW_OK;
+}

@@ -1,0 +1,229 @@
+/* Inputs that are one thing under two names, where a study takes them for two: classes with one text, a picture in two
+ * classes or in both parts, anchors that are one token, data sets that are one. All are told with both names. */
+#include "jobs/session.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
+
+enum { NAME_TOKENS = 128, NAME_BYTES = 512 };
+
+/* What a network reads of a class' or concept's name: its tokens. n = 0: it has none, or cannot be a text (which the
+ * run says when it encodes it). */
+static int64_t tokens_of(const vw_tokenizer *t, const char *name, int32_t ids[NAME_TOKENS]) {
+  char text[NAME_BYTES];
+  int64_t n = 0;
+  if (vw_class_text("{}", name, text, sizeof text) == VW_OK &&
+      vw_tokenizer_encode_part(t, text, ids, NAME_TOKENS, &n) == VW_OK)
+    return n;
+  vw_error_clear();
+  return 0;
+}
+
+/* Where the study file names an owner of pictures: among the classes or concepts, else the folder that has it. */
+static vw_status keep_owner(vw_session *s, int64_t data, int64_t owner, bool warning, vw_status st) {
+  const vw_picture_set *p = s->pictures[data];
+  const vw_data_config *d = p->data;
+  const char *what = "root";
+  int64_t item = -1;
+  char key[160];
+  for (int64_t k = 0; k < d->concepts.n; k++)
+    if (strcmp(d->concepts.name[k], p->owners[owner].name) == 0) what = "concepts", item = k;
+  if (owner < d->classes.n) what = "classes", item = owner;
+  (void)snprintf(key, sizeof key, "data.%s.%s", d->name, what);
+  return vw_study_keep(s->config, &s->problems, key, item, warning, st);
+}
+
+/* Two owners that a network reads the same. Without a class among them it only confuses tables. */
+static vw_status say_one_text(vw_session *s, int64_t model, int64_t data, int64_t first, int64_t second) {
+  const vw_picture_set *p = s->pictures[data];
+  const char *a = p->owners[first].name, *b = p->owners[second].name, *m = s->config->models[model].name;
+  if (first >= p->n_classes)
+    return keep_owner(s, data, second, true,
+                      VW_RAISE(VW_ERR_INPUT, "the concepts '%s' and '%s' are one text to '%s'", a, b, m));
+  return keep_owner(
+      s, data, second, false,
+      VW_RAISE(VW_ERR_INPUT,
+               "'%s' and '%s' are one text to '%s', which reads both alike: neither can ever be told from "
+               "the other; rename or leave out one",
+               a, b, m));
+}
+
+static vw_status find_one_text(vw_session *s, int64_t model, int64_t data) {
+  const vw_picture_set *p = s->pictures[data];
+  vw_status st = VW_OK;
+  vw_hash *text = calloc((size_t)p->n_owners + 1, sizeof *text);
+  VW_CHECK(text, VW_ERR_MEMORY, "out of memory for %" PRId64 " names", p->n_owners);
+  for (int64_t i = 0; i < p->n_owners && st == VW_OK; i++) {
+    int32_t ids[NAME_TOKENS];
+    const int64_t n = tokens_of(s->networks[model]->text.tokenizer, p->owners[i].name, ids);
+    if (!n) continue;
+    text[i] = vw_hash_bytes(ids, (size_t)n * sizeof *ids);
+    for (int64_t k = 0; k < i; k++)
+      if (text[k].lo == text[i].lo && text[k].hi == text[i].hi) {
+        st = say_one_text(s, model, data, k, i);
+        break;
+      }
+  }
+  free(text);
+  return st;
+}
+
+/* ---- anchors ----------------------------------------------------------------------------------------------------- */
+
+static vw_status keep_anchor(vw_session *s, int64_t a, bool warning, vw_status st) {
+  return vw_study_keep(s->config, &s->problems, "trials.anchors", a, warning, st);
+}
+
+/* An anchor that is a concept's name, as it stands or as the network reads it. */
+static vw_status find_concept(vw_session *s, int64_t model, int64_t a, int32_t id) {
+  const vw_study_config *c = s->config;
+  const char *word = c->anchors.name[a];
+  for (int64_t d = 0; d < c->n_data; d++)
+    for (int64_t k = 0; k < c->data[d].concepts.n; k++) {
+      const char *concept = c->data[d].concepts.name[k];
+      int32_t ids[NAME_TOKENS];
+      if (strcmp(concept, word) == 0)
+        return keep_anchor(s, a, true,
+                           VW_RAISE(VW_ERR_INPUT, "'%s' is a concept too: its word starts at the answer", word));
+      if (tokens_of(s->networks[model]->text.tokenizer, concept, ids) == 1 && ids[0] == id)
+        return keep_anchor(s, a, true,
+                           VW_RAISE(VW_ERR_INPUT,
+                                    "'%s' is the concept '%s' in another spelling: its word starts at the answer", word,
+                                    concept));
+    }
+  return VW_OK;
+}
+
+static vw_status find_anchors(vw_session *s, int64_t model) {
+  const vw_names *anchors = &s->config->anchors;
+  const vw_tokenizer *t = s->networks[model]->text.tokenizer;
+  vw_status st = VW_OK;
+  int32_t *id = malloc((size_t)(anchors->n + 1) * sizeof *id);
+  VW_CHECK(id, VW_ERR_MEMORY, "out of memory for %" PRId64 " anchors", anchors->n);
+  for (int64_t a = 0; a < anchors->n && st == VW_OK; a++) {
+    if (vw_tokenizer_word(t, anchors->name[a], &id[a]) != VW_OK) { /* a problem already */
+      vw_error_clear();
+      id[a] = -1;
+      continue;
+    }
+    int64_t k = 0;
+    while (id[k] != id[a]) k++;
+    if (k < a)
+      st = keep_anchor(s, a, false,
+                       VW_RAISE(VW_ERR_INPUT,
+                                "'%s' and '%s' are one token of '%s': their trials would be counted twice; keep one",
+                                anchors->name[k], anchors->name[a], s->config->models[model].name));
+    if (st == VW_OK && model == 0) st = find_concept(s, model, a, id[a]);
+  }
+  free(id);
+  return st;
+}
+
+/* ---- pictures ---------------------------------------------------------------------------------------------------- */
+
+typedef struct owned_picture {
+  const vw_picture *picture;
+  int64_t owner;
+  bool test;
+} owned_picture;
+
+static int by_hash(const void *a, const void *b) {
+  const owned_picture *p = a, *q = b;
+  const vw_hash x = p->picture->hash, y = q->picture->hash;
+  if (x.hi != y.hi) return x.hi < y.hi ? -1 : 1;
+  if (x.lo != y.lo) return x.lo < y.lo ? -1 : 1;
+  if (p->test != q->test) return p->test ? 1 : -1;
+  return p->owner != q->owner ? (p->owner < q->owner ? -1 : 1) : strcmp(p->picture->path, q->picture->path);
+}
+
+static void list_pictures(const vw_picture_set *p, owned_picture *all) {
+  for (int64_t o = 0; o < p->n_owners; o++) {
+    const vw_picture_owner *w = &p->owners[o];
+    for (int64_t i = 0; i < w->n_train; i++) *all++ = (owned_picture){&p->train[w->train_first + i], o, false};
+    for (int64_t i = 0; i < w->n_test; i++) *all++ = (owned_picture){&p->test[w->test_first + i], o, true};
+  }
+}
+
+/* `b` is the picture `a` once more. Two copies in one part of one class do no harm. */
+static vw_status say_one_picture(vw_session *s, int64_t data, const owned_picture *a, const owned_picture *b) {
+  const vw_picture_set *p = s->pictures[data];
+  char key[160];
+  vw_status st = VW_OK;
+  if (a->owner != b->owner)
+    st = VW_RAISE(
+        VW_ERR_INPUT,
+        "%s of '%s' is the same picture as %s of '%s': what is right for one is wrong for the other; remove one",
+        b->picture->path, p->owners[b->owner].name, a->picture->path, p->owners[a->owner].name);
+  else if (a->test != b->test)
+    st = VW_RAISE(VW_ERR_INPUT, "%s is the same picture as %s: it would be judged by what was learned; remove one",
+                  b->picture->path, a->picture->path);
+  (void)snprintf(key, sizeof key, "data.%s.root", p->data->name);
+  /* large data sets hold some: a run warns, so that it can be decided before it */
+  return vw_study_keep(s->config, &s->problems, key, -1, !s->options.all_problems, st);
+}
+
+static vw_status find_one_picture(vw_session *s, int64_t data) {
+  const vw_picture_set *p = s->pictures[data];
+  const int64_t n = p->n_train + p->n_test;
+  vw_status st = VW_OK;
+  owned_picture *all = malloc((size_t)(n + 1) * sizeof *all);
+  VW_CHECK(all, VW_ERR_MEMORY, "out of memory for %" PRId64 " pictures", n);
+  list_pictures(p, all);
+  qsort(all, (size_t)n, sizeof *all, by_hash);
+  for (int64_t i = 1, first = 0; i < n && st == VW_OK; i++) {
+    const vw_hash x = all[first].picture->hash, y = all[i].picture->hash;
+    if (x.lo != y.lo || x.hi != y.hi)
+      first = i;
+    else
+      st = say_one_picture(s, data, &all[first], &all[i]);
+  }
+  free(all);
+  return st;
+}
+
+/* ---- data sets --------------------------------------------------------------------------------------------------- */
+
+static bool same_hashes(const vw_picture *a, const vw_picture *b, int64_t n) {
+  for (int64_t i = 0; i < n; i++)
+    if (a[i].hash.lo != b[i].hash.lo || a[i].hash.hi != b[i].hash.hi) return false;
+  return true;
+}
+
+static bool same_set(const vw_picture_set *a, const vw_picture_set *b) {
+  if (a->n_owners != b->n_owners || a->n_classes != b->n_classes || a->n_train != b->n_train || a->n_test != b->n_test)
+    return false;
+  if (a->data->concepts.n != b->data->concepts.n) return false;
+  for (int64_t k = 0; k < a->data->concepts.n; k++)
+    if (strcmp(a->data->concepts.name[k], b->data->concepts.name[k]) != 0) return false;
+  return same_hashes(a->train, b->train, a->n_train) && same_hashes(a->test, b->test, a->n_test);
+}
+
+static vw_status find_one_set(vw_session *s, int64_t data) {
+  for (int64_t k = 0; k < data; k++) {
+    char key[160];
+    if (!s->pictures[k] || !same_set(s->pictures[k], s->pictures[data])) continue;
+    (void)snprintf(key, sizeof key, "data.%s.root", s->config->data[data].name);
+    const vw_status st = VW_RAISE(VW_ERR_INPUT, "'%s' and '%s' are the same classes, concepts and pictures",
+                                  s->config->data[k].name, s->config->data[data].name);
+    return vw_study_keep(s->config, &s->problems, key, -1, true, st);
+  }
+  return VW_OK;
+}
+
+vw_status vw_session_find_alike(vw_session *s) {
+  for (int64_t m = 0; m < s->config->n_models; m++) {
+    if (!s->networks[m]) continue;
+    VW_TRY(find_anchors(s, m));
+    for (int64_t d = 0; d < s->config->n_data; d++)
+      if (s->pictures[d]) VW_TRY(find_one_text(s, m, d));
+  }
+  for (int64_t d = 0; d < s->config->n_data; d++) {
+    if (!s->pictures[d]) continue;
+    VW_TRY(find_one_picture(s, d));
+    VW_TRY(find_one_set(s, d));
+  }
+  return VW_OK;
+}

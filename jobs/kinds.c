@@ -1,0 +1,7 @@
+/* The one list of kinds of this program. */
+#include "tasks/kinds.h"
+#include "networks/clip.h"
+#include "tasks/classify.h"
+
+const vw_kind vw_kinds[] = {{&vw_clip_kind, &vw_classification_kind}};
+const int vw_n_kinds = sizeof vw_kinds / sizeof *vw_kinds;

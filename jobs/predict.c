@@ -1,0 +1,175 @@
+#include "jobs/predict.h"
+
+#include "core/text.h"
+#include "io/block_file.h"
+#include "learn/timing.h"
+#include "study/schedule.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start", "features", "learn", "evaluate"};
+
+static const double seconds_a_kind = 1.5, seconds_of_product = 0.3;
+
+typedef struct predictor {
+  vw_session *s;
+  vw_rates rates;
+  vw_prediction *out;
+  bool measure;
+  double *learn; /* [n_blocks] seconds; 0: nothing to do */
+  double *judge; /* [n_blocks, then concepts of all models and data sets] */
+  int64_t n_judge;
+} predictor;
+
+static bool is_known(const vw_rates *r, const vw_timed_name *name) {
+  double ignored = 0;
+  return vw_rates_seconds(r, name->kind, name->shape, name->flops, &ignored) == VW_RATE_MEASURED;
+}
+
+/* Seconds of one run of a kind's pass; measured anew the first time that `measure` wants it. */
+static vw_status seconds_of(predictor *p, const vw_block_kind *k, vw_timed what, double *seconds) {
+  vw_timed_name name;
+  *seconds = 0;
+  if (!vw_can_name(k, what)) {
+    p->out->source = VW_RATE_UNKNOWN;
+    return VW_OK;
+  }
+  VW_TRY(vw_timed_name_of(k, what, &name));
+  if (p->measure && vw_can_time(k, what) && !is_known(&p->rates, &name)) {
+    double one = 0;
+    VW_TRY(vw_time_runs(k, what, seconds_a_kind, &one));
+    if (one > 0) VW_TRY(vw_rates_put(&p->rates, name.kind, name.shape, name.flops, one));
+  }
+  const vw_rate_source source = vw_rates_seconds(&p->rates, name.kind, name.shape, name.flops, seconds);
+  if (source > p->out->source) p->out->source = source;
+  return VW_OK;
+}
+
+static bool has_file(const vw_session *s, const vw_block *b, const char *end) {
+  char id[VW_BLOCK_ID];
+  vw_block_file_id(b, end, id);
+  return s->out[0] && vw_block_file_exists(s->out, id);
+}
+
+/* Words of one concept are judged together. */
+static vw_status judging_runs(const vw_block_kind *k, const vw_trial *trials, int64_t n, int64_t *runs) {
+  *runs = 0;
+  for (int64_t first = 0, end; k->task->part_runs && first < n; first = end) {
+    int64_t some = 0;
+    for (end = first + 1; end < n && !strcmp(trials[end].concept, trials[first].concept);) end++;
+    VW_TRY(k->task->part_runs(&k->in, VW_PART_JUDGE, end - first, &some));
+    *runs += some;
+  }
+  return VW_OK;
+}
+
+static vw_status runs_of(const vw_block_kind *k, vw_task_part what, int64_t words, int64_t *runs) {
+  *runs = 0;
+  return k->task->part_runs ? k->task->part_runs(&k->in, what, words, runs) : VW_OK;
+}
+
+static vw_status add_block(predictor *p, int64_t i) {
+  vw_session *s = p->s;
+  const vw_block *b = &s->plan->blocks[i];
+  if (!vw_block_is_active(b)) return VW_OK;
+  const vw_block_kind k = vw_session_block_kind(s, b->model_index, b->data_index, b->n, b->slices);
+  vw_block_cost cost;
+  double one = 0;
+  int64_t runs = 0;
+  if (!has_file(s, b, "")) {
+    VW_TRY(vw_session_cost(s, b, &cost));
+    VW_TRY(seconds_of(p, &k, VW_TIMED_STEP, &one));
+    p->learn[i] = one * (double)cost.runs;
+  }
+  if (has_file(s, b, "-evaluation")) return VW_OK;
+  VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
+  VW_TRY(judging_runs(&k, s->plan->trials + b->first, b->n, &runs));
+  p->judge[p->n_judge++] = one * (double)runs;
+  return VW_OK;
+}
+
+static bool is_used(const vw_session *s, int64_t model, int64_t data) {
+  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
+    const vw_block *b = &s->plan->blocks[i];
+    if (b->n_selected && b->model_index == model && b->data_index == data) return true;
+  }
+  return false;
+}
+
+/* Pictures without features, the texts of the classes (every rank encodes them), baselines. */
+static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
+  vw_session *s = p->s;
+  const vw_study_config *c = s->config;
+  const vw_block_kind k = vw_session_block_kind(s, m, d, 1, 1);
+  const vw_results_source results = vw_session_results(s);
+  int64_t runs = 0;
+  double one = 0;
+  if (!is_used(s, m, d)) return VW_OK;
+  VW_TRY(runs_of(&k, VW_PART_CACHE, 0, &runs));
+  if (runs) VW_TRY(seconds_of(p, &k, VW_TIMED_CACHE, &one));
+  p->out->seconds[VW_PREDICT_FEATURES] += one * (double)runs / (double)p->out->ranks;
+  VW_TRY(seconds_of(p, &k, VW_TIMED_OPEN, &one));
+  VW_TRY(runs_of(&k, VW_PART_OPEN, 0, &runs));
+  *texts += one * (double)runs;
+  VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
+  VW_TRY(runs_of(&k, VW_PART_JUDGE, 1 + c->anchors.n * (1 + c->deltas.n), &runs));
+  for (int64_t i = 0; i < c->data[d].concepts.n; i++) {
+    char id[VW_BLOCK_ID];
+    VW_TRY(vw_results_baseline_id(&results, m, d, i, id));
+    if (s->out[0] && vw_block_file_exists(s->out, id)) continue;
+    p->judge[p->n_judge++] = one * (double)runs;
+  }
+  return VW_OK;
+}
+
+static vw_status add_all(predictor *p) {
+  vw_session *s = p->s;
+  vw_prediction *out = p->out;
+  double texts = 0, learn = 0, judge = 0;
+  int64_t team = 1;
+  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
+    VW_TRY(add_block(p, i));
+    if (s->plan->blocks[i].slices > team) team = s->plan->blocks[i].slices;
+  }
+  for (int64_t m = 0; m < s->config->n_models; m++)
+    for (int64_t d = 0; d < s->config->n_data; d++) VW_TRY(add_pair(p, m, d, &texts));
+  VW_TRY(vw_schedule_length(p->learn, s->plan->n_blocks, (out->ranks + team - 1) / team, &learn));
+  VW_TRY(vw_schedule_length(p->judge, p->n_judge, out->ranks, &judge));
+  out->seconds[VW_PREDICT_LEARN] = learn > 0 ? learn + texts : 0;
+  out->seconds[VW_PREDICT_EVALUATE] = judge;
+  return VW_OK;
+}
+
+vw_status vw_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out) {
+  int64_t most = s->plan->n_blocks;
+  predictor p = {.s = s, .out = out, .measure = measure};
+  vw_status st = VW_OK;
+  *out = (vw_prediction){.ranks = ranks, .seconds = {[VW_PREDICT_START] = vw_seconds() - s->started}};
+  for (int64_t d = 0; d < s->config->n_data; d++) most += s->config->n_models * s->config->data[d].concepts.n;
+  p.learn = calloc((size_t)s->plan->n_blocks + 1, sizeof *p.learn), p.judge = calloc((size_t)most + 1, sizeof *p.judge);
+  VW_GOTO(p.learn && p.judge ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
+  VW_GOTO(vw_rates_open(&p.rates, &s->ctx, s->cache));
+  if (measure) p.rates.n = 0; /* the machine may be another, or as busy as it was not */
+  if (measure || p.rates.product <= 0) VW_GOTO(vw_time_product(&s->ctx, seconds_of_product, &p.rates.product));
+  VW_GOTO(add_all(&p));
+  if (measure) VW_GOTO(vw_rates_save(&p.rates));
+cleanup:
+  vw_rates_close(&p.rates);
+  free(p.learn), free(p.judge);
+  return st;
+}
+
+void vw_predict_print(const vw_session *s, const vw_prediction *p) {
+  double total = 0;
+  for (int i = 0; i < VW_PREDICT_STAGES; i++) total += p->seconds[i];
+  (void)vw_print(stdout, "  about %s on %lld rank%s x %d thread%s (%s", vw_duration_text(total), (long long)p->ranks,
+                 p->ranks == 1 ? "" : "s", s->ctx.threads, s->ctx.threads == 1 ? "" : "s",
+                 vw_rate_source_name(p->source));
+  (void)vw_print(
+      stdout, "%s):", p->source == VW_RATE_ESTIMATE ? ", from a matrix product; --measure times the study's own" : "");
+  for (int i = 0; i < VW_PREDICT_STAGES; i++)
+    (void)vw_print(stdout, "%s %s %s", i ? "," : "", vw_predict_names[i], vw_duration_text(p->seconds[i]));
+  (void)vw_print(stdout, "\n");
+}

@@ -1,0 +1,70 @@
+#include "jobs/stop.h"
+
+#include "cluster/progress.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static volatile sig_atomic_t stop_flag;
+static double deadline = INFINITY, kept; /* of vw_seconds; seconds before it */
+
+static void on_stop(int signal_number) {
+  (void)signal_number;
+  stop_flag = 1;
+}
+
+void vw_stop_signals_install(void) {
+  struct sigaction a = {.sa_handler = on_stop};
+  (void)sigemptyset(&a.sa_mask);
+  (void)sigaction(SIGTERM, &a, NULL);
+  (void)sigaction(SIGINT, &a, NULL);
+  (void)sigaction(SIGUSR1, &a, NULL);
+}
+
+static double unit(char letter) {
+  switch (letter) {
+  case 0:
+  case 's':
+    return 1;
+  case 'm':
+    return 60;
+  case 'h':
+    return 3600;
+  case 'd':
+    return 86400;
+  default:
+    return 0;
+  }
+}
+
+vw_status vw_stop_time(const char *text, double *seconds) {
+  char *end = NULL;
+  int h = 0, m = 0, s = 0, length = 0;
+  *seconds = 0;
+  if (sscanf(text, "%d:%2d:%2d%n", &h, &m, &s, &length) == 3 && !text[length])
+    *seconds = h < 0 || m < 0 || m > 59 || s < 0 || s > 59 ? 0 : 3600.0 * h + 60.0 * m + s;
+  else if ((*seconds = strtod(text, &end)) > 0 && (!*end || !end[1]))
+    *seconds *= unit(*end);
+  else
+    *seconds = 0;
+  VW_CHECK(*seconds > 0 && isfinite(*seconds), VW_ERR_ARG,
+           "--max-time '%s': expected a time such as 90 (seconds), 30m, 3.5h, 1d or 3:30:00", text);
+  return VW_OK;
+}
+
+void vw_stop_after(double seconds) {
+  static const double share = 0.05, most = 30;
+  deadline = vw_seconds() + seconds;
+  kept = fmin(share * seconds, most);
+}
+
+void vw_stop_reserve(double seconds) {
+  static const double caution = 3; /* a file system that others use is not as fast every time */
+  kept = fmax(kept, caution * seconds);
+}
+
+bool vw_stop_requested(void) {
+  return stop_flag != 0 || (deadline < INFINITY && vw_seconds() + kept >= deadline);
+}

@@ -1,0 +1,25 @@
+/* Why a run ends early: a signal, or the end of its time. */
+#ifndef VW_JOBS_STOP_H
+#define VW_JOBS_STOP_H
+
+#include "core/status.h"
+
+#include <stdbool.h>
+
+/* SIGTERM, SIGINT, SIGUSR1 ask the running stage to stop at the next step, save and leave with VW_EXIT_REQUEUE. */
+void vw_stop_signals_install(void);
+
+/* "90" or "90s", "30m", "1.5h", "1d", "2:30:00" (hours, minutes, seconds) to seconds. Errors: VW_ERR_ARG. */
+vw_status vw_stop_time(const char *text, double *seconds);
+
+/* The run is to be over `seconds` from now, saving included: it stops earlier by what saving takes. Until anything was
+ * saved that is a twentieth of the time, 30 s at most. */
+void vw_stop_after(double seconds);
+
+/* Told how long something took that is not asked between: saving, judging a block. Three times the longest are kept. */
+void vw_stop_reserve(double seconds);
+
+/* Has a signal come, or the time? Cheap: asked every step. */
+bool vw_stop_requested(void);
+
+#endif

@@ -1,0 +1,194 @@
+/* conv2d and its gradient on the CPU: implicit matrix products by the register tiles of gemm.h.
+ *
+ *   result     rows: positions of y; k: (tap, input channel); columns: output channels
+ *   gradient   rows: positions of x; k: (tap, output channel); columns: input channels
+ *
+ * Rows of the left factor are never stored: a run of channels of one tap lies in the picture as it is needed, the
+ * padding is a run of zeros. They are packed for the tiles WAVE floats at a time, so scratch does not grow with the
+ * pictures. The weight is packed once, in prepare, and shared by all plans of the process (two copies: result and
+ * gradient). bias, shift and residual are added while a panel is in the cache.
+ *
+ * Bits: an element is one chain of multiply-adds over k, from its own reads: the same for any number of pictures and
+ * threads. A gradient with stride 2 multiplies zeros for three taps of four: three layers of a network have it. */
+#include "kernels/conv2d.h"
+
+#include "kernels/cpu/gemm.h"
+#include <string.h>
+
+enum { ROWS = 192, WAVE = 4 << 20 }; /* ROWS: those of gemm.c; WAVE: floats of packed rows at a time */
+
+/* How rows of the left factor lie in a picture [B, H, W, C] that is read: row (b, i, j) reads for tap (u, v) position
+ * ((up i + sign u + top) / down, ...). */
+typedef struct reads {
+  const float *picture;
+  int64_t H, W, C, rows_h, rows_w, K; /* rows_h, rows_w: rows of a picture; K: taps of a side */
+  int64_t up, sign, top, left, down;
+  int64_t first; /* row of the whole that is row 0 of the product */
+} reads;
+
+/* Index of the first channel that row reads for a tap, -1: zeros. */
+static int64_t read_at(const reads *r, int64_t row, int64_t tap) {
+  const int64_t at = r->first + row, j = at % r->rows_w, i = at / r->rows_w % r->rows_h,
+                b = at / (r->rows_w * r->rows_h);
+  const int64_t h = r->up * i + r->sign * (tap / r->K) + r->top, w = r->up * j + r->sign * (tap % r->K) + r->left;
+  if (h < 0 || w < 0 || h % r->down || w % r->down || h / r->down >= r->H || w / r->down >= r->W) return -1;
+  return ((b * r->H + h / r->down) * r->W + w / r->down) * r->C;
+}
+
+/* A run of one tap is given as it lies; one that crosses taps is put together. */
+static const float *gather(const vw_product *p, int64_t row, int64_t k0, int64_t n, float *room) {
+  static const float zeros[VW_GATHERED];
+  const reads *r = p->of;
+  const int64_t tap = k0 / r->C, c = k0 % r->C;
+  if (c + n <= r->C) {
+    const int64_t at = read_at(r, row, tap);
+    return at < 0 ? zeros : r->picture + at + c;
+  }
+  for (int64_t done = 0; done < n;) {
+    const int64_t k = k0 + done, from = k % r->C, left = r->C - from, run = left < n - done ? left : n - done;
+    const int64_t at = read_at(r, row, k / r->C);
+    memcpy(room + done, at < 0 ? zeros : r->picture + at + from, (size_t)run * sizeof *room);
+    done += run;
+  }
+  return room;
+}
+
+/* ---- one product in waves of rows */
+
+typedef struct sizes {
+  int64_t N, M, K, taps, wave; /* wave: rows at a time */
+} sizes;
+
+static sizes sizes_of(int64_t N, int64_t M, int64_t inner, int64_t side) {
+  sizes s = {N, M, side * side * inner, side * side, 0};
+  const int64_t blocks = WAVE / (ROWS * (s.K > 0 ? s.K : 1));
+  s.wave = (blocks > 1 ? blocks : 1) * ROWS;
+  if (s.wave > N) s.wave = N;
+  return s;
+}
+
+static size_t aligned_floats(int64_t n) {
+  return ((size_t)n + 15) / 16 * 16;
+}
+
+static sizes forward_sizes(const vw_call *c) {
+  const vw_tensor *w = &c->in[CONV_WEIGHT];
+  return sizes_of(vw_rows(&c->out[0]), w->dim[0], w->dim[1], w->dim[2]);
+}
+
+static sizes gradient_sizes(const vw_call *c) {
+  const vw_tensor *w = &c->in[CONV_GRAD_WEIGHT];
+  return sizes_of(vw_rows(&c->out[0]), w->dim[1], w->dim[0], w->dim[2]);
+}
+
+/* Packed rows of a wave, then the packed weight where it is not frozen. */
+static void set_scratch(vw_call *c, int weight, const sizes *s) {
+  const vw_tile *t = vw_tile_best();
+  const int64_t b = c->frozen >> weight & 1 ? 0 : vw_packed_b(t, s->M, s->K);
+  c->scratch_bytes = (aligned_floats(vw_packed_a(t, s->wave, s->K)) + aligned_floats(b)) * sizeof(float);
+}
+
+static vw_status set_state(vw_context *ctx, vw_call *c, int weight, bool transposed, const sizes *s) {
+  vw_packed *packed = NULL;
+  const vw_parts w = vw_parts_of(c, weight);
+  if (!(c->frozen >> weight & 1)) return VW_OK;
+  VW_TRY(vw_packed_get(ctx, transposed, s->M, s->K, s->taps, &w, &packed));
+  c->state = packed;
+  return VW_OK;
+}
+
+static void release(vw_context *ctx, vw_call *c) {
+  (void)ctx;
+  vw_packed_put(c->state);
+  c->state = NULL;
+}
+
+static const float *weight_of(vw_context *ctx, const vw_call *c, int weight, bool transposed, const sizes *s) {
+  const vw_tile *t = vw_tile_best();
+  if (c->state) return vw_packed_data(c->state);
+  float *b = (float *)c->scratch + aligned_floats(vw_packed_a(t, s->wave, s->K));
+  const vw_parts w = vw_parts_of(c, weight);
+  if (s->taps > 1)
+    vw_pack_taps(ctx, t, transposed, s->M, s->K, s->taps, &w, b);
+  else
+    vw_pack_b(ctx, t, transposed, s->M, s->K, &w, b);
+  return b;
+}
+
+/* `whole`: the product of all rows. */
+static void run_waves(vw_context *ctx, const vw_call *c, const sizes *s, const vw_product *whole, reads *r) {
+  for (int64_t first = 0; first < s->N; first += s->wave) {
+    vw_product p = *whole;
+    r->first = p.shift_from = first;
+    p.N = s->N - first < s->wave ? s->N - first : s->wave, p.M = s->M, p.K = s->K;
+    p.gather = gather, p.of = r;
+    p.c += first * s->M;
+    if (p.residual) p.residual += first * s->M;
+    vw_product_run(ctx, vw_tile_best(), &p, c->scratch);
+  }
+}
+
+/* ---- forward */
+
+static vw_status measure(vw_context *ctx, vw_call *c) {
+  (void)ctx;
+  const sizes s = forward_sizes(c);
+  set_scratch(c, CONV_WEIGHT, &s);
+  return VW_OK;
+}
+
+static vw_status prepare(vw_context *ctx, vw_call *c) {
+  const sizes s = forward_sizes(c);
+  return set_state(ctx, c, CONV_WEIGHT, true, &s);
+}
+
+static vw_status run(vw_context *ctx, const vw_call *c) {
+  const vw_conv2d_attr *a = c->attr;
+  const vw_tensor *x = &c->in[CONV_X], *y = &c->out[0];
+  const sizes s = forward_sizes(c);
+  reads r = {.picture = vw_f32(x), .H = x->dim[1], .W = x->dim[2], .C = x->dim[3], .rows_h = y->dim[1]};
+  r.rows_w = y->dim[2], r.K = c->in[CONV_WEIGHT].dim[2];
+  r.up = a->stride, r.sign = 1, r.top = -a->padding.top, r.left = -a->padding.left, r.down = 1;
+  const vw_product whole = {.b = weight_of(ctx, c, CONV_WEIGHT, true, &s),
+                            .c = vw_f32(y),
+                            .bias = vw_f32(&c->in[CONV_BIAS]),
+                            .residual = vw_f32(&c->in[CONV_RESIDUAL]),
+                            .shift = vw_f32(&c->in[CONV_SHIFT]),
+                            .shift_rows = y->dim[1] * y->dim[2]};
+  run_waves(ctx, c, &s, &whole, &r);
+  return VW_OK;
+}
+
+/* ---- gradient */
+
+static vw_status measure_grad(vw_context *ctx, vw_call *c) {
+  (void)ctx;
+  const sizes s = gradient_sizes(c);
+  set_scratch(c, CONV_GRAD_WEIGHT, &s);
+  return VW_OK;
+}
+
+static vw_status prepare_grad(vw_context *ctx, vw_call *c) {
+  const sizes s = gradient_sizes(c);
+  return set_state(ctx, c, CONV_GRAD_WEIGHT, false, &s);
+}
+
+static vw_status run_grad(vw_context *ctx, const vw_call *c) {
+  const vw_conv2d_attr *a = c->attr;
+  const vw_tensor *dy = &c->in[CONV_GRAD_DY], *dx = &c->out[0];
+  const sizes s = gradient_sizes(c);
+  reads r = {.picture = vw_f32(dy), .H = dy->dim[1], .W = dy->dim[2], .C = dy->dim[3], .rows_h = dx->dim[1]};
+  r.rows_w = dx->dim[2], r.K = c->in[CONV_GRAD_WEIGHT].dim[2];
+  r.up = 1, r.sign = -1, r.top = a->padding.top, r.left = a->padding.left, r.down = a->stride;
+  const vw_product whole = {.b = weight_of(ctx, c, CONV_GRAD_WEIGHT, false, &s), .c = vw_f32(dx)};
+  run_waves(ctx, c, &s, &whole, &r);
+  return VW_OK;
+}
+
+const vw_kernel conv2d_cpu = {
+    .run = run, .measure = measure, .prepare = prepare, .release = release, .packs = 1u << CONV_WEIGHT};
+const vw_kernel conv2d_grad_cpu = {.run = run_grad,
+                                   .measure = measure_grad,
+                                   .prepare = prepare_grad,
+                                   .release = release,
+                                   .packs = 1u << CONV_GRAD_WEIGHT};

@@ -1,0 +1,102 @@
+/* What `collect` gathers from the block files, and where it writes it. Inside jobs/. */
+#ifndef VW_RESULTS_COLLECT_H
+#define VW_RESULTS_COLLECT_H
+
+#include "cluster/progress.h"
+#include "cluster/sections.h"
+#include "core/durable.h"
+#include "io/safetensors.h"
+#include "io/study_file.h"
+#include "learn/block_io.h"
+#include "study/summary.h"
+#include "tasks/kinds.h"
+
+enum { VW_WORD_BYTES = 64 };
+
+/* An opened study, as results see it. All borrowed. */
+typedef struct vw_results_source {
+  const vw_study_config *config;
+  const vw_plan *plan;
+  vw_ranks ranks;
+  vw_context ctx;
+  const char *out;             /* the output directory */
+  const vw_kind *const *kinds; /* [n_models], as all below */
+  vw_network *const *networks;
+  const vw_word_table *words;
+  const vw_hash *weights;
+  vw_picture_set *const *pictures; /* [n_data] */
+  double started;                  /* vw_seconds() */
+} vw_results_source;
+
+/* The stem of the file with a concept's baselines (learn/block_io.h). */
+vw_status vw_results_baseline_id(const vw_results_source *s, int64_t model, int64_t data, int64_t concept,
+                                 char id[VW_BLOCK_ID]);
+
+/* One trial in the study's order. Numbers travel between ranks; texts are of the plan or of this row. */
+typedef struct vw_trial_row {
+  int64_t row, model_row; /* places among all trials and among its model's */
+  int64_t steps, replica, rank_words, rank_all;
+  double delta, distance_over_radius, loss_start, loss_end, kkt, grad_norm, seconds, metrics[VW_MOST_METRICS];
+  uint8_t is_null, on_sphere, failed, learned, judged; /* learned: its block is there; judged: its evaluation is */
+  char nearest_word[VW_WORD_BYTES];
+  char id[VW_HASH_TEXT], pictures[VW_HASH_TEXT], weights[VW_HASH_TEXT], protocol[VW_HASH_TEXT];
+  const char *model, *data, *concept, *anchor, *nearest, *status; /* of this process */
+  const char *id_text, *pictures_text, *weights_text, *protocol_text;
+} vw_trial_row;
+
+/* One row of /evaluation/<task>_baselines. */
+typedef struct vw_baseline {
+  int64_t item; /* place of its concept in the order of models, data sets, concepts */
+  int64_t row, model_index, data_index, concept_index, anchor_index;
+  vw_measured what;
+  double delta, metrics[VW_MOST_METRICS];
+  char word_text[VW_WORD_BYTES];
+  const char *model, *data, *concept, *kind, *anchor, *word; /* of this process */
+} vw_baseline;
+
+typedef struct vw_collected {
+  const vw_results_source *s;
+  int64_t n;              /* trials the study asks for */
+  const vw_trial **trial; /* [n] */
+  vw_trial_row *rows;     /* [n]; complete on all ranks */
+  int64_t *model_n;       /* [n_models] trials of a model */
+  vw_safetensors **file;  /* [blocks of the plan] results of this rank's blocks; else NULL */
+  int64_t *mine, n_mine;  /* rows of this rank's blocks, whether the block is there or not */
+  vw_baseline *baselines; /* complete on all ranks */
+  int64_t n_baselines;
+  int64_t blocks, missing_blocks, unjudged_blocks, missing_baselines; /* of all ranks */
+  int64_t missing;                                                    /* trials */
+  vw_summary_row *summary;                                            /* complete on all ranks */
+  int64_t n_summary;
+} vw_collected;
+
+/* Collective. Reads this rank's share of the block files and exchanges what every rank needs. The caller frees it,
+ * after a failure too. A block that is not there is counted; a damaged one is logged and counts as not there. */
+vw_status vw_collect_read(const vw_results_source *s, vw_collected *c);
+void vw_collected_free(vw_collected *c);
+
+/* "recall" ... "nothing_learned". */
+const char *vw_collect_metric_name(const vw_collected *c, int64_t model, int metric);
+
+/* The task of a model, and the study's tasks in the order of its models; NULL behind the last. */
+const vw_task_kind *vw_collect_task(const vw_collected *c, int64_t model);
+const vw_task_kind *vw_collect_task_at(const vw_collected *c, int64_t i);
+
+/* Collective: DIR/study.h5. */
+vw_status vw_collect_study_file(const vw_collected *c);
+
+/* Rank 0: DIR/summary.csv, and the table of metrics against delta on `out`, or the same as JSON. */
+vw_status vw_collect_csv(const vw_collected *c);
+void vw_collect_print(const vw_collected *c, FILE *out);
+void vw_collect_print_json(const vw_collected *c, FILE *out);
+
+/* Rank 0: DIR/figures/<headline>_against_delta.svg of every task. */
+vw_status vw_collect_figures(const vw_collected *c);
+typedef char vw_figure_name[128];
+void vw_collect_figure_name(const vw_task_kind *task, vw_figure_name name);
+
+/* Collective: all of it, as the stage does. `sections` gets the times. *all_failed: there are trials, and not
+ * one counts. */
+vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool json, bool *all_failed);
+
+#endif

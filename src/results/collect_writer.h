@@ -1,0 +1,27 @@
+/* What the parts of study.h5 share. Inside jobs/. */
+#ifndef VW_RESULTS_COLLECT_WRITER_H
+#define VW_RESULTS_COLLECT_WRITER_H
+
+#include "results/collect.h"
+#include "results/collect_table.h"
+
+typedef struct vw_writer {
+  const vw_collected *c;
+  const vw_ranks *ranks;
+  vw_study_file *f;
+} vw_writer;
+
+/* Collective: VW_ERR_MEMORY on all ranks when one did not get its memory. */
+vw_status vw_writer_memory(const vw_writer *w, bool mine);
+
+/* "GROUP/NAMESUFFIX". Errors: VW_ERR_INPUT: a name that cannot be one of a data set. */
+typedef char vw_file_path[320];
+vw_status vw_writer_path(vw_file_path path, const char *group, const char *name, const char *suffix);
+
+/* Collective. The scale 0, 1, ..., n - 1. */
+vw_status vw_writer_count(const vw_writer *w, const char *path, const char *description, int64_t n);
+
+/* Collective. /words, /loss, /loss_fixed. */
+vw_status vw_write_models(const vw_writer *w);
+
+#endif

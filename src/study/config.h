@@ -1,0 +1,169 @@
+/* A study file (docs/study-file.md) as a plain struct. Names of things, no files but the study and the class lists it
+ * points to are opened here: weights and pictures are checked by those who read them.
+ *
+ * Schema, defaults, ranges, messages and the printed reference come from one table, io/study_keys.c. */
+#ifndef VW_STUDY_CONFIG_H
+#define VW_STUDY_CONFIG_H
+
+#include "core/pool.h"
+#include "core/problems.h"
+#include "core/status.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+typedef struct vw_names {
+  int64_t n;
+  const char **name;
+} vw_names;
+
+typedef struct vw_numbers {
+  int64_t n;
+  double *v;
+} vw_numbers;
+
+/* Orders follow the choices in io/study_keys.c. */
+typedef enum vw_data_kind { VW_DATA_FOLDERS } vw_data_kind;
+typedef enum vw_optimiser { VW_PGD, VW_ADAMW } vw_optimiser;
+typedef enum vw_exif { VW_EXIF_IGNORE, VW_EXIF_TURN } vw_exif;
+typedef enum vw_alpha { VW_ALPHA_DROP, VW_ALPHA_WHITE } vw_alpha;
+typedef enum vw_streams { VW_STREAMS_CONCEPT, VW_STREAMS_TRIAL } vw_streams;
+typedef enum vw_template_per { VW_TEMPLATE_PER_STEP } vw_template_per;
+typedef enum vw_algorithms_choice { VW_ALGORITHMS_FIRST, VW_ALGORITHMS_TIMED } vw_algorithms_choice;
+typedef enum vw_precision_choice {
+  VW_PRECISION_AUTO,
+  VW_PRECISION_FP32,
+  VW_PRECISION_TF32,
+  VW_PRECISION_MIXED,
+  VW_PRECISION_BF16
+} vw_precision_choice;
+typedef enum vw_backend_choice { VW_BACKEND_AUTO, VW_BACKEND_REF, VW_BACKEND_CPU, VW_BACKEND_CUDA } vw_backend_choice;
+
+/* How words are learned and judged, for one model: defaults, then learn.*, then models.<name>.learn.* */
+typedef struct vw_learn_config {
+  int optimiser; /* vw_optimiser */
+  int64_t steps;
+  double eta;                   /* pgd: first step in radii */
+  double lr, weight_decay;      /* adamw; decay applies to free words only */
+  int64_t positives, negatives; /* pictures a trial and step */
+  vw_names templates;           /* one {} each */
+  const char *judge_template;   /* never NULL: the first template where the file does not say */
+  int template_per;             /* vw_template_per */
+  int streams;                  /* vw_streams */
+  int64_t loss_points;          /* points of the stored training loss */
+} vw_learn_config;
+
+typedef struct vw_model_config {
+  const char *name;
+  const char *kind, *task, *keys; /* of vw_study_kinds; keys "": none of its own */
+  const char *weights;
+  vw_learn_config learn;
+} vw_model_config;
+
+typedef struct vw_data_config {
+  const char *name;
+  int kind; /* vw_data_kind */
+  const char *root;
+  vw_names concepts;
+  vw_names classes;    /* n = 0: all classes of the data set */
+  int64_t train, test; /* at most so many pictures of a concept */
+  int exif;            /* vw_exif */
+  int alpha;           /* vw_alpha */
+  int pad;             /* 0, grey: of networks that pad their pictures */
+} vw_data_config;
+
+/* Where a value stands in the file, from 1. */
+typedef struct vw_study_place {
+  const char *key; /* "trials.anchors" */
+  int64_t item;    /* of a list; -1: the value itself */
+  int64_t line, column;
+} vw_study_place;
+
+typedef struct vw_study_config {
+  const char *study;
+  int64_t seed;
+  vw_data_config *data;
+  int64_t n_data;
+  vw_model_config *models;
+  int64_t n_models;
+
+  vw_names anchors;
+  vw_numbers deltas; /* INFINITY: free */
+  int64_t replicas, null_concepts;
+  const char *vocabulary; /* "default", "words", "all", or the path of a list of words */
+
+  int64_t ranks, threads; /* threads 0: auto */
+  int64_t ranks_per_block;
+  int64_t block;  /* rows of a block; 0: auto */
+  int64_t memory; /* bytes that a block may take; 0: no limit */
+  int backend;    /* vw_backend_choice */
+  int precision;  /* vw_precision_choice */
+  int algorithms; /* vw_algorithms_choice */
+  vw_names stages;
+  const char *cache; /* NULL: the user's cache directory */
+
+  const char *path;       /* of the study file, as given */
+  const char *text;       /* the file, for /config in study.h5 */
+  vw_pool pool;           /* owns all of the above */
+  vw_study_place *places; /* owned */
+  int64_t n_places, places_room;
+} vw_study_config;
+
+/* The kinds of models that a program knows, separated by blanks, and the task that each one's words are learned for, in
+ * the same order: "clip", "classification". Then the keys that not all tasks read but this one does, separated by
+ * blanks within a task and by commas between tasks: "learn.batch.negatives". */
+typedef struct vw_study_kinds {
+  const char *models, *tasks, *keys;
+} vw_study_kinds;
+
+/* Reads and checks a study file. On success the caller owns *config: vw_study_config_destroy.
+ * Errors: VW_ERR_INPUT with file:line:column, the key and the way out, or for a file that cannot be read;
+ * VW_ERR_UNSUPPORTED for what the format knows and this version cannot do; VW_ERR_MEMORY.
+ *
+ * With a list of problems all of them are kept in it, in the file's order, and VW_OK comes back: ask
+ * problems->n_errors. *config is then what could be read (a wrong value has its default, or zero; a wrong item of a
+ * list is left out), or NULL. Without a list (NULL) the first problem is raised and *config is NULL. */
+vw_status vw_study_config_read(const char *path, const vw_study_kinds *kinds, vw_problems *problems,
+                               vw_study_config **config);
+
+/* The same from memory; `path` is used in messages and for relative paths only. */
+vw_status vw_study_config_parse(const char *path, const char *text, size_t bytes, const vw_study_kinds *kinds,
+                                vw_problems *problems, vw_study_config **config);
+
+/* The same for a text without its place, such as /config/study of a study.h5: opens no file. Where classes are listed
+ * in a file, config->data[i].classes is empty. */
+vw_status vw_study_config_parse_alone(const char *path, const char *text, size_t bytes, const vw_study_kinds *kinds,
+                                      vw_study_config **config);
+
+/* Where the value of a key stands ("models.clip.weights"), or the item-th of its list; NULL: not in the file. */
+const vw_study_place *vw_study_find_place(const vw_study_config *config, const char *key, int64_t item);
+
+/* Keeps a failure of somebody who used the key's value, with "file:line:column: key: " before its message; as
+ * vw_problems_keep (or as a warning) does. */
+vw_status vw_study_keep(const vw_study_config *config, vw_problems *problems, const char *key, int64_t item,
+                        bool warning, vw_status st);
+
+void vw_study_config_destroy(vw_study_config *config); /* NULL allowed */
+
+bool vw_study_has_stage(const vw_study_config *config, const char *stage);
+
+/* "a photo of a {}" and "sombrero" to "a photo of a sombrero", into `out` of `bytes`. Errors: VW_ERR_ARG (too long). */
+vw_status vw_template_fill(const char *text_template, const char *word, char *out, size_t bytes);
+
+/* A class' or concept's name in a template; '_' in names reads as a space. */
+vw_status vw_class_text(const char *text_template, const char *name, char *out, size_t bytes);
+
+/* Everything of the study file that a word of this model on this data set depends on, besides its names and its
+ * input files: "key: value" lines in the order of the table. Hashed into trial ids. The caller frees *text.
+ * Errors: VW_ERR_MEMORY. */
+vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text);
+
+/* Every value that the study decides, defaults too: "key: value" lines in the order of the table, whatever the order,
+ * comments and spellings in the file. Not in it: where things lie (root, weights, cache), and the classes, which may
+ * be in a file and are part of trial ids. The caller frees *text. Errors: VW_ERR_MEMORY. */
+vw_status vw_study_values_text(const vw_study_config *config, char **text);
+
+/* The table of keys: as text for a terminal, or as the table of docs/study-file.md. */
+void vw_study_print_keys(FILE *out, const vw_study_kinds *kinds, bool markdown);
+
+#endif

@@ -1,0 +1,372 @@
+/* Every key of a study file: schema, default, range, help. The reader, its messages, trial identities and the printed
+ * reference all follow this table. */
+#include "study/keys.h"
+
+#include "core/options.h"
+#include "core/text.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STUDY(m) VW_SEC_STUDY, offsetof(vw_study_config, m)
+#define DATA(m)  VW_SEC_DATA, offsetof(vw_data_config, m)
+#define MODEL(m) VW_SEC_MODEL, offsetof(vw_model_config, m)
+#define LEARN(m) VW_SEC_LEARN, offsetof(vw_learn_config, m)
+#define MOST     1e9
+
+/* The texts of a few of CLIP's own zero-shot templates: what a picture is of, not how it was made. */
+static const char TEMPLATES[] = "['a photo of a {}', 'a photo of the {}', 'a good photo of a {}', "
+                                "'a photo of one {}', 'a close-up photo of a {}', 'a picture of a {}']";
+
+const vw_key vw_study_keys[] = {
+    {"study", VW_KEY_TEXT, STUDY(study), "study", .help = "name of the study, shown in every figure"},
+    {"seed", VW_KEY_INT, STUDY(seed), "0", .max = 9e15, .protocol = true, .help = "of every random draw"},
+
+    {"data", VW_KEY_SECTION, STUDY(data), NULL, .help = "the data sets, by a name of your choice"},
+    {"data.<name>.kind", VW_KEY_CHOICE, DATA(kind), "folders", "folders", "imagenet coco voc dreambooth",
+     .protocol = true, .help = "folders: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or .png)"},
+    {"data.<name>.root", VW_KEY_PATH, DATA(root), NULL, .help = "where the data set lies"},
+    {"data.<name>.concepts", VW_KEY_NAMES, DATA(concepts), NULL,
+     .help = "what words are learned for, named as the data set names them"},
+    {"data.<name>.classes", VW_KEY_CLASSES, DATA(classes), "", .protocol = true,
+     .help = "what a picture may be taken for: a list, or a file with a name a line; default: every class"},
+    {"data.<name>.pictures.train", VW_KEY_INT, DATA(train), "16", .min = 1, .max = MOST, .protocol = true,
+     .help = "training pictures of a class, at most; in file-name order"},
+    {"data.<name>.pictures.test", VW_KEY_INT, DATA(test), "16", .min = 1, .max = MOST, .protocol = true,
+     .help = "test pictures of a class, at most"},
+    /* Not marked as protocol: it enters the identity of a trial through that of its pictures. */
+    {"data.<name>.pictures.exif", VW_KEY_CHOICE, DATA(exif), "ignore", "ignore turn",
+     .help = "the orientation in EXIF data: ignore, as the networks' own processors do, or turn pictures as people see "
+             "them"},
+    /* Nor this one. */
+    {"data.<name>.pictures.alpha", VW_KEY_CHOICE, DATA(alpha), "drop", "drop white",
+     .help = "transparency: drop it, as transformers 4 does, or lay pictures on white, as transformers 5 does"},
+    {"data.<name>.pictures.pad", VW_KEY_CHOICE, DATA(pad), "grey", "grey", "black",
+     .help = "around pictures that a network pads to a square (CLIP cuts them): grey, as transformers 4 does; black is "
+             "transformers 5's"},
+
+    {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
+    {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "clip", .later = "owlv2 stable-diffusion", .protocol = true,
+     .help = "clip: a CLIPModel of any size"},
+    {"models.<name>.weights", VW_KEY_PATH, MODEL(weights), NULL,
+     .help = "a model directory as on the Hugging Face hub"},
+    {"models.<name>.learn", VW_KEY_SECTION, MODEL(learn), "",
+     .help = "any key of learn, for this model only: models.clip.learn.steps"},
+
+    {"trials.anchors", VW_KEY_NAMES, STUDY(anchors), NULL,
+     .help = "the words that learning starts from, one token each"},
+    {"trials.deltas", VW_KEY_DELTAS, STUDY(deltas), "[0.1, 0.25, 0.5, 1.0]", .min = 0, .max = 1e6, .above = true,
+     .help = "radii of the ball, in distances from the anchor to its nearest neighbour"},
+    {"trials.replicas", VW_KEY_INT, STUDY(replicas), "1", .min = 1, .max = 1e6, .help = "repeats with other draws"},
+    {"trials.null_concepts", VW_KEY_INT, STUDY(null_concepts), "1", .max = 1e6,
+     .help = "concepts made of pictures drawn at random: what a ball reaches for anything"},
+    {"trials.vocabulary", VW_KEY_VOCABULARY, STUDY(vocabulary), "default", "default words all", .protocol = true,
+     .help = "an anchor's neighbours: whole words, all entries, a file with a word a line; default: the model's "
+             "trained_words.txt, else words"},
+
+    {"learn", VW_KEY_SECTION, STUDY(models), "", .help = "how words are learned and judged"},
+    {"learn.optimiser", VW_KEY_CHOICE, LEARN(optimiser), "pgd", "pgd adamw", .protocol = true,
+     .help = "pgd: normalised projected gradient; adamw: then projected"},
+    {"learn.steps", VW_KEY_STEPS, LEARN(steps), "1000", .min = 1, .max = MOST, .protocol = true,
+     .help = "training steps; a number, or a map by model name"},
+    {"learn.eta", VW_KEY_REAL, LEARN(eta), "0.1", .max = 1e6, .above = true, .needs = 1 + VW_PGD, .protocol = true,
+     .help = "pgd: length of the first step, in radii; falls to 0 along a cosine"},
+    {"learn.lr", VW_KEY_REAL, LEARN(lr), "0.001", .max = 1e6, .above = true, .needs = 1 + VW_ADAMW, .protocol = true,
+     .help = "adamw: learning rate"},
+    {"learn.weight_decay", VW_KEY_REAL, LEARN(weight_decay), "0.01", .max = 1e6, .needs = 1 + VW_ADAMW,
+     .protocol = true, .help = "adamw: decay of free words; in a ball there is none"},
+    {"learn.batch.positives", VW_KEY_INT, LEARN(positives), "8", .min = 1, .max = 65536, .protocol = true,
+     .help = "pictures of the concept a trial and step"},
+    {"learn.batch.negatives", VW_KEY_INT, LEARN(negatives), "8", .max = 65536, .protocol = true, .scoped = true,
+     .help = "pictures of other classes a trial and step"},
+    {"learn.templates", VW_KEY_TEMPLATES, LEARN(templates), TEMPLATES, .protocol = true,
+     .help = "sentences with one {} each; a step draws one"},
+    {"learn.judge_template", VW_KEY_TEMPLATE, LEARN(judge_template), "", .protocol = true,
+     .help = "the sentence of judging; default: the first of templates"},
+    {"learn.template_per", VW_KEY_CHOICE, LEARN(template_per), "step", "step", "picture", .protocol = true,
+     .help = "one template a step"},
+    {"learn.streams", VW_KEY_CHOICE, LEARN(streams), "concept", "concept trial", .protocol = true,
+     .help = "draws shared by the anchors and deltas of a concept, or a trial's own"},
+    {"learn.loss_points", VW_KEY_INT, LEARN(loss_points), "100", .min = 1, .max = 1e6, .protocol = true,
+     .help = "points of the stored training loss"},
+
+    {"plan.ranks", VW_KEY_INT, STUDY(ranks), "8", .min = 1, .max = 1e6,
+     .help = "ranks that block sizes are made for, however many run"},
+    {"plan.ranks_per_block", VW_KEY_INT, STUDY(ranks_per_block), "1", .min = 1, .max = 1024,
+     .help = "slices that the pictures of a block's step are cut into, for so many ranks to share; for networks whose "
+             "step is long, not for CLIP"},
+    {"plan.block", VW_KEY_AUTO, STUDY(block), "auto", .min = 1, .max = 65536,
+     .help = "words learned together; auto: at most 64 (on a GPU 2048), blocks a multiple of ranks where their steps "
+             "stay efficient"},
+    {"plan.backend", VW_KEY_CHOICE, STUDY(backend), "auto", "auto ref cpu cuda",
+     .help = "which kernels; auto: the first learn decides, cuda where every rank has a device, else cpu"},
+    {"plan.precision", VW_KEY_CHOICE, STUDY(precision), "auto", "auto fp32 tf32 mixed bf16",
+     .help = "of cuda (ref: fp64, cpu: fp32): tf32: products of 10-bit factors; mixed: the same for texts, pictures in "
+             "bf16; bf16: texts too; auto: mixed. Words, cosines and losses are fp32 in all"},
+    {"plan.algorithms", VW_KEY_CHOICE, STUDY(algorithms), "first", "first timed",
+     .help =
+         "of cuda's products: first: the library's own choice; timed: the fastest of a few, measured when the plan is "
+         "made and recorded in it"},
+    {"plan.threads", VW_KEY_AUTO, STUDY(threads), "auto", .min = 1, .max = 65536,
+     .help = "of a rank; auto: the cores that the node's ranks may use, shared among them"},
+    {"plan.memory", VW_KEY_MEMORY, STUDY(memory), "auto", .min = 1, .max = 9e15,
+     .help = "of a rank: bytes, or with KiB, MiB, GiB, TiB"},
+    {"stages", VW_KEY_STAGES, STUDY(stages), "[learn, evaluate, collect]", "learn evaluate collect",
+     "transfer probe tsne figures report", .help = "what `viswords run` does"},
+    {"cache", VW_KEY_PATH, STUDY(cache), "", .help = "features and converted weights; default: ~/.cache/viswords"},
+};
+const int vw_study_n_keys = sizeof vw_study_keys / sizeof vw_study_keys[0];
+
+const char *vw_key_name(const vw_key *o) {
+  static const char *const prefix[VW_SECTIONS] = {"", "data.<name>.", "models.<name>.", "learn."};
+  return o->key + strlen(prefix[o->section]);
+}
+
+const char *vw_word_at(const char *list, int i, int *length) {
+  for (const char *p = list; p && *p;) {
+    const size_t n = strcspn(p, " ");
+    *length = (int)n;
+    if (i-- == 0) return p;
+    p += n + (p[n] == ' ');
+  }
+  return NULL;
+}
+
+int vw_word_place(const char *list, const char *word, size_t length) {
+  int n = 0;
+  for (int i = 0;; i++) {
+    const char *w = vw_word_at(list, i, &n);
+    if (!w) return -1;
+    if ((size_t)n == length && memcmp(w, word, length) == 0) return i;
+  }
+}
+
+const char *vw_word_hint(const char *list, const char *word) {
+  static _Thread_local char words[1024], hint[96];
+  const char *name[64];
+  int64_t n = 0;
+  (void)snprintf(words, sizeof words, "%s", list ? list : "");
+  for (char *rest = words, *w = NULL; n < 64 && (w = strtok_r(rest, " ", &rest));) name[n++] = w;
+  const char *near = vw_near_miss(word, name, n);
+  hint[0] = 0;
+  if (near) (void)snprintf(hint, sizeof hint, "; did you mean %s?", near);
+  return hint;
+}
+
+/* "from 1 to 64", "of 1 or more", "above 0": the largest numbers are guards, nobody needs to read them. */
+static void range_text(const vw_key *o, char *out, size_t bytes) {
+  const bool open = o->max >= 1e6;
+  if (o->above && open)
+    (void)snprintf(out, bytes, "above %g", o->min);
+  else if (o->above)
+    (void)snprintf(out, bytes, "above %g, at most %g", o->min, o->max);
+  else if (open)
+    (void)snprintf(out, bytes, "of %g or more", o->min);
+  else
+    (void)snprintf(out, bytes, "from %g to %g", o->min, o->max);
+}
+
+static void choices_text(const char *list, char *out, size_t bytes) {
+  int n = 0;
+  size_t at = 0;
+  out[0] = 0;
+  for (int i = 0; at < bytes; i++) {
+    const char *w = vw_word_at(list, i, &n);
+    if (!w) return;
+    const char *between = i == 0 ? "" : vw_word_at(list, i + 1, &(int){0}) ? ", " : " or ";
+    at += (size_t)snprintf(out + at, bytes - at, "%s%.*s", between, n, w);
+  }
+}
+
+void vw_key_expected(const vw_key *o, const vw_study_kinds *kinds, char *out, size_t bytes) {
+  char range[64], words[128];
+  range_text(o, range, sizeof range);
+  choices_text(o->type == VW_KEY_KIND ? kinds->models : o->choices, words, sizeof words);
+  switch (o->type) {
+  case VW_KEY_TEXT:
+    (void)snprintf(out, bytes, "a text");
+    return;
+  case VW_KEY_PATH:
+    (void)snprintf(out, bytes, "a path");
+    return;
+  case VW_KEY_INT:
+    (void)snprintf(out, bytes, "an integer %s", range);
+    return;
+  case VW_KEY_AUTO:
+    (void)snprintf(out, bytes, "auto or an integer %s", range);
+    return;
+  case VW_KEY_MEMORY:
+    (void)snprintf(out, bytes, "auto or an amount such as 4 GiB");
+    return;
+  case VW_KEY_STEPS:
+    (void)snprintf(out, bytes, "an integer %s, or a map of them by model name", range);
+    return;
+  case VW_KEY_REAL:
+    (void)snprintf(out, bytes, "a number %s", range);
+    return;
+  case VW_KEY_CHOICE:
+  case VW_KEY_KIND:
+    (void)snprintf(out, bytes, "%s", words);
+    return;
+  case VW_KEY_NAMES:
+    (void)snprintf(out, bytes, "a list of names");
+    return;
+  case VW_KEY_STAGES:
+    (void)snprintf(out, bytes, "a list of %s", words);
+    return;
+  case VW_KEY_CLASSES:
+    (void)snprintf(out, bytes, "a list of names or a file");
+    return;
+  case VW_KEY_TEMPLATE:
+    (void)snprintf(out, bytes, "a text with one {}");
+    return;
+  case VW_KEY_TEMPLATES:
+    (void)snprintf(out, bytes, "a list of texts with one {} each");
+    return;
+  case VW_KEY_DELTAS:
+    (void)snprintf(out, bytes, "a list of numbers %s, or free", range);
+    return;
+  case VW_KEY_VOCABULARY:
+    (void)snprintf(out, bytes, "%s, or a file", words);
+    return;
+  case VW_KEY_SECTION:
+    (void)snprintf(out, bytes, "a mapping of keys");
+    return;
+  }
+}
+
+void vw_study_print_keys(FILE *out, const vw_study_kinds *kinds, bool markdown) {
+  if (markdown) (void)vw_print(out, "| key | value | default | what |\n|---|---|---|---|\n");
+  for (int i = 0; i < vw_study_n_keys; i++) {
+    const vw_key *o = &vw_study_keys[i];
+    char expected[192];
+    vw_key_expected(o, kinds, expected, sizeof expected);
+    const char *given = !o->text ? "required" : o->text[0] ? o->text : "-";
+    if (markdown) {
+      const char *quote = o->text && o->text[0] ? "`" : "";
+      (void)vw_print(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
+    } else {
+      (void)vw_print(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
+    }
+    if (o->later && !markdown) (void)vw_print(out, "%28s not in this version: %s\n", "", o->later);
+  }
+}
+
+/* One "key: value" line; lists one item a line, so that no item's text can look like another key's. */
+static void print_value(FILE *out, const vw_key *o, const char *key, const void *base) {
+  const char *member = (const char *)base + o->offset;
+  const vw_names *names = (const vw_names *)(const void *)member;
+  int n = 0;
+  switch (o->type) {
+  case VW_KEY_INT:
+  case VW_KEY_AUTO:
+  case VW_KEY_MEMORY:
+  case VW_KEY_STEPS:
+    (void)fprintf(out, "%s: %" PRId64 "\n", key, *(const int64_t *)(const void *)member);
+    return;
+  case VW_KEY_REAL:
+    (void)fprintf(out, "%s: %.17g\n", key, *(const double *)(const void *)member);
+    return;
+  case VW_KEY_CHOICE: {
+    const char *word = vw_word_at(o->choices, *(const int *)(const void *)member, &n);
+    (void)fprintf(out, "%s: %.*s\n", key, n, word);
+    return;
+  }
+  case VW_KEY_NAMES:
+  case VW_KEY_CLASSES:
+  case VW_KEY_STAGES:
+  case VW_KEY_TEMPLATES:
+    (void)fprintf(out, "%s: %" PRId64 "\n", key, names->n);
+    for (int64_t i = 0; i < names->n; i++) (void)fprintf(out, "- %zu %s\n", strlen(names->name[i]), names->name[i]);
+    return;
+  case VW_KEY_VOCABULARY: {
+    /* A list in a file counts by its contents, which the caller hashes with the model: not by where it lies. */
+    const char *v = *(const char *const *)(const void *)member;
+    (void)fprintf(out, "%s: %s\n", key, vw_word_place(o->choices, v, strlen(v)) >= 0 ? v : "file");
+    return;
+  }
+  case VW_KEY_DELTAS: {
+    const vw_numbers *numbers = (const vw_numbers *)(const void *)member;
+    (void)fprintf(out, "%s: %" PRId64 "\n", key, numbers->n);
+    for (int64_t i = 0; i < numbers->n; i++) (void)fprintf(out, "- %.17g\n", numbers->v[i]);
+    return;
+  }
+  default:
+    (void)fprintf(out, "%s: %s\n", key, *(const char *const *)(const void *)member);
+    return;
+  }
+}
+
+/* Ends a memory stream; its text is the caller's. */
+static vw_status close_text(FILE *out, char **text) {
+  const bool failed = ferror(out) != 0;
+  if (fclose(out) == 0 && !failed) return VW_OK;
+  free(*text);
+  *text = NULL;
+  return VW_RAISE(VW_ERR_MEMORY, "no memory for the study's values");
+}
+
+bool vw_key_applies(const vw_key *o, const vw_model_config *m) {
+  const bool is_read = !o->scoped || (m->keys && vw_word_place(m->keys, o->key, strlen(o->key)) >= 0);
+  return is_read && (!o->needs || o->needs == 1 + m->learn.optimiser);
+}
+
+/* A key that came later, at the value that was meant before there was the key: trials are the ones they were. */
+static bool is_as_ever(const vw_key *o, const void *base) {
+  char value[256] = "", expected[256];
+  if (!o->as_ever) return false;
+  FILE *out = fmemopen(value, sizeof value, "w");
+  if (!out) return false;
+  print_value(out, o, "", base);
+  (void)fclose(out);
+  (void)snprintf(expected, sizeof expected, ": %s\n", o->as_ever);
+  return strcmp(value, expected) == 0;
+}
+
+vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text) {
+  const vw_model_config *m = &config->models[model];
+  const void *base[VW_SECTIONS] = {config, &config->data[data], m, &m->learn};
+  size_t bytes = 0;
+  *text = NULL;
+  FILE *out = open_memstream(text, &bytes);
+  VW_CHECK(out, VW_ERR_MEMORY, "no memory for the protocol's text");
+  for (int i = 0; i < vw_study_n_keys; i++) {
+    const vw_key *o = &vw_study_keys[i];
+    if (o->protocol && vw_key_applies(o, m) && !is_as_ever(o, base[o->section]))
+      print_value(out, o, o->key, base[o->section]);
+  }
+  return close_text(out, text);
+}
+
+/* The values of one section, keys written in full; not where things lie, nor the classes, which may be in a file. */
+static void print_section(FILE *out, vw_section section, const void *base, const char *name, int optimiser) {
+  for (int i = 0; i < vw_study_n_keys; i++) {
+    const vw_key *o = &vw_study_keys[i];
+    char key[256];
+    if (o->section != section || o->type == VW_KEY_SECTION || o->type == VW_KEY_PATH || o->type == VW_KEY_CLASSES)
+      continue;
+    if (o->needs && o->needs != 1 + optimiser) continue;
+    static const char *const before[VW_SECTIONS] = {"", "data.", "models.", "models."};
+    static const char *const between[VW_SECTIONS] = {"", ".", ".", ".learn."};
+    (void)snprintf(key, sizeof key, "%s%s%s%s", before[section], name, between[section], vw_key_name(o));
+    print_value(out, o, key, base);
+  }
+}
+
+vw_status vw_study_values_text(const vw_study_config *config, char **text) {
+  size_t bytes = 0;
+  *text = NULL;
+  FILE *out = open_memstream(text, &bytes);
+  VW_CHECK(out, VW_ERR_MEMORY, "no memory for the study's values");
+  print_section(out, VW_SEC_STUDY, config, "", 0);
+  for (int64_t i = 0; i < config->n_data; i++)
+    print_section(out, VW_SEC_DATA, &config->data[i], config->data[i].name, 0);
+  for (int64_t i = 0; i < config->n_models; i++) {
+    const vw_model_config *m = &config->models[i];
+    print_section(out, VW_SEC_MODEL, m, m->name, 0);
+    print_section(out, VW_SEC_LEARN, &m->learn, m->name, m->learn.optimiser);
+  }
+  return close_text(out, text);
+}

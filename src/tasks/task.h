@@ -1,0 +1,195 @@
+/* The door to tasks: what words are learned for and how they are judged. Learning, the plan, results and jobs know
+ * tasks by this struct alone. A task is one row of kinds (jobs/kinds.c) and its files here.
+ *
+ * A word is [n, W] throughout: n vectors of the network's width; n is 1 for now. Words of a block are one matrix
+ * [K, n W]. */
+#ifndef VW_TASKS_TASK_H
+#define VW_TASKS_TASK_H
+
+#include "cluster/ranks.h"
+#include "networks/network.h"
+#include "study/config.h"
+#include "study/trial.h"
+#include "tasks/pictures.h"
+
+/* A column of /evaluation/<task>. */
+typedef struct vw_metric {
+  const char *name, *unit, *help;
+} vw_metric;
+enum { VW_MOST_METRICS = 16 };
+
+/* What a task is made of: known before anything is computed. All borrowed. */
+typedef struct vw_task_inputs {
+  vw_network *network;
+  const vw_model_config *model;
+  const vw_picture_set *pictures;
+  int64_t concepts; /* of the data set, null concepts counted */
+  int64_t vectors;  /* of a word: n of [n, W] */
+  int64_t seed;
+  vw_hash weights;   /* of the network and its words */
+  const char *cache; /* directory of what is computed once and kept; NULL: nothing will be computed */
+} vw_task_inputs;
+
+/* The opened task: first member of every kind's own struct. */
+typedef struct vw_task {
+  const struct vw_task_kind *kind;
+  vw_task_inputs in;
+} vw_task;
+
+/* What shapes the graph of a step. Plain numbers: equal shapes make equal programs, so what was measured for one holds
+ * for all like it. */
+enum { VW_TASK_SIZES = 12 };
+typedef struct vw_step_shape {
+  int64_t K;                   /* words: the block's trials */
+  int64_t slice, slices;       /* which part of the step's pictures, cut into so many; 0 slices: not cut */
+  int64_t size[VW_TASK_SIZES]; /* the task's own, named by an enum beside its loss */
+} vw_step_shape;
+
+/* The part of `all` things of a step that is the shape's slice. */
+typedef struct vw_step_part {
+  int64_t first, n;
+} vw_step_part;
+static inline vw_step_part vw_step_part_of(const vw_step_shape *s, int64_t all) {
+  if (s->slices <= 1) return (vw_step_part){0, all};
+  const int64_t first = all * s->slice / s->slices;
+  return (vw_step_part){first, all * (s->slice + 1) / s->slices - first};
+}
+
+enum { VW_WATCH_DRAWS = 32 }; /* size of the fixed set (docs/protocol.md) */
+
+/* What a step's loss is made of. */
+typedef struct vw_step_in {
+  vw_value words; /* [K, n W] */
+  vw_value step;  /* [1] int64 */
+  uint32_t set;   /* added to the purpose of every draw: 0, or the fixed set's (VW_DRAW_WATCH) */
+} vw_step_in;
+
+/* Programs that run beside the steps, once a picture or text: their memory is planned before data exist. */
+typedef struct vw_task_pass {
+  const char *name;     /* "pictures" */
+  const char *per;      /* "a picture": what its memory is for, as `viswords plan` says it */
+  bool has_own_weights; /* weights that no step reads */
+} vw_task_pass;
+enum { VW_MOST_PASSES = 4 };
+
+/* What the caller wants to be told or asked meanwhile. Either may be NULL. */
+typedef struct vw_task_hooks {
+  void *user;
+  void (*told)(void *user, int64_t n); /* so many more are done */
+  bool (*stop)(void *user);            /* true on any rank: all leave, what is whole is kept */
+} vw_task_hooks;
+
+/* Words to be judged on one concept: learned ones, or what they are compared with. */
+typedef struct vw_judged {
+  const char *concept;
+  bool null_concept;
+  int64_t n;
+  const double *words;      /* [n, n W] */
+  const char *const *texts; /* NULL, or [n]: where not NULL, judged as this text instead: a concept's real name */
+} vw_judged;
+
+/* Where a task lays the draws of a stream: tensor `name` of this shape, int32 for the task to fill. */
+typedef struct vw_draw_sink {
+  void *user;
+  vw_status (*add)(void *user, const char *name, vw_tensor shape, int32_t **data);
+  int32_t random_word; /* the concept's (docs/protocol.md, Baselines): told among the others as "random_word" */
+} vw_draw_sink;
+
+/* Work beside the steps, whose time `viswords plan` tells. */
+typedef enum vw_task_part {
+  VW_PART_OPEN,  /* a run of what `open` computes, on every rank */
+  VW_PART_JUDGE, /* a run of judging words, with making its program ready: judging does so each time */
+  VW_PART_CACHE, /* one of the things that `cache` makes */
+  VW_TASK_PARTS
+} vw_task_part;
+
+/* How its time is called among those of a machine (learn/rates.h). */
+enum { VW_PART_KIND = 48 };
+typedef struct vw_part_name {
+  char kind[VW_PART_KIND]; /* what, of which network: "words 512x12" */
+  vw_hash shape;           /* of its sizes */
+} vw_part_name;
+
+typedef struct vw_task_kind {
+  const char *name; /* "classification": also its group in study.h5 */
+  const char *keys; /* of study files, that not all tasks read but this one does, separated by blanks; NULL: none */
+  const vw_metric *metrics;
+  int n_metrics;
+  const char *metrics_are;  /* of what, in study.h5: "shares of held-out pictures" */
+  const char *metric_scale; /* name of their scale in /evaluation; NULL: <name>_metric */
+  int headline;             /* the metric of figures and verdicts: from 0 to 1, larger is better */
+  const char *loss_unit;    /* "nat" */
+  int64_t most_rows;        /* words that a processor likes to learn together */
+  int64_t
+      concepts_per_block; /* 1: a step is long, its concept shares what does not depend on the word; 0: any number */
+  bool few_directions;    /* random directions are judged at the largest finite delta alone: judging is dear */
+  const vw_task_pass *passes;
+  int n_passes;
+
+  /* ---- before data exist: from sizes alone ---- */
+
+  /* The largest shape of a block of `rows` words. Errors: VW_ERR_INPUT (a template). */
+  vw_status (*shape)(const vw_task_inputs *in, int64_t rows, vw_step_shape *s);
+  /* Emits a step: draws, network, loss [K] of the words. Leaves are the task's own; `key` [K, 2] u32 is the stream of a
+   * word's draws (docs/protocol.md). No gradient, no optimiser: learning adds them. */
+  vw_status (*loss)(const vw_task_inputs *in, vw_graph *g, const vw_step_shape *s, const vw_step_in *step,
+                    vw_value *loss);
+  vw_status (*pass)(const vw_task_inputs *in, int i, vw_graph *g, const vw_policy **policy);
+
+  /* ---- how long it takes, for `viswords plan`; it says "unknown" where one of these is NULL ---- */
+
+  /* Rows that a product with a weight has for one word: how many words make a step efficient. NULL: one word does. */
+  int64_t (*product_rows)(const vw_step_shape *s);
+  /* Entry j of an integer leaf of `loss` and `part` in a step that is timed: as large as it gets. */
+  int32_t (*made_up)(const vw_step_shape *s, const char *leaf, int64_t j);
+  /* Emits one run of a part of the work, and names it. */
+  vw_status (*part)(const vw_task_inputs *in, vw_task_part what, vw_graph *g, const vw_policy **policy,
+                    vw_part_name *name);
+  /* How often it runs: VW_PART_JUDGE for so many words of one concept, VW_PART_CACHE for what is missing. */
+  vw_status (*part_runs)(const vw_task_inputs *in, vw_task_part what, int64_t words, int64_t *runs);
+  /* Mean seconds of one run of VW_PART_CACHE with its files, over at least `seconds`; writes nothing. */
+  vw_status (*time_cache)(const vw_task_inputs *in, double seconds, double *one);
+
+  /* ---- what is computed once and kept ---- */
+
+  /* How much is missing below in->cache; whole files are not told from damaged ones. Not collective. */
+  vw_status (*missing)(const vw_task_inputs *in, int64_t *n);
+  /* Collective: the ranks share out what is missing. Returns when all is there or, with *stopped (the same on all
+   * ranks), when a rank was asked to stop. *computed counts what this rank did. */
+  vw_status (*cache)(const vw_task_inputs *in, const vw_ranks *ranks, const vw_task_hooks *hooks, int64_t *computed,
+                     bool *stopped);
+  double (*cache_bytes)(const vw_task_inputs *in); /* that all of it takes on disk and in memory */
+  /* How many things `cache` tells about at most, for progress. */
+  int64_t (*cached)(const vw_task_inputs *in);
+
+  /* ---- learning and judging ---- */
+
+  /* Needs what `cache` made. The inputs are copied, what they point to is borrowed. The caller closes it. */
+  vw_status (*open)(vw_task **t, const vw_task_inputs *in);
+  void (*close)(vw_task *t);
+  /* What the task holds for the words of one block; fills s->size. keys[K]: the trials' streams. The caller ends it,
+   * after a failure too. */
+  vw_status (*begin)(vw_task *t, const vw_trial *trials, const uint64_t *keys, int64_t K, vw_step_shape *s,
+                     void **block);
+  /* Writes every leaf that `loss` emitted. */
+  vw_status (*leaves)(vw_task *t, void *block, const vw_step_shape *s, vw_program *p, const vw_graph *g);
+  void (*end)(void *block); /* NULL allowed */
+
+  /* metrics [n, n_metrics], NaN where there is nothing to count. NULL: judged picture by picture. */
+  vw_status (*judge)(vw_task *t, const vw_judged *w, double *metrics);
+  /* Judging that is long: `pictures` parts, each of which gives `numbers` numbers a word and is kept in a file of its
+   * own, so that ranks share them and a stop loses at most one; then the metrics from all of them. A part is a picture
+   * that is drawn, or some pictures that are searched. */
+  vw_status (*judge_parts)(const vw_task_inputs *in, int64_t *pictures, int64_t *numbers);
+  vw_status (*judge_picture)(vw_task *t, const vw_judged *w, int64_t picture, double *numbers /* [n, numbers] */);
+  vw_status (*judge_end)(vw_task *t, const vw_judged *w, const double *numbers /* [pictures, n, numbers] */,
+                         double *metrics);
+
+  /* The draws of a trial's stream, for `viswords draws`. NULL: not told. */
+  vw_status (*draws)(vw_task *t, const vw_trial *trial, uint64_t key, const vw_draw_sink *sink);
+  /* What of the data set cannot be learned from or is odd: the first thing, as a failure with its message. NULL: none.
+   */
+  vw_status (*check)(const vw_task_inputs *in, int64_t null_concepts);
+} vw_task_kind;
+
+#endif

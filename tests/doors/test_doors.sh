@@ -1,0 +1,72 @@
+#!/bin/bash
+# A second network and task through the doors: plan, learn, evaluate, collect, resume and diff of a study that has the
+# toy's words beside CLIP's, with a program whose list of kinds is the tests' own.   test_doors.sh SOURCE BUILD
+set -euo pipefail
+source "$1/tests/jobs/jobs.sh"
+source "$1/tests/jobs/faults.sh"
+[ "$sanitized" = 0 ] || { echo "skipped: too slow with sanitizers" && exit 77; }
+viswords=$(cd "$2" && pwd)/tests/viswords_toy
+study=$source_dir/tests/doors/toy.yaml
+options=(--threads 1 --cache "$work/cache")
+export OPENBLAS_NUM_THREADS=1
+
+# expect CODE COMMAND ...: its output in $work/log.
+expect() {
+  local code=0 wanted=$1
+  shift
+  "$@" > "$work/out" 2> "$work/log" || code=$?
+  [ "$code" = "$wanted" ] || { cat "$work/log" >&2 && fail "$*: exit code $code, expected $wanted"; }
+}
+
+# The plan: a block of the toy holds one concept, of at most three words; CLIP's are cut as ever.
+expect 0 "$viswords" plan "$study" --json
+python3 - "$work/out" << 'END'
+import json, sys
+plan = json.load(open(sys.argv[1]))
+toy = [b["trials"] for b in plan["blocks"] if b["model"] == "toy"]
+clip = [b["trials"] for b in plan["blocks"] if b["model"] == "clip"]
+assert toy == [2] * 6 and clip == [6, 6], (toy, clip)
+assert plan["memory"]["block"] > 0 and "pictures" in plan["memory"], plan["memory"]
+END
+expect 0 "$viswords" check "$study"
+
+# One rank, undisturbed.
+expect 0 "$viswords" run "$study" -o "$work/one" --quiet "${options[@]}"
+grep -q '^untouched anchor .*' "$work/out" || fail "no table"
+grep -q 'likeness over trials' "$work/out" || fail "the toy's metrics are not in the table"
+for figure in likeness recall; do [ -s "$work/one/figures/${figure}_against_delta.svg" ] || fail "no figure of $figure"; done
+[ -z "$(ls "$work/one/blocks" | grep -e -picture-)" ] || fail "files of pictures are left"
+
+# Killed while it learns, then while it judges pictures, gone on with on two ranks: the same bits.
+expect 137 env VISWORDS_FAULT=taking:any:4=kill "$viswords" learn "$study" -o "$work/two" --quiet "${options[@]}"
+expect 137 env VISWORDS_FAULT=renamed:block:7=kill "$viswords" run "$study" -o "$work/two" --quiet "${options[@]}"
+expect 0 mpirun --oversubscribe --bind-to none -n 2 "$viswords" learn "$study" -o "$work/two" --quiet "${options[@]}"
+expect 137 env VISWORDS_FAULT=renamed:block:11=kill "$viswords" evaluate "$study" -o "$work/two" --quiet "${options[@]}"
+ls "$work/two/blocks" | grep -q -e -picture- || fail "nothing was judged before the kill"
+before=$(cd "$work/two/blocks" && ls -- *-picture-* | wc -l)
+expect 0 mpirun --oversubscribe --bind-to none -n 2 "$viswords" run "$study" -o "$work/two" --quiet "${options[@]}"
+expect 0 "$viswords" diff "$work/one" "$work/two"
+grep -q 'equal, bit for bit' "$work/out" || fail "diff: $(cat "$work/out")"
+[ "$before" -gt 3 ] || fail "$before pictures were judged before the kill"
+
+# Groups, metrics and units of study.h5 come from the task; each task has its own rows.
+h5ls -r "$work/one/study.h5" > "$work/list"
+for want in '/evaluation/colouring .*{12, 3}' '/evaluation/colouring_metric ' '/evaluation/colouring_trial ' \
+  '/evaluation/colouring_baselines/metrics ' '/summary/colouring/mean ' '/evaluation/classification .*{12, 4}' \
+  '/evaluation/metric '; do
+  grep -q "^$want" "$work/list" || fail "study.h5 has no $want"
+done
+grep -q '^toy,objects,word,value,1,likeness,4,' "$work/one/summary.csv" || fail "summary.csv has no likeness"
+
+# The same words without the other model in the study: what stands beside it changes nothing.
+sed '/^  clip:/d' "$study" > "$work/alone.yaml"
+sed -i "s#\.\./\.\./#$source_dir/#" "$work/alone.yaml"
+expect 0 "$viswords" run "$work/alone.yaml" -o "$work/alone" --quiet "${options[@]}"
+for file in "$work"/alone/blocks/*-evaluation.safetensors; do
+  cmp "$file" "$work/one/blocks/$(basename "$file")" || fail "other metrics alone"
+done
+
+# What the real program says to a kind that it does not have.
+expect 2 "$(cd "$2" && pwd)/viswords" plan "$study"
+grep -q 'models.toy.kind: expected clip' "$work/log" || fail "message: $(cat "$work/log")"
+echo "a second network and task: plan, learn, evaluate, collect, resume and diff"

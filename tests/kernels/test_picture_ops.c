@@ -1,0 +1,399 @@
+/* Ops of networks over pictures, channels-last: cpu (and cuda) against ref on odd and full sizes, gradients against
+ * central differences, adjoint identities of the linear ones, and what each op owes its callers besides.
+ *
+ * Tolerances of fp32 against ref, relative to the largest element of an output: a sum of K terms of size up to 1 errs
+ * typically by sqrt(K) eps; results have size sqrt(K) / 3, at least 1 in the scale of the check: SUM(K) = 4 eps
+ * sqrt(K). A group norm adds over S C / G elements and divides by a deviation of about 0.6: SUM of that count, some
+ * roundings more. Ops that add a handful of roundings an element get SUM(16). */
+#include "tests/support/op_test.h"
+
+#include "kernels/activate.h"
+#include "kernels/attention.h"
+#include "kernels/concat.h"
+#include "kernels/conv2d.h"
+#include "kernels/cross_attention.h"
+#include "kernels/group_norm.h"
+#include "kernels/upsample_nearest.h"
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EPS               FLT_EPSILON
+#define SUM(k)            (4 * EPS * sqrt((double)(k)))
+#define LENGTH(a)         ((int)(sizeof(a) / sizeof *(a)))
+#define X(...)            VW_INPUT(VW_ACT, -1, 1, __VA_ARGS__)
+#define R(...)            VW_INPUT(VW_RESIDUAL, -1, 1, __VA_ARGS__)
+#define W(...)            VW_INPUT(VW_PARAM, -1, 1, __VA_ARGS__)
+#define STAT(lo, hi, ...) VW_INPUT(VW_STAT, lo, hi, __VA_ARGS__)
+#define NO                                                                                                             \
+  { .lo = 0 } /* absent */
+
+static double inner(const vw_tensor *a, const vw_tensor *b) {
+  double sum = 0;
+  for (int64_t i = 0; i < vw_count(a); i++) sum += vw_f64(a)[i] * vw_f64(b)[i];
+  return sum;
+}
+
+/* <A v, w> = <v, A' w> on ref and cpu; both sides are sums of `terms` terms: 1e-12 in double, SUM(terms) in fp32.
+ * Input 0 of `op` is v and of `back` w; weight: the input of both that is the same, -1: none. */
+static void check_adjoint(const vw_op_case *op, const vw_op_case *back, int weight, int back_weight, double terms) {
+  for (vw_backend b = VW_REF; b <= VW_CPU; b++) {
+    vw_tensor in[VW_MAX_IN] = {0}, other[VW_MAX_IN] = {0}, y, dx;
+    vw_op_case_inputs(op, 1, in), vw_op_case_inputs(back, 2, other);
+    if (weight >= 0) memcpy(other[back_weight].data, in[weight].data, vw_bytes(&in[weight]));
+    vw_op_run(b, 1, op->op, op->attr, in, &y);
+    vw_op_run(b, 1, back->op, back->attr, other, &dx);
+    assert_true(vw_same_shape(&y, &other[0]) && vw_same_shape(&dx, &in[0]));
+    const double left = inner(&y, &other[0]), right = inner(&in[0], &dx);
+    const double tol = b == VW_REF ? 1e-12 * sqrt(terms) : SUM(terms);
+    if (!(fabs(left - right) <= tol * fmax(1, fabs(left))))
+      fail_msg("%s: <Av, w> = %.17g, <v, A'w> = %.17g", op->name, left, right);
+    vw_op_free(in, op->op->n_in), vw_op_free(other, back->op->n_in), vw_op_free(&y, 1), vw_op_free(&dx, 1);
+  }
+}
+
+/* ---- group norm and activations */
+
+static const vw_group_norm_attr one = {1, 1e-5, false}, three = {3, 1e-6, true}, thirty_two = {32, 1e-5, true},
+                                thirty_two_plain = {32, 1e-6, false}, five = {5, 1e-5, true};
+
+static void group_norm_agrees(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"one_group", &vw_group_norm_op, &one, {X(2, 5), W(5), W(5)}, SUM(16), 1},
+      {"odd_silu", &vw_group_norm_op, &three, {X(2, 3, 5, 21), W(21), W(21)}, SUM(105), 1},
+      {"channel_a_group", &vw_group_norm_op, &five, {X(1, 7, 7, 5), W(5), W(5)}, SUM(49), 1},
+      {"pieces", &vw_group_norm_op, &three, {X(2, 97, 15), W(15), W(15)}, SUM(485), 1},
+      {"level_320", &vw_group_norm_op, &thirty_two, {X(2, 16, 16, 320), W(320), W(320)}, SUM(2560), 0},
+      {"many_rows", &vw_group_norm_op, &thirty_two_plain, {X(1, 96, 96, 32), W(32), W(32)}, SUM(9216), 0},
+      {"residual", &vw_group_norm_op, &thirty_two, {R(1, 8, 8, 960), W(960), W(960)}, SUM(1920), 0},
+      {"grad_odd",
+       &vw_group_norm_grad_op,
+       &three,
+       {X(2, 3, 5, 21), X(2, 3, 5, 21), W(21), W(21), STAT(-1, 1, 2, 3), STAT(.5, 2, 2, 3)},
+       SUM(105),
+       0},
+      {"grad_plain",
+       &vw_group_norm_grad_op,
+       &one,
+       {X(3, 70, 9), X(3, 70, 9), W(9), W(9), STAT(-1, 1, 3, 1), STAT(.5, 2, 3, 1)},
+       SUM(630),
+       0},
+      {"grad_320",
+       &vw_group_norm_grad_op,
+       &thirty_two,
+       {X(2, 16, 16, 320), X(2, 16, 16, 320), W(320), W(320), STAT(-1, 1, 2, 32), STAT(.5, 2, 2, 32)},
+       SUM(2560),
+       0},
+      {"grad_residual",
+       &vw_group_norm_grad_op,
+       &thirty_two_plain,
+       {X(1, 8, 8, 960), R(1, 8, 8, 960), W(960), W(960), STAT(-1, 1, 1, 32), STAT(.5, 2, 1, 32)},
+       SUM(1920),
+       0},
+  };
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_gradient(cases, LENGTH(cases));
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
+}
+
+/* Deviations far below the mean: sums of squares would lose them. x is rounded to fp32 at 1000: 6e-5 of the deviation
+ * of .6, and the mean's own rounding as much again. */
+static void group_norm_keeps_small_deviations(void **state) {
+  (void)state;
+  const vw_op_case c = {"far", &vw_group_norm_op, &one, {VW_INPUT(VW_ACT, 999, 1001, 1, 2000, 4), W(4), W(4)}, 0, 0};
+  vw_tensor in[VW_MAX_IN] = {0}, ref[3], cpu[3];
+  vw_op_case_inputs(&c, 3, in);
+  vw_op_run(VW_REF, 1, c.op, c.attr, in, ref);
+  vw_op_run(VW_CPU, 2, c.op, c.attr, in, cpu);
+  vw_assert_near("y", vw_f64(&cpu[GN_Y]), vw_f64(&ref[GN_Y]), vw_count(&ref[GN_Y]), 4 * 1000 * EPS);
+  vw_op_free(in, 3), vw_op_free(ref, 3), vw_op_free(cpu, 3);
+}
+
+/* A picture's result does not depend on how many there are, to the bit. */
+static void same_alone(const vw_op_case *c) {
+  vw_tensor in[VW_MAX_IN] = {0}, all[VW_MAX_OUT], alone[VW_MAX_OUT];
+  vw_op_case_inputs(c, 5, in);
+  vw_op_run(VW_CPU, 2, c->op, c->attr, in, all);
+  for (int i = 0; i < c->op->n_in; i++)
+    if (vw_present(&in[i]) && c->in[i].shape.dtype != VW_PARAM) in[i].dim[0] = 1; /* the first picture */
+  vw_op_run(VW_CPU, 1, c->op, c->attr, in, alone);
+  if (memcmp(all[0].data, alone[0].data, vw_bytes(&alone[0])) != 0)
+    fail_msg("%s: a picture has other bits among others", c->name);
+  vw_op_free(in, c->op->n_in), vw_op_free(all, c->op->n_out), vw_op_free(alone, c->op->n_out);
+}
+
+static const vw_activate_attr silu = {VW_ACT_SILU}, gelu = {VW_ACT_GELU}, quick = {VW_ACT_QUICK_GELU},
+                              no_act = {VW_ACT_NONE};
+#define WIDE(...) VW_INPUT(VW_ACT, -6, 6, __VA_ARGS__)
+
+static void activations_agree(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"silu_odd", &vw_activate_op, &silu, {WIDE(3, 7)}, SUM(16), 1},
+      {"silu_1281", &vw_activate_op, &silu, {WIDE(2, 1281)}, SUM(16), 1},
+      {"gelu", &vw_activate_op, &gelu, {WIDE(5, 33)}, SUM(16), 1},
+      {"quick_gelu", &vw_activate_op, &quick, {WIDE(2, 8)}, SUM(16), 1},
+      {"silu_grad", &vw_activate_grad_op, &silu, {X(3, 1030), WIDE(3, 1030)}, SUM(16), 0},
+      {"gelu_grad", &vw_activate_grad_op, &gelu, {X(5, 33), WIDE(5, 33)}, SUM(16), 0},
+      {"geglu_odd", &vw_geglu_op, NULL, {WIDE(2, 3, 14)}, SUM(16), 1},
+      {"geglu_1280", &vw_geglu_op, NULL, {WIDE(9, 2560)}, SUM(16), 0},
+      {"geglu_grad_odd", &vw_geglu_grad_op, NULL, {X(2, 3, 7), WIDE(2, 3, 14)}, SUM(16), 0},
+      {"geglu_grad_1280", &vw_geglu_grad_op, NULL, {X(9, 1280), WIDE(9, 2560)}, SUM(16), 0},
+  };
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_gradient(cases, LENGTH(cases));
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
+}
+
+/* ---- moving channels and pixels */
+
+static const vw_upsample_attr to_6_10 = {6, 10, VW_ACT}, to_5_7 = {5, 7, VW_ACT}, to_3_4 = {3, 4, VW_ACT},
+                              to_32 = {32, 32, VW_ACT}, to_16 = {16, 16, VW_ACT};
+static const vw_channels_attr middle = {3, 4, VW_ACT}, upper = {320, 640, VW_ACT};
+
+static void moves_agree(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"upsample_twice", &vw_upsample_nearest_op, &to_6_10, {X(2, 3, 5, 7)}, 0, 1},
+      {"upsample_odd", &vw_upsample_nearest_op, &to_5_7, {X(2, 3, 4, 8)}, 0, 1},
+      {"upsample_same", &vw_upsample_nearest_op, &to_3_4, {X(1, 3, 4, 3)}, 0, 1},
+      {"upsample_640", &vw_upsample_nearest_op, &to_32, {X(1, 16, 16, 640)}, 0, 0},
+      {"upsample_grad_odd", &vw_upsample_nearest_grad_op, &to_3_4, {X(2, 5, 7, 9)}, SUM(4), 0},
+      {"upsample_grad_640", &vw_upsample_nearest_grad_op, &to_16, {X(1, 32, 32, 640)}, SUM(4), 0},
+      {"concat_odd", &vw_concat_op, NULL, {X(2, 3, 5), R(2, 3, 4)}, 0, 3},
+      {"concat_packs", &vw_concat_op, NULL, {X(2, 5, 640), X(2, 5, 320)}, 0, 0},
+      {"channels_odd", &vw_channels_op, &middle, {X(2, 3, 9)}, 0, 0},
+      {"channels_packs", &vw_channels_op, &upper, {X(2, 5, 960)}, 0, 0},
+  };
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_gradient(cases, LENGTH(cases));
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
+  const vw_op_case up = {"upsample", &vw_upsample_nearest_op, &to_5_7, {X(2, 3, 4, 6)}, 0, 0};
+  const vw_op_case down = {"upsample_grad", &vw_upsample_nearest_grad_op, &to_3_4, {X(2, 5, 7, 6)}, 0, 0};
+  check_adjoint(&up, &down, -1, -1, 2 * 5 * 7 * 6);
+}
+
+/* ---- convolution */
+
+#define PAD1                                                                                                           \
+  { 1, 1, 1, 1 }
+static const vw_conv2d_attr same3 = {1, PAD1, VW_ACT, 0, 0}, half3 = {2, PAD1, VW_ACT, 0, 0},
+                            right_bottom = {2, {0, 1, 0, 1}, VW_ACT, 0, 0}, point = {1, {0, 0, 0, 0}, VW_ACT, 0, 0},
+                            point_half = {2, {0, 0, 0, 0}, VW_RESIDUAL, 0, 0},
+                            odd_pad = {1, {2, 0, 1, 1}, VW_ACT, 0, 0}, stream = {1, PAD1, VW_RESIDUAL, 0, 0};
+static const vw_conv2d_attr back_same = {1, PAD1, VW_ACT, 5, 7}, back_half = {2, PAD1, VW_ACT, 9, 6},
+                            back_corner = {2, {0, 1, 0, 1}, VW_ACT, 8, 6}, back_point = {1, {0, 0, 0, 0}, VW_ACT, 5, 4},
+                            back_odd = {1, {2, 0, 1, 1}, VW_ACT, 4, 5}, back_8 = {1, PAD1, VW_RESIDUAL, 8, 8},
+                            back_half_8 = {2, PAD1, VW_ACT, 8, 8};
+
+static void conv2d_agrees(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"one_pixel", &vw_conv2d_op, &same3, {X(1, 1, 1, 1), W(1, 1, 3, 3), NO, NO, NO}, SUM(9), 1},
+      {"odd", &vw_conv2d_op, &same3, {X(2, 5, 7, 3), W(9, 3, 3, 3), W(9), NO, NO}, SUM(27), 1},
+      {"all_inputs",
+       &vw_conv2d_op,
+       &same3,
+       {X(3, 4, 5, 10), W(7, 10, 3, 3), W(7), X(3, 7), X(3, 4, 5, 7)},
+       SUM(90),
+       1 | 16},
+      {"stride_2", &vw_conv2d_op, &half3, {X(2, 9, 6, 5), W(4, 5, 3, 3), W(4), NO, NO}, SUM(45), 1},
+      {"right_bottom", &vw_conv2d_op, &right_bottom, {X(1, 8, 6, 4), W(5, 4, 3, 3), W(5), NO, NO}, SUM(36), 1},
+      {"uneven_padding", &vw_conv2d_op, &odd_pad, {X(1, 4, 5, 6), W(3, 6, 3, 3), NO, NO, NO}, SUM(54), 1},
+      {"point", &vw_conv2d_op, &point, {X(2, 5, 4, 11), W(13, 11, 1, 1), W(13), NO, NO}, SUM(11), 1},
+      {"point_half",
+       &vw_conv2d_op,
+       &point_half,
+       {X(2, 5, 4, 11), W(13, 11, 1, 1), NO, NO, R(2, 3, 2, 13)},
+       SUM(11),
+       1 | 16},
+      {"in_4", &vw_conv2d_op, &same3, {X(1, 12, 12, 4), W(64, 4, 3, 3), W(64), NO, NO}, SUM(36), 0},
+      {"level_96",
+       &vw_conv2d_op,
+       &stream,
+       {X(1, 8, 8, 96), W(80, 96, 3, 3), W(80), X(1, 80), R(1, 8, 8, 80)},
+       SUM(864),
+       0},
+      {"grad_odd", &vw_conv2d_grad_op, &back_same, {X(2, 5, 7, 9), W(9, 3, 3, 3)}, SUM(81), 0},
+      {"grad_stride_2", &vw_conv2d_grad_op, &back_half, {X(2, 5, 3, 4), W(4, 5, 3, 3)}, SUM(36), 0},
+      {"grad_right_bottom", &vw_conv2d_grad_op, &back_corner, {X(1, 4, 3, 5), W(5, 4, 3, 3)}, SUM(45), 0},
+      {"grad_uneven", &vw_conv2d_grad_op, &back_odd, {X(1, 4, 5, 3), W(3, 6, 3, 3)}, SUM(27), 0},
+      {"grad_point", &vw_conv2d_grad_op, &back_point, {X(2, 5, 4, 13), W(13, 11, 1, 1)}, SUM(13), 0},
+      {"grad_96", &vw_conv2d_grad_op, &back_8, {X(1, 8, 8, 80), W(80, 96, 3, 3)}, SUM(720), 0},
+      {"grad_half_96", &vw_conv2d_grad_op, &back_half_8, {X(1, 4, 4, 80), W(80, 96, 3, 3)}, SUM(720), 0},
+  };
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_gradient(cases, LENGTH(cases));
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
+}
+
+static void convolutions_are_adjoint(void **state) {
+  (void)state;
+  const vw_op_case ops[][2] = {
+      {{"same", &vw_conv2d_op, &same3, {X(2, 5, 7, 3), W(9, 3, 3, 3), NO, NO, NO}, 0, 0},
+       {"", &vw_conv2d_grad_op, &back_same, {X(2, 5, 7, 9), W(9, 3, 3, 3)}, 0, 0}},
+      {{"half", &vw_conv2d_op, &half3, {X(2, 9, 6, 5), W(4, 5, 3, 3), NO, NO, NO}, 0, 0},
+       {"", &vw_conv2d_grad_op, &back_half, {X(2, 5, 3, 4), W(4, 5, 3, 3)}, 0, 0}},
+      {{"corner", &vw_conv2d_op, &right_bottom, {X(1, 8, 6, 4), W(5, 4, 3, 3), NO, NO, NO}, 0, 0},
+       {"", &vw_conv2d_grad_op, &back_corner, {X(1, 4, 3, 5), W(5, 4, 3, 3)}, 0, 0}},
+      {{"point", &vw_conv2d_op, &point, {X(2, 5, 4, 11), W(13, 11, 1, 1), NO, NO, NO}, 0, 0},
+       {"", &vw_conv2d_grad_op, &back_point, {X(2, 5, 4, 13), W(13, 11, 1, 1)}, 0, 0}},
+  };
+  for (int i = 0; i < LENGTH(ops); i++)
+    check_adjoint(&ops[i][0], &ops[i][1], CONV_WEIGHT, CONV_GRAD_WEIGHT,
+                  (double)vw_count(&ops[i][1].in[0].shape) * 9 * (double)ops[i][0].in[0].shape.dim[3]);
+}
+
+/* Pictures of 81 positions cut across the tiles of rows; also for the other ops that sum over positions. */
+static void a_picture_is_the_same_among_others(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"conv2d", &vw_conv2d_op, &same3, {X(3, 9, 9, 70), W(50, 70, 3, 3), W(50), X(3, 50), X(3, 9, 9, 50)}, 0, 0},
+      {"conv2d_grad", &vw_conv2d_grad_op, &back_same, {X(3, 5, 7, 9), W(9, 30, 3, 3)}, 0, 0},
+      {"group_norm", &vw_group_norm_op, &three, {X(3, 97, 15), W(15), W(15)}, 0, 0},
+      {"group_norm_grad",
+       &vw_group_norm_grad_op,
+       &three,
+       {X(3, 97, 15), X(3, 97, 15), W(15), W(15), STAT(-1, 1, 3, 3), STAT(.5, 2, 3, 3)},
+       0,
+       0},
+  };
+  for (int i = 0; i < LENGTH(cases); i++) same_alone(&cases[i]);
+}
+
+/* ---- cross-attention */
+
+#define INDEX(lo, hi, ...) VW_INPUT(VW_I32, lo, hi, __VA_ARGS__)
+static const vw_cross_attention_attr heads1 = {1, true, true}, heads2 = {2, true, true}, heads5 = {5, true, true},
+                                     only_q = {2, true, false}, only_kv = {2, false, true};
+
+/* As of attention: D + J roundings forward; dq adds over J besides, dkv over the T queries of all rows. */
+static void cross_attention_agrees(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"one_key", &vw_cross_attention_op, &heads1, {X(1, 1, 3), X(1, 1, 6), INDEX(0, 0, 1)}, SUM(4), 0},
+      {"odd", &vw_cross_attention_op, &heads2, {X(3, 5, 14), X(2, 7, 28), INDEX(0, 1, 3)}, SUM(14), 3},
+      {"picture", &vw_cross_attention_op, &heads5, {X(3, 3, 4, 40), X(2, 9, 80), INDEX(0, 1, 3)}, SUM(17), 3},
+      {"level_64", &vw_cross_attention_op, &heads2, {X(2, 6, 8, 128), X(2, 33, 256), INDEX(0, 1, 2)}, SUM(97), 0},
+      {"heads_of_160", &vw_cross_attention_op, &heads2, {X(1, 9, 320), X(1, 130, 640), INDEX(0, 0, 1)}, SUM(290), 0},
+      {"grad_odd",
+       &vw_cross_attention_grad_op,
+       &heads2,
+       {X(3, 5, 14), X(3, 5, 14), X(2, 7, 28), INDEX(0, 1, 3), X(3, 5, 14), STAT(2, 4, 3, 2, 5)},
+       SUM(29),
+       0},
+      {"grad_q_alone",
+       &vw_cross_attention_grad_op,
+       &only_q,
+       {X(2, 70, 64), X(2, 70, 64), X(2, 9, 128), INDEX(0, 1, 2), X(2, 70, 64), STAT(2, 4, 2, 2, 70)},
+       SUM(41),
+       0},
+      {"grad_kv_alone", /* the third text is read by no row */
+       &vw_cross_attention_grad_op,
+       &only_kv,
+       {X(4, 6, 64), X(4, 6, 64), X(3, 9, 128), INDEX(0, 1, 4), X(4, 6, 64), STAT(2, 4, 4, 2, 6)},
+       SUM(56),
+       0},
+      {"grad_level_64",
+       &vw_cross_attention_grad_op,
+       &heads2,
+       {X(3, 6, 8, 128), X(3, 6, 8, 128), X(2, 33, 256), INDEX(0, 1, 3), X(3, 6, 8, 128), STAT(3, 5, 3, 2, 48)},
+       SUM(241),
+       0},
+      {"grad_many_keys",
+       &vw_cross_attention_grad_op,
+       &heads1,
+       {X(1, 10, 80), X(1, 10, 80), X(1, 100, 160), INDEX(0, 0, 1), X(1, 10, 80), STAT(4, 6, 1, 1, 10)},
+       SUM(190),
+       0},
+  };
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_gradient(cases, LENGTH(cases));
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
+}
+
+/* ---- full sizes on the CPU, too long for an emulated device: several waves of rows, chunks of queries, blocks of keys
+ */
+
+static const vw_attention_attr full1 = {1, false}, full2 = {2, false};
+
+static void full_sizes_agree_on_the_cpu(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"waves", &vw_conv2d_op, &same3, {X(3, 14, 14, 640), W(9, 640, 3, 3), W(9), X(3, 9), NO}, SUM(5760), 0},
+      {"cross_64", &vw_cross_attention_op, &heads5, {X(2, 26, 26, 320), X(2, 77, 640), INDEX(0, 1, 2)}, SUM(141), 0},
+      {"cross_grad_64",
+       &vw_cross_attention_grad_op,
+       &heads5,
+       {X(3, 26, 26, 320), X(3, 26, 26, 320), X(2, 77, 640), INDEX(0, 1, 3), X(3, 26, 26, 320), STAT(4, 6, 3, 5, 676)},
+       SUM(2169),
+       0},
+      {"self_600", &vw_attention_op, &full2, {X(1, 600, 192), NO, NO, NO, NO}, SUM(632), 0},
+      {"self_head_of_512", &vw_attention_op, &full1, {X(1, 40, 1536), NO, NO, NO, NO}, SUM(552), 0},
+      {"self_grad_600",
+       &vw_attention_grad_op,
+       &full2,
+       {X(1, 600, 32), X(1, 600, 96), NO, NO, NO, NO, X(1, 600, 32), STAT(6, 8, 1, 2, 600)},
+       SUM(1216),
+       0},
+  };
+  for (int i = 0; i < LENGTH(cases); i++) {
+    const vw_op_case *c = &cases[i];
+    vw_tensor in[VW_MAX_IN] = {0}, ref[VW_MAX_OUT], alone[VW_MAX_OUT], shared[VW_MAX_OUT];
+    vw_op_case_inputs(c, (uint64_t)i + 1, in);
+    vw_op_run(VW_REF, 1, c->op, c->attr, in, ref);
+    vw_op_run(VW_CPU, 1, c->op, c->attr, in, alone);
+    vw_op_run(VW_CPU, 3, c->op, c->attr, in, shared);
+    for (int j = 0; j < c->op->n_out; j++) {
+      vw_assert_near(c->name, vw_f64(&alone[j]), vw_f64(&ref[j]), vw_count(&ref[j]), c->tol);
+      if (memcmp(alone[j].data, shared[j].data, vw_bytes(&alone[j])) != 0)
+        fail_msg("%s: 1 and 3 threads differ", c->name);
+    }
+    vw_op_free(in, c->op->n_in), vw_op_free(ref, c->op->n_out);
+    vw_op_free(alone, c->op->n_out), vw_op_free(shared, c->op->n_out);
+  }
+}
+
+static void contracts_refuse(void **state) {
+  (void)state;
+#define A(...) vw_shape(VW_ACT, __VA_ARGS__)
+#define P(...) vw_shape(VW_PARAM, __VA_ARGS__)
+  vw_op_refused(&vw_group_norm_op, &three, (vw_tensor[3]){A(1, 4, 8), P(8), P(8)}, "not a multiple of 3 groups");
+  vw_op_refused(&vw_group_norm_op, &three, (vw_tensor[3]){A(1, 4, 9), P(9), P(8)}, "beta [8], x has C=9");
+  vw_op_refused(&vw_group_norm_op, &three, (vw_tensor[3]){A(9), P(9), P(9)}, "expected [B, S.., C]");
+  vw_op_refused(&vw_activate_op, &no_act, (vw_tensor[1]){A(3)}, "no activation");
+  vw_op_refused(&vw_geglu_op, NULL, (vw_tensor[1]){A(3, 7)}, "expected [.., 2C]");
+  vw_op_refused(&vw_upsample_nearest_op, &to_3_4, (vw_tensor[1]){A(1, 4, 4, 2)}, "cannot be enlarged to 3 x 4");
+  vw_op_refused(&vw_concat_op, NULL, (vw_tensor[2]){A(2, 3, 4), A(2, 2, 4)}, "differ before the last axis");
+  vw_op_refused(&vw_channels_op, &middle, (vw_tensor[1]){A(2, 6)}, "no channels 3 to 6");
+  vw_op_refused(&vw_cross_attention_op, &heads2, (vw_tensor[3]){A(2, 5, 9), A(1, 7, 18), vw_shape(VW_I32, 2)},
+                "multiple of 2 heads");
+  vw_op_refused(&vw_cross_attention_op, &heads2, (vw_tensor[3]){A(2, 5, 8), A(1, 7, 8), vw_shape(VW_I32, 2)}, "C=8");
+  vw_op_refused(&vw_cross_attention_op, &heads2, (vw_tensor[3]){A(2, 5, 8), A(1, 7, 16), vw_shape(VW_I32, 3)},
+                "expected i32 [2]");
+  vw_op_refused(&vw_conv2d_op, &same3, (vw_tensor[5]){A(1, 4, 4, 3), P(5, 3, 3, 1)}, "with K 1 or 3");
+  vw_op_refused(&vw_conv2d_op, &same3, (vw_tensor[5]){A(1, 4, 4, 4), P(5, 3, 3, 3)}, "C=3");
+  vw_op_refused(&vw_conv2d_op, &point, (vw_tensor[5]){A(1, 2, 2, 3), P(5, 3, 3, 3)}, "nothing is left");
+  vw_op_refused(&vw_conv2d_op, &same3, (vw_tensor[5]){A(1, 4, 4, 3), P(5, 3, 3, 3), {0}, A(2, 5)}, "shift is [2, 5]");
+  vw_op_refused(&vw_conv2d_op, &(vw_conv2d_attr){3, PAD1, VW_ACT, 0, 0}, (vw_tensor[5]){A(1, 4, 4, 3), P(5, 3, 3, 3)},
+                "stride is 3");
+  vw_op_refused(&vw_conv2d_grad_op, &back_half, (vw_tensor[2]){A(1, 4, 4, 5), P(5, 3, 3, 3)}, "gives [1, 5, 3, 5]");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(group_norm_agrees),
+      cmocka_unit_test(group_norm_keeps_small_deviations),
+      cmocka_unit_test(activations_agree),
+      cmocka_unit_test(moves_agree),
+      cmocka_unit_test(conv2d_agrees),
+      cmocka_unit_test(convolutions_are_adjoint),
+      cmocka_unit_test(cross_attention_agrees),
+      cmocka_unit_test(full_sizes_agree_on_the_cpu),
+      cmocka_unit_test(a_picture_is_the_same_among_others),
+      cmocka_unit_test(contracts_refuse),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
