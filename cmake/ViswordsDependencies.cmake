@@ -24,6 +24,8 @@ elseif(HDF5_FOUND AND MPI_C_FOUND)
 endif()
 viswords_module(YAML yaml-0.1 0.2.2 "Debian: libyaml-dev")
 viswords_module(JANSSON jansson 2.12 "Debian: libjansson-dev")
+viswords_module(YAJL yajl 2.1 "Debian: libyajl-dev")
+viswords_module(LIBXML2 libxml-2.0 2.9 "Debian: libxml2-dev")
 viswords_module(UTF8PROC libutf8proc 2.5 "Debian: libutf8proc-dev")
 viswords_module(XXHASH libxxhash 0.8 "Debian: libxxhash-dev")
 if((BUILD_TESTING OR NOT DEFINED BUILD_TESTING) AND NOT VISWORDS_FUZZ) # as include(CTest) has it
