@@ -1,6 +1,7 @@
 #include "io/study_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct vw_study_file {
   const vw_ranks *ranks;
   char path[VW_PATH_BYTES], partial[VW_PATH_BYTES];
   hid_t id, transfer, link_list; /* transfer: collective raw data; link_list: makes groups on the way */
+  int folder;                    /* of a path that MPI cannot take; -1: it can */
   int64_t reserved;              /* bytes the file may grow to: rank 0 asks the disk for them before each write */
   vw_status failed;              /* the first failure: nothing is committed after it */
   vw_study_io io;
@@ -76,9 +78,23 @@ static vw_status make_hints(MPI_Info *hints) {
   return VW_MPI(MPI_Info_set, *hints, "romio_cb_write", "enable");
 }
 
+/* ROMIO takes what stands before a colon for a kind of file system and drops it. A path with one reaches the file
+ * through its folder, which stays open as long as the file. */
+static vw_status name_for_mpi(vw_study_file *f, char name[VW_PATH_BYTES]) {
+  const char *slash = strrchr(f->partial, '/'), *file = slash ? slash + 1 : f->partial;
+  char folder[VW_PATH_BYTES];
+  if (!f->ranks->comms || !strchr(f->partial, ':')) return vw_path_format(name, "%s", f->partial);
+  VW_TRY(vw_path_format(folder, "%.*s", slash ? (int)(file - f->partial) : 1, slash ? f->partial : "."));
+  f->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  VW_CHECK(f->folder >= 0, VW_ERR_IO, "%s: cannot open: %s", folder, strerror(errno));
+  return vw_path_format(name, "/proc/self/fd/%d/%s", f->folder, file);
+}
+
 static vw_status open_file(vw_study_file *f) {
   vw_status st = VW_OK;
+  char name[VW_PATH_BYTES];
   MPI_Info hints = MPI_INFO_NULL;
+  VW_TRY(vw_agree_message(f->ranks, name_for_mpi(f, name))); /* before a collective call */
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   VW_HDF_GOTO(access, f->partial, "cannot prepare");
   if (f->ranks->comms) {
@@ -87,7 +103,7 @@ static vw_status open_file(vw_study_file *f) {
     VW_HDF_GOTO(H5Pset_all_coll_metadata_ops(access, true), f->partial, "parallel access");
     VW_HDF_GOTO(H5Pset_coll_metadata_write(access, true), f->partial, "parallel access");
   }
-  VW_HDF_GOTO(f->id = H5Fcreate(f->partial, H5F_ACC_TRUNC, H5P_DEFAULT, access), f->partial,
+  VW_HDF_GOTO(f->id = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, access), f->partial,
               "cannot create (is the folder there, and is there space?)");
   VW_GOTO(vw_write_guard(f->id, f->ranks, f->partial));
   VW_HDF_GOTO(f->transfer = H5Pcreate(H5P_DATASET_XFER), f->partial, "cannot prepare");
@@ -110,6 +126,11 @@ static vw_status create_empty(vw_study_file *f) {
   return vw_path_format(f->partial, "%s", p.path);
 }
 
+static void free_file(vw_study_file *f) {
+  if (f && f->folder >= 0) (void)close(f->folder);
+  free(f);
+}
+
 static void close_ids(vw_study_file *f) {
   if (f->transfer >= 0) (void)H5Pclose(f->transfer);
   if (f->link_list >= 0) (void)H5Pclose(f->link_list);
@@ -121,7 +142,7 @@ vw_status vw_study_file_create(const vw_ranks *ranks, const char *path, vw_study
   vw_status st = f ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path);
   *out = NULL;
   if (f) {
-    *f = (vw_study_file){.ranks = ranks, .id = -1, .transfer = -1, .link_list = -1};
+    *f = (vw_study_file){.ranks = ranks, .id = -1, .transfer = -1, .link_list = -1, .folder = -1};
     st = vw_path_format(f->path, "%s", path);
   }
   vw_hdf_quiet();
@@ -135,7 +156,7 @@ vw_status vw_study_file_create(const vw_ranks *ranks, const char *path, vw_study
   }
   if (ranks->comms) ranks->comms->no_finalize = true; /* is_broken says why; some ranks may have it open */
   if (f && ranks->rank == 0 && f->partial[0]) (void)unlink(f->partial);
-  free(f);
+  free_file(f);
   return st;
 }
 
@@ -462,6 +483,6 @@ vw_status vw_study_file_close(vw_study_file *f, vw_status mine) {
     st = vw_first(st, done);
   }
   if (f->failed == VW_OK) st = vw_agree_message(f->ranks, st);
-  free(f);
+  free_file(f);
   return st;
 }
