@@ -127,7 +127,7 @@ for how in "USR1 job 75" "TERM job any" "TERM rank 75"; do
   ends "$code"
   for pid in $all; do gone "$pid"; done
   if [ "$how" != "TERM job any" ]; then
-    has "$dir.log" "stopped on request; all is saved in $dir, the same command goes on"
+    has "$dir.log" "stopped on request or at the end of --max-time; all is saved in $dir, the same command goes on"
   fi
   interrupted "$dir" || fail "$dir: no checkpoint was saved"
   readable "$dir"
