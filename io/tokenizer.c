@@ -374,6 +374,7 @@ static size_t label_bytes(const char *text) {
 void vw_tokenizer_label(const vw_tokenizer *t, int32_t id, char *out, size_t bytes) {
   const char *text = vw_tokenizer_text(t, id);
   if (!text) text = "";
+  if (!bytes) return;
   size_t n = label_bytes(text);
   if (n >= bytes) n = bytes - 1;
   while (n && text[n] && ((unsigned char)text[n] & 0xC0) == 0x80) n--; /* a character is not cut in two */
