@@ -246,10 +246,10 @@ static vw_status in_order(vw_session *s, const item_list *list, bool *stopped) {
   vw_status st = vw_agree_message(&s->ranks, now.items ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
   for (int later = 0; st == VW_OK && later < 2 && !*stopped; later++) {
     now.n = 0;
-    for (int64_t i = 0; list->items && i < list->n; i++) {
+    for (int64_t i = 0; i < list->n; i++) {
       const item *it = &list->items[i];
       const bool is_last = !task_of(s, it)->judge && it->picture < 0;
-      if (is_last == (later == 1)) now.items[now.n++] = *it;
+      if (now.items && is_last == (later == 1)) now.items[now.n++] = *it;
     }
     if (now.n) st = run_items(s, &now, stopped);
   }

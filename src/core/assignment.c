@@ -25,10 +25,10 @@ static vw_status assigner_create(assigner *a) {
   const size_t n = (size_t)a->rows + 1, m = (size_t)a->columns + 1;
   a->row_price = calloc(n, sizeof *a->row_price);
   a->column_price = calloc(m, sizeof *a->column_price);
-  a->shortest = malloc(m * sizeof *a->shortest);
-  a->from = malloc(m * sizeof *a->from);
-  a->owner = malloc(m * sizeof *a->owner);
-  a->done = malloc(m);
+  a->shortest = calloc(m, sizeof *a->shortest);
+  a->from = calloc(m, sizeof *a->from);
+  a->owner = calloc(m, sizeof *a->owner);
+  a->done = calloc(m, 1);
   VW_CHECK(a->row_price && a->column_price && a->shortest && a->from && a->owner && a->done, VW_ERR_MEMORY,
            "no memory to assign %" PRId64 " rows to %" PRId64 " columns", a->rows, a->columns);
   for (int64_t j = 0; j < a->columns; j++) a->owner[j] = -1;

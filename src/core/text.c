@@ -33,7 +33,7 @@ size_t vw_text_escape(char *out, size_t size, const char *text, size_t bytes) {
     n = character(p + i, bytes - i, &code);
     const bool is_byte = n == 0 || (is_control(code) && code < 0x80);
     size_t length = n;
-    if (is_byte)
+    if (is_byte) /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): the analyser takes va_arg's text for empty */
       n = 1, length = (size_t)snprintf(piece, sizeof piece, "\\x%02x", p[i]);
     else if (is_control(code))
       length = (size_t)snprintf(piece, sizeof piece, "\\u%04x", (unsigned)code & 0xffff);

@@ -124,7 +124,7 @@ static void lengthen_lives(vw_program *p) {
 
 static vw_status find_lifetimes(vw_program *p) {
   for (int64_t i = 0; i < p->n_calls; i++) {
-    plan_call *c = &p->calls[i];
+    plan_call *c = &p->calls[i]; /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): add_call gives each its op */
     for (int j = 0; j < c->op->n_in; j++) {
       if (c->in_value[j] == VW_NONE) continue;
       const plan_value *base = vw_program_base(p, c->in_value[j]);

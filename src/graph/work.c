@@ -23,7 +23,7 @@ static vw_tensor stored(const vw_graph *g, const vw_policy *policy, vw_value v) 
 }
 
 static void count_node(const vw_graph *g, const vw_policy *policy, const vw_node *n, vw_work *sum) {
-  vw_tensor in[VW_MAX_IN], out[VW_MAX_OUT];
+  vw_tensor in[VW_MAX_IN] = {0}, out[VW_MAX_OUT] = {0};
   for (int j = 0; j < n->op->n_in; j++) in[j] = stored(g, policy, n->in[j]);
   for (int j = 0; j < n->op->n_out; j++) out[j] = stored(g, policy, n->out[j]);
   if (n->op->alias && in[0].dtype == out[0].dtype) return; /* nothing runs */

@@ -74,7 +74,7 @@ static vw_status run_prefix(const vw_prompts *p, const double *prefix) {
   VW_GOTO(vw_program_run(plan));
   for (int64_t i = 0; i < layers; i++) {
     VW_GOTO(vw_program_read(plan, qkv[i], &tq));
-    keep_keys_values(p->cache[i], packed, rows, row_bytes);
+    if (p->cache[i]) keep_keys_values(p->cache[i], packed, rows, row_bytes);
   }
 cleanup:
   vw_program_destroy(plan);
