@@ -213,7 +213,7 @@ static vw_status coco_run_prepare(coco_run *r, int64_t n) {
   const size_t most = (size_t)r->truths->most + 1;
   VW_TRY(keys_create(&r->order, &r->other, n));
   order_by_picture(&r->order, &r->other, r->found, n);
-  r->rank = malloc((size_t)n + 1);
+  r->rank = calloc((size_t)n + 1, 1);
   VW_CHECK(r->rank, VW_ERR_MEMORY, "no memory for %" PRId64 " boxes", n);
   for (int64_t i = 0, run = 0; i < n; i++) {
     const int64_t before = i ? r->found[r->order[i - 1].index].picture : 0;
@@ -223,10 +223,10 @@ static vw_status coco_run_prepare(coco_run *r, int64_t n) {
   }
   memcpy(r->order, r->other, (size_t)r->n * sizeof *r->order);
   r->fates = calloc((size_t)r->n + 1, SIZES * sizeof *r->fates);
-  r->overlaps = malloc(most * MOST_A_PICTURE * sizeof *r->overlaps);
-  r->turn = malloc(most * sizeof *r->turn);
-  r->taken = malloc(most);
-  r->curve = malloc(((size_t)r->truths->n + 1) * OVERLAPS * sizeof *r->curve);
+  r->overlaps = calloc(most * MOST_A_PICTURE, sizeof *r->overlaps);
+  r->turn = calloc(most, sizeof *r->turn);
+  r->taken = calloc(most, 1);
+  r->curve = calloc((size_t)r->truths->n + 1, OVERLAPS * sizeof *r->curve);
   VW_CHECK(r->fates && r->overlaps && r->turn && r->taken && r->curve, VW_ERR_MEMORY,
            "no memory to match %" PRId64 " boxes", n);
   return VW_OK;
