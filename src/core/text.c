@@ -148,18 +148,29 @@ static const char *read_conversion(const char *p, conversion *c, va_list *ap) {
   return *p ? p + 1 : p;
 }
 
-int vw_print(FILE *out, const char *format, ...) {
-  va_list ap;
-  va_start(ap, format);
+static void put_all(FILE *out, const char *format, va_list *ap) {
   for (const char *p = format; *p;) {
     const size_t plain = strcspn(p, "%");
     (void)fwrite(p, 1, plain, out);
     p += plain;
     if (!*p) break;
     conversion c;
-    p = read_conversion(p + 1, &c, &ap);
-    put_one(out, &c, &ap);
+    p = read_conversion(p + 1, &c, ap);
+    put_one(out, &c, ap);
   }
+}
+
+/* Put together first and written at once: ranks share a terminal, and stderr has no buffer that would keep a line
+ * whole. Without memory it goes out in pieces. */
+int vw_print(FILE *out, const char *format, ...) {
+  char *text = NULL;
+  size_t bytes = 0;
+  FILE *whole = open_memstream(&text, &bytes);
+  va_list ap;
+  va_start(ap, format);
+  put_all(whole ? whole : out, format, &ap);
   va_end(ap);
+  if (whole && fclose(whole) == 0) (void)fwrite(text, 1, bytes, out);
+  free(text);
   return !ferror(out);
 }

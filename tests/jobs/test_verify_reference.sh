@@ -56,6 +56,7 @@ grep -qE '^image_features .*BEYOND' "$work/out.txt" || fail "image_features: $(c
 rm -rf "$work/model"
 cp -rL "$model" "$work/model"
 chmod -R u+w "$work/model"
+rm -f "$work/model/tokenizer.json" # where it is, vocab.json is not read
 id_of() { grep -o "\"$1\":[0-9]*" "$model/vocab.json" | sed 's/.*://'; }
 dog=$(id_of 'dog<\/w>') photo=$(id_of 'photo<\/w>')
 sed -i "s/\"dog<\/w>\":$dog/\"dog<\/w>\":$photo/; s/\"photo<\/w>\":$photo/\"photo<\/w>\":$dog/" "$work/model/vocab.json"
