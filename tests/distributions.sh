@@ -48,7 +48,7 @@ leave() {
   if [ $status = 0 ] && [ $keep = 0 ] && ! grep -q " $root/" /proc/self/mounts; then
     rm -rf --one-file-system "$root"
   else
-    echo "distributions.sh: the root stays in $root (chroot $root; the clone is in /root/viswords)"
+    echo "distributions.sh: the root stays in $root (chroot $root; the clone is in /opt/viswords)"
   fi
 }
 trap leave EXIT
@@ -80,18 +80,18 @@ inside() {
     ${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} ${JOBS:+"JOBS=$JOBS"} \
     ${mpi:+"VISWORDS_MPI=$mpi"} bash -c "$1"
 }
-if [ -d "$root/root/viswords" ]; then
-  git -C "$root/root/viswords" fetch -q "$repository" HEAD
-  git -C "$root/root/viswords" checkout -q --force --detach FETCH_HEAD
+if [ -d "$root/opt/viswords" ]; then
+  git -C "$root/opt/viswords" fetch -q "$repository" HEAD
+  git -C "$root/opt/viswords" checkout -q --force --detach FETCH_HEAD
 else
-  git clone -q --no-local "$repository" "$root/root/viswords"
+  git clone -q --no-local "$repository" "$root/opt/viswords"
 fi
-chown -R 0:0 "$root/root/viswords"
+chown -R 0:0 "$root/opt/viswords"
 failed=0 table=()
 for command in "${commands[@]}"; do
   step "$command"
   before=$SECONDS code=0
-  inside "cd /root/viswords && $command" || code=$?
+  inside "cd /opt/viswords && $command" || code=$?
   table+=("$(printf '%-10s %4d s  %s' "$([ $code = 0 ] && echo ok || echo "FAILED $code")" $((SECONDS - before)) "$command")")
   [ $code = 0 ] || failed=1
 done
@@ -101,7 +101,7 @@ step "what was there"
 inside 'echo "Debian $(cat /etc/debian_version)"
   dpkg-query -W -f "\${Package} \${Version}\n" gcc cmake libopenmpi-dev libmpich-dev libhdf5-openmpi-dev libhdf5-mpich-dev \
     libopenblas0-openmp libyaml-dev libjansson-dev 2> /dev/null | grep " [0-9]" || true'
-echo "revision $(git -C "$root/root/viswords" rev-parse --short=12 HEAD), $(date -u +%F)"
+echo "revision $(git -C "$root/opt/viswords" rev-parse --short=12 HEAD), $(date -u +%F)"
 printf '%s\n' "${table[@]}"
 status=$failed
 exit $failed

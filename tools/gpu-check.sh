@@ -73,7 +73,8 @@ step machine 60 bash -c machine
 step doctor 120 "$viswords" doctor
 
 # ---- right?
-for test in kernels_test_network_ops kernels_test_learning_ops kernels_test_cuda_column kernels_test_network_fixtures; do
+for test in kernels_test_network_ops kernels_test_learning_ops kernels_test_picture_ops kernels_test_cuda_column \
+  kernels_test_network_fixtures; do
   step "$test" "$limit" "$tests/$test$suffix"
   # what tests say that find no device
   if [ $backend = cuda ] && grep -qi 'skipped' "$out/$test.log" 2>/dev/null; then
@@ -99,7 +100,7 @@ step team-same-bits 60 "$viswords" diff "$scratch/sliced" "$scratch/team"
 step verify "$limit" "$viswords" verify data/clip-tiny --reference tests/reference/fixtures/verify_tiny.safetensors --backend $backend
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null || true)
 for tool in memcheck racecheck synccheck initcheck; do
-  for suite in network learning; do
+  for suite in learning picture network; do
     if [ -n "$sanitizer" ]; then
       step "$tool-$suite" $((3 * limit)) "$sanitizer" --tool $tool --error-exitcode 9 --print-limit 20 "$tests/kernels_test_${suite}_ops$suffix"
     else

@@ -114,13 +114,13 @@ class Reference:
             raise SystemExit(f"a text has {rows.shape[1]} tokens; the network takes {limit}")
         return rows
 
-    def template(self, text, placeholder):
+    def template(self, text, word):
         """Token row of a template and the place of its word."""
         before, after = text.split("{}")
         part = lambda t: self.tokenizer(t, add_special_tokens=False).input_ids
         start, end = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         head = [start, *part(before)]
-        return [*head, placeholder, *part(after), end], len(head)
+        return [*head, word, *part(after), end], len(head)
 
     def word_features(self, words, rows):
         """words [K, C] in templates rows[K] = (ids, position)."""
