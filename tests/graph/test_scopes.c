@@ -1,5 +1,5 @@
 /* Scopes: parts of one graph with storage types of their own, and the cast between them, forward and backward. */
-#include "tests/support/test.h"
+#include "tests/support/program.h"
 
 #include "graph/graph.h"
 #include "kernels/add.h"
@@ -8,28 +8,11 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { N = 6, K = 24, M = 16, WIDE = 0, NARROW = 1 };
 
 static const vw_policy bf16 = {VW_BF16, VW_BF16, VW_BF16, VW_F32, VW_F32};
-
-static void write_random(vw_program *p, const vw_graph *g, const char *name, uint64_t seed) {
-  vw_tensor t = vw_value_tensor(g, vw_find(g, name));
-  double *x = malloc((size_t)vw_count(&t) * sizeof *x);
-  assert_non_null(x);
-  vw_test_fill(x, vw_count(&t), seed);
-  t.dtype = VW_F64, t.data = x;
-  assert_ok(vw_program_write(p, vw_find(g, name), &t));
-  free(x);
-}
-
-static void read_all(vw_program *p, const vw_graph *g, const char *name, double *to) {
-  vw_tensor t = vw_value_tensor(g, vw_find(g, name));
-  t.dtype = VW_F64, t.data = to;
-  assert_ok(vw_program_read(p, vw_find(g, name), &t));
-}
 
 /* x in fp32, there and back again through a scope in bf16; the loss is its sum. */
 static vw_graph *round_trip(void) {
@@ -55,10 +38,10 @@ static void check_round_trip(vw_backend backend, bool narrow) {
   vw_graph *g = round_trip();
   if (narrow) vw_graph_set_policy(g, NARROW, &bf16);
   assert_ok(vw_program_create(&p, g, &ctx, NULL));
-  write_random(p, g, "x", 1), write_random(p, g, "dy", 2);
+  vw_test_write(p, g, "x", 1), vw_test_write(p, g, "dy", 2);
   assert_ok(vw_program_prepare(p));
   assert_ok(vw_program_run(p));
-  read_all(p, g, "x", x), read_all(p, g, "dy", dy), read_all(p, g, "y", y), read_all(p, g, "dx", dx);
+  vw_test_read(p, g, "x", x), vw_test_read(p, g, "dy", dy), vw_test_read(p, g, "y", y), vw_test_read(p, g, "dx", dx);
   /* two casts forward and two backward, or none where all is of one type: then y lies where x lies */
   assert_int_equal(vw_program_call_count(p), narrow ? 4 : 0);
   for (int i = 0; i < N * K; i++) {
@@ -99,7 +82,7 @@ static void run_network(vw_context *ctx, const vw_policy *pictures, double *y, d
   assert_ok(vw_graph_status(g));
   assert_int_equal(vw_graph_storage(g, &bf16, x), VW_F32); /* heads are fp32 everywhere */
   assert_ok(vw_program_create(&p, g, ctx, NULL));
-  write_random(p, g, "x", 3), write_random(p, g, "w", 4), write_random(p, g, "v", 5);
+  vw_test_write(p, g, "x", 3), vw_test_write(p, g, "w", 4), vw_test_write(p, g, "v", 5);
   assert_ok(vw_program_prepare(p));
   for (int64_t i = 0; i < vw_program_call_count(p); i++) {
     const vw_call_view c = vw_program_call(p, i);
@@ -107,7 +90,7 @@ static void run_network(vw_context *ctx, const vw_policy *pictures, double *y, d
     assert_int_equal(c.in[LINEAR_WEIGHT].dtype, c.out[0].dim[1] == M ? VW_BF16 : VW_F32);
   }
   for (int i = 0; i < 3; i++) assert_ok(vw_program_run(p)); /* recorded from the second on */
-  read_all(p, g, "y", y), read_all(p, g, "dx", dx);
+  vw_test_read(p, g, "y", y), vw_test_read(p, g, "dx", dx);
   vw_program_destroy(p), vw_graph_destroy(g);
 }
 

@@ -1,6 +1,6 @@
 /* Views: no call, no copy, lives as long as they are read, gradients of the right shape, weights seen in another shape.
  */
-#include "tests/support/test.h"
+#include "tests/support/program.h"
 
 #include "graph/graph.h"
 #include "kernels/add.h"
@@ -8,26 +8,9 @@
 #include "kernels/record.h"
 #include "kernels/view.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { B = 2, H = 3, W = 4, C = 5, M = 7, ALL = B * H * W * C };
-
-static void write_random(vw_program *p, const vw_graph *g, const char *name, uint64_t seed) {
-  vw_tensor t = vw_value_tensor(g, vw_find(g, name));
-  double *x = malloc((size_t)vw_count(&t) * sizeof *x);
-  assert_non_null(x);
-  vw_test_fill(x, vw_count(&t), seed);
-  t.dtype = VW_F64, t.data = x;
-  assert_ok(vw_program_write(p, vw_find(g, name), &t));
-  free(x);
-}
-
-static void read_all(vw_program *p, const vw_graph *g, const char *name, double *to) {
-  vw_tensor t = vw_value_tensor(g, vw_find(g, name));
-  t.dtype = VW_F64, t.data = to;
-  assert_ok(vw_program_read(p, vw_find(g, name), &t));
-}
 
 /* y = linear(x) + linear(x), x [B, H, W, C] or, through views, [B, HW, C] and its result turned back. */
 static vw_graph *network(bool views) {
@@ -59,10 +42,10 @@ static void run(vw_context *ctx, bool views, const float *w, result *r) {
   assert_true(vw_same_shape(&dx, &x));
   assert_ok(vw_program_create(&p, g, ctx, NULL));
   assert_ok(vw_program_bind(p, vw_find(g, "w"), w));
-  write_random(p, g, "x", 1);
+  vw_test_write(p, g, "x", 1);
   assert_ok(vw_program_prepare(p));
   assert_ok(vw_program_run(p));
-  read_all(p, g, "y", r->y), read_all(p, g, "dx", r->dx);
+  vw_test_read(p, g, "y", r->y), vw_test_read(p, g, "dx", r->dx);
   r->calls = vw_program_call_count(p), r->arena = vw_program_memory_of(p).arena;
   vw_program_destroy(p), vw_graph_destroy(g);
 }
@@ -100,10 +83,11 @@ static void a_value_lives_as_long_as_its_views(void **state) {
   vw_output(g, only, "kept");                                /* an output that is a view, and */
   vw_output(g, vw_view(g, in, vw_shape(VW_ACT, ALL)), "in"); /* one of a leaf */
   assert_ok(vw_program_create(&p, g, &ctx, NULL));
-  write_random(p, g, "x", 9);
+  vw_test_write(p, g, "x", 9);
   assert_ok(vw_program_prepare(p));
   for (int i = 0; i < 2; i++) assert_ok(vw_program_run(p));
-  read_all(p, g, "x", x), read_all(p, g, "y", y), read_all(p, g, "kept", kept), read_all(p, g, "in", last);
+  vw_test_read(p, g, "x", x), vw_test_read(p, g, "y", y), vw_test_read(p, g, "kept", kept),
+      vw_test_read(p, g, "in", last);
   for (int i = 0; i < ALL; i++) assert_true(y[i] == 66 * x[i] && kept[i] == x[i] + 2 * x[i] && last[i] == x[i]);
   const vw_program_memory m = vw_program_memory_of(p);
   assert_true(m.arena - m.scratch < m.without_reuse);
@@ -155,7 +139,7 @@ static void weights_are_packed_through_views(void **state) {
     assert_ok(vw_program_bind(p, in, x));
     assert_ok(vw_program_prepare(p));
     assert_ok(vw_program_run(p));
-    read_all(p, g, "y", y[i]);
+    vw_test_read(p, g, "y", y[i]);
     vw_program_destroy(p), vw_graph_destroy(g);
   }
   assert_memory_equal(y[0], y[1], sizeof y[0]);
