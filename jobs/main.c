@@ -2,6 +2,7 @@
 #include "jobs/jobs.h"
 #include "jobs/waiting.h"
 
+#include "core/manual.h"
 #include "core/text.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,15 +31,41 @@ static const struct {
 };
 enum { JOBS = sizeof jobs / sizeof *jobs };
 
+#define ABOUT "learns visual words against frozen vision-language models"
+#define EXIT_CODES                                                                                                     \
+  "0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff) or are damaged (verify);\n"          \
+  "            75 stopped on request, all saved: the same command goes on\n"
+
 static void usage(FILE *to) {
-  (void)vw_print(to, "usage: viswords COMMAND [ARGUMENTS]\n\nLearns visual words against frozen vision-language "
-                     "models.\n\ncommands:\n");
+  (void)vw_print(to, "usage: viswords COMMAND [ARGUMENTS]\n\nviswords " ABOUT ".\n\ncommands:\n");
   for (int i = 0; i < JOBS; i++) (void)vw_print(to, "  %-12s %s\n", jobs[i].name, jobs[i].summary);
-  (void)vw_print(
-      to, "\n'viswords COMMAND --help' tells more. On several ranks: mpirun -n 4 viswords run STUDY.yaml -o DIR\n"
-          "exit codes: 0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff) or are "
-          "damaged (verify);\n"
-          "            75 stopped on request, all saved: the same command goes on\n");
+  (void)vw_print(to, "\n'viswords COMMAND --help' tells more. On several ranks: mpirun -n 4 viswords run STUDY.yaml "
+                     "-o DIR\n--completion bash|zsh|fish, --man: completion for a shell and the manual page, on "
+                     "standard output\nexit codes: " EXIT_CODES);
+}
+
+/* While it is set, commands tell their table of options instead of doing anything. */
+static const struct listing {
+  vw_manual manual;
+  vw_manual_kind kind;
+} * listing;
+
+/* All commands' tables, as completion or as the manual page. */
+static int manual(vw_manual_kind kind) {
+  static const char *const endings[] = {
+      "EXIT STATUS", EXIT_CODES, "EXAMPLES",
+      "viswords check STUDY.yaml: every problem before it runs\nviswords run STUDY.yaml -o DIR: all stages; resumes",
+      NULL};
+  const char *names[JOBS], *about[JOBS];
+  for (int i = 0; i < JOBS; i++) names[i] = jobs[i].name, about[i] = jobs[i].summary;
+  const struct listing all = {{"viswords", ABOUT, VISWORDS_VERSION, JOBS, names, about, endings}, kind};
+  vw_manual_begin(&all.manual, kind, stdout);
+  listing = &all;
+  int code = VW_EXIT_OK;
+  for (int i = 0; i < JOBS && code == VW_EXIT_OK; i++) code = jobs[i].run(0, NULL);
+  listing = NULL;
+  vw_manual_end(&all.manual, kind, stdout);
+  return code;
 }
 
 static bool is_verbose; /* --verbose, which every command takes */
@@ -64,6 +91,11 @@ bool vw_begin(const vw_command_line *c, int argc, char **argv, const char **posi
   options[n] = (vw_option){"verbose", 0, VW_OPT_FLAG, &is_verbose, NULL, "where in the source an error came from"};
   options[n + 1] = (vw_option){0};
   all.options = options;
+  if (listing) {
+    vw_manual_command(&listing->manual, listing->kind, &all, stdout);
+    *code = VW_EXIT_OK;
+    return false;
+  }
   *code = vw_report(vw_parse_options(&all, argc, argv, positional, &help));
   if (*code != VW_EXIT_OK) return false;
   if (help) vw_print_usage(&all, stdout);
@@ -91,6 +123,12 @@ int main(int argc, char **argv) {
   if (!strcmp(argv[1], "--version")) {
     (void)vw_print(stdout, "viswords %s\n", VISWORDS_VERSION);
     return VW_EXIT_OK;
+  }
+  if (!strcmp(argv[1], "--man")) return manual(VW_MANUAL_PAGE);
+  if (!strcmp(argv[1], "--completion")) {
+    vw_manual_kind kind = VW_MANUAL_BASH;
+    const vw_status st = vw_manual_shell(argc > 2 ? argv[2] : "", &kind);
+    return st == VW_OK ? manual(kind) : vw_report(st);
   }
   for (int i = 0; i < JOBS; i++)
     if (!strcmp(argv[1], jobs[i].name)) {
