@@ -51,7 +51,8 @@ def load(folder):
 
 def processor_of(folder, config):
     """On Pillow, also where torchvision is installed, which resamples otherwise (transformers 5 then prefers it)."""
-    kind = getattr(transformers, "CLIPImageProcessorPil", transformers.CLIPImageProcessor)
+    on_pillow = hasattr(transformers, "CLIPImageProcessorPil")  # asked first: naming the other warns
+    kind = transformers.CLIPImageProcessorPil if on_pillow else transformers.CLIPImageProcessor
     try:
         return kind.from_pretrained(folder)
     except OSError:
