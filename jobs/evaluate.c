@@ -78,7 +78,7 @@ static vw_status list_items(const vw_session *s, item_list *list, int64_t *missi
   const vw_results_source source = vw_session_results(s);
   for (int64_t m = 0; m < c->n_models; m++)
     for (int64_t d = 0; d < c->n_data; d++)
-      for (int64_t k = 0; k < c->data[d].concepts.n; k++) {
+      for (int64_t k = 0; vw_study_learns_on(c, m, d) && k < vw_study_data_of(c, m, d)->concepts.n; k++) {
         item it = {.block = -1, .model = m, .data = d, .concept = k};
         VW_TRY(vw_results_baseline_id(&source, m, d, k, it.stem));
         VW_TRY(add_unjudged(s, list, &it));
@@ -181,14 +181,13 @@ static vw_status judge_baselines(judging *j, const vw_baselines *b, double *metr
 }
 
 static vw_status evaluate(vw_session *s, const item *it, vw_task *task) {
-  const vw_study_config *c = s->config;
   judging j = {.s = s, .it = it, .task = task};
   vw_baselines b = {0};
   double *metrics = NULL;
   vw_status st = VW_OK;
   if (it->block < 0)
-    VW_GOTO(vw_baselines_list(&b, &task->in, task->kind, &s->words[it->model], c,
-                              c->data[it->data].concepts.name[it->concept]));
+    VW_GOTO(vw_baselines_list(&b, &task->in, task->kind, &s->words[it->model],
+                              vw_study_data_of(s->config, it->model, it->data)->concepts.name[it->concept]));
   j.n = it->block < 0 ? b.n : s->plan->blocks[it->block].n;
   metrics = calloc((size_t)(j.n * task->kind->n_metrics) + 1, sizeof *metrics);
   if (!metrics) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "evaluation: out of memory"));

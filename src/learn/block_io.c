@@ -16,18 +16,19 @@ void vw_block_file_id(const vw_block *b, const char *suffix, char id[VW_BLOCK_ID
   (void)snprintf(id, VW_BLOCK_ID, "%s%s", text, suffix);
 }
 
-vw_status vw_baseline_file_id(const vw_study_config *config, vw_hash weights, vw_hash protocol, vw_hash pictures,
-                              const char *data, const char *concept, char id[VW_BLOCK_ID]) {
+vw_status vw_baseline_file_id(const vw_baseline_inputs *in, const char *data, const char *concept,
+                              char id[VW_BLOCK_ID]) {
+  const vw_trials_config *trials = in->trials;
   char text[VW_HASH_TEXT];
   vw_hasher *h = vw_hasher_create();
   VW_CHECK(h, VW_ERR_MEMORY, "out of memory");
   vw_hasher_field(h, "viswords-baselines-1");
-  vw_hasher_add(h, &weights, sizeof weights), vw_hasher_add(h, &protocol, sizeof protocol);
-  vw_hasher_add(h, &pictures, sizeof pictures);
+  vw_hasher_add(h, &in->weights, sizeof in->weights), vw_hasher_add(h, &in->protocol, sizeof in->protocol);
+  vw_hasher_add(h, &in->pictures, sizeof in->pictures);
   vw_hasher_field(h, data), vw_hasher_field(h, concept);
-  vw_hasher_int(h, config->seed);
-  for (int64_t i = 0; i < config->anchors.n; i++) vw_hasher_field(h, config->anchors.name[i]);
-  for (int64_t i = 0; i < config->deltas.n; i++) vw_hasher_double(h, config->deltas.v[i]);
+  vw_hasher_int(h, in->seed);
+  for (int64_t i = 0; i < trials->anchors.n; i++) vw_hasher_field(h, trials->anchors.name[i]);
+  for (int64_t i = 0; i < trials->deltas.n; i++) vw_hasher_double(h, trials->deltas.v[i]);
   vw_hash_text(vw_hasher_done(h), text);
   vw_hasher_destroy(h);
   (void)snprintf(id, VW_BLOCK_ID, "%s-baselines", text);

@@ -21,9 +21,16 @@ enum { VW_BLOCK_ID = VW_HASH_TEXT + 48 };
 /* "3f...": the stem of a block's file names; suffix "" or "-evaluation". */
 void vw_block_file_id(const vw_block *b, const char *suffix, char id[VW_BLOCK_ID]);
 
-/* The stem of a concept's baselines file: hash of weights, protocol, the concept's pictures, anchors and deltas. */
-vw_status vw_baseline_file_id(const vw_study_config *config, vw_hash weights, vw_hash protocol, vw_hash pictures,
-                              const char *data, const char *concept, char id[VW_BLOCK_ID]);
+/* What a concept's baselines depend on besides names. */
+typedef struct vw_baseline_inputs {
+  vw_hash weights, protocol, pictures;
+  int64_t seed;
+  const vw_trials_config *trials; /* the model's anchors and deltas */
+} vw_baseline_inputs;
+
+/* The stem of the file with a concept's baselines: a hash of all that they depend on. */
+vw_status vw_baseline_file_id(const vw_baseline_inputs *in, const char *data, const char *concept,
+                              char id[VW_BLOCK_ID]);
 
 vw_status vw_block_checkpoint_save(const char *dir, const char *id, const vw_block_state *s);
 /* Fills words, moments, history, loss_start, seconds and step from the newest whole checkpoint; *found false: there is

@@ -24,7 +24,7 @@ typedef struct vw_results_source {
   vw_network *const *networks;
   const vw_word_table *words;
   const vw_hash *weights;
-  vw_picture_set *const *pictures; /* [n_data] */
+  vw_picture_set *const *pictures; /* [n_models * n_data]; NULL: the model does not learn on the data set */
   double started;                  /* vw_seconds() */
 } vw_results_source;
 

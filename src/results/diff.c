@@ -103,11 +103,22 @@ static vw_status compare_trials(vw_diff *d, int mine) {
   return VW_OK;
 }
 
+/* Blocks that are in both have one precision; those of a model may have their own. */
+static bool same_precision(const vw_plan *a, const vw_plan *b) {
+  for (int64_t i = 0; i < a->n_blocks; i++)
+    for (int64_t j = 0; j < b->n_blocks; j++)
+      if (same_hash(a->blocks[i].id, b->blocks[j].id) &&
+          strcmp(vw_block_precision(a, &a->blocks[i]), vw_block_precision(b, &b->blocks[j])) != 0)
+        return false;
+  return true;
+}
+
 /* Other kernels are a difference of their own only where the same bits are asked for. */
 static void compare_kernels(vw_diff *d) {
   const vw_plan_kernels *a = &d->plan[0]->with, *b = &d->plan[1]->with;
-  d->other_kernels = strcmp(a->backend, b->backend) != 0 || strcmp(a->precision, b->precision) != 0 ||
-                     strcmp(a->kernels, b->kernels) != 0 || d->plan[0]->other_kernels.n || d->plan[1]->other_kernels.n;
+  d->other_kernels = !same_precision(d->plan[0], d->plan[1]) || strcmp(a->backend, b->backend) != 0 ||
+                     strcmp(a->precision, b->precision) != 0 || strcmp(a->kernels, b->kernels) != 0 ||
+                     d->plan[0]->other_kernels.n || d->plan[1]->other_kernels.n;
 }
 
 /* Bits depend on which words are learned together and on the slices of a step. */

@@ -180,7 +180,7 @@ static void baselines_whole(vw_status st) {
 }
 static vw_status baseline_id(void) {
   char name[VW_BLOCK_ID];
-  return vw_baseline_file_id(config, (vw_hash){0}, (vw_hash){0}, (vw_hash){0}, "objects", "cat", name);
+  return vw_baseline_file_id(&(vw_baseline_inputs){.trials = &config->models[0].trials}, "objects", "cat", name);
 }
 static void nothing(vw_status st) {
   (void)st;
