@@ -129,22 +129,24 @@ static vw_status choose_folders(vw_session *s) {
   return vw_cache_folder(s->options.cache ? s->options.cache : s->config->cache, s->out, s->cache);
 }
 
-/* Hashes of the pictures each concept's trials depend on; null concepts come last. The caller frees hashes and *rows.
- */
+/* Hashes of the pictures that each concept's trials of a model depend on; null concepts come last. The caller frees
+ * hashes and *rows. */
 static vw_status picture_hashes(const vw_session *s, vw_hash **hashes, const vw_hash *const **rows) {
   const vw_study_config *c = s->config;
   size_t total = 0, at = 0;
   for (int64_t i = 0; i < c->n_data; i++) total += (size_t)(c->data[i].concepts.n + c->null_concepts);
-  *hashes = calloc(total + 1, sizeof **hashes);
-  const vw_hash **row = calloc((size_t)c->n_data + 1, sizeof *row);
+  *hashes = calloc(total * (size_t)c->n_models + 1, sizeof **hashes);
+  const vw_hash **row = calloc((size_t)(c->n_models * c->n_data) + 1, sizeof *row);
   *rows = row;
   VW_CHECK(*hashes && row, VW_ERR_MEMORY, "out of memory");
-  for (int64_t i = 0; i < c->n_data; i++) {
-    row[i] = *hashes + at;
+  for (int64_t pair = 0; pair < c->n_models * c->n_data; pair++) {
+    const int64_t i = pair % c->n_data;
+    const unsigned sees = s->kinds[pair / c->n_data]->task->sees;
+    row[pair] = *hashes + at;
     for (int64_t k = 0; k < c->data[i].concepts.n + c->null_concepts; k++) {
       const bool is_null = k >= c->data[i].concepts.n;
-      VW_TRY(
-          vw_picture_set_hash(s->pictures[i], is_null ? NULL : c->data[i].concepts.name[k], is_null, &(*hashes)[at++]));
+      const char *concept = is_null ? NULL : c->data[i].concepts.name[k];
+      VW_TRY(vw_picture_set_hash(s->pictures[i], sees, concept, is_null, &(*hashes)[at++]));
     }
   }
   return VW_OK;

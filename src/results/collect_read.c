@@ -412,7 +412,7 @@ vw_status vw_results_baseline_id(const vw_results_source *s, int64_t model, int6
   vw_hash protocol, pictures;
   const char *name = s->config->data[data].concepts.name[concept];
   VW_TRY(vw_protocol_hash(s->config, model, data, &protocol));
-  VW_TRY(vw_picture_set_hash(s->pictures[data], name, false, &pictures));
+  VW_TRY(vw_picture_set_hash(s->pictures[data], s->kinds[model]->task->sees, name, false, &pictures));
   return vw_baseline_file_id(s->config, s->weights[model], protocol, pictures, s->config->data[data].name, name, id);
 }
 

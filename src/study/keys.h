@@ -40,6 +40,8 @@ typedef struct vw_key {
   bool above;
   bool protocol; /* part of a trial's identity */
   bool scoped;   /* read by the tasks that name it alone (vw_study_kinds.keys) */
+  /* Of a data set: the kinds that alone read it, separated by blanks; NULL: all. */
+  const char *kinds;
   /* Of a key that came later: the value that was always meant before, as it is printed; only another one enters the
    * identity of a trial. NULL: always enters. */
   const char *as_ever;
@@ -50,6 +52,12 @@ extern const int vw_study_n_keys;
 
 /* Whether words of this model depend on the key: by its optimiser and by what its task reads. */
 bool vw_key_applies(const vw_key *o, const vw_model_config *m);
+
+/* Whether data sets of this kind read the key. */
+bool vw_key_is_of_kind(const vw_key *o, const vw_data_config *d);
+
+/* The name of a data set's kind. */
+const char *vw_data_kind_name(const vw_data_config *d);
 
 /* The key below its section: "learn.batch.positives" to "batch.positives". */
 const char *vw_key_name(const vw_key *o);

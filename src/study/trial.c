@@ -103,7 +103,7 @@ static vw_status list_trials(const vw_study_config *c, const vw_study_inputs *in
       for (int64_t a = 0; a < c->anchors.n; a++)
         for (int64_t e = 0; e < c->deltas.n; e++) {
           vw_trial *t = &out[*n];
-          *t = (vw_trial){.data_hash = in->pictures[d][k],
+          *t = (vw_trial){.data_hash = in->pictures[m * c->n_data + d][k],
                           .model = c->models[m].name,
                           .data = data->name,
                           .concept = concept[k],

@@ -60,7 +60,7 @@ static vw_study_config *study(const char *more) {
 }
 
 static const vw_hash weights[2] = {{1, 1}, {2, 2}}, on_o[4] = {{3, 3}, {4, 4}, {5, 5}}, on_p[3] = {{6, 6}, {7, 7}};
-static const vw_hash *const pictures[2] = {on_o, on_p};
+static const vw_hash *const pictures[4] = {on_o, on_p, on_o, on_p};
 static const vw_study_inputs inputs = {weights, pictures};
 
 /* Model, data set, concept, replica, anchor, delta; null concepts last. */
@@ -122,7 +122,7 @@ static void test_identity(void **state) {
   for (int i = 0; i < 2; i++) assert_true(first_id(same[i], &inputs).lo == id.lo);
   for (int i = 0; i < 4; i++) assert_true(first_id(other[i], &inputs).lo != id.lo);
   const vw_hash new_weights[2] = {{9, 9}, {2, 2}}, new_o[4] = {{9, 9}};
-  const vw_hash *const new_pictures[2] = {new_o, on_p};
+  const vw_hash *const new_pictures[4] = {new_o, on_p, on_o, on_p};
   assert_true(first_id("trials: {anchors: [the]}\n", &(vw_study_inputs){new_weights, pictures}).lo != id.lo);
   assert_true(first_id("trials: {anchors: [the]}\n", &(vw_study_inputs){weights, new_pictures}).lo != id.lo);
 }
