@@ -193,6 +193,18 @@ static vw_status expect_parts(vw_reader *r, yaml_node_t *map, const char *sectio
   return VW_OK;
 }
 
+/* A key of another kind of data set would change nothing. */
+static vw_status check_kind(vw_reader *r, const vw_data_config *d, yaml_node_t **seen) {
+  for (int i = 0; i < vw_study_n_keys; i++) {
+    const vw_key *o = &vw_study_keys[i];
+    if (!seen[i] || o->section != VW_SEC_DATA || vw_key_is_of_kind(o, d)) continue;
+    VW_TRY(vw_reader_keep(r, VW_AT(r, seen[i],
+                                   "data.%s.%s: nothing uses it; data sets of kind %s do not, only %s: remove it",
+                                   d->name, vw_key_name(o), vw_data_kind_name(d), o->kinds)));
+  }
+  return VW_OK;
+}
+
 static vw_status read_data_set(vw_reader *r, yaml_node_t *map, int64_t i) {
   vw_data_config *d = &r->config->data[i];
   yaml_node_t *seen[VW_MOST_KEYS] = {0};
@@ -204,7 +216,8 @@ static vw_status read_data_set(vw_reader *r, yaml_node_t *map, int64_t i) {
   VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
   VW_TRY(vw_reader_defaults(r, VW_SEC_DATA, d));
   const vw_target t = {VW_SEC_DATA, d, path, "", seen, false};
-  return vw_reader_section(r, &t, value);
+  VW_TRY(vw_reader_section(r, &t, value));
+  return check_kind(r, d, seen);
 }
 
 static vw_status read_data(vw_reader *r, yaml_node_t *map) {

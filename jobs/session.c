@@ -129,8 +129,8 @@ static vw_status choose_folders(vw_session *s) {
   return vw_cache_folder(s->options.cache ? s->options.cache : s->config->cache, s->out, s->cache);
 }
 
-/* Hashes of the pictures each concept's trials depend on; null concepts come last. The caller frees hashes and *rows.
- */
+/* Hashes of the pictures that each concept's trials of a model depend on; null concepts come last. The caller frees
+ * hashes and *rows. */
 static vw_status picture_hashes(const vw_session *s, vw_hash **hashes, const vw_hash *const **rows) {
   const vw_study_config *c = s->config;
   size_t total = 0, at = 0;
@@ -142,10 +142,12 @@ static vw_status picture_hashes(const vw_session *s, vw_hash **hashes, const vw_
   VW_CHECK(*hashes && row, VW_ERR_MEMORY, "out of memory");
   for (int64_t i = 0; i < pairs; i++) {
     const vw_names *concepts = &vw_study_data_of(c, i / c->n_data, i % c->n_data)->concepts;
+    const unsigned sees = s->kinds[i / c->n_data]->task->sees;
     row[i] = *hashes + at;
     for (int64_t k = 0; s->pictures[i] && k < concepts->n + c->null_concepts; k++) {
       const bool is_null = k >= concepts->n;
-      VW_TRY(vw_picture_set_hash(s->pictures[i], is_null ? NULL : concepts->name[k], is_null, &(*hashes)[at++]));
+      const char *concept = is_null ? NULL : concepts->name[k];
+      VW_TRY(vw_picture_set_hash(s->pictures[i], sees, concept, is_null, &(*hashes)[at++]));
     }
   }
   return VW_OK;

@@ -414,7 +414,7 @@ vw_status vw_results_baseline_id(const vw_results_source *s, int64_t model, int6
   vw_baseline_inputs in = {
       .weights = s->weights[model], .seed = s->config->seed, .trials = &s->config->models[model].trials};
   VW_TRY(vw_protocol_hash(s->config, model, data, &in.protocol));
-  VW_TRY(vw_picture_set_hash(s->pictures[model * s->config->n_data + data], name, false, &in.pictures));
+  VW_TRY(vw_picture_set_hash(s->pictures[model * s->config->n_data + data], s->kinds[model]->task->sees, name, false, &in.pictures));
   return vw_baseline_file_id(&in, s->config->data[data].name, name, id);
 }
 

@@ -23,7 +23,13 @@ typedef struct vw_numbers {
 } vw_numbers;
 
 /* Orders follow the choices in src/study/keys.c. */
-typedef enum vw_data_kind { VW_DATA_FOLDERS } vw_data_kind;
+typedef enum vw_data_kind {
+  VW_DATA_FOLDERS,
+  VW_DATA_DREAMBOOTH,
+  VW_DATA_COCO,
+  VW_DATA_VOC,
+  VW_DATA_IMAGENET
+} vw_data_kind;
 typedef enum vw_optimiser { VW_PGD, VW_ADAMW } vw_optimiser;
 typedef enum vw_exif { VW_EXIF_IGNORE, VW_EXIF_TURN } vw_exif;
 typedef enum vw_alpha { VW_ALPHA_DROP, VW_ALPHA_WHITE } vw_alpha;
@@ -58,11 +64,15 @@ typedef struct vw_data_config {
   int kind; /* vw_data_kind */
   const char *root;
   vw_names concepts;
-  vw_names classes;    /* n = 0: all classes of the data set */
-  int64_t train, test; /* at most so many pictures of a concept */
-  int exif;            /* vw_exif */
-  int alpha;           /* vw_alpha */
-  int pad;             /* 0, grey: of networks that pad their pictures */
+  vw_names classes;                     /* n = 0: all classes of the data set */
+  int64_t train, test;                  /* at most so many pictures of a concept */
+  int exif;                             /* vw_exif */
+  int alpha;                            /* vw_alpha */
+  int pad;                              /* 0, grey: of networks that pad their pictures, and of crops */
+  const char *split_train, *split_test; /* of coco and voc: names of the parts; NULL: the format's own */
+  double crop_margin;                   /* coco, voc: side of a crop in longer sides of its box */
+  int64_t crop_least;                   /* the same: a box's longer side in pixels, at least */
+  int64_t folds, fold;                  /* dreambooth: parts that are held out in turn, 0: a third is; which one */
 } vw_data_config;
 
 /* Which trials a model has: trials.*, then models.<name>.trials.* Nothing of it changes a trial, but `train` and

@@ -27,8 +27,11 @@ const vw_key vw_study_keys[] = {
     {"seed", VW_KEY_INT, STUDY(seed), "0", .max = 9e15, .protocol = true, .help = "of every random draw"},
 
     {"data", VW_KEY_SECTION, STUDY(data), NULL, .help = "the data sets, by a name of your choice"},
-    {"data.<name>.kind", VW_KEY_CHOICE, DATA(kind), "folders", "folders", "imagenet coco voc dreambooth",
-     .protocol = true, .help = "folders: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or .png)"},
+    {"data.<name>.kind", VW_KEY_CHOICE, DATA(kind), "folders", "folders dreambooth coco voc", "imagenet",
+     .protocol = true,
+     .help = "folders: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or .png), or root/CLASS; dreambooth: "
+             "root/SUBJECT; coco: root/annotations/instances_X.json and root/X; voc: root/ImageSets, Annotations, "
+             "JPEGImages (docs/data-sets.md)"},
     {"data.<name>.root", VW_KEY_PATH, DATA(root), NULL, .help = "where the data set lies"},
     {"data.<name>.concepts", VW_KEY_NAMES, DATA(concepts), NULL,
      .help = "what words are learned for, named as the data set names them"},
@@ -40,6 +43,7 @@ const vw_key vw_study_keys[] = {
      .help = "test pictures of a class, at most"},
     /* Not marked as protocol: it enters the identity of a trial through that of its pictures. */
     {"data.<name>.pictures.exif", VW_KEY_CHOICE, DATA(exif), "ignore", "ignore turn",
+     .kinds = "folders dreambooth imagenet",
      .help = "the orientation in EXIF data: ignore, as the networks' own processors do, or turn pictures as people see "
              "them"},
     /* Nor this one. */
@@ -48,6 +52,17 @@ const vw_key vw_study_keys[] = {
     {"data.<name>.pictures.pad", VW_KEY_CHOICE, DATA(pad), "grey", "grey", "black",
      .help = "around pictures that a network pads to a square (CLIP cuts them): grey, as transformers 4 does; black is "
              "transformers 5's"},
+    /* What follows enters the identity of a trial through its pictures and boxes, too. */
+    {"data.<name>.split.train", VW_KEY_TEXT, DATA(split_train), "", .kinds = "coco voc",
+     .help = "the part to learn from: X of instances_X.json or of ImageSets/Main/X.txt; default: train*"},
+    {"data.<name>.split.test", VW_KEY_TEXT, DATA(split_test), "", .kinds = "coco voc",
+     .help = "the part to judge by; default: val*, else test*"},
+    {"data.<name>.crop.margin", VW_KEY_REAL, DATA(crop_margin), "1.2", .min = 1, .max = 100, .kinds = "coco voc",
+     .help = "classification and generation see squares around boxes: their side, in longer sides of the box"},
+    {"data.<name>.crop.least", VW_KEY_INT, DATA(crop_least), "96", .min = 1, .max = MOST, .kinds = "coco voc",
+     .help = "pixels that the longer side of such a box has at least"},
+    {"data.<name>.folds", VW_KEY_INT, DATA(folds), "0", .max = 1000, .kinds = "dreambooth",
+     .help = "0: a third of a subject's pictures is held out, at least one; k: each of k parts in turn"},
 
     {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
     {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "clip", .later = "owlv2 stable-diffusion", .protocol = true,
@@ -148,6 +163,20 @@ static const vw_shared_section shared[VW_SHARED_SECTIONS] = {{"learn", offsetof(
 
 const vw_shared_section *vw_section_shared(vw_section section) {
   return section >= VW_SEC_LEARN ? &shared[section - VW_SEC_LEARN] : NULL;
+}
+
+const char *vw_data_kind_name(const vw_data_config *d) {
+  static const char *const names[] = {[VW_DATA_FOLDERS] = "folders",
+                                      [VW_DATA_DREAMBOOTH] = "dreambooth",
+                                      [VW_DATA_COCO] = "coco",
+                                      [VW_DATA_VOC] = "voc",
+                                      [VW_DATA_IMAGENET] = "imagenet"};
+  return names[d->kind];
+}
+
+bool vw_key_is_of_kind(const vw_key *o, const vw_data_config *d) {
+  const char *kind = vw_data_kind_name(d);
+  return !o->kinds || vw_word_place(o->kinds, kind, strlen(kind)) >= 0;
 }
 
 const char *vw_key_name(const vw_key *o) {
@@ -326,9 +355,11 @@ static void print_value(FILE *out, const vw_key *o, const char *key, const void 
     for (int64_t i = 0; i < numbers->n; i++) (void)fprintf(out, "- %.17g\n", numbers->v[i]);
     return;
   }
-  default:
-    (void)fprintf(out, "%s: %s\n", key, *(const char *const *)(const void *)member);
+  default: {
+    const char *text = *(const char *const *)(const void *)member;
+    (void)fprintf(out, "%s: %s\n", key, text ? text : "");
     return;
+  }
   }
 }
 
@@ -383,6 +414,7 @@ static void print_section(FILE *out, vw_section section, const void *base, const
     if (o->section != section || o->type == VW_KEY_SECTION || o->type == VW_KEY_PATH || o->type == VW_KEY_CLASSES)
       continue;
     if (o->needs && o->needs != 1 + optimiser) continue;
+    if (section == VW_SEC_DATA && !vw_key_is_of_kind(o, base)) continue;
     (void)snprintf(key, sizeof key, "%s%s%s%s%s%s", before, name, section == VW_SEC_STUDY ? "" : ".", of ? of->key : "",
                    of ? "." : "", vw_key_name(o));
     print_value(out, o, key, base);
