@@ -1,4 +1,5 @@
 /* viswords: finds the subcommand. */
+#include "jobs/ending.h"
 #include "jobs/jobs.h"
 #include "jobs/waiting.h"
 
@@ -35,10 +36,11 @@ static void usage(FILE *to) {
                      "models.\n\ncommands:\n");
   for (int i = 0; i < JOBS; i++) (void)vw_print(to, "  %-12s %s\n", jobs[i].name, jobs[i].summary);
   (void)vw_print(
-      to, "\n'viswords COMMAND --help' tells more. On several ranks: mpirun -n 4 viswords run STUDY.yaml -o DIR\n"
-          "exit codes: 0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff) or are "
-          "damaged (verify);\n"
-          "            75 stopped on request, all saved: the same command goes on\n");
+      to,
+      "\n'viswords COMMAND --help' tells more. On several ranks: mpirun -n 4 viswords run STUDY.yaml -o DIR\n"
+      "exit codes: 0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff) or are "
+      "damaged (verify);\n"
+      "            75 stopped on request (INT, TERM, HUP, XCPU, USR1, USR2), all saved: the same command goes on\n");
 }
 
 static bool is_verbose; /* --verbose, which every command takes */
@@ -79,7 +81,7 @@ static int unknown_command(const char *name) {
   return VW_EXIT_REFUSED;
 }
 
-int main(int argc, char **argv) {
+static int dispatch(int argc, char **argv) {
   if (argc < 2) {
     usage(stderr);
     return VW_EXIT_REFUSED;
@@ -95,7 +97,13 @@ int main(int argc, char **argv) {
   for (int i = 0; i < JOBS; i++)
     if (!strcmp(argv[1], jobs[i].name)) {
       if (jobs[i].computes) vw_wait_asleep(argv);
+      vw_exit_note_begin();
       return jobs[i].run(argc - 2, argv + 2);
     }
   return unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv) {
+  vw_streams_begin();
+  return vw_ending(dispatch(argc, argv));
 }
