@@ -1,4 +1,5 @@
 /* viswords: finds the subcommand. */
+#include "jobs/ending.h"
 #include "jobs/jobs.h"
 #include "jobs/waiting.h"
 
@@ -34,7 +35,7 @@ enum { JOBS = sizeof jobs / sizeof *jobs };
 #define ABOUT "learns visual words against frozen vision-language models"
 #define EXIT_CODES                                                                                                     \
   "0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff) or are damaged (verify);\n"          \
-  "            75 stopped on request, all saved: the same command goes on\n"
+  "            75 stopped on request (INT, TERM, HUP, XCPU, USR1, USR2), all saved: the same command goes on\n"
 
 static void usage(FILE *to) {
   (void)vw_print(to, "usage: viswords COMMAND [ARGUMENTS]\n\nviswords " ABOUT ".\n\ncommands:\n");
@@ -111,7 +112,7 @@ static int unknown_command(const char *name) {
   return VW_EXIT_REFUSED;
 }
 
-int main(int argc, char **argv) {
+static int dispatch(int argc, char **argv) {
   if (argc < 2) {
     usage(stderr);
     return VW_EXIT_REFUSED;
@@ -133,7 +134,13 @@ int main(int argc, char **argv) {
   for (int i = 0; i < JOBS; i++)
     if (!strcmp(argv[1], jobs[i].name)) {
       if (jobs[i].computes) vw_wait_asleep(argv);
+      vw_exit_note_begin();
       return jobs[i].run(argc - 2, argv + 2);
     }
   return unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv) {
+  vw_streams_begin();
+  return vw_ending(dispatch(argc, argv));
 }
