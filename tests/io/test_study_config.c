@@ -175,10 +175,10 @@ static const struct {
     {"data: {o: {root: r}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
      "s.yaml:1:11: data.o.concepts: missing; give what words are learned for, named as the data set names them",
      VW_ERR_INPUT},
-    {"data: {o: {kind: coco}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
+    {"data: {o: {kind: cocoa}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
      "s.yaml:1:11: data.o.root: missing; give where the data set lies\n"
      "s.yaml:1:11: data.o.concepts: missing; give what words are learned for, named as the data set names them\n"
-     "s.yaml:1:18: data.o.kind: coco is part of the design, but this version of viswords cannot do it yet",
+     "s.yaml:1:18: data.o.kind: expected folders, dreambooth, coco, voc or imagenet, got 'cocoa'; did you mean coco?",
      VW_ERR_INPUT},
     {"sead: 1\ndata: {o: {root: [r], concepts: [cat, [x], cat]}}\nmodels: {b_step: {wieghts: w}}\n"
      "trials: {anchors: [the, '', the], deltas: [0, 0.5, inf, 0.5]}\nlearn: {steps: 010, steps: 3, lr: 1}\n",
