@@ -141,7 +141,7 @@ static vw_status read_common(vw_reader *r, yaml_node_t *const nodes[VW_SHARED_SE
 
 /* The common values as a model has them: only a map of steps says something else to each. */
 static void copy_common(const vw_reader *r, const shared_values *v, vw_model_config *m) {
-  m->learn = v->common.learn, m->trials = v->common.trials, m->plan = v->common.plan;
+  m->learn = v->common.learn, m->trials = v->common.trials, m->plan = v->common.plan, m->judge = v->common.judge;
   for (int k = 0; k < vw_study_n_keys; k++)
     if (v->seen[k] && vw_study_keys[k].type == VW_KEY_STEPS)
       vw_steps_of(r, v->seen[k], v->common.learn.steps, &m->learn.steps);

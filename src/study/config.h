@@ -83,6 +83,11 @@ typedef struct vw_plan_config {
   int precision;  /* vw_precision_choice */
 } vw_plan_config;
 
+/* How words are judged, where no trial depends on it: judge.*, then models.<name>.judge.* */
+typedef struct vw_judge_config {
+  vw_names templates; /* one {} each; n = 0: learn.judge_template alone */
+} vw_judge_config;
+
 typedef struct vw_model_config {
   const char *name;
   const char *kind, *task, *keys; /* of vw_study_kinds; keys "": none of its own */
@@ -92,6 +97,7 @@ typedef struct vw_model_config {
   vw_learn_config learn;
   vw_trials_config trials;
   vw_plan_config plan;
+  vw_judge_config judge;
   /* [n_data] the data sets as this model has them: its own concepts and numbers of pictures; use vw_study_data_of. */
   vw_data_config *on;
   bool *learns_on; /* [n_data] */
@@ -189,6 +195,11 @@ vw_status vw_class_text(const char *text_template, const char *name, char *out, 
  * input files: "key: value" lines in the order of the table. Hashed into trial ids. The caller frees *text.
  * Errors: VW_ERR_MEMORY. */
 vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text);
+
+/* Everything of the study file that judging a word of this model depends on and learning it does not: lines as above.
+ * "" where words are judged as before there were such keys. Hashed into evaluations. The caller frees *text. Errors:
+ * VW_ERR_MEMORY. */
+vw_status vw_study_judging_text(const vw_study_config *config, int64_t model, int64_t data, char **text);
 
 /* Every value that the study decides, defaults too: "key: value" lines in the order of the table, whatever the order,
  * comments and spellings in the file. Not in it: where things lie (root, weights, cache), and the classes, which may

@@ -16,6 +16,7 @@
 #define LEARN(m)  VW_SEC_LEARN, offsetof(vw_learn_config, m)
 #define TRIALS(m) VW_SEC_TRIALS, offsetof(vw_trials_config, m)
 #define PLAN(m)   VW_SEC_PLAN, offsetof(vw_plan_config, m)
+#define JUDGE(m)  VW_SEC_JUDGE, offsetof(vw_judge_config, m)
 #define MOST      1e9
 
 /* The texts of a few of CLIP's own zero-shot templates: what a picture is of, not how it was made. */
@@ -68,6 +69,7 @@ const vw_key vw_study_keys[] = {
      .help = "in the place of data.<name>.pictures.test"},
     {"models.<name>.plan", VW_KEY_SECTION, MODEL(plan), "",
      .help = "its own block, ranks_per_block, memory and precision"},
+    {"models.<name>.judge", VW_KEY_SECTION, MODEL(judge), "", .help = "any key of judge, for this model only"},
 
     {"trials", VW_KEY_SECTION, STUDY(models), "", .help = "which words are learned"},
     {"trials.anchors", VW_KEY_NAMES, TRIALS(anchors), NULL,
@@ -107,6 +109,13 @@ const vw_key vw_study_keys[] = {
     {"learn.loss_points", VW_KEY_INT, LEARN(loss_points), "100", .min = 1, .max = 1e6, .protocol = true,
      .help = "points of the stored training loss"},
 
+    {"judge", VW_KEY_SECTION, STUDY(models), "",
+     .help =
+         "how words are judged, where no trial depends on it: what changes here is judged again, never learned again"},
+    {"judge.templates", VW_KEY_TEMPLATES, JUDGE(templates), "", .judging = true, .scoped = true, .as_ever = "0",
+     .help = "sentences with one {} each, over which the features of classes, words and names are averaged; default: "
+             "learn.judge_template alone"},
+
     {"plan", VW_KEY_SECTION, STUDY(models), "", .help = "how the work is cut and computed; changes no trial"},
     {"plan.ranks", VW_KEY_INT, STUDY(ranks), "8", .min = 1, .max = 1e6,
      .help = "ranks that block sizes are made for, however many run"},
@@ -144,7 +153,8 @@ int vw_key_place(const char *key) {
 /* In the order of vw_section. */
 static const vw_shared_section shared[VW_SHARED_SECTIONS] = {{"learn", offsetof(vw_model_config, learn)},
                                                              {"trials", offsetof(vw_model_config, trials)},
-                                                             {"plan", offsetof(vw_model_config, plan)}};
+                                                             {"plan", offsetof(vw_model_config, plan)},
+                                                             {"judge", offsetof(vw_model_config, judge)}};
 
 const vw_shared_section *vw_section_shared(vw_section section) {
   return section >= VW_SEC_LEARN ? &shared[section - VW_SEC_LEARN] : NULL;
@@ -358,19 +368,29 @@ static bool is_as_ever(const vw_key *o, const void *base) {
   return strcmp(value, expected) == 0;
 }
 
-vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text) {
+/* What identifies a trial, or an evaluation: the keys that apply and do not say what was meant before them. */
+static vw_status identity_text(const vw_study_config *config, int64_t model, int64_t data, bool judging, char **text) {
   const vw_model_config *m = &config->models[model];
-  const void *base[VW_SECTIONS] = {config, vw_study_data_of(config, model, data), m, &m->learn, &m->trials, &m->plan};
+  const void *base[VW_SECTIONS] = {config,   vw_study_data_of(config, model, data), m, &m->learn, &m->trials, &m->plan,
+                                   &m->judge};
   size_t bytes = 0;
   *text = NULL;
   FILE *out = open_memstream(text, &bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "no memory for the protocol's text");
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
-    if (o->protocol && vw_key_applies(o, m) && !is_as_ever(o, base[o->section]))
+    if ((judging ? o->judging : o->protocol) && vw_key_applies(o, m) && !is_as_ever(o, base[o->section]))
       print_value(out, o, o->key, base[o->section]);
   }
   return close_text(out, text);
+}
+
+vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text) {
+  return identity_text(config, model, data, false, text);
+}
+
+vw_status vw_study_judging_text(const vw_study_config *config, int64_t model, int64_t data, char **text) {
+  return identity_text(config, model, data, true, text);
 }
 
 /* The values of one section, keys written in full; not where things lie, nor the classes, which may be in a file. */

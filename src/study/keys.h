@@ -4,7 +4,7 @@
 
 #include "study/config.h"
 
-/* A key of learn, trials or plan may stand for all models, and again under one: models.<name>.learn.steps. */
+/* A key of learn, trials, plan or judge may stand for all models, and again under one: models.<name>.learn.steps. */
 typedef enum vw_section {
   VW_SEC_STUDY,
   VW_SEC_DATA,
@@ -12,6 +12,7 @@ typedef enum vw_section {
   VW_SEC_LEARN,
   VW_SEC_TRIALS,
   VW_SEC_PLAN,
+  VW_SEC_JUDGE,
   VW_SECTIONS
 } vw_section;
 enum { VW_SHARED_SECTIONS = VW_SECTIONS - VW_SEC_LEARN }; /* those from VW_SEC_LEARN on */
@@ -49,6 +50,7 @@ typedef struct vw_key {
   int needs;       /* optimiser that alone reads the key, plus 1; 0: always read */
   bool above;
   bool protocol; /* part of a trial's identity */
+  bool judging;  /* part of an evaluation's identity, not of a trial's: words are judged again, never learned again */
   bool scoped;   /* read by the tasks that name it alone (vw_study_kinds.keys) */
   bool alone;    /* of a shared section: stands under a model alone, there is none for all models */
   /* Of a key that came later: the value that was always meant before, as it is printed; only another one enters an
