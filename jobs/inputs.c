@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef char key_text[160];
 
@@ -147,13 +148,32 @@ static void list_sets(vw_session *s) {
   }
 }
 
+/* Of a data set that is not there sizes alone are known; *done false: it is there, or the study does not say. */
+static vw_status count_data_set(vw_session *s, vw_session_set *set, bool *done) {
+  const vw_data_config *d = &set->data;
+  const bool is_said = d->counts.classes || d->counts.train || d->counts.test;
+  key_text key;
+  *done = s->options.counts_will_do && access(d->root, F_OK) != 0;
+  if (!*done) return VW_OK;
+  const vw_status st =
+      is_said ? vw_picture_set_count(&set->pictures, d)
+              : VW_RAISE(VW_ERR_INPUT, "%s: no such folder: put the data set there, or give data.%s.counts", d->root,
+                         d->name);
+  if (st != VW_OK) return keep(s, key_of(key, "data", d->name, is_said ? "counts" : "root"), -1, st);
+  s->is_counted = true;
+  return VW_OK;
+}
+
 static vw_status open_data_set(vw_session *s, vw_session_set *set) {
   const vw_data_config *d = &set->data;
   key_text key;
   if (!d->root || !d->concepts.n) return VW_OK; /* a problem already */
-  const vw_status opened = vw_picture_set_open(&set->pictures, d, s->config->seed);
+  bool is_absent = false;
+  VW_TRY(count_data_set(s, set, &is_absent));
+  const vw_status opened = is_absent ? VW_OK : vw_picture_set_open(&set->pictures, d, s->config->seed);
   for (int64_t m = 0; m < s->config->n_models; m++)
     if (has_set(s, m, set)) s->pictures[m * s->config->n_data + set->index] = set->pictures;
+  if (is_absent && !set->pictures) return VW_OK; /* a problem already */
   if (opened == VW_OK) VW_TRY(check_data(s, set));
   if (opened == VW_OK) return warn_few(s, set);
   char *message = strdup(vw_error_message());

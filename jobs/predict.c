@@ -49,7 +49,8 @@ static vw_status seconds_of(predictor *p, const vw_block_kind *k, vw_timed what,
   }
   VW_TRY(vw_timed_name_of(k, what, &name));
   vw_rates *rates = rates_of(p, k);
-  if (p->measure && vw_can_time(k, what) && !is_known(rates, &name)) {
+  const bool can_run = vw_can_time(k, what) && !(what == VW_TIMED_CACHE && k->in.pictures->is_counted);
+  if (p->measure && can_run && !is_known(rates, &name)) {
     double one = 0;
     VW_TRY(vw_time_runs(k, what, seconds_a_kind, &one));
     if (one > 0) VW_TRY(vw_rates_put(rates, name.kind, name.shape, name.flops, one));
@@ -60,7 +61,7 @@ static vw_status seconds_of(predictor *p, const vw_block_kind *k, vw_timed what,
 }
 
 static bool has_file(const vw_session *s, const char *id) {
-  return s->out[0] && vw_block_file_exists(s->out, id);
+  return s->out[0] && !s->is_counted && vw_block_file_exists(s->out, id);
 }
 
 /* Words of one concept are judged together. */

@@ -53,6 +53,11 @@ typedef struct vw_learn_config {
   int64_t loss_points;          /* points of the stored training loss */
 } vw_learn_config;
 
+/* What a data set holds, as the study says, for plans where it is not there. 0: not said. */
+typedef struct vw_data_counts {
+  int64_t classes, train, test; /* pictures of all classes together */
+} vw_data_counts;
+
 typedef struct vw_data_config {
   const char *name;
   int kind; /* vw_data_kind */
@@ -63,6 +68,7 @@ typedef struct vw_data_config {
   int exif;            /* vw_exif */
   int alpha;           /* vw_alpha */
   int pad;             /* 0, grey: of networks that pad their pictures */
+  vw_data_counts counts;
 } vw_data_config;
 
 /* Which trials a model has: trials.*, then models.<name>.trials.* Nothing of it changes a trial, but `train` and
@@ -176,6 +182,9 @@ vw_status vw_study_keep(const vw_study_config *config, vw_problems *problems, co
                         bool warning, vw_status st);
 
 void vw_study_config_destroy(vw_study_config *config); /* NULL allowed */
+
+/* "folders", ...: the kind of a data set; lives until the next call of this thread. */
+const char *vw_data_kind_name(const vw_data_config *d);
 
 /* Whether the model learns on the data set: the trials of all other pairs do not exist. */
 bool vw_study_learns_on(const vw_study_config *config, int64_t model, int64_t data);

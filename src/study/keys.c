@@ -49,6 +49,12 @@ const vw_key vw_study_keys[] = {
     {"data.<name>.pictures.pad", VW_KEY_CHOICE, DATA(pad), "grey", "grey", "black",
      .help = "around pictures that a network pads to a square (CLIP cuts them): grey, as transformers 4 does; black is "
              "transformers 5's"},
+    {"data.<name>.counts.classes", VW_KEY_INT, DATA(counts.classes), "", .min = 1, .max = MOST, .aside = true,
+     .help = "for `viswords plan` where the data set is not there: its classes, unless `classes` lists them"},
+    {"data.<name>.counts.train", VW_KEY_INT, DATA(counts.train), "", .min = 1, .max = MOST, .aside = true,
+     .help = "the same: training pictures of all classes together"},
+    {"data.<name>.counts.test", VW_KEY_INT, DATA(counts.test), "", .min = 1, .max = MOST, .aside = true,
+     .help = "the same: test pictures of all classes together"},
 
     {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
     {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "clip", .later = "owlv2 stable-diffusion", .protocol = true,
@@ -148,6 +154,14 @@ int vw_key_place(const char *key) {
   int i = 0;
   while (strcmp(vw_study_keys[i].key, key) != 0) i++;
   return i;
+}
+
+const char *vw_data_kind_name(const vw_data_config *d) {
+  static _Thread_local char name[32];
+  int n = 0;
+  const char *word = vw_word_at(vw_study_keys[vw_key_place("data.<name>.kind")].choices, d->kind, &n);
+  (void)snprintf(name, sizeof name, "%.*s", n, word ? word : "");
+  return name;
 }
 
 /* In the order of vw_section. */
@@ -402,7 +416,7 @@ static void print_section(FILE *out, vw_section section, const void *base, const
     char key[256];
     if (o->section != section || o->type == VW_KEY_SECTION || o->type == VW_KEY_PATH || o->type == VW_KEY_CLASSES)
       continue;
-    if (o->needs && o->needs != 1 + optimiser) continue;
+    if (o->aside || (o->needs && o->needs != 1 + optimiser)) continue;
     (void)snprintf(key, sizeof key, "%s%s%s%s%s%s", before, name, section == VW_SEC_STUDY ? "" : ".", of ? of->key : "",
                    of ? "." : "", vw_key_name(o));
     print_value(out, o, key, base);

@@ -52,6 +52,7 @@ typedef struct vw_key {
   bool protocol; /* part of a trial's identity */
   bool judging;  /* part of an evaluation's identity, not of a trial's: words are judged again, never learned again */
   bool scoped;   /* read by the tasks that name it alone (vw_study_kinds.keys) */
+  bool aside;    /* decides nothing about results: no part of the values that two studies are compared by */
   bool alone;    /* of a shared section: stands under a model alone, there is none for all models */
   /* Of a key that came later: the value that was always meant before, as it is printed; only another one enters an
    * identity. NULL: always enters. */

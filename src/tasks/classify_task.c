@@ -107,6 +107,10 @@ static vw_status part(const vw_task_inputs *in, vw_task_part what, vw_graph *g, 
 }
 
 static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, int64_t *runs) {
+  if (what == VW_PART_CACHE && in->pictures->is_counted) {
+    *runs = in->pictures->n_train + in->pictures->n_test;
+    return VW_OK;
+  }
   if (what == VW_PART_CACHE)
     return vw_features_missing_pictures(in->pictures, vw_clip_of(in->network), in->weights, in->cache, runs);
   /* The sentences of judging are taken to be as long as those of learning; their texts are counted with the others,

@@ -24,12 +24,18 @@ typedef struct vw_picture_set {
   vw_picture *train, *test;
   int64_t n_train, n_test;
   int64_t class_train, class_test; /* pictures of the classes: they come first */
+  bool is_counted;                 /* no data set was opened: only sizes are known (vw_picture_set_count) */
   vw_pool pool;
 } vw_picture_set;
 
 /* Lists the files and hashes their contents; decodes nothing. The caller closes it. Errors: VW_ERR_INPUT naming the
  * class, concept or path. */
 vw_status vw_picture_set_open(vw_picture_set **s, const vw_data_config *data, int64_t seed);
+
+/* A set of which only the sizes are known, from the study's counts: owners with as many pictures as the data set's
+ * classes have on average, and no more than the study uses; hashes are zero, pictures cannot be read. The caller closes
+ * it. Errors: VW_ERR_INPUT (a count is missing, or says too little). */
+vw_status vw_picture_set_count(vw_picture_set **s, const vw_data_config *data);
 void vw_picture_set_close(vw_picture_set *s); /* NULL allowed */
 
 /* Decodes a picture of the set. Errors: as vw_image_read, and VW_ERR_IO where the file's bytes are no longer those that
