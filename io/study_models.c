@@ -141,7 +141,7 @@ static vw_status read_common(vw_reader *r, yaml_node_t *const nodes[VW_SHARED_SE
 
 /* The common values as a model has them: only a map of steps says something else to each. */
 static void copy_common(const vw_reader *r, const shared_values *v, vw_model_config *m) {
-  m->learn = v->common.learn, m->trials = v->common.trials, m->plan = v->common.plan;
+  m->learn = v->common.learn, m->trials = v->common.trials, m->plan = v->common.plan, m->judge = v->common.judge;
   for (int k = 0; k < vw_study_n_keys; k++)
     if (v->seen[k] && vw_study_keys[k].type == VW_KEY_STEPS)
       vw_steps_of(r, v->seen[k], v->common.learn.steps, &m->learn.steps);
@@ -219,17 +219,8 @@ static yaml_node_t *item_of(vw_reader *r, yaml_node_t *list, const char *name) {
   return list;
 }
 
-static const char *kind_of(const vw_data_config *d) {
-  static _Thread_local char kind[64];
-  int n = 0;
-  const vw_key *o = &vw_study_keys[vw_key_place("data.<name>.kind")];
-  const char *word = vw_word_at(o->choices, d->kind, &n);
-  (void)snprintf(kind, sizeof kind, "%.*s", n, word ? word : "");
-  return kind;
-}
-
 static bool can_learn_on(const vw_model_config *m, const vw_data_config *d) {
-  const char *kind = kind_of(d);
+  const char *kind = vw_data_kind_name(d);
   return !m->takes[0] || vw_word_place(m->takes, kind, strlen(kind)) >= 0;
 }
 
@@ -243,7 +234,7 @@ static vw_status check_named(vw_reader *r, const vw_model_config *m, yaml_node_t
     if (strcmp(c->data[d].name, name) != 0) continue;
     if (can_learn_on(m, &c->data[d])) return VW_OK;
     return VW_AT(r, item, "models.%s.data: '%s' is of kind %s; the task %s learns on %s", m->name, name,
-                 kind_of(&c->data[d]), m->task, m->takes);
+                 vw_data_kind_name(&c->data[d]), m->task, m->takes);
   }
   const char *near = vw_near_miss(name, names, n);
   return VW_AT(r, item, "models.%s.data: '%.*s' is no data set of this study%s%s%s", m->name, SHOWN, name,

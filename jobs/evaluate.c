@@ -68,7 +68,7 @@ static vw_status list_items(const vw_session *s, item_list *list, int64_t *missi
     const vw_block *b = &s->plan->blocks[i];
     if (!vw_block_is_active(b)) continue;
     item it = {.block = i, .model = b->model_index, .data = b->data_index};
-    vw_block_file_id(b, "-evaluation", it.stem);
+    vw_block_evaluation_id(b, it.stem);
     vw_block_file_id(b, "", id);
     if (!vw_block_file_exists(s->out, id))
       ++*missing;
@@ -176,8 +176,9 @@ static vw_status judge_baselines(judging *j, const vw_baselines *b, double *metr
   if (j->it->picture >= 0) return VW_OK;
   VW_TRY(vw_session_inputs_unchanged(j->s));
   vw_baselines_mask(b, j->task->kind->n_metrics, metrics);
-  return vw_baselines_write(j->s->out, j->it->id, c->models[j->it->model].name, c->data[j->it->data].name,
-                            j->task->kind, b, metrics);
+  vw_baselines_of of = {.model = c->models[j->it->model].name, .data = c->data[j->it->data].name};
+  VW_TRY(vw_judging_hash(c, j->it->model, j->it->data, &of.judging));
+  return vw_baselines_write(j->s->out, j->it->id, &of, j->task->kind, b, metrics);
 }
 
 static vw_status evaluate(vw_session *s, const item *it, vw_task *task) {

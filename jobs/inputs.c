@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef char key_text[160];
 
@@ -139,6 +140,22 @@ static unsigned seen_by_all(const vw_session *s, const vw_session_set *set) {
   return sees;
 }
 
+/* Of a data set that is not there sizes alone are known; *done false: it is there, or the study does not say. */
+static vw_status count_data_set(vw_session *s, vw_session_set *set, bool *done) {
+  const vw_data_config *d = &set->data;
+  const bool is_said = d->counts.classes || d->counts.train || d->counts.test;
+  key_text key;
+  *done = s->options.counts_will_do && access(d->root, F_OK) != 0;
+  if (!*done) return VW_OK;
+  const vw_status st =
+      is_said ? vw_picture_set_count(&set->pictures, d)
+              : VW_RAISE(VW_ERR_INPUT, "%s: no such folder: put the data set there, or give data.%s.counts", d->root,
+                         d->name);
+  if (st != VW_OK) return keep(s, key_of(key, "data", d->name, is_said ? "counts" : "root"), -1, st);
+  s->is_counted = true;
+  return VW_OK;
+}
+
 static vw_status tell_left_out(const vw_session *s, const vw_picture_set *p) {
   for (const char *line = p->left_out; s->ranks.rank == 0 && *line; line += strcspn(line, "\n") + 1)
     vw_log(VW_LOG_INFO, "data.%s: %.*s", p->data->name, (int)strcspn(line, "\n"), line);
@@ -149,15 +166,18 @@ static vw_status open_data_set(vw_session *s, vw_session_set *set) {
   const vw_data_config *d = &set->data;
   key_text key;
   if (!d->root || !d->concepts.n) return VW_OK; /* a problem already */
-  refused_name names = {s, d};
-  const vw_picture_refusals refusals = {refuse, &names};
-  const vw_status opened =
-      vw_picture_set_open(&set->pictures, d, s->config->seed, seen_by_all(s, set), &refusals);
-  VW_TRY(keep(s, key_of(key, "data", d->name, "root"), -1, opened));
-  if (!set->pictures) return VW_OK;
+  bool is_absent = false;
+  VW_TRY(count_data_set(s, set, &is_absent));
+  if (!is_absent) {
+    refused_name names = {s, d};
+    const vw_picture_refusals refusals = {refuse, &names};
+    const vw_status opened = vw_picture_set_open(&set->pictures, d, s->config->seed, seen_by_all(s, set), &refusals);
+    VW_TRY(keep(s, key_of(key, "data", d->name, "root"), -1, opened));
+  }
+  if (!set->pictures) return VW_OK; /* a problem already */
   for (int64_t m = 0; m < s->config->n_models; m++)
     if (has_set(s, m, set)) s->pictures[m * s->config->n_data + set->index] = set->pictures;
-  VW_TRY(tell_left_out(s, set->pictures));
+  if (!is_absent) VW_TRY(tell_left_out(s, set->pictures));
   VW_TRY(check_data(s, set));
   return warn_few(s, set);
 }

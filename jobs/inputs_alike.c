@@ -232,11 +232,11 @@ vw_status vw_session_find_alike(vw_session *s) {
     VW_TRY(find_anchors(s, m));
     for (int64_t d = 0; d < s->config->n_data; d++) {
       const vw_picture_set *p = s->pictures[m * s->config->n_data + d];
-      if (p) VW_TRY(find_one_text(s, m, p));
+      if (p && !p->is_counted) VW_TRY(find_one_text(s, m, p)); /* names are made up */
     }
   }
   for (int64_t i = 0; i < s->n_sets; i++) {
-    if (!s->sets[i].pictures) continue;
+    if (!s->sets[i].pictures || s->sets[i].pictures->is_counted) continue;
     VW_TRY(find_one_picture(s, s->sets[i].pictures));
     VW_TRY(find_one_set(s, i));
   }

@@ -49,7 +49,8 @@ static vw_status seconds_of(predictor *p, const vw_block_kind *k, vw_timed what,
   }
   VW_TRY(vw_timed_name_of(k, what, &name));
   vw_rates *rates = rates_of(p, k);
-  if (p->measure && vw_can_time(k, what) && !is_known(rates, &name)) {
+  const bool can_run = vw_can_time(k, what) && !(what == VW_TIMED_CACHE && k->in.pictures->is_counted);
+  if (p->measure && can_run && !is_known(rates, &name)) {
     double one = 0;
     VW_TRY(vw_time_runs(k, what, seconds_a_kind, &one));
     if (one > 0) VW_TRY(vw_rates_put(rates, name.kind, name.shape, name.flops, one));
@@ -59,10 +60,8 @@ static vw_status seconds_of(predictor *p, const vw_block_kind *k, vw_timed what,
   return VW_OK;
 }
 
-static bool has_file(const vw_session *s, const vw_block *b, const char *end) {
-  char id[VW_BLOCK_ID];
-  vw_block_file_id(b, end, id);
-  return s->out[0] && vw_block_file_exists(s->out, id);
+static bool has_file(const vw_session *s, const char *id) {
+  return s->out[0] && !s->is_counted && vw_block_file_exists(s->out, id);
 }
 
 /* Words of one concept are judged together. */
@@ -88,14 +87,17 @@ static vw_status add_block(predictor *p, int64_t i) {
   if (!vw_block_is_active(b)) return VW_OK;
   const vw_block_kind k = vw_session_block_kind(s, b->model_index, b->data_index, b->n, b->slices);
   vw_block_cost cost;
+  char id[VW_BLOCK_ID];
   double one = 0;
   int64_t runs = 0;
-  if (!has_file(s, b, "")) {
+  vw_block_file_id(b, "", id);
+  if (!has_file(s, id)) {
     VW_TRY(vw_session_cost(s, b, &cost));
     VW_TRY(seconds_of(p, &k, VW_TIMED_STEP, &one));
     p->learn[i] = one * (double)cost.runs;
   }
-  if (has_file(s, b, "-evaluation")) return VW_OK;
+  vw_block_evaluation_id(b, id);
+  if (has_file(s, id)) return VW_OK;
   VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
   VW_TRY(judging_runs(&k, s->plan->trials + b->first, b->n, &runs));
   p->judge[p->n_judge++] = one * (double)runs;
@@ -130,7 +132,7 @@ static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
   for (int64_t i = 0; i < vw_study_data_of(s->config, m, d)->concepts.n; i++) {
     char id[VW_BLOCK_ID];
     VW_TRY(vw_results_baseline_id(&results, m, d, i, id));
-    if (s->out[0] && vw_block_file_exists(s->out, id)) continue;
+    if (has_file(s, id)) continue;
     p->judge[p->n_judge++] = one * (double)runs;
   }
   return VW_OK;

@@ -252,7 +252,7 @@ static vw_status open_plan(vw_session *s, bool save) {
     VW_GOTO(vw_plan_open(path, s->config, &inputs, &here, s->options.allow_other_kernels, &s->plan));
   } else {
     bool is_there = false;
-    if (s->out[0]) VW_GOTO(vw_file_find_plain(path, &is_there));
+    if (s->out[0] && !s->is_counted) VW_GOTO(vw_file_find_plain(path, &is_there)); /* without ids nothing is known */
     VW_GOTO(is_there ? vw_plan_load(path, &s->plan) : vw_plan_create(&s->plan));
     VW_GOTO(vw_plan_update(s->plan, s->config, &inputs, &here, s->options.allow_other_kernels));
   }

@@ -22,7 +22,8 @@ typedef struct vw_session_options {
   int64_t threads;           /* 0: the study's, else all cores shared among this node's ranks */
   double checkpoint_seconds; /* between checkpoints of a block */
   bool allow_other_kernels, json, quiet;
-  bool all_problems; /* look at weights and pictures also where the study file itself is wrong (viswords check) */
+  bool counts_will_do; /* of a data set that is not there, the study's counts (viswords plan) */
+  bool all_problems;   /* look at weights and pictures also where the study file itself is wrong (viswords check) */
 } vw_session_options;
 
 /* A data set as some of the models have it: those that want the same numbers of pictures share it. */
@@ -56,6 +57,7 @@ typedef struct vw_session {
   vw_task **tasks;           /* [n_models * n_data]; opened when a stage needs them */
   vw_plan *plan;
   vw_costs costs;          /* vw_session_cost */
+  bool is_counted;         /* a data set is not there: sizes are known, trials have no ids */
   bool is_undecided;       /* plan.backend is auto and no plan is there: only looked at, as the CPU's */
   bool has_shared_weights; /* vw_session_share_weights */
   vw_sections sections;

@@ -68,7 +68,7 @@ static void look_at_block(look *l, const vw_block *b) {
     p.learned_blocks = 1, p.learned = b->n;
   else
     look_at_checkpoint(l, b, id, &p);
-  vw_block_file_id(b, "-evaluation", id);
+  vw_block_evaluation_id(b, id);
   if (vw_block_file_exists(l->dir, id)) p.judged = b->n;
   add(part_of(l, b), &p);
   add(&l->all, &p);

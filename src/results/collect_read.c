@@ -178,7 +178,7 @@ static vw_status read_block(vw_collected *c, int64_t i) {
     return VW_OK;
   }
   VW_TRY(fill_rows(c, b, c->file[i]));
-  vw_block_file_id(b, "-evaluation", id);
+  vw_block_evaluation_id(b, id);
   VW_TRY(open_if_there(c->s, id, &judged));
   if (!judged) c->unjudged_blocks++;
   const vw_status st = judged ? fill_metrics(c, b, judged) : VW_OK;
@@ -414,7 +414,9 @@ vw_status vw_results_baseline_id(const vw_results_source *s, int64_t model, int6
   vw_baseline_inputs in = {
       .weights = s->weights[model], .seed = s->config->seed, .trials = &s->config->models[model].trials};
   VW_TRY(vw_protocol_hash(s->config, model, data, &in.protocol));
-  VW_TRY(vw_picture_set_hash(s->pictures[model * s->config->n_data + data], s->kinds[model]->task->sees, name, false, &in.pictures));
+  VW_TRY(vw_judging_hash(s->config, model, data, &in.judging));
+  VW_TRY(vw_picture_set_hash(s->pictures[model * s->config->n_data + data], s->kinds[model]->task->sees, name, false,
+                             &in.pictures));
   return vw_baseline_file_id(&in, s->config->data[data].name, name, id);
 }
 

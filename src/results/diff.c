@@ -131,6 +131,15 @@ static bool same_blocks(const vw_plan *a, const vw_plan *b) {
   return true;
 }
 
+/* How words are judged is no part of a trial: the same words may have other metrics. */
+static bool same_judging(const vw_plan *a, const vw_plan *b) {
+  for (int64_t i = 0; i < a->n_blocks; i++)
+    for (int64_t j = 0; j < b->n_blocks; j++)
+      if (same_hash(a->blocks[i].id, b->blocks[j].id) && !same_hash(a->blocks[i].judging, b->blocks[j].judging))
+        return false;
+  return true;
+}
+
 static void kernels_text(const vw_plan *p, char text[VW_DIFF_TEXT / 3]) {
   (void)snprintf(text, VW_DIFF_TEXT / 3, "%s %s (%s%s%s)", p->with.backend, p->with.precision, p->with.kernels,
                  p->other_kernels.n ? ", later " : "", p->other_kernels.n ? p->other_kernels.name[0] : "");
@@ -160,6 +169,8 @@ vw_status vw_diff_compare(vw_diff *d) {
     const size_t n = strlen(d->why);
     (void)snprintf(d->why + n, sizeof d->why - n, "%sother kernels: %s and %s", n ? "; " : "", a, b);
   }
+  if (!d->why[0] && !same_judging(d->plan[0], d->plan[1]))
+    (void)snprintf(d->why, sizeof d->why, "the studies judge the same words in other ways (keys of judge)");
   if (!d->why[0] && !same_blocks(d->plan[0], d->plan[1]))
     (void)snprintf(d->why, sizeof d->why,
                    "the plans learn the same trials in other blocks (plan.ranks, plan.block) or in other slices of a "

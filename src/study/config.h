@@ -59,6 +59,11 @@ typedef struct vw_learn_config {
   int64_t loss_points;          /* points of the stored training loss */
 } vw_learn_config;
 
+/* What a data set holds, as the study says, for plans where it is not there. 0: not said. */
+typedef struct vw_data_counts {
+  int64_t classes, train, test; /* pictures of all classes together */
+} vw_data_counts;
+
 typedef struct vw_data_config {
   const char *name;
   int kind; /* vw_data_kind */
@@ -74,6 +79,7 @@ typedef struct vw_data_config {
   int64_t crop_least;                   /* the same: a box's longer side in pixels, at least */
   const char *names;                    /* imagenet: list of the classes' names; NULL: the first there is */
   int64_t folds, fold;                  /* dreambooth: parts that are held out in turn, 0: a third is; which one */
+  vw_data_counts counts;
 } vw_data_config;
 
 /* Which trials a model has: trials.*, then models.<name>.trials.* Nothing of it changes a trial, but `train` and
@@ -94,6 +100,11 @@ typedef struct vw_plan_config {
   int precision;  /* vw_precision_choice */
 } vw_plan_config;
 
+/* How words are judged, where no trial depends on it: judge.*, then models.<name>.judge.* */
+typedef struct vw_judge_config {
+  vw_names templates; /* one {} each; n = 0: learn.judge_template alone */
+} vw_judge_config;
+
 typedef struct vw_model_config {
   const char *name;
   const char *kind, *task, *keys; /* of vw_study_kinds; keys "": none of its own */
@@ -103,6 +114,7 @@ typedef struct vw_model_config {
   vw_learn_config learn;
   vw_trials_config trials;
   vw_plan_config plan;
+  vw_judge_config judge;
   /* [n_data] the data sets as this model has them: its own concepts and numbers of pictures; use vw_study_data_of. */
   vw_data_config *on;
   bool *learns_on; /* [n_data] */
@@ -182,6 +194,9 @@ vw_status vw_study_keep(const vw_study_config *config, vw_problems *problems, co
 
 void vw_study_config_destroy(vw_study_config *config); /* NULL allowed */
 
+/* "folders", ...: the kind of a data set; lives until the next call of this thread. */
+const char *vw_data_kind_name(const vw_data_config *d);
+
 /* Whether the model learns on the data set: the trials of all other pairs do not exist. */
 bool vw_study_learns_on(const vw_study_config *config, int64_t model, int64_t data);
 
@@ -200,6 +215,11 @@ vw_status vw_class_text(const char *text_template, const char *name, char *out, 
  * input files: "key: value" lines in the order of the table. Hashed into trial ids. The caller frees *text.
  * Errors: VW_ERR_MEMORY. */
 vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text);
+
+/* Everything of the study file that judging a word of this model depends on and learning it does not: lines as above.
+ * "" where words are judged as before there were such keys. Hashed into evaluations. The caller frees *text. Errors:
+ * VW_ERR_MEMORY. */
+vw_status vw_study_judging_text(const vw_study_config *config, int64_t model, int64_t data, char **text);
 
 /* Every value that the study decides, defaults too: "key: value" lines in the order of the table, whatever the order,
  * comments and spellings in the file. Not in it: where things lie (root, weights, cache), and the classes, which may

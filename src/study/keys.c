@@ -16,6 +16,7 @@
 #define LEARN(m)  VW_SEC_LEARN, offsetof(vw_learn_config, m)
 #define TRIALS(m) VW_SEC_TRIALS, offsetof(vw_trials_config, m)
 #define PLAN(m)   VW_SEC_PLAN, offsetof(vw_plan_config, m)
+#define JUDGE(m)  VW_SEC_JUDGE, offsetof(vw_judge_config, m)
 #define MOST      1e9
 
 /* The texts of a few of CLIP's own zero-shot templates: what a picture is of, not how it was made. */
@@ -67,6 +68,12 @@ const vw_key vw_study_keys[] = {
      .help = "0: a third of a subject's pictures is held out, at least one; k: each of k parts in turn, as data sets "
              "NAME-1 to "
              "NAME-k"},
+    {"data.<name>.counts.classes", VW_KEY_INT, DATA(counts.classes), "", .min = 1, .max = MOST, .aside = true,
+     .help = "for `viswords plan` where the data set is not there: its classes, unless `classes` lists them"},
+    {"data.<name>.counts.train", VW_KEY_INT, DATA(counts.train), "", .min = 1, .max = MOST, .aside = true,
+     .help = "the same: training pictures of all classes together"},
+    {"data.<name>.counts.test", VW_KEY_INT, DATA(counts.test), "", .min = 1, .max = MOST, .aside = true,
+     .help = "the same: test pictures of all classes together"},
 
     {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
     {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "clip", .later = "owlv2 stable-diffusion", .protocol = true,
@@ -87,6 +94,7 @@ const vw_key vw_study_keys[] = {
      .help = "in the place of data.<name>.pictures.test"},
     {"models.<name>.plan", VW_KEY_SECTION, MODEL(plan), "",
      .help = "its own block, ranks_per_block, memory and precision"},
+    {"models.<name>.judge", VW_KEY_SECTION, MODEL(judge), "", .help = "any key of judge, for this model only"},
 
     {"trials", VW_KEY_SECTION, STUDY(models), "", .help = "which words are learned"},
     {"trials.anchors", VW_KEY_NAMES, TRIALS(anchors), NULL,
@@ -126,6 +134,13 @@ const vw_key vw_study_keys[] = {
     {"learn.loss_points", VW_KEY_INT, LEARN(loss_points), "100", .min = 1, .max = 1e6, .protocol = true,
      .help = "points of the stored training loss"},
 
+    {"judge", VW_KEY_SECTION, STUDY(models), "",
+     .help =
+         "how words are judged, where no trial depends on it: what changes here is judged again, never learned again"},
+    {"judge.templates", VW_KEY_TEMPLATES, JUDGE(templates), "", .judging = true, .scoped = true, .as_ever = "0",
+     .help = "sentences with one {} each, over which the features of classes, words and names are averaged; default: "
+             "learn.judge_template alone"},
+
     {"plan", VW_KEY_SECTION, STUDY(models), "", .help = "how the work is cut and computed; changes no trial"},
     {"plan.ranks", VW_KEY_INT, STUDY(ranks), "8", .min = 1, .max = 1e6,
      .help = "ranks that block sizes are made for, however many run"},
@@ -160,22 +175,22 @@ int vw_key_place(const char *key) {
   return i;
 }
 
+const char *vw_data_kind_name(const vw_data_config *d) {
+  static _Thread_local char name[32];
+  int n = 0;
+  const char *word = vw_word_at(vw_study_keys[vw_key_place("data.<name>.kind")].choices, d->kind, &n);
+  (void)snprintf(name, sizeof name, "%.*s", n, word ? word : "");
+  return name;
+}
+
 /* In the order of vw_section. */
 static const vw_shared_section shared[VW_SHARED_SECTIONS] = {{"learn", offsetof(vw_model_config, learn)},
                                                              {"trials", offsetof(vw_model_config, trials)},
-                                                             {"plan", offsetof(vw_model_config, plan)}};
+                                                             {"plan", offsetof(vw_model_config, plan)},
+                                                             {"judge", offsetof(vw_model_config, judge)}};
 
 const vw_shared_section *vw_section_shared(vw_section section) {
   return section >= VW_SEC_LEARN ? &shared[section - VW_SEC_LEARN] : NULL;
-}
-
-const char *vw_data_kind_name(const vw_data_config *d) {
-  static const char *const names[] = {[VW_DATA_FOLDERS] = "folders",
-                                      [VW_DATA_DREAMBOOTH] = "dreambooth",
-                                      [VW_DATA_COCO] = "coco",
-                                      [VW_DATA_VOC] = "voc",
-                                      [VW_DATA_IMAGENET] = "imagenet"};
-  return names[d->kind];
 }
 
 bool vw_key_is_of_kind(const vw_key *o, const vw_data_config *d) {
@@ -393,19 +408,29 @@ static bool is_as_ever(const vw_key *o, const void *base) {
   return strcmp(value, expected) == 0;
 }
 
-vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text) {
+/* What identifies a trial, or an evaluation: the keys that apply and do not say what was meant before them. */
+static vw_status identity_text(const vw_study_config *config, int64_t model, int64_t data, bool judging, char **text) {
   const vw_model_config *m = &config->models[model];
-  const void *base[VW_SECTIONS] = {config, vw_study_data_of(config, model, data), m, &m->learn, &m->trials, &m->plan};
+  const void *base[VW_SECTIONS] = {config,   vw_study_data_of(config, model, data), m, &m->learn, &m->trials, &m->plan,
+                                   &m->judge};
   size_t bytes = 0;
   *text = NULL;
   FILE *out = open_memstream(text, &bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "no memory for the protocol's text");
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
-    if (o->protocol && vw_key_applies(o, m) && !is_as_ever(o, base[o->section]))
+    if ((judging ? o->judging : o->protocol) && vw_key_applies(o, m) && !is_as_ever(o, base[o->section]))
       print_value(out, o, o->key, base[o->section]);
   }
   return close_text(out, text);
+}
+
+vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text) {
+  return identity_text(config, model, data, false, text);
+}
+
+vw_status vw_study_judging_text(const vw_study_config *config, int64_t model, int64_t data, char **text) {
+  return identity_text(config, model, data, true, text);
 }
 
 /* The values of one section, keys written in full; not where things lie, nor the classes, which may be in a file. */
@@ -417,7 +442,7 @@ static void print_section(FILE *out, vw_section section, const void *base, const
     char key[256];
     if (o->section != section || o->type == VW_KEY_SECTION || o->type == VW_KEY_PATH || o->type == VW_KEY_CLASSES)
       continue;
-    if (o->needs && o->needs != 1 + optimiser) continue;
+    if (o->aside || (o->needs && o->needs != 1 + optimiser)) continue;
     if (section == VW_SEC_DATA && !vw_key_is_of_kind(o, base)) continue;
     (void)snprintf(key, sizeof key, "%s%s%s%s%s%s", before, name, section == VW_SEC_STUDY ? "" : ".", of ? of->key : "",
                    of ? "." : "", vw_key_name(o));

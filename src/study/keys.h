@@ -4,7 +4,7 @@
 
 #include "study/config.h"
 
-/* A key of learn, trials or plan may stand for all models, and again under one: models.<name>.learn.steps. */
+/* A key of learn, trials, plan or judge may stand for all models, and again under one: models.<name>.learn.steps. */
 typedef enum vw_section {
   VW_SEC_STUDY,
   VW_SEC_DATA,
@@ -12,6 +12,7 @@ typedef enum vw_section {
   VW_SEC_LEARN,
   VW_SEC_TRIALS,
   VW_SEC_PLAN,
+  VW_SEC_JUDGE,
   VW_SECTIONS
 } vw_section;
 enum { VW_SHARED_SECTIONS = VW_SECTIONS - VW_SEC_LEARN }; /* those from VW_SEC_LEARN on */
@@ -49,7 +50,9 @@ typedef struct vw_key {
   int needs;       /* optimiser that alone reads the key, plus 1; 0: always read */
   bool above;
   bool protocol; /* part of a trial's identity */
+  bool judging;  /* part of an evaluation's identity, not of a trial's: words are judged again, never learned again */
   bool scoped;   /* read by the tasks that name it alone (vw_study_kinds.keys) */
+  bool aside;    /* decides nothing about results: no part of the values that two studies are compared by */
   bool alone;    /* of a shared section: stands under a model alone, there is none for all models */
   /* Of a data set: the kinds that alone read it, separated by blanks; NULL: all. */
   const char *kinds;
@@ -68,9 +71,6 @@ bool vw_key_applies(const vw_key *o, const vw_model_config *m);
 int vw_key_place(const char *key);
 /* Whether data sets of this kind read the key. */
 bool vw_key_is_of_kind(const vw_key *o, const vw_data_config *d);
-
-/* The name of a data set's kind. */
-const char *vw_data_kind_name(const vw_data_config *d);
 
 /* The key below its section: "learn.batch.positives" to "batch.positives". */
 const char *vw_key_name(const vw_key *o);

@@ -261,6 +261,20 @@ static vw_status append_new(vw_plan *plan, const vw_study_config *c, const vw_st
   return VW_OK;
 }
 
+/* How words of each block are judged: the one thing of a block that follows the study. */
+static vw_status set_judging(vw_plan *plan, const vw_study_config *c) {
+  for (int64_t i = 0; i < plan->n_blocks; i++) {
+    vw_block *b = &plan->blocks[i];
+    vw_hash now = {0};
+    if (b->model_index < 0 || b->data_index < 0) continue;
+    VW_TRY(vw_judging_hash(c, b->model_index, b->data_index, &now));
+    if (now.lo == b->judging.lo && now.hi == b->judging.hi) continue;
+    b->judging = now;
+    plan->changed = true;
+  }
+  return VW_OK;
+}
+
 vw_status vw_plan_update(vw_plan *plan, const vw_study_config *config, const vw_study_inputs *inputs,
                          const vw_plan_kernels *here, bool allow_other_kernels) {
   vw_pool scratch = {0};
@@ -282,6 +296,7 @@ vw_status vw_plan_update(vw_plan *plan, const vw_study_config *config, const vw_
   for (int64_t i = 0; i < n; i++)
     if (sorted[i].at >= 0) sorted[fresh++] = sorted[i];
   VW_GOTO(append_new(plan, config, inputs, wanted, sorted, fresh));
+  VW_GOTO(set_judging(plan, config));
   if (plan->study && strcmp(plan->study, config->study) != 0)
     vw_log(VW_LOG_WARN,
            "the plan was of study '%s' and becomes that of '%s': blocks and trials of '%s' are kept, study.h5 and "

@@ -1,8 +1,9 @@
 /* The plan: every trial of a study in fixed blocks, recorded once in plan.yaml of the output directory.
  *
- * The plan only grows. Trials are known by their ids, so a study that gained an anchor keeps every block it has and
- * gets new ones; a trial that the study no longer asks for stays, with row -1. Bits of a result depend on the rows of
- * its block and on the kernels, so both are recorded, and other kernels are refused. */
+ * The plan only grows, but for how words are judged, which follows the study. Trials are known by their ids, so a study
+ * that gained an anchor keeps every block it has and gets new ones; a trial that the study no longer asks for stays,
+ * with row -1. Bits of a result depend on the rows of its block and on the kernels, so both are recorded, and other
+ * kernels are refused. */
 #ifndef VW_STUDY_PLAN_H
 #define VW_STUDY_PLAN_H
 
@@ -15,6 +16,7 @@ typedef struct vw_block {
   vw_hash id; /* of its trials' ids in order */
   const char *model, *data;
   vw_hash weights, protocol;       /* as in vw_trial_hash */
+  vw_hash judging;                 /* as the study asked last (vw_judging_hash); its evaluation is of this one */
   int64_t first, n;                /* trials[first .. first + n) of the plan */
   const char *precision;           /* of its words; NULL: the plan's */
   int64_t slices;                  /* parts of a step's pictures, which ranks may share (learn/team.h); 1: whole */

@@ -69,6 +69,8 @@ static void put_block(FILE *out, const vw_plan *plan, const vw_block *b) {
   vw_hash_text(b->protocol, id);
   put_line(out, "  protocol", id);
   (void)fprintf(out, "  rows: %" PRId64 "\n", b->n);
+  vw_hash_text(b->judging, id);
+  if (vw_judging_is_own(b->judging)) put_line(out, "  judging", id);
   if (b->precision) put_line(out, "  precision", b->precision);
   if (b->slices > 1) (void)fprintf(out, "  slices: %" PRId64 "\n", b->slices);
   (void)fprintf(out, "  trials:\n");
@@ -332,10 +334,15 @@ static vw_status read_trial(cursor *c, const vw_block *b, vw_trial *t) {
   return line_end(c);
 }
 
-/* `trials:`, in front of it the block's own precision and the slices that its steps are cut into, where it has any. */
+/* `trials:`, in front of it what a block may have: keys of judging, a precision of its own, slices of its steps. */
 static vw_status trials_line(cursor *c, vw_block *b) {
   b->slices = 1;
   if (!advance(c)) return AT(c, "the file ends where trials: should stand");
+  if (skip(c, "  judging: ")) {
+    VW_TRY(get_hash(c, &b->judging));
+    VW_TRY(line_end(c));
+    if (!advance(c)) return AT(c, "the file ends where trials: should stand");
+  }
   if (skip(c, "  precision: ")) {
     VW_TRY(get_text(c, &b->precision));
     VW_TRY(line_end(c));

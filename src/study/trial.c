@@ -56,6 +56,14 @@ vw_status vw_protocol_hash(const vw_study_config *config, int64_t model, int64_t
   return VW_OK;
 }
 
+vw_status vw_judging_hash(const vw_study_config *config, int64_t model, int64_t data, vw_hash *hash) {
+  char *text = NULL;
+  VW_TRY(vw_study_judging_text(config, model, data, &text));
+  *hash = text[0] ? vw_hash_bytes(text, strlen(text)) : (vw_hash){0};
+  free(text);
+  return VW_OK;
+}
+
 vw_status vw_trial_hash(const vw_trial *t, vw_hash weights, vw_hash protocol, vw_hash *id) {
   vw_hasher *h = vw_hasher_create();
   VW_CHECK(h, VW_ERR_MEMORY, "no memory for a trial's identity");

@@ -57,6 +57,14 @@ vw_status vw_trial_stream_key(const vw_study_config *config, const vw_trial *t, 
 /* Hash of what the study file decides for words of this model on this data set. */
 vw_status vw_protocol_hash(const vw_study_config *config, int64_t model, int64_t data, vw_hash *hash);
 
+/* Hash of what the study file decides for judging alone (keys of judge); zero: judged as before there were such keys.
+ */
+vw_status vw_judging_hash(const vw_study_config *config, int64_t model, int64_t data, vw_hash *hash);
+
+static inline bool vw_judging_is_own(vw_hash judging) {
+  return judging.lo || judging.hi;
+}
+
 /* The identity of a trial from its names, its data_hash, and the hashes that its block shares. */
 vw_status vw_trial_hash(const vw_trial *t, vw_hash weights, vw_hash protocol, vw_hash *id);
 

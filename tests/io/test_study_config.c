@@ -553,12 +553,43 @@ static void test_kinds_of_data(void **state) {
   vw_problems_fini(&p);
 }
 
+/* Keys of judging alone are part of an evaluation's identity and of no trial's. */
+static void test_judging_text(void **state) {
+  static const char *const studies[] = {
+      SMALL, SMALL "judge: {templates: ['a {}', 'the {}']}\n",
+      "data: {o: {root: r, concepts: [cat]}}\ntrials: {anchors: [the]}\nmodels: {clip: "
+      "{weights: w, judge: {templates: ['a {}', 'the {}']}}}\n",
+      SMALL "judge: {templates: ['the {}', 'a {}']}\n"};
+  char *judging[4], *protocol[4];
+  (void)state;
+  for (int i = 0; i < 4; i++) {
+    vw_study_config *c = parse(studies[i]);
+    assert_ok(vw_study_judging_text(c, 0, 0, &judging[i]));
+    assert_ok(vw_study_protocol_text(c, 0, 0, &protocol[i]));
+    assert_string_equal(protocol[i], protocol[0]);
+    vw_study_config_destroy(c);
+  }
+  assert_null(strstr(protocol[0], "judge.templates"));
+  assert_string_equal(judging[0], ""); /* as ever */
+  assert_string_equal(judging[1], "judge.templates: 2\n- 4 a {}\n- 6 the {}\n");
+  assert_string_equal(judging[2], judging[1]);
+  assert_string_not_equal(judging[3], judging[1]);
+  for (int i = 0; i < 4; i++) free(judging[i]), free(protocol[i]);
+
+  static const vw_study_kinds toy = {"toy", "colouring", "learn.batch.negatives", ""};
+  vw_study_config *c = NULL;
+  assert_int_equal(vw_study_config_parse("s.yaml", studies[1], strlen(studies[1]), &toy, NULL, &c), VW_ERR_INPUT);
+  assert_string_equal(vw_error_message(),
+                      "s.yaml:4:20: judge.templates: nothing uses it; no task of this study does: remove it");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_values_of_a_model),
       cmocka_unit_test(test_data_without_concepts),
       cmocka_unit_test(test_spellings),
       cmocka_unit_test(test_wrong_of_a_model),
+      cmocka_unit_test(test_judging_text),
       cmocka_unit_test(test_kinds_of_data),
       cmocka_unit_test(test_scope),
       cmocka_unit_test(test_full),

@@ -238,6 +238,41 @@ static void test_slices(void **state) {
   vw_study_config_destroy(c), vw_study_config_destroy(more);
 }
 
+/* How words are judged follows the study; nothing else of a block does, and no trial is new. */
+static void test_judging(void **state) {
+  (void)state;
+  vw_study_config *plain = study(2, TWO, ""), *many = study(2, TWO, "judge: {templates: ['a {}', 'the {}']}");
+  vw_plan *plan = NULL;
+  char *first = NULL, *text = NULL;
+  vw_hash judging;
+  assert_ok(vw_judging_hash(plain, 0, 0, &judging));
+  assert_false(vw_judging_is_own(judging));
+  assert_ok(vw_judging_hash(many, 0, 0, &judging));
+  assert_true(vw_judging_is_own(judging));
+  assert_ok(vw_plan_open(path, plain, &inputs, &here, false, &plan));
+  assert_false(vw_judging_is_own(plan->blocks[0].judging));
+  vw_plan_destroy(plan);
+  assert_ok(vw_file_read(path, &first, NULL));
+  for (int i = 0; i < 2; i++) { /* changed, then read */
+    assert_ok(vw_plan_open(path, many, &inputs, &here, false, &plan));
+    assert_int_equal(plan->n_new, 0);
+    for (int64_t b = 0; b < plan->n_blocks; b++) assert_true(plan->blocks[b].judging.lo == judging.lo);
+    vw_plan_destroy(plan);
+  }
+  assert_ok(vw_file_read(path, &text, NULL));
+  assert_non_null(strstr(damage(text, "  judging: \"", "  judging: z"), "expected a hash"));
+  free(text);
+  assert_int_equal(unlink(path), 0);
+  assert_ok(vw_plan_open(path, many, &inputs, &here, false, &plan));
+  vw_plan_destroy(plan);
+  assert_ok(vw_plan_open(path, plain, &inputs, &here, false, &plan)); /* back again: the file that was */
+  vw_plan_destroy(plan);
+  assert_ok(vw_file_read(path, &text, NULL));
+  assert_string_equal(text, first);
+  free(text), free(first);
+  vw_study_config_destroy(plain), vw_study_config_destroy(many);
+}
+
 /* A model's own precision stands with its blocks, and later runs are held to it. */
 static void test_precision(void **state) {
   (void)state;
@@ -399,6 +434,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_kernels, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_slices, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_judging, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_precision, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_algorithms, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_print, set_up, tear_down),
