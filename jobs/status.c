@@ -9,7 +9,6 @@
 #include "io/manifest.h"
 #include "learn/block_io.h"
 
-#include <dirent.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,17 +73,13 @@ static void look_at_block(look *l, const vw_block *b) {
   add(&l->all, &p);
 }
 
-static int64_t count_baselines(const char *dir) {
+static vw_status count_baselines(void *user, const char *name, const char *path) {
   static const char *const end = "-baselines.safetensors";
-  char path[VW_PATH_BYTES];
-  int64_t n = 0;
-  DIR *folder = vw_path_format(path, "%s/blocks", dir) == VW_OK ? opendir(path) : NULL;
-  for (const struct dirent *e; folder && (e = readdir(folder));) {
-    const size_t length = strlen(e->d_name);
-    n += length > strlen(end) && !strcmp(e->d_name + length - strlen(end), end);
-  }
-  if (folder) (void)closedir(folder);
-  return n;
+  const size_t length = strlen(name);
+  look *l = user;
+  (void)path;
+  l->baselines += length > strlen(end) && !strcmp(name + length - strlen(end), end);
+  return VW_OK;
 }
 
 static const char *look_at_study_file(const char *dir) {
@@ -105,7 +100,7 @@ static vw_status look_at(look *l) {
   l->running = json_array();
   VW_CHECK(l->part && l->running, VW_ERR_MEMORY, "%s: out of memory", l->dir);
   for (int64_t i = 0; i < l->plan->n_blocks; i++) look_at_block(l, &l->plan->blocks[i]);
-  l->baselines = count_baselines(l->dir);
+  if (vw_block_files_visit(l->dir, count_baselines, l) != VW_OK) vw_error_clear(); /* nothing is there yet */
   l->study_file = look_at_study_file(l->dir);
   l->locked = vw_lock_owner(l->dir, NULL, l->owner);
   return VW_OK;
