@@ -25,6 +25,8 @@ typedef struct vw_results_source {
   const vw_word_table *words;
   const vw_hash *weights;
   vw_picture_set *const *pictures; /* [n_data] */
+  int64_t parts;                   /* of an array that learned it (io/parts.h); 0: of none */
+  const int64_t *part_of;          /* [blocks of the plan] 1 .. parts */
   double started;                  /* vw_seconds() */
 } vw_results_source;
 
