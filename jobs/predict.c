@@ -151,7 +151,7 @@ static vw_status add_collect(predictor *p) {
   VW_TRY(vw_collect_time_name(&results, &name));
   if (p->measure && vw_can_time_collect(&results) && !is_known(&p->rates, &name)) {
     double one = 0;
-    VW_TRY(vw_collect_time(&results, p->s->cache, &one));
+    VW_TRY(vw_collect_time(&results, &one));
     if (one > 0) VW_TRY(vw_rates_put(&p->rates, name.kind, name.shape, name.flops, one));
   }
   const vw_rate_source source = vw_rates_seconds(&p->rates, name.kind, name.shape, name.flops, seconds);

@@ -1,6 +1,6 @@
-/* `verify`: a model directory against the reference implementation (jobs/verify_model.c), or every checksum of an
+/* `verify`: a model directory against the reference implementation (src/verify/model.c), or every checksum of an
  * output directory. Only looks; works beside a running study. */
-#include "jobs/verify.h"
+#include "verify/verify.h"
 #include "core/durable.h"
 #include "core/text.h"
 #include "io/block_file.h"

@@ -19,7 +19,7 @@ typedef struct vw_results_source {
   const vw_plan *plan;
   vw_ranks ranks;
   vw_context ctx;
-  const char *out;             /* the output directory */
+  const char *out, *cache;     /* the output directory; that of features and rates */
   const vw_kind *const *kinds; /* [n_models], as all below */
   vw_network *const *networks;
   const vw_word_table *words;

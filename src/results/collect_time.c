@@ -137,12 +137,12 @@ static int remove_one(const char *path, const struct stat *info, int what, struc
   return 0;
 }
 
-vw_status vw_collect_time(const vw_results_source *s, const char *cache, double *seconds) {
+vw_status vw_collect_time(const vw_results_source *s, double *seconds) {
   vw_results_source made_up = *s;
   char folder[VW_PATH_BYTES];
   *seconds = 0;
-  VW_TRY(vw_folder_make(cache));
-  VW_TRY(vw_path_format(folder, "%s/timing-XXXXXX", cache));
+  VW_TRY(vw_folder_make(s->cache));
+  VW_TRY(vw_path_format(folder, "%s/timing-XXXXXX", s->cache));
   VW_CHECK(mkdtemp(folder), VW_ERR_IO, "%s: cannot make the folder: %s", folder, strerror(errno));
   made_up.out = folder;
   vw_status st = make_all(&made_up);

@@ -14,6 +14,6 @@ bool vw_can_time_collect(const vw_results_source *s);
 
 /* Seconds of one rank: writes made-up results of all blocks and concepts into a folder of its own below `cache`,
  * gathers them with all files and removes it. Errors: VW_ERR_IO, VW_ERR_MEMORY. */
-vw_status vw_collect_time(const vw_results_source *s, const char *cache, double *seconds);
+vw_status vw_collect_time(const vw_results_source *s, double *seconds);
 
 #endif

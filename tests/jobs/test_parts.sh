@@ -78,8 +78,9 @@ go 0 collect lacks
 same_study lacks
 
 echo "shares: all blocks, each once, by cost; another n on a later start; more parts than blocks"
+mkdir -p three/blocks
 for i in 1 2 3; do
-  before=$(find three/blocks -name '*.safetensors' 2> /dev/null | wc -l)
+  before=$(find three/blocks -name '*.safetensors' | wc -l)
   go 0 learn three --part $i/3
   n=$(($(find three/blocks -name '*.safetensors' | wc -l) - before))
   [ "$n" = 2 ] || fail "part $i/3 learned $n of 6 blocks"
