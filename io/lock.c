@@ -363,8 +363,12 @@ vw_status vw_lock_take(vw_lock *lock, const char *dir, const vw_lock_how *how) {
   }
   VW_CHECK(lock->held || t.stopped, VW_ERR_IO, "%s: others keep taking the lock; try again", lock->path);
   const vw_status st = lock->held && t.how.excludes ? clear_others(&t) : VW_OK;
-  if (st != VW_OK || t.stopped) vw_lock_release(lock);
-  VW_TRY(st);
+  if (st != VW_OK || t.stopped) {
+    char why[VW_PATH_BYTES + 512]; /* giving it back may fail, too */
+    (void)snprintf(why, sizeof why, "%s", vw_error_message());
+    vw_lock_release(lock);
+    if (st != VW_OK) return VW_RAISE(st, "%s", why);
+  }
   vw_folder_sweep(dir, is_lock, 0);
   return VW_OK;
 }

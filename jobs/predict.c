@@ -155,6 +155,7 @@ static vw_status add_collect(predictor *p) {
     if (one > 0) VW_TRY(vw_rates_put(&p->rates, name.kind, name.shape, name.flops, one));
   }
   const vw_rate_source source = vw_rates_seconds(&p->rates, name.kind, name.shape, name.flops, seconds);
+  if (source == VW_RATE_ESTIMATE || source == VW_RATE_UNKNOWN) *seconds = vw_collect_time_guess(&results);
   if (source > p->out->source) p->out->source = source;
   return VW_OK;
 }

@@ -5,9 +5,12 @@
 #include "learn/timing.h"
 #include "results/collect.h"
 
-/* How the time is called: of the sizes of all that is gathered. Its "operations" grow as it does: the bootstrap's
- * draws, and bytes. */
+/* How the time is called: of the sizes of all that is gathered. Its "operations" are a number that grows as the time
+ * does. */
 vw_status vw_collect_time_name(const vw_results_source *s, vw_timed_name *name);
+
+/* Seconds where no time was ever measured: it is no product's work, so a product's rate does not tell. */
+double vw_collect_time_guess(const vw_results_source *s);
 
 /* Can it be timed? Not where the made-up blocks were larger than 1 GiB. */
 bool vw_can_time_collect(const vw_results_source *s);

@@ -30,6 +30,7 @@ same_study() { # DIR: all that the undisturbed run left
 go 0 run whole
 
 echo "two parts at once, one of them killed"
+: > one.log # here: the job may do it too late
 VISWORDS_FAULT=renamed:block=pause "$viswords" learn small.yaml -o out "${options[@]}" --part 1/2 2> one.log &
 one=$!
 paused one.log $one
@@ -94,7 +95,16 @@ go 0 learn many # the whole: what is left
 go 0 run many
 same_study many
 
+# 3 blocks of adam cost more than all of ball: 2 of adam, or 1 and all of ball
+sed 's/steps: 4/steps: {ball: 1, adam: 300}/' small.yaml > uneven.yaml
+for i in 1 2; do
+  "$viswords" learn uneven.yaml -o uneven "${options[@]}" --checkpoint-seconds 60 --part $i/2
+  find uneven/blocks -name '*.safetensors' | wc -l
+done > counts.txt
+[ "$(tr '\n' ' ' < counts.txt)" = "2 6 " ] || fail "blocks after each part: $(cat counts.txt)"
+
 echo "a whole run holds its lock: no part, no second collect"
+: > one.log
 VISWORDS_FAULT=gathering=pause "$viswords" collect small.yaml -o many "${options[@]}" > out.txt 2> one.log &
 one=$!
 paused one.log $one
@@ -115,7 +125,7 @@ go 0 run killed
 same_study killed
 
 echo "both come at once: at least one is refused, none is harmed"
-code=0
+: > one.log
 VISWORDS_FAULT=writing:lock:2=pause "$viswords" learn small.yaml -o both "${options[@]}" 2> one.log &
 one=$!
 paused one.log $one # it holds .lock
@@ -125,6 +135,7 @@ wait $one || fail "the whole: $(cat one.log)"
 
 echo "the first part decides the backend, under the plan's lock"
 for i in 1 2; do # both have chosen cpu; then ref is in the plan
+  : > $i.log
   VISWORDS_FAULT=writing:lock:2=pause "$viswords" learn small.yaml -o auto "${options[@]}" --part $i/3 2> $i.log &
   pids[i]=$!
   paused $i.log "${pids[i]}"
