@@ -6,43 +6,43 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_part(vw_part p) {
+static bool is_part(vw_study_part p) {
   return p.n >= 1 && p.n <= VW_MOST_PARTS && p.i >= 1 && p.i <= p.n;
 }
 
-vw_status vw_part_read(const char *text, vw_part *part) {
+vw_status vw_part_read(const char *text, vw_study_part *part) {
   int length = 0;
-  *part = (vw_part){0};
+  *part = (vw_study_part){0};
   if (!text) return VW_OK;
   const bool is_form = strspn(text, "0123456789/") == strlen(text) && strlen(text) < VW_PART_TEXT / 2 &&
                        sscanf(text, "%" SCNd64 "/%" SCNd64 "%n", &part->i, &part->n, &length) == 2 && !text[length];
   if (is_form && is_part(*part)) return VW_OK;
-  *part = (vw_part){0};
+  *part = (vw_study_part){0};
   return VW_RAISE(VW_ERR_ARG, "--part '%.40s': expected i/n, part i of n, such as 1/4 ... 4/4", text);
 }
 
-void vw_part_lock_name(vw_part part, char name[VW_PART_TEXT]) {
+void vw_part_lock_name(vw_study_part part, char name[VW_PART_TEXT]) {
   name[0] = 0;
   if (part.n) (void)snprintf(name, VW_PART_TEXT, "part-%" PRId64 "-of-%" PRId64, part.i, part.n);
 }
 
 /* False: another lock's name. */
-static bool read_lock_name(const char *name, vw_part *part) {
+static bool read_lock_name(const char *name, vw_study_part *part) {
   char again[VW_PART_TEXT];
-  *part = (vw_part){0};
+  *part = (vw_study_part){0};
   if (sscanf(name, "part-%" SCNd64 "-of-%" SCNd64, &part->i, &part->n) != 2 || !is_part(*part)) return false;
   vw_part_lock_name(*part, again);
   return strcmp(name, again) == 0;
 }
 
 typedef struct asker {
-  vw_part own;
+  vw_study_part own;
   bool (*stop)(void *user);
 } asker;
 
 static bool excludes(void *user, const char *name) {
   const asker *a = user;
-  vw_part other;
+  vw_study_part other;
   if (!name[0]) return a->own.n > 0;
   return read_lock_name(name, &other) && other.n != a->own.n;
 }
@@ -52,7 +52,7 @@ static bool wants_stop(void *user) {
   return a->stop && a->stop(NULL);
 }
 
-vw_status vw_part_lock_take(vw_lock *lock, const char *dir, vw_part part, bool (*stop)(void *user)) {
+vw_status vw_part_lock_take(vw_lock *lock, const char *dir, vw_study_part part, bool (*stop)(void *user)) {
   asker a = {.own = part, .stop = stop};
   char name[VW_PART_TEXT];
   vw_part_lock_name(part, name);
@@ -65,7 +65,7 @@ void vw_part_owners(const char *dir, vw_part_visit visit, void *user) {
   for (const struct dirent *e; folder && (e = readdir(folder));) {
     char owner[VW_LOCK_OWNER_BYTES];
     const char *name = strncmp(e->d_name, ".lock-", 6) == 0 ? e->d_name + 6 : "";
-    vw_part part;
+    vw_study_part part;
     if (read_lock_name(name, &part) && vw_lock_owner(dir, name, owner)) visit(user, part, owner);
   }
   if (folder) (void)closedir(folder);

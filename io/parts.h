@@ -9,22 +9,22 @@
 
 #include "io/lock.h"
 
-typedef struct vw_part {
+typedef struct vw_study_part {
   int64_t i, n; /* i of 1 .. n; n 0: the whole study */
-} vw_part;
+} vw_study_part;
 enum { VW_MOST_PARTS = 100000, VW_PART_TEXT = 48 };
 
 /* "2/4"; NULL: the whole. Errors: VW_ERR_ARG. */
-vw_status vw_part_read(const char *text, vw_part *part);
+vw_status vw_part_read(const char *text, vw_study_part *part);
 
 /* The lock's part: "part-2-of-4", "" for the whole. */
-void vw_part_lock_name(vw_part part, char name[VW_PART_TEXT]);
+void vw_part_lock_name(vw_study_part part, char name[VW_PART_TEXT]);
 
 /* vw_lock_take of the part; `stop` may be NULL. Errors: as there. */
-vw_status vw_part_lock_take(vw_lock *lock, const char *dir, vw_part part, bool (*stop)(void *user));
+vw_status vw_part_lock_take(vw_lock *lock, const char *dir, vw_study_part part, bool (*stop)(void *user));
 
 /* For those who only look: every part's lock in `dir` and its owner (vw_lock_owner), in no order. */
-typedef void (*vw_part_visit)(void *user, vw_part part, const char *owner);
+typedef void (*vw_part_visit)(void *user, vw_study_part part, const char *owner);
 void vw_part_owners(const char *dir, vw_part_visit visit, void *user);
 
 /* DIR/parts: how many parts there were when a part last began; 0: there never were any. For the owner of a part's lock,

@@ -138,29 +138,32 @@ static vw_status choose_folders(vw_session *s) {
   return vw_cache_folder(s->options.cache ? s->options.cache : s->config->cache, s->out, s->cache);
 }
 
-/* Hashes of the pictures each concept's trials depend on; null concepts come last. The caller frees hashes and *rows.
- */
+/* Hashes of the pictures that each concept's trials of a model depend on; null concepts come last. The caller frees
+ * hashes and *rows. */
 static vw_status picture_hashes(const vw_session *s, vw_hash **hashes, const vw_hash *const **rows) {
   const vw_study_config *c = s->config;
   size_t total = 0, at = 0;
-  for (int64_t i = 0; i < c->n_data; i++) total += (size_t)(c->data[i].concepts.n + c->null_concepts);
+  const int64_t pairs = c->n_models * c->n_data;
+  for (int64_t i = 0; i < pairs; i++) total += (size_t)vw_session_concepts(s, i / c->n_data, i % c->n_data);
   *hashes = calloc(total + 1, sizeof **hashes);
-  const vw_hash **row = calloc((size_t)c->n_data + 1, sizeof *row);
+  const vw_hash **row = calloc((size_t)pairs + 1, sizeof *row);
   *rows = row;
   VW_CHECK(*hashes && row, VW_ERR_MEMORY, "out of memory");
-  for (int64_t i = 0; i < c->n_data; i++) {
+  for (int64_t i = 0; i < pairs; i++) {
+    const vw_names *concepts = &vw_study_data_of(c, i / c->n_data, i % c->n_data)->concepts;
+    const unsigned sees = s->kinds[i / c->n_data]->task->sees;
     row[i] = *hashes + at;
-    for (int64_t k = 0; k < c->data[i].concepts.n + c->null_concepts; k++) {
-      const bool is_null = k >= c->data[i].concepts.n;
-      VW_TRY(
-          vw_picture_set_hash(s->pictures[i], is_null ? NULL : c->data[i].concepts.name[k], is_null, &(*hashes)[at++]));
+    for (int64_t k = 0; s->pictures[i] && k < concepts->n + c->null_concepts; k++) {
+      const bool is_null = k >= concepts->n;
+      const char *concept = is_null ? NULL : concepts->name[k];
+      VW_TRY(vw_picture_set_hash(s->pictures[i], sees, concept, is_null, &(*hashes)[at++]));
     }
   }
   return VW_OK;
 }
 
-int64_t vw_session_concepts(const vw_session *s, int64_t data) {
-  return s->config->data[data].concepts.n + s->config->null_concepts;
+int64_t vw_session_concepts(const vw_session *s, int64_t model, int64_t data) {
+  return vw_study_data_of(s->config, model, data)->concepts.n + s->config->null_concepts;
 }
 
 /* What a rank may count on, whatever runs: blocks never depend on how many ranks there are, nor on what else a device
@@ -173,7 +176,7 @@ static int64_t device_budget(const vw_session *s) {
  * processor likes what the task says. */
 static vw_status rows_of_pair(const vw_session *s, int64_t m, int64_t d, int64_t *least, int64_t *most) {
   const vw_study_config *c = s->config;
-  const vw_block_kind kind = vw_session_block_kind(s, m, d, 1, c->ranks_per_block);
+  const vw_block_kind kind = vw_session_block_kind(s, m, d, 1, c->models[m].plan.ranks_per_block);
   VW_TRY(vw_block_efficient_rows(&kind, least));
   if (*least < VW_LEAST_ROWS) *least = VW_LEAST_ROWS;
   *most = kind.task->most_rows;
@@ -186,15 +189,16 @@ static vw_status rows_of_pair(const vw_session *s, int64_t m, int64_t d, int64_t
   return VW_OK;
 }
 
-/* For every model and data set: least[i], most[i]. NULL where the study says how many rows a block has. */
+/* For every model and data set that it learns on: least[i], most[i]. Models for which the study says how many rows a
+ * block has need none. */
 static vw_status rows_of_blocks(const vw_session *s, int64_t **least, int64_t **most) {
   const vw_study_config *c = s->config;
   const int64_t pairs = c->n_models * c->n_data;
-  *least = *most = NULL;
-  if (c->block) return VW_OK;
   *least = calloc((size_t)pairs + 1, sizeof **least), *most = calloc((size_t)pairs + 1, sizeof **most);
   VW_CHECK(*least && *most, VW_ERR_MEMORY, "out of memory");
-  for (int64_t i = 0; i < pairs; i++) VW_TRY(rows_of_pair(s, i / c->n_data, i % c->n_data, *least + i, *most + i));
+  for (int64_t i = 0; i < pairs; i++)
+    if (s->pictures[i] && !c->models[i / c->n_data].plan.block)
+      VW_TRY(rows_of_pair(s, i / c->n_data, i % c->n_data, *least + i, *most + i));
   return VW_OK;
 }
 
@@ -246,14 +250,18 @@ static vw_status open_plan(vw_session *s, bool save) {
       .backend = vw_backend_name(s->ctx.backend), .precision = vw_precision_name(&s->ctx), .kernels = kernels};
   VW_GOTO(picture_hashes(s, &hashes, &rows));
   VW_GOTO(rows_of_blocks(s, &least, &most));
-  const vw_study_inputs inputs = {
-      .weights = s->weights, .pictures = rows, .most_rows = most, .least_rows = least, .concepts_per_block = concepts};
+  const vw_study_inputs inputs = {.weights = s->weights,
+                                  .pictures = rows,
+                                  .most_rows = most,
+                                  .least_rows = least,
+                                  .concepts_per_block = concepts,
+                                  .precision = s->precision};
   VW_GOTO(vw_path_format(path, "%s/plan.yaml", s->out));
   if (save) {
     VW_GOTO(vw_plan_open(path, s->config, &inputs, &here, s->options.allow_other_kernels, &s->plan));
   } else {
     bool is_there = false;
-    if (s->out[0]) VW_GOTO(vw_file_find_plain(path, &is_there));
+    if (s->out[0] && !s->is_counted) VW_GOTO(vw_file_find_plain(path, &is_there)); /* without ids nothing is known */
     VW_GOTO(is_there ? vw_plan_load(path, &s->plan) : vw_plan_create(&s->plan));
     VW_GOTO(vw_plan_update(s->plan, s->config, &inputs, &here, s->options.allow_other_kernels));
   }
@@ -271,15 +279,36 @@ static vw_status read_study(vw_session *s) {
   return choose_folders(s);
 }
 
+static const char *asked_precision(const vw_session *s, int choice) {
+  return s->options.precision ? s->options.precision : precision_names[choice];
+}
+
+vw_status vw_session_set_precision(vw_session *s) {
+  const vw_study_config *c = s->config;
+  char own[VW_STUDY_KEY];
+  const vw_status common = vw_precision_named(asked_precision(s, c->precision), &s->ctx);
+  bool any_failed = common != VW_OK;
+  VW_TRY(vw_study_keep(c, &s->problems, "plan.precision", -1, false, common));
+  s->contexts = calloc((size_t)c->n_models + 1, sizeof *s->contexts);
+  s->precision = calloc((size_t)c->n_models + 1, sizeof *s->precision);
+  VW_CHECK(s->contexts && s->precision, VW_ERR_MEMORY, "out of memory");
+  for (int64_t m = 0; m < c->n_models; m++) {
+    s->contexts[m] = s->ctx;
+    const vw_status mine = vw_precision_named(asked_precision(s, c->models[m].plan.precision), &s->contexts[m]);
+    const char *key = vw_study_key_of(c, m, "plan.precision", own);
+    any_failed |= mine != VW_OK;
+    if (mine != VW_OK && (common == VW_OK || key == own)) VW_TRY(vw_study_keep(c, &s->problems, key, -1, false, mine));
+    s->precision[m] = vw_precision_name(&s->contexts[m]);
+  }
+  return any_failed ? vw_problems_first(&s->problems) : VW_OK;
+}
+
 static vw_status open_local(vw_session *s, vw_backend backend) {
   vw_status opened = VW_OK;
   if (!s->ctx.threads) opened = vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank);
   VW_TRY(vw_study_keep(s->config, &s->problems, "plan.backend", -1, false, opened));
   if (opened != VW_OK) return vw_problems_first(&s->problems);
-  const char *precision = s->options.precision ? s->options.precision : precision_names[s->config->precision];
-  const vw_status chosen = vw_precision_named(precision, &s->ctx);
-  VW_TRY(vw_study_keep(s->config, &s->problems, "plan.precision", -1, false, chosen));
-  if (chosen != VW_OK) return vw_problems_first(&s->problems);
+  VW_TRY(vw_session_set_precision(s));
   return vw_session_open_inputs(s);
 }
 
@@ -389,10 +418,11 @@ static void close_study(vw_session *s) {
   for (int64_t i = 0; s->words && i < n_models; i++) vw_word_table_close(&s->words[i]);
   for (int64_t i = 0; s->networks && i < n_models; i++)
     if (s->networks[i]) s->networks[i]->kind->close(s->networks[i]);
-  for (int64_t i = 0; s->pictures && i < n_data; i++) vw_picture_set_close(s->pictures[i]);
+  for (int64_t i = 0; s->sets && i < s->n_sets; i++) vw_picture_set_close(s->sets[i].pictures);
   free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->pictures),
-      free(s->weights);
+      free(s->sets), free(s->weights), free(s->contexts), free((void *)s->precision);
   s->tasks = NULL, s->kinds = NULL, s->words = NULL, s->networks = NULL, s->pictures = NULL, s->weights = NULL;
+  s->sets = NULL, s->n_sets = 0, s->contexts = NULL, s->precision = NULL;
   vw_costs_free(&s->costs);
   vw_problems_fini(&s->problems);
   s->problems = (vw_problems){0};
@@ -474,8 +504,8 @@ void vw_session_close(vw_session *s) {
 vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t data) {
   return (vw_task_inputs){.network = s->networks[model],
                           .model = &s->config->models[model],
-                          .pictures = s->pictures[data],
-                          .concepts = vw_session_concepts(s, data),
+                          .pictures = s->pictures[model * s->config->n_data + data],
+                          .concepts = vw_session_concepts(s, model, data),
                           .vectors = 1,
                           .seed = s->config->seed,
                           .weights = s->weights[model],

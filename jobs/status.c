@@ -68,7 +68,7 @@ static void look_at_block(look *l, const vw_block *b) {
     p.learned_blocks = 1, p.learned = b->n;
   else
     look_at_checkpoint(l, b, id, &p);
-  vw_block_file_id(b, "-evaluation", id);
+  vw_block_evaluation_id(b, id);
   if (vw_block_file_exists(l->dir, id)) p.judged = b->n;
   add(part_of(l, b), &p);
   add(&l->all, &p);
@@ -83,7 +83,7 @@ static vw_status count_baselines(void *user, const char *name, const char *path)
   return VW_OK;
 }
 
-static void look_at_part(void *user, vw_part part, const char *owner) {
+static void look_at_part(void *user, vw_study_part part, const char *owner) {
   char name[VW_PART_TEXT];
   look *l = user;
   (void)snprintf(name, sizeof name, "%lld/%lld", (long long)part.i, (long long)part.n);

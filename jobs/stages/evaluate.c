@@ -28,7 +28,7 @@ static vw_status parts_of(const vw_session *s, const vw_stage_item *it, int64_t 
 static vw_status stem_of(const vw_session *s, const vw_stage_item *it, char stem[VW_BLOCK_ID]) {
   const vw_results_source source = vw_session_results(s);
   if (it->block < 0) return vw_results_baseline_id(&source, it->model, it->data, it->concept, stem);
-  vw_block_file_id(&s->plan->blocks[it->block], "-evaluation", stem);
+  vw_block_evaluation_id(&s->plan->blocks[it->block], stem);
   return VW_OK;
 }
 
@@ -68,7 +68,7 @@ static vw_status list_unjudged(vw_session *s, vw_stage_list *list) {
   }
   for (int64_t m = 0; m < c->n_models; m++)
     for (int64_t d = 0; d < c->n_data; d++)
-      for (int64_t k = 0; k < c->data[d].concepts.n; k++)
+      for (int64_t k = 0; vw_study_learns_on(c, m, d) && k < vw_study_data_of(c, m, d)->concepts.n; k++)
         if (vw_session_has_item(s, number++))
           VW_TRY(add_unjudged(s, list, (vw_stage_item){.block = -1, .model = m, .data = d, .concept = k}));
   if (missing && list->n)
@@ -157,8 +157,9 @@ static vw_status judge_baselines(judging *j, const vw_baselines *b, double *metr
   if (j->it->picture >= 0) return VW_OK;
   VW_TRY(vw_session_inputs_unchanged(j->s));
   vw_baselines_mask(b, j->task->kind->n_metrics, metrics);
-  return vw_baselines_write(j->s->out, j->stem, c->models[j->it->model].name, c->data[j->it->data].name, j->task->kind,
-                            b, metrics);
+  vw_baselines_of of = {.model = c->models[j->it->model].name, .data = c->data[j->it->data].name};
+  VW_TRY(vw_judging_hash(c, j->it->model, j->it->data, &of.judging));
+  return vw_baselines_write(j->s->out, j->stem, &of, j->task->kind, b, metrics);
 }
 
 /* What one picture gave, or the metrics. */
@@ -173,15 +174,14 @@ static vw_status judge(judging *j, const vw_baselines *b, double *metrics) {
 }
 
 static vw_status judge_item(vw_session *s, const vw_stage_item *it, vw_task *task) {
-  const vw_study_config *c = s->config;
   judging j = {.s = s, .it = it, .task = task};
   vw_baselines b = {0};
   double *metrics = NULL;
   vw_status st = VW_OK;
   VW_GOTO(stem_of(s, it, j.stem));
   if (it->block < 0)
-    VW_GOTO(vw_baselines_list(&b, &task->in, task->kind, &s->words[it->model], c,
-                              c->data[it->data].concepts.name[it->concept]));
+    VW_GOTO(vw_baselines_list(&b, &task->in, task->kind, &s->words[it->model],
+                              vw_study_data_of(s->config, it->model, it->data)->concepts.name[it->concept]));
   j.n = it->block < 0 ? b.n : s->plan->blocks[it->block].n;
   metrics = calloc((size_t)(j.n * task->kind->n_metrics) + 1, sizeof *metrics);
   if (!metrics) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "evaluation: out of memory"));

@@ -42,7 +42,9 @@ static void count_blocks(const vw_collected *c, part_missing *of) {
 static vw_status count_baselines(const vw_collected *c, part_missing *of) {
   const vw_study_config *config = c->s->config;
   int64_t items = 0;
-  for (int64_t d = 0; d < config->n_data; d++) items += config->n_models * config->data[d].concepts.n;
+  for (int64_t m = 0; m < config->n_models; m++)
+    for (int64_t d = 0; d < config->n_data; d++)
+      if (vw_study_learns_on(config, m, d)) items += vw_study_data_of(config, m, d)->concepts.n;
   bool *is_there = calloc((size_t)items + 1, sizeof *is_there);
   VW_CHECK(is_there, VW_ERR_MEMORY, "collect: out of memory");
   for (int64_t i = 0; i < c->n_baselines; i++) is_there[c->baselines[i].item] = true;

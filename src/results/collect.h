@@ -24,7 +24,7 @@ typedef struct vw_results_source {
   vw_network *const *networks;
   const vw_word_table *words;
   const vw_hash *weights;
-  vw_picture_set *const *pictures; /* [n_data] */
+  vw_picture_set *const *pictures; /* [n_models * n_data]; NULL: the model does not learn on the data set */
   int64_t parts;                   /* of an array that learned it (io/parts.h); 0: of none */
   const int64_t *part_of;          /* [blocks of the plan] 1 .. parts */
   double started;                  /* vw_seconds() */

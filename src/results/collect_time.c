@@ -13,8 +13,13 @@ typedef struct amounts {
   double rows, numbers, bytes; /* trials and baselines; metrics of all of them; of block files */
 } amounts;
 
-static int64_t baseline_rows(const vw_study_config *c) {
-  return 2 + c->anchors.n * (1 + c->deltas.n);
+static int64_t baseline_rows(const vw_study_config *c, int64_t model) {
+  const vw_trials_config *t = &c->models[model].trials;
+  return 2 + t->anchors.n * (1 + t->deltas.n);
+}
+
+static int64_t concepts_of(const vw_study_config *c, int64_t model, int64_t data) {
+  return vw_study_learns_on(c, model, data) ? vw_study_data_of(c, model, data)->concepts.n : 0;
 }
 
 static amounts amounts_of(const vw_results_source *s) {
@@ -30,7 +35,7 @@ static amounts amounts_of(const vw_results_source *s) {
   }
   for (int64_t m = 0; m < c->n_models; m++)
     for (int64_t d = 0; d < c->n_data; d++) {
-      const double n = (double)(c->data[d].concepts.n * baseline_rows(c));
+      const double n = (double)(concepts_of(c, m, d) * baseline_rows(c, m));
       a.rows += n, a.numbers += n * s->kinds[m]->task->n_metrics;
     }
   return a;
@@ -58,6 +63,8 @@ double vw_collect_time_guess(const vw_results_source *s) {
 }
 
 bool vw_can_time_collect(const vw_results_source *s) {
+  for (int64_t i = 0; i < s->config->n_models * s->config->n_data; i++)
+    if (s->pictures[i] && s->pictures[i]->is_counted) return false;
   return amounts_of(s).bytes < 0x1p30;
 }
 
@@ -93,22 +100,24 @@ static void set_row(vw_baseline_row *r, const char *kind, const char *anchor, do
 
 static vw_status make_baselines(const vw_results_source *s, int64_t m, int64_t d, int64_t k) {
   const vw_study_config *c = s->config;
+  const vw_trials_config *t = &c->models[m].trials;
   const vw_task_kind *task = s->kinds[m]->task;
-  vw_baselines b = {.concept = c->data[d].concepts.name[k]};
+  const vw_baselines_of of = {.model = c->models[m].name, .data = c->data[d].name};
+  vw_baselines b = {.concept = vw_study_data_of(c, m, d)->concepts.name[k]};
   char id[VW_BLOCK_ID];
   double *metrics = NULL;
   vw_status st = VW_OK;
   VW_TRY(vw_results_baseline_id(s, m, d, k, id));
-  b.rows = calloc((size_t)baseline_rows(c), sizeof *b.rows);
+  b.rows = calloc((size_t)baseline_rows(c, m), sizeof *b.rows);
   VW_CHECK(b.rows, VW_ERR_MEMORY, "timing: out of memory");
   set_row(&b.rows[b.n++], "name", "", -1), set_row(&b.rows[b.n++], "random_word", "", -1);
-  for (int64_t a = 0; a < c->anchors.n; a++) {
-    set_row(&b.rows[b.n++], "anchor", c->anchors.name[a], -1);
-    for (int64_t i = 0; i < c->deltas.n; i++)
-      set_row(&b.rows[b.n++], "random_direction", c->anchors.name[a], c->deltas.v[i]);
+  for (int64_t a = 0; a < t->anchors.n; a++) {
+    set_row(&b.rows[b.n++], "anchor", t->anchors.name[a], -1);
+    for (int64_t i = 0; i < t->deltas.n; i++)
+      set_row(&b.rows[b.n++], "random_direction", t->anchors.name[a], t->deltas.v[i]);
   }
   VW_GOTO(make_metrics(b.n, task, (uint64_t)k, &metrics));
-  VW_GOTO(vw_baselines_write(s->out, id, c->models[m].name, c->data[d].name, task, &b, metrics));
+  VW_GOTO(vw_baselines_write(s->out, id, &of, task, &b, metrics));
 cleanup:
   free(b.rows), free(metrics);
   return st;
@@ -124,7 +133,7 @@ static vw_status make_all(const vw_results_source *s) {
     if (vw_block_is_active(&s->plan->blocks[i])) VW_TRY(make_block(s, i));
   for (int64_t m = 0; m < s->config->n_models; m++)
     for (int64_t d = 0; d < s->config->n_data; d++)
-      for (int64_t k = 0; k < s->config->data[d].concepts.n; k++) VW_TRY(make_baselines(s, m, d, k));
+      for (int64_t k = 0; k < concepts_of(s->config, m, d); k++) VW_TRY(make_baselines(s, m, d, k));
   return VW_OK;
 }
 

@@ -12,7 +12,8 @@ vw_status vw_collect_time_name(const vw_results_source *s, vw_timed_name *name);
 /* Seconds where no time was ever measured: it is no product's work, so a product's rate does not tell. */
 double vw_collect_time_guess(const vw_results_source *s);
 
-/* Can it be timed? Not where the made-up blocks were larger than 1 GiB. */
+/* Can it be timed? Not where the made-up blocks were larger than 1 GiB, nor where pictures are only counted: trials
+ * have no ids then. */
 bool vw_can_time_collect(const vw_results_source *s);
 
 /* Seconds of one rank: writes made-up results of all blocks and concepts into a folder of its own below `cache`,

@@ -50,7 +50,7 @@ static vw_status side_open(side *s, const char *dir, const vw_plan *p) {
     char id[VW_BLOCK_ID];
     vw_block_file_id(b, "", id);
     VW_TRY(open_if_there(dir, id, &s->results[i]));
-    vw_block_file_id(b, "-evaluation", id);
+    vw_block_evaluation_id(b, id);
     VW_TRY(open_if_there(dir, id, &s->evaluation[i]));
     for (int64_t k = 0; k < b->n; k++) {
       place *at = &s->places[b->first + k];

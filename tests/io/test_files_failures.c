@@ -443,7 +443,7 @@ static vw_status look(void) {
 
 /* A part beside the whole study's owner: a dead one's lock goes, a living one's is never lost. */
 static vw_status take_part(void) {
-  const vw_status st = vw_part_lock_take(&lock, dir, (vw_part){1, 2}, NULL);
+  const vw_status st = vw_part_lock_take(&lock, dir, (vw_study_part){1, 2}, NULL);
   return st == VW_ERR_INPUT && strstr(vw_error_message(), "is working here") ? VW_OK : st; /* /proc does not say */
 }
 static void part_or_free(vw_status st) {

@@ -41,7 +41,7 @@ static void test_text(void **state) {
                                       "+1/+4", "1//4",
                                       "1/4\n", "00000000000000000000001/4",
                                       "1.5/4", "1/99999999999999999999"};
-  vw_part part;
+  vw_study_part part;
   char name[VW_PART_TEXT];
   (void)state;
   assert_ok(vw_part_read("2/4", &part));
@@ -59,7 +59,7 @@ static void test_text(void **state) {
   }
 }
 
-static void refused(vw_part part, const char *by) {
+static void refused(vw_study_part part, const char *by) {
   vw_lock lock = {0};
   char name[VW_PART_TEXT], file[64];
   vw_part_lock_name(part, name);
@@ -73,7 +73,7 @@ static void refused(vw_part part, const char *by) {
 
 /* The whole study excludes all parts and the other way round; parts of one n live beside each other. */
 static void test_exclusion(void **state) {
-  static const vw_part whole = {0, 0}, first = {1, 2}, second = {2, 2}, other = {2, 4};
+  static const vw_study_part whole = {0, 0}, first = {1, 2}, second = {2, 2}, other = {2, 4};
   vw_lock a = {0}, b = {0}, c = {0}, plan = {0};
   const vw_lock_how of_plan = {.part = "plan", .is_short = true};
   (void)state;
@@ -95,7 +95,7 @@ static void test_exclusion(void **state) {
   vw_lock_release(&b);
 }
 
-static void leave_dead(vw_part part) {
+static void leave_dead(vw_study_part part) {
   const pid_t child = fork();
   if (child == 0) {
     vw_lock lock = {0};
@@ -107,7 +107,7 @@ static void leave_dead(vw_part part) {
 
 /* A dead owner's lock is removed by whom it excludes, and only by those. */
 static void test_dead(void **state) {
-  static const vw_part whole = {0, 0}, first = {1, 2}, second = {2, 2}, other = {3, 4};
+  static const vw_study_part whole = {0, 0}, first = {1, 2}, second = {2, 2}, other = {3, 4};
   vw_lock lock = {0};
   (void)state;
   leave_dead(first);
@@ -158,12 +158,12 @@ static void test_unseen(void **state) {
   /* names that only look like a part's are nobody's */
   assert_ok(vw_file_write(path_of(".lock-part-01-of-2"), record, (int64_t)strlen(record)));
   assert_ok(vw_file_write(path_of(".lock-part-3-of-2"), record, (int64_t)strlen(record)));
-  assert_ok(vw_part_lock_take(&lock, dir, (vw_part){0}, NULL));
+  assert_ok(vw_part_lock_take(&lock, dir, (vw_study_part){0}, NULL));
   assert_true(vw_file_exists(path_of(".lock-part-01-of-2")) && vw_file_exists(path_of(".lock-part-3-of-2")));
   vw_lock_release(&lock);
 }
 
-static void see(void *user, vw_part part, const char *owner) {
+static void see(void *user, vw_study_part part, const char *owner) {
   int64_t *seen = user;
   assert_non_null(strstr(owner, "process "));
   seen[part.i]++, seen[0] += part.n;
@@ -173,8 +173,8 @@ static void test_left(void **state) {
   int64_t seen[4] = {0}, n = -1;
   vw_lock a = {0}, b = {0};
   (void)state;
-  assert_ok(vw_part_lock_take(&a, dir, (vw_part){1, 3}, NULL));
-  assert_ok(vw_part_lock_take(&b, dir, (vw_part){3, 3}, NULL));
+  assert_ok(vw_part_lock_take(&a, dir, (vw_study_part){1, 3}, NULL));
+  assert_ok(vw_part_lock_take(&b, dir, (vw_study_part){3, 3}, NULL));
   vw_part_owners(dir, see, seen);
   assert_true(seen[0] == 6 && seen[1] == 1 && seen[2] == 0 && seen[3] == 1);
   assert_ok(vw_parts_read(dir, &n));

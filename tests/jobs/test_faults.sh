@@ -145,7 +145,7 @@ code=0
 mpi 2 "$viswords" run "$small" -o "$dir" "${options[@]}" 2> "$dir.log" || code=$?
 [ "$code" = 2 ] || fail "the second run, of two ranks: exit code $code"
 has "$dir.log" "process $first on .* is working here"
-kill -USR2 $first # go on
+kill -RTMIN $first # go on
 wait $first || fail "the first run: $(cat "$dir.first")"
 same "$work/whole" "$dir"
 collected "$dir"

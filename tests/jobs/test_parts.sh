@@ -53,7 +53,7 @@ go 2 learn out --part 3/4
 has log "is working here (.lock-part-1-of-2)"
 go 0 learn out --part 2/2
 has log 'goes on from its checkpoint at step 2'
-kill -USR2 $one
+kill -RTMIN $one
 wait $one || fail "part 1: $(cat one.log)"
 [ -z "$(find out -name '.lock*')" ] || fail "locks stayed"
 [ -s out/log/part-1-of-2-rank-0.jsonl ] && [ -s out/log/part-2-of-2-rank-0.jsonl ] || fail "no logs of the parts"
@@ -112,7 +112,7 @@ go 2 collect many
 has log "many: process $one on .* is working here; wait"
 go 2 learn many --part 1/2
 has log "many: process $one on .* is working here (.lock); wait"
-kill -USR2 $one
+kill -RTMIN $one
 wait $one || fail "collect: $(cat one.log)"
 same_study many
 
@@ -130,7 +130,7 @@ VISWORDS_FAULT=writing:lock:2=pause "$viswords" learn small.yaml -o both "${opti
 one=$!
 paused one.log $one # it holds .lock
 go 2 learn both --part 1/1
-kill -USR2 $one
+kill -RTMIN $one
 wait $one || fail "the whole: $(cat one.log)"
 
 echo "the first part decides the backend, under the plan's lock"
@@ -142,7 +142,7 @@ for i in 1 2; do # both have chosen cpu; then ref is in the plan
 done
 go 0 learn auto --part 3/3 --backend ref
 for i in 1 2; do
-  kill -USR2 "${pids[i]}"
+  kill -RTMIN "${pids[i]}"
   wait "${pids[i]}" || fail "part $i: $(cat $i.log)"
   has $i.log 'auto/plan.yaml was made meanwhile and decides for ref'
 done

@@ -122,7 +122,7 @@ for how in "USR1 job 75" "TERM job any" "TERM rank 75"; do
     kill "-$signal" "$job"
   else
     kill "-$signal" "$(rank_of 2)"
-    kill -USR2 "$(rank_of 1)" "$(rank_of 3)" # they go on
+    kill -RTMIN "$(rank_of 1)" "$(rank_of 3)" # they go on
   fi
   ends "$code"
   for pid in $all; do gone "$pid"; done

@@ -151,7 +151,8 @@ static vw_status write_baselines(void) {
   static const double metrics[2 * VW_MOST_METRICS];
   vw_baseline_row rows[2] = {{"anchor", "dog", "0.5", "dog", true}, {"name", "", "", "cat", true}};
   const vw_baselines b = {.concept = "cat", .rows = rows, .n = 2};
-  return vw_baselines_write(dir, "b-baselines", "clip", "objects", task, &b, metrics);
+  return vw_baselines_write(dir, "b-baselines", &(vw_baselines_of){.model = "clip", .data = "objects"}, task, &b,
+                            metrics);
 }
 static void file_whole(const char *name, const char *key, vw_status st) {
   vw_safetensors *f = NULL;
@@ -176,7 +177,7 @@ static void baselines_whole(vw_status st) {
 }
 static vw_status baseline_id(void) {
   char name[VW_BLOCK_ID];
-  return vw_baseline_file_id(config, (vw_hash){0}, (vw_hash){0}, (vw_hash){0}, "objects", "cat", name);
+  return vw_baseline_file_id(&(vw_baseline_inputs){.trials = &config->models[0].trials}, "objects", "cat", name);
 }
 static void nothing(vw_status st) {
   (void)st;
