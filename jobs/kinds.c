@@ -5,3 +5,4 @@
 
 const vw_kind vw_kinds[] = {{&vw_clip_kind, &vw_classification_kind}};
 const int vw_n_kinds = sizeof vw_kinds / sizeof *vw_kinds;
+const char vw_kinds_later[] = "owlv2 stable-diffusion";

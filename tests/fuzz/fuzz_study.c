@@ -3,7 +3,8 @@
 #include "study/config.h"
 #include "tests/fuzz/fuzz.h"
 
-static const vw_study_kinds kinds = {"clip", "classification", "learn.batch.negatives judge.templates", ""};
+static const vw_study_kinds kinds = {"clip", "classification", "learn.batch.negatives judge.templates", "",
+                                     "owlv2 stable-diffusion"};
 
 void fuzz_one(const uint8_t *data, size_t size) {
   vw_study_config *config = NULL;

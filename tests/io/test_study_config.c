@@ -403,7 +403,7 @@ static void test_reference_is_current(void **state) {
 
 /* A key that only some tasks read: an error where no model's task does, and no part of a trial's identity elsewhere. */
 static void test_scope(void **state) {
-  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,", ","};
+  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,", ",", ""};
   static const char text[] = "data: {objects: {root: r, concepts: [fox]}}\n"
                              "models: {a: {kind: toy, weights: w}, b: {kind: clip, weights: w}}\n"
                              "trials: {anchors: [dog]}\n"
@@ -532,7 +532,7 @@ static void test_wrong_of_a_model(void **state) {
 
 /* A task learns on data sets of the kinds that have what it needs. */
 static void test_kinds_of_data(void **state) {
-  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,", ",coco voc"};
+  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,", ",coco voc", ""};
   static const char text[] = "data: {o: {root: r, concepts: [fox]}}\n"
                              "models: {b: {kind: clip, weights: w}, a: {kind: toy, weights: w}}\n"
                              "trials: {anchors: [dog]}\n";
@@ -576,7 +576,7 @@ static void test_judging_text(void **state) {
   assert_string_not_equal(judging[3], judging[1]);
   for (int i = 0; i < 4; i++) free(judging[i]), free(protocol[i]);
 
-  static const vw_study_kinds toy = {"toy", "colouring", "learn.batch.negatives", ""};
+  static const vw_study_kinds toy = {"toy", "colouring", "learn.batch.negatives", "", ""};
   vw_study_config *c = NULL;
   assert_int_equal(vw_study_config_parse("s.yaml", studies[1], strlen(studies[1]), &toy, NULL, &c), VW_ERR_INPUT);
   assert_string_equal(vw_error_message(),

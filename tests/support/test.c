@@ -10,7 +10,8 @@
 #define VW_TEST_DATA "tests"
 #endif
 
-const vw_study_kinds vw_test_kinds = {"clip", "classification", "learn.batch.negatives judge.templates", ""};
+const vw_study_kinds vw_test_kinds = {"clip", "classification", "learn.batch.negatives judge.templates", "",
+                                      "owlv2 stable-diffusion"};
 
 void vw_assert_near(const char *what, const double *a, const double *b, int64_t n, double tol) {
   double worst = 0, largest = 1;
