@@ -5,9 +5,13 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = 64 }; /* bytes of a name in a message */
+enum {
+  SHOWN = 64,        /* bytes of a name in a message */
+  MOST_PAIRS = 65536 /* of a model and a data set: each has a place in memory */
+};
 
 /* --- one model -------------------------------------------------------------------------------------------------- */
 
@@ -221,7 +225,7 @@ static yaml_node_t *item_of(vw_reader *r, yaml_node_t *list, const char *name) {
 
 static bool can_learn_on(const vw_model_config *m, const vw_data_config *d) {
   const char *kind = vw_data_kind_name(d);
-  return !m->takes[0] || vw_word_place(m->takes, kind, strlen(kind)) >= 0;
+  return !m->takes || !m->takes[0] || vw_word_place(m->takes, kind, strlen(kind)) >= 0;
 }
 
 /* One entry of models.<name>.data. */
@@ -241,43 +245,73 @@ static vw_status check_named(vw_reader *r, const vw_model_config *m, yaml_node_t
                near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+/* The concepts that a model names, sorted: lists may be long. */
+typedef struct wanted_concept {
+  const char *name;
+  int64_t at; /* in the list */
+  bool found; /* on a data set that it learns on */
+} wanted_concept;
+
+static int by_name(const void *a, const void *b) {
+  return strcmp(((const wanted_concept *)a)->name, ((const wanted_concept *)b)->name);
+}
+
+static int by_place(const void *a, const void *b) {
+  const int64_t x = ((const wanted_concept *)a)->at, y = ((const wanted_concept *)b)->at;
+  return (x > y) - (x < y);
+}
+
+static vw_status sort_wanted(vw_reader *r, const vw_names *names, wanted_concept **wanted) {
+  *wanted = vw_pool_take(&r->scratch, (size_t)(names->n + 1) * sizeof **wanted);
+  VW_CHECK(*wanted, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  for (int64_t k = 0; k < names->n; k++) (*wanted)[k] = (wanted_concept){names->name[k], k, false};
+  qsort(*wanted, (size_t)names->n, sizeof **wanted, by_name);
+  return VW_OK;
+}
+
 /* The data set as the model has it; it learns on it where it learns one of its concepts. */
-static vw_status set_pair(vw_reader *r, vw_model_config *m, int64_t d, bool is_named) {
+static vw_status set_pair(vw_reader *r, vw_model_config *m, int64_t d, bool is_named, wanted_concept *wanted) {
   vw_data_config *on = &m->on[d];
-  const vw_names all = r->config->data[d].concepts, *wanted = &m->trials.concepts;
+  const vw_names all = r->config->data[d].concepts;
+  const int64_t n = m->trials.concepts.n;
   *on = r->config->data[d];
   if (m->trials.train) on->train = m->trials.train;
   if (m->trials.test) on->test = m->trials.test;
-  if (wanted->n) {
-    on->concepts = (vw_names){0, vw_pool_take(&r->config->pool, (size_t)(all.n + 1) * sizeof *all.name)};
+  if (n) {
+    on->concepts =
+        (vw_names){0, vw_pool_take(&r->config->pool, (size_t)(n < all.n ? n : all.n) * sizeof *all.name + 1)};
     VW_CHECK(on->concepts.name, VW_ERR_MEMORY, "%s: out of memory", r->path);
-    for (int64_t k = 0; k < all.n; k++)
-      if (place_of(wanted, all.name[k]) >= 0) on->concepts.name[on->concepts.n++] = all.name[k];
   }
-  m->learns_on[d] = is_named && (on->concepts.n > 0 || !wanted->n);
+  for (int64_t k = 0; n && k < all.n; k++) {
+    const wanted_concept key = {.name = all.name[k]};
+    wanted_concept *w = bsearch(&key, wanted, (size_t)n, sizeof *wanted, by_name);
+    if (!w) continue;
+    on->concepts.name[on->concepts.n++] = all.name[k];
+    w->found |= is_named;
+  }
+  m->learns_on[d] = is_named && (on->concepts.n > 0 || !n);
   return VW_OK;
 }
 
 /* Every concept that the model names is one of its data sets'. */
-static vw_status check_concepts(vw_reader *r, const vw_model_config *m, yaml_node_t *node) {
-  for (int64_t k = 0; node && k < m->trials.concepts.n; k++) {
-    const char *name = m->trials.concepts.name[k];
-    bool found = false;
-    for (int64_t d = 0; d < r->config->n_data && !found; d++)
-      found = m->learns_on[d] && place_of(&m->on[d].concepts, name) >= 0;
-    if (!found)
-      VW_TRY(vw_reader_keep(r, VW_AT(r, item_of(r, node, name),
+static vw_status check_concepts(vw_reader *r, const vw_model_config *m, yaml_node_t *node, wanted_concept *wanted) {
+  const int64_t n = m->trials.concepts.n;
+  qsort(wanted, (size_t)n, sizeof *wanted, by_place);
+  for (int64_t k = 0; node && k < n; k++)
+    if (!wanted[k].found)
+      VW_TRY(vw_reader_keep(r, VW_AT(r, item_of(r, node, wanted[k].name),
                                      "models.%s.trials.concepts: '%.*s' is no concept of a data set that the model "
                                      "learns on",
-                                     m->name, SHOWN, name)));
-  }
+                                     m->name, SHOWN, wanted[k].name)));
   return VW_OK;
 }
 
 static vw_status find_data_of(vw_reader *r, vw_model_config *m, const model_nodes *nodes, yaml_node_t *concepts) {
   vw_study_config *c = r->config;
   const vw_names named = m->data;
+  wanted_concept *wanted = NULL;
   bool any = false;
+  VW_TRY(sort_wanted(r, &m->trials.concepts, &wanted));
   m->on = vw_pool_take(&c->pool, (size_t)(c->n_data + 1) * sizeof *m->on);
   m->learns_on = vw_pool_take(&c->pool, (size_t)(c->n_data + 1) * sizeof *m->learns_on);
   m->data = (vw_names){0, vw_pool_take(&c->pool, (size_t)(c->n_data + 1) * sizeof *m->data.name)};
@@ -285,7 +319,8 @@ static vw_status find_data_of(vw_reader *r, vw_model_config *m, const model_node
   for (int64_t i = 0; nodes->data && i < named.n; i++)
     VW_TRY(vw_reader_keep(r, check_named(r, m, item_of(r, nodes->data, named.name[i]), named.name[i])));
   for (int64_t d = 0; d < c->n_data; d++) {
-    VW_TRY(set_pair(r, m, d, can_learn_on(m, &c->data[d]) && (!named.n || place_of(&named, c->data[d].name) >= 0)));
+    VW_TRY(set_pair(r, m, d, can_learn_on(m, &c->data[d]) && (!named.n || place_of(&named, c->data[d].name) >= 0),
+                    wanted));
     if (m->learns_on[d]) m->data.name[m->data.n++] = c->data[d].name;
     any |= can_learn_on(m, &c->data[d]);
     if (nodes->data && place_of(&named, c->data[d].name) >= 0 && m->trials.concepts.n && !m->on[d].concepts.n)
@@ -298,7 +333,7 @@ static vw_status find_data_of(vw_reader *r, vw_model_config *m, const model_node
                                    "models.%s: no data set of this study is of a kind that its task, "
                                    "%s, learns on: %s",
                                    m->name, m->task, m->takes)));
-  return check_concepts(r, m, concepts);
+  return check_concepts(r, m, concepts, wanted);
 }
 
 static vw_status check_data_used(vw_reader *r, const yaml_node_t *map) {
@@ -319,6 +354,9 @@ static vw_status check_data_used(vw_reader *r, const yaml_node_t *map) {
 
 static vw_status read_models(vw_reader *r, yaml_node_t *map, const yaml_node_t *data, shared_values *v) {
   vw_study_config *c = r->config;
+  if (c->n_models * c->n_data > MOST_PAIRS)
+    return VW_AT(r, map, "models: %" PRId64 " on %" PRId64 " data sets are more than %d pairs", c->n_models, c->n_data,
+                 MOST_PAIRS);
   for (int64_t i = 0; i < c->n_models; i++) {
     yaml_node_t *seen[VW_MOST_KEYS] = {0};
     model_nodes nodes = {0};

@@ -369,6 +369,25 @@ static void test_many_models(void **state) {
   }
 }
 
+/* Many models times many data sets: refused at once, with nothing allocated for each pair. */
+static void test_many_pairs(void **state) {
+  (void)state;
+  enum { MANY = 2000 };
+  char *text = NULL;
+  size_t bytes = 0;
+  vw_study_config *c = NULL;
+  FILE *out = open_memstream(&text, &bytes);
+  assert_non_null(out);
+  (void)fprintf(out, "trials: {anchors: [the]}\ndata:\n");
+  for (int i = 0; i < MANY; i++) (void)fprintf(out, "  d%d: {root: r, concepts: [a]}\n", i);
+  (void)fprintf(out, "models:\n");
+  for (int i = 0; i < MANY; i++) (void)fprintf(out, "  m%d: {weights: w}\n", i);
+  assert_int_equal(fclose(out), 0);
+  assert_int_equal(vw_study_config_parse("s.yaml", text, bytes, &vw_test_kinds, NULL, &c), VW_ERR_INPUT);
+  assert_string_equal(vw_error_message(), "s.yaml:2004:3: models: 2000 on 2000 data sets are more than 65536 pairs");
+  free(text);
+}
+
 /* The studies that are shipped, and the class list they point to. */
 static void test_shipped(void **state) {
   (void)state;
@@ -601,6 +620,7 @@ int main(void) {
       cmocka_unit_test(test_missing_file),
       cmocka_unit_test(test_template_fill),
       cmocka_unit_test(test_many_models),
+      cmocka_unit_test(test_many_pairs),
       cmocka_unit_test(test_reference_is_current),
       cmocka_unit_test(test_shipped),
   };
