@@ -16,6 +16,7 @@
 enum {
   MOST_BYTES = 1 << 20, /* a study file is written by hand */
   MOST_PAIRS = 4096,    /* of a mapping: twins are looked for pair by pair */
+  MOST_FOLDS = 65536,   /* data sets, folds counted each */
   MOST_NESTED = 500,
   SHOWN = 64 /* bytes of a key in a message */
 };
@@ -193,6 +194,18 @@ static vw_status expect_parts(vw_reader *r, yaml_node_t *map, const char *sectio
   return VW_OK;
 }
 
+/* A key of another kind of data set would change nothing. */
+static vw_status check_kind(vw_reader *r, const vw_data_config *d, yaml_node_t **seen) {
+  for (int i = 0; i < vw_study_n_keys; i++) {
+    const vw_key *o = &vw_study_keys[i];
+    if (!seen[i] || o->section != VW_SEC_DATA || vw_key_is_of_kind(o, d)) continue;
+    VW_TRY(vw_reader_keep(r, VW_AT(r, seen[i],
+                                   "data.%s.%s: nothing uses it; data sets of kind %s do not, only %s: remove it",
+                                   d->name, vw_key_name(o), vw_data_kind_name(d), o->kinds)));
+  }
+  return VW_OK;
+}
+
 static vw_status read_data_set(vw_reader *r, yaml_node_t *map, int64_t i) {
   vw_data_config *d = &r->config->data[i];
   yaml_node_t *seen[VW_MOST_KEYS] = {0};
@@ -204,7 +217,65 @@ static vw_status read_data_set(vw_reader *r, yaml_node_t *map, int64_t i) {
   VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
   VW_TRY(vw_reader_defaults(r, VW_SEC_DATA, d));
   const vw_target t = {VW_SEC_DATA, d, path, "", seen, false};
-  return vw_reader_section(r, &t, value);
+  VW_TRY(vw_reader_section(r, &t, value));
+  return check_kind(r, d, seen);
+}
+
+/* Where the file names a data set's values, they are named for a fold of it too: "data.subjects-2.root". */
+static vw_status place_fold(vw_reader *r, const char *name, const char *fold) {
+  vw_study_config *c = r->config;
+  const int64_t n = c->n_places;
+  char start[256];
+  (void)snprintf(start, sizeof start, "data.%s.", name);
+  for (int64_t i = 0; r->problems && i < n; i++) {
+    const vw_study_place p = c->places[i];
+    char key[512];
+    if (strncmp(p.key, start, strlen(start)) != 0) continue;
+    (void)snprintf(key, sizeof key, "data.%s.%s", fold, p.key + strlen(start));
+    r->key = vw_pool_text(&c->pool, key, -1);
+    VW_CHECK(r->key, VW_ERR_MEMORY, "%s: out of memory", r->path);
+    const yaml_node_t node = {.start_mark = {.line = (size_t)p.line - 1, .column = (size_t)p.column - 1}};
+    VW_TRY(vw_reader_place(r, p.item, &node));
+  }
+  return VW_OK;
+}
+
+/* A data set with k folds becomes k: NAME-1 to NAME-k, each of which holds out another part. */
+static vw_status spread_folds(vw_reader *r) {
+  vw_study_config *c = r->config;
+  int64_t n = 0, at = 0;
+  for (int64_t i = 0; i < c->n_data; i++) n += c->data[i].folds > 1 ? c->data[i].folds : 1;
+  if (n == c->n_data) return VW_OK;
+  VW_CHECK(n <= MOST_FOLDS, VW_ERR_INPUT, "%s: %" PRId64 " data sets with their folds; at most %d", r->path, n,
+           MOST_FOLDS);
+  vw_data_config *all = vw_pool_take(&c->pool, (size_t)n * sizeof *all);
+  VW_CHECK(all, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  for (int64_t i = 0; i < c->n_data; i++) {
+    const vw_data_config *d = &c->data[i];
+    all[at++] = *d;
+    for (int64_t k = 0; k < d->folds && d->folds > 1; k++) {
+      char name[128];
+      vw_data_config *fold = &all[at - 1 + k];
+      (void)snprintf(name, sizeof name, "%s-%" PRId64, d->name, k + 1);
+      *fold = *d;
+      fold->fold = k, fold->name = vw_pool_text(&c->pool, name, -1);
+      VW_CHECK(fold->name, VW_ERR_MEMORY, "%s: out of memory", r->path);
+      VW_TRY(place_fold(r, d->name, fold->name));
+    }
+    at += d->folds > 1 ? d->folds - 1 : 0;
+  }
+  c->data = all, c->n_data = n;
+  return VW_OK;
+}
+
+/* Two data sets of one name: only a fold can have another's. */
+static vw_status check_fold_names(vw_reader *r, const yaml_node_t *map) {
+  const vw_study_config *c = r->config;
+  for (int64_t i = 0; i < c->n_data; i++)
+    for (int64_t k = 0; c->data[i].folds > 1 && k < c->n_data; k++)
+      if (k != i && strcmp(c->data[i].name, c->data[k].name) == 0)
+        return VW_AT(r, map, "data: '%s' is a fold and a data set: rename one", c->data[i].name);
+  return VW_OK;
 }
 
 static vw_status read_data(vw_reader *r, yaml_node_t *map) {
@@ -215,7 +286,8 @@ static vw_status read_data(vw_reader *r, yaml_node_t *map) {
   VW_CHECK(c->data, VW_ERR_MEMORY, "%s: out of memory", r->path);
   c->n_data = n;
   for (int64_t i = 0; i < n; i++) VW_TRY(vw_reader_keep(r, read_data_set(r, map, i)));
-  return VW_OK;
+  VW_TRY(spread_folds(r));
+  return check_fold_names(r, map);
 }
 
 /* All names first: a map of steps by model name may stand before the models are read. */

@@ -4,7 +4,11 @@
  * [[path, owner]], "test"}}}; a model has "data" of its own where it has other pictures of a data set. Tensors below
  * "<model>/<data>/<concept>/<replica>/": template [steps], positive [steps, n], negative [steps, m] (picture indices
  * into train), watch_template, watch_positive, watch_negative (the fixed set), others_10 (class indices), random_word
- * (token id), and for null concepts null_train, null_test (picture indices). */
+ * (token id), and for null concepts null_train, null_test (picture indices).
+ *
+ * Where a model detects, data sets have "owners" (names), "train_scenes", "test_scenes" (paths) besides, and its
+ * positive and negative are places in train_scenes: drawn from `with`, where the boxes of owners `kept` count, and from
+ * `without`. It is judged on `judged`, places in test_scenes, by the boxes of owners `judged_kept` (-1: none). */
 #include "jobs/session.h"
 
 #include "core/text.h"
@@ -81,11 +85,35 @@ static json_t *picture_list(const vw_picture_set *p, bool train) {
   return list;
 }
 
+static json_t *scene_list(const vw_picture_set *p, const vw_scenes *scenes) {
+  const size_t root = strlen(p->data->root);
+  json_t *list = json_array();
+  for (int64_t i = 0; i < scenes->n; i++) {
+    const char *path = scenes->scene[i].picture.path;
+    if (!strncmp(path, p->data->root, root)) path += root;
+    while (*path == '/') path++;
+    json_array_append_new(list, vw_json_name(path));
+  }
+  return list;
+}
+
+static json_t *owner_list(const vw_picture_set *p) {
+  json_t *list = json_array();
+  for (int64_t o = 0; o < p->n_owners; o++) json_array_append_new(list, vw_json_name(p->owners[o].name));
+  return list;
+}
+
 static json_t *describe_set(const vw_picture_set *p) {
   json_t *classes = json_array();
   for (int64_t o = 0; o < p->n_classes; o++) json_array_append_new(classes, vw_json_name(p->owners[o].name));
-  return json_pack("{s:o, s:o, s:o}", "classes", classes, "train", picture_list(p, true), "test",
-                   picture_list(p, false));
+  json_t *one =
+      json_pack("{s:o, s:o, s:o}", "classes", classes, "train", picture_list(p, true), "test", picture_list(p, false));
+  if (p->train_scenes.n) {
+    json_object_set_new(one, "owners", owner_list(p));
+    json_object_set_new(one, "train_scenes", scene_list(p, &p->train_scenes));
+    json_object_set_new(one, "test_scenes", scene_list(p, &p->test_scenes));
+  }
+  return one;
 }
 
 /* The pictures that "data" describes; models that have others describe them too. */

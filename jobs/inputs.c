@@ -2,7 +2,7 @@
  * place in the study file that named it. */
 #include "core/inputs.h"
 #include "core/durable.h"
-#include "io/folders.h"
+#include "core/log.h"
 #include "jobs/session.h"
 
 #include <inttypes.h>
@@ -69,31 +69,15 @@ static vw_status check_data(vw_session *s, const vw_session_set *set) {
   return VW_OK;
 }
 
-/* Opening a data set stops at its first mistake: then each name is tried alone. */
-static vw_status find_wrong_names(vw_session *s, const vw_data_config *d, const vw_names *names, const char *what) {
-  key_text key;
-  for (int64_t k = 0; k < names->n; k++) {
-    const vw_folders_options o = {.train = d->train, .test = d->test, .seed = s->config->seed};
-    vw_folders f = {0};
-    const vw_status st = vw_folders_open(&f, d->root, &names->name[k], 1, &o);
-    vw_folders_close(&f);
-    VW_TRY(keep(s, key_of(key, "data", d->name, what), k, st));
-  }
-  return VW_OK;
-}
+typedef struct refused_name {
+  vw_session *s;
+  const vw_data_config *data;
+} refused_name;
 
-static vw_status find_all_wrong(vw_session *s, const vw_data_config *d) {
-  vw_name_list there = {0};
+static vw_status refuse(void *user, const char *what, int64_t item, vw_status st) {
+  const refused_name *r = user;
   key_text key;
-  vw_status st = vw_folders_classes(d->root, &there);
-  if (st != VW_OK) return keep(s, key_of(key, "data", d->name, "root"), -1, st); /* once, not once a name */
-  VW_GOTO(find_wrong_names(s, d, &d->concepts, "concepts"));
-  vw_names classes = d->classes;
-  if (!classes.n) classes = (vw_names){there.n, (const char **)there.name};
-  VW_GOTO(find_wrong_names(s, d, &classes, d->classes.n ? "classes" : "root"));
-cleanup:
-  vw_name_list_free(&there);
-  return st;
+  return keep(r->s, key_of(key, "data", r->data->name, what), item, st);
 }
 
 /* Pictures are drawn with replacement, so few are allowed; a step then sees the same ones again and again. */
@@ -105,14 +89,14 @@ static vw_status warn_few(vw_session *s, const vw_session_set *set) {
     if (s->pictures[m * s->config->n_data + i] != p) continue;
     const int64_t batch = s->config->models[m].learn.positives;
     for (int64_t k = 0; k < s->config->data[i].concepts.n; k++) {
-      const vw_picture_owner *o = NULL;
-      for (int64_t j = 0; j < p->n_owners && !o; j++)
-        if (strcmp(p->owners[j].name, s->config->data[i].concepts.name[k]) == 0) o = &p->owners[j];
-      if (!o || o->n_train >= batch) continue;
+      const int64_t owner = vw_picture_set_find(p, s->config->data[i].concepts.name[k]);
+      const vw_picture_owner *o = owner < 0 ? NULL : &p->owners[owner];
+      const int64_t n = o && s->kinds[m]->task->sees & VW_SEES_SCENES ? o->n_chosen : o ? o->n_train : batch;
+      if (n >= batch) continue;
       const vw_status few = VW_RAISE(VW_ERR_INPUT,
                                      "'%s' has %" PRId64 " training pictures, fewer than the %" PRId64
                                      " positives of a step: the same ones are drawn several times",
-                                     o->name, o->n_train, batch);
+                                     o->name, n, batch);
       VW_TRY(vw_study_keep(s->config, &s->problems, key_of(key, "data", p->data->name, "concepts"), k, true, few));
     }
   }
@@ -148,6 +132,14 @@ static void list_sets(vw_session *s) {
   }
 }
 
+/* What the tasks of the models that have the set see of it. */
+static unsigned seen_by_all(const vw_session *s, const vw_session_set *set) {
+  unsigned sees = 0;
+  for (int64_t m = 0; m < s->config->n_models; m++)
+    if (s->kinds[m] && has_set(s, m, set)) sees |= s->kinds[m]->task->sees;
+  return sees;
+}
+
 /* Of a data set that is not there sizes alone are known; *done false: it is there, or the study does not say. */
 static vw_status count_data_set(vw_session *s, vw_session_set *set, bool *done) {
   const vw_data_config *d = &set->data;
@@ -164,26 +156,30 @@ static vw_status count_data_set(vw_session *s, vw_session_set *set, bool *done) 
   return VW_OK;
 }
 
+static vw_status tell_left_out(const vw_session *s, const vw_picture_set *p) {
+  for (const char *line = p->left_out; s->ranks.rank == 0 && *line; line += strcspn(line, "\n") + 1)
+    vw_log(VW_LOG_INFO, "data.%s: %.*s", p->data->name, (int)strcspn(line, "\n"), line);
+  return VW_OK;
+}
+
 static vw_status open_data_set(vw_session *s, vw_session_set *set) {
   const vw_data_config *d = &set->data;
   key_text key;
   if (!d->root || !d->concepts.n) return VW_OK; /* a problem already */
   bool is_absent = false;
   VW_TRY(count_data_set(s, set, &is_absent));
-  const vw_status opened = is_absent ? VW_OK : vw_picture_set_open(&set->pictures, d, s->config->seed);
+  if (!is_absent) {
+    refused_name names = {s, d};
+    const vw_picture_refusals refusals = {refuse, &names};
+    const vw_status opened = vw_picture_set_open(&set->pictures, d, s->config->seed, seen_by_all(s, set), &refusals);
+    VW_TRY(keep(s, key_of(key, "data", d->name, "root"), -1, opened));
+  }
+  if (!set->pictures) return VW_OK; /* a problem already */
   for (int64_t m = 0; m < s->config->n_models; m++)
     if (has_set(s, m, set)) s->pictures[m * s->config->n_data + set->index] = set->pictures;
-  if (is_absent && !set->pictures) return VW_OK; /* a problem already */
-  if (opened == VW_OK) VW_TRY(check_data(s, set));
-  if (opened == VW_OK) return warn_few(s, set);
-  char *message = strdup(vw_error_message());
-  VW_CHECK(message, VW_ERR_MEMORY, "out of memory");
-  const int64_t before = s->problems.n_errors;
-  vw_status st = find_all_wrong(s, d);
-  if (st == VW_OK && s->problems.n_errors == before) /* none of the names: what it said then */
-    st = keep(s, key_of(key, "data", d->name, "root"), -1, VW_RAISE(opened, "%s", message));
-  free(message);
-  return st;
+  if (!is_absent) VW_TRY(tell_left_out(s, set->pictures));
+  VW_TRY(check_data(s, set));
+  return warn_few(s, set);
 }
 
 /* ---- the same inputs on all ranks -------------------------------------------------------------------------------- */
@@ -203,6 +199,10 @@ static vw_status digest_inputs(vw_session *s) {
     }
     for (int64_t k = 0; p && k < p->n_train; k++) vw_hasher_add(h, &p->train[k].hash, sizeof(vw_hash));
     for (int64_t k = 0; p && k < p->n_test; k++) vw_hasher_add(h, &p->test[k].hash, sizeof(vw_hash));
+    for (int64_t k = 0; p && k < p->train_scenes.n; k++)
+      vw_hasher_add(h, &p->train_scenes.scene[k].picture.hash, sizeof(vw_hash));
+    for (int64_t k = 0; p && k < p->test_scenes.n; k++)
+      vw_hasher_add(h, &p->test_scenes.scene[k].picture.hash, sizeof(vw_hash));
   }
   s->inputs = vw_hasher_done(h);
   vw_hasher_destroy(h);

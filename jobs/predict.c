@@ -3,13 +3,14 @@
 #include "core/text.h"
 #include "io/block_file.h"
 #include "learn/timing.h"
+#include "results/collect_time.h"
 #include "study/schedule.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start", "features", "learn", "evaluate"};
+const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start", "features", "learn", "evaluate", "collect"};
 
 static const double seconds_a_kind = 1.5, seconds_of_product = 0.3;
 
@@ -156,6 +157,23 @@ static vw_status add_all(predictor *p) {
   return VW_OK;
 }
 
+/* Of one rank: what is read in parallel is little of it. Kept with the first model's times. */
+static vw_status add_collect(predictor *p) {
+  const vw_results_source results = vw_session_results(p->s);
+  double *seconds = &p->out->seconds[VW_PREDICT_COLLECT];
+  vw_timed_name name;
+  VW_TRY(vw_collect_time_name(&results, &name));
+  if (p->measure && vw_can_time_collect(&results) && !is_known(p->rates, &name)) {
+    double one = 0;
+    VW_TRY(vw_collect_time(&results, &one));
+    if (one > 0) VW_TRY(vw_rates_put(p->rates, name.kind, name.shape, name.flops, one));
+  }
+  const vw_rate_source source = vw_rates_seconds(p->rates, name.kind, name.shape, name.flops, seconds);
+  if (source == VW_RATE_ESTIMATE || source == VW_RATE_UNKNOWN) *seconds = vw_collect_time_guess(&results);
+  if (source > p->out->source) p->out->source = source;
+  return VW_OK;
+}
+
 static vw_status open_rates(predictor *p, int64_t model) {
   vw_rates *r = &p->rates[model];
   vw_context *ctx = &p->s->contexts[model];
@@ -178,6 +196,7 @@ vw_status vw_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *
   for (int64_t m = 0; m < n_models; m++)
     if (first_alike(s, m) == m) VW_GOTO(open_rates(&p, m));
   VW_GOTO(add_all(&p));
+  VW_GOTO(add_collect(&p));
   for (int64_t m = 0; measure && m < n_models; m++)
     if (first_alike(s, m) == m) VW_GOTO(vw_rates_save(&p.rates[m]));
 cleanup:

@@ -64,7 +64,7 @@ static vw_status plan_rows(vw_collected *c) {
 static vw_status open_if_there(const vw_results_source *s, const char *id, vw_safetensors **file) {
   char path[VW_PATH_BYTES];
   *file = NULL;
-  VW_TRY(vw_path_format(path, "%s/blocks/%s.safetensors", s->out, id));
+  VW_TRY(vw_block_file_path(path, s->out, id));
   if (!vw_file_exists(path)) return VW_OK;
   const vw_status st = vw_block_file_open(s->out, id, file);
   if (st != VW_ERR_INPUT) return st;
@@ -415,7 +415,8 @@ vw_status vw_results_baseline_id(const vw_results_source *s, int64_t model, int6
       .weights = s->weights[model], .seed = s->config->seed, .trials = &s->config->models[model].trials};
   VW_TRY(vw_protocol_hash(s->config, model, data, &in.protocol));
   VW_TRY(vw_judging_hash(s->config, model, data, &in.judging));
-  VW_TRY(vw_picture_set_hash(s->pictures[model * s->config->n_data + data], name, false, &in.pictures));
+  VW_TRY(vw_picture_set_hash(s->pictures[model * s->config->n_data + data], s->kinds[model]->task->sees, name, false,
+                             &in.pictures));
   return vw_baseline_file_id(&in, s->config->data[data].name, name, id);
 }
 

@@ -23,7 +23,13 @@ typedef struct vw_numbers {
 } vw_numbers;
 
 /* Orders follow the choices in src/study/keys.c. */
-typedef enum vw_data_kind { VW_DATA_FOLDERS } vw_data_kind;
+typedef enum vw_data_kind {
+  VW_DATA_FOLDERS,
+  VW_DATA_DREAMBOOTH,
+  VW_DATA_COCO,
+  VW_DATA_VOC,
+  VW_DATA_IMAGENET
+} vw_data_kind;
 typedef enum vw_optimiser { VW_PGD, VW_ADAMW } vw_optimiser;
 typedef enum vw_exif { VW_EXIF_IGNORE, VW_EXIF_TURN } vw_exif;
 typedef enum vw_alpha { VW_ALPHA_DROP, VW_ALPHA_WHITE } vw_alpha;
@@ -48,6 +54,7 @@ typedef struct vw_learn_config {
   int64_t positives, negatives; /* pictures a trial and step */
   vw_names templates;           /* one {} each */
   const char *judge_template;   /* never NULL: the first template where the file does not say */
+  int matching;                 /* 0, fixed: of a detector's patches with boxes */
   int template_per;             /* vw_template_per */
   int streams;                  /* vw_streams */
   int64_t loss_points;          /* points of the stored training loss */
@@ -63,11 +70,17 @@ typedef struct vw_data_config {
   int kind; /* vw_data_kind */
   const char *root;
   vw_names concepts;
-  vw_names classes;    /* n = 0: all classes of the data set */
-  int64_t train, test; /* at most so many pictures of a concept */
-  int exif;            /* vw_exif */
-  int alpha;           /* vw_alpha */
-  int pad;             /* 0, grey: of networks that pad their pictures */
+  vw_names classes;                     /* n = 0: all classes of the data set */
+  int64_t train, test;                  /* at most so many pictures of a concept */
+  int64_t negatives;                    /* detection: at most so many training pictures without it */
+  int exif;                             /* vw_exif */
+  int alpha;                            /* vw_alpha */
+  int pad;                              /* 0, grey: of networks that pad their pictures, and of crops */
+  const char *split_train, *split_test; /* of coco and voc: names of the parts; NULL: the format's own */
+  double crop_margin;                   /* coco, voc: side of a crop in longer sides of its box */
+  int64_t crop_least;                   /* the same: a box's longer side in pixels, at least */
+  const char *names;                    /* imagenet: list of the classes' names; NULL: the first there is */
+  int64_t folds, fold;                  /* dreambooth: parts that are held out in turn, 0: a third is; which one */
   vw_data_counts counts;
 } vw_data_config;
 

@@ -28,19 +28,24 @@ const vw_key vw_study_keys[] = {
     {"seed", VW_KEY_INT, STUDY(seed), "0", .max = 9e15, .protocol = true, .help = "of every random draw"},
 
     {"data", VW_KEY_SECTION, STUDY(data), NULL, .help = "the data sets, by a name of your choice"},
-    {"data.<name>.kind", VW_KEY_CHOICE, DATA(kind), "folders", "folders", "imagenet coco voc dreambooth",
-     .protocol = true, .help = "folders: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or .png)"},
+    {"data.<name>.kind", VW_KEY_CHOICE, DATA(kind), "folders", "folders dreambooth coco voc imagenet", .protocol = true,
+     .help = "folders: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or .png), or root/CLASS; dreambooth: "
+             "root/SUBJECT; coco: root/annotations/instances_X.json and root/X; voc: root/ImageSets, Annotations, "
+             "JPEGImages; imagenet: root/train/WNID and root/val (docs/data-sets.md)"},
     {"data.<name>.root", VW_KEY_PATH, DATA(root), NULL, .help = "where the data set lies"},
     {"data.<name>.concepts", VW_KEY_NAMES, DATA(concepts), NULL,
      .help = "what words are learned for, named as the data set names them"},
     {"data.<name>.classes", VW_KEY_CLASSES, DATA(classes), "", .protocol = true,
      .help = "what a picture may be taken for: a list, or a file with a name a line; default: every class"},
     {"data.<name>.pictures.train", VW_KEY_INT, DATA(train), "16", .min = 1, .max = MOST, .protocol = true,
-     .help = "training pictures of a class, at most; in file-name order"},
+     .help = "training pictures of a class, at most: the first by file name; of coco and voc drawn ones"},
     {"data.<name>.pictures.test", VW_KEY_INT, DATA(test), "16", .min = 1, .max = MOST, .protocol = true,
-     .help = "test pictures of a class, at most"},
+     .help = "test pictures of a class, at most; detection on coco and voc judges on the whole part"},
+    {"data.<name>.pictures.negatives", VW_KEY_INT, DATA(negatives), "64", .max = MOST, .protocol = true, .scoped = true,
+     .help = "detection: training pictures without the concept that its words are learned against, at most"},
     /* Not marked as protocol: it enters the identity of a trial through that of its pictures. */
     {"data.<name>.pictures.exif", VW_KEY_CHOICE, DATA(exif), "ignore", "ignore turn",
+     .kinds = "folders dreambooth imagenet",
      .help = "the orientation in EXIF data: ignore, as the networks' own processors do, or turn pictures as people see "
              "them"},
     /* Nor this one. */
@@ -49,6 +54,22 @@ const vw_key vw_study_keys[] = {
     {"data.<name>.pictures.pad", VW_KEY_CHOICE, DATA(pad), "grey", "grey", "black",
      .help = "around pictures that a network pads to a square (CLIP cuts them): grey, as transformers 4 does; black is "
              "transformers 5's"},
+    /* What follows enters the identity of a trial through its pictures and boxes, too. */
+    {"data.<name>.split.train", VW_KEY_TEXT, DATA(split_train), "", .kinds = "coco voc",
+     .help = "the part to learn from: X of instances_X.json or of ImageSets/Main/X.txt; default: train*"},
+    {"data.<name>.split.test", VW_KEY_TEXT, DATA(split_test), "", .kinds = "coco voc",
+     .help = "the part to judge by; default: val*, else test*"},
+    {"data.<name>.crop.margin", VW_KEY_REAL, DATA(crop_margin), "1.2", .min = 1, .max = 100, .kinds = "coco voc",
+     .help = "classification and generation see squares around boxes: their side, in longer sides of the box"},
+    {"data.<name>.crop.least", VW_KEY_INT, DATA(crop_least), "96", .min = 1, .max = MOST, .kinds = "coco voc",
+     .help = "pixels that the longer side of such a box has at least"},
+    {"data.<name>.names", VW_KEY_PATH, DATA(names), "", .kinds = "imagenet",
+     .help = "lines of a class's number and name; default: LOC_synset_mapping.txt, synset_words.txt, words.txt or "
+             "map_clsloc.txt in root"},
+    {"data.<name>.folds", VW_KEY_INT, DATA(folds), "0", .max = 1000, .kinds = "dreambooth",
+     .help = "0: a third of a subject's pictures is held out, at least one; k: each of k parts in turn, as data sets "
+             "NAME-1 to "
+             "NAME-k"},
     {"data.<name>.counts.classes", VW_KEY_INT, DATA(counts.classes), "", .min = 1, .max = MOST, .aside = true,
      .help = "for `viswords plan` where the data set is not there: its classes, unless `classes` lists them"},
     {"data.<name>.counts.train", VW_KEY_INT, DATA(counts.train), "", .min = 1, .max = MOST, .aside = true,
@@ -58,7 +79,7 @@ const vw_key vw_study_keys[] = {
 
     {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
     {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "first", .protocol = true,
-     .help = "what the directory holds; clip: a CLIPModel of any size"},
+     .help = "what the directory holds; clip: a CLIPModel, owlv2: an Owlv2ForObjectDetection, both of any size"},
     {"models.<name>.weights", VW_KEY_PATH, MODEL(weights), NULL,
      .help = "a model directory as on the Hugging Face hub"},
     {"models.<name>.data", VW_KEY_NAMES, MODEL(data), "",
@@ -104,6 +125,8 @@ const vw_key vw_study_keys[] = {
      .help = "pictures of the concept a trial and step"},
     {"learn.batch.negatives", VW_KEY_INT, LEARN(negatives), "8", .max = 65536, .protocol = true, .scoped = true,
      .help = "pictures of other classes a trial and step"},
+    {"learn.matching", VW_KEY_CHOICE, LEARN(matching), "fixed", "fixed", "dynamic", .protocol = true, .scoped = true,
+     .help = "detection: which patches answer for a picture's boxes: fixed: by place and objectness, once a picture"},
     {"learn.templates", VW_KEY_TEMPLATES, LEARN(templates), TEMPLATES, .protocol = true,
      .help = "sentences with one {} each; a step draws one"},
     {"learn.judge_template", VW_KEY_TEMPLATE, LEARN(judge_template), "", .protocol = true,
@@ -119,7 +142,8 @@ const vw_key vw_study_keys[] = {
      .help =
          "how words are judged, where no trial depends on it: what changes here is judged again, never learned again"},
     {"judge.templates", VW_KEY_TEMPLATES, JUDGE(templates), "", .judging = true, .scoped = true, .as_ever = "0",
-     .help = "sentences with one {} each, over which the features of classes, words and names are averaged; default: "
+     .help = "classification: sentences with one {} each, over which the features of classes, words and names are "
+             "averaged; default: "
              "learn.judge_template alone"},
 
     {"plan", VW_KEY_SECTION, STUDY(models), "", .help = "how the work is cut and computed; changes no trial"},
@@ -172,6 +196,11 @@ static const vw_shared_section shared[VW_SHARED_SECTIONS] = {{"learn", offsetof(
 
 const vw_shared_section *vw_section_shared(vw_section section) {
   return section >= VW_SEC_LEARN ? &shared[section - VW_SEC_LEARN] : NULL;
+}
+
+bool vw_key_is_of_kind(const vw_key *o, const vw_data_config *d) {
+  const char *kind = vw_data_kind_name(d);
+  return !o->kinds || vw_word_place(o->kinds, kind, strlen(kind)) >= 0;
 }
 
 const char *vw_key_name(const vw_key *o) {
@@ -356,9 +385,11 @@ static void print_value(FILE *out, const vw_key *o, const char *key, const void 
     for (int64_t i = 0; i < numbers->n; i++) (void)fprintf(out, "- %.17g\n", numbers->v[i]);
     return;
   }
-  default:
-    (void)fprintf(out, "%s: %s\n", key, *(const char *const *)(const void *)member);
+  default: {
+    const char *text = *(const char *const *)(const void *)member;
+    (void)fprintf(out, "%s: %s\n", key, text ? text : "");
     return;
+  }
   }
 }
 
@@ -423,6 +454,7 @@ static void print_section(FILE *out, vw_section section, const void *base, const
     if (o->section != section || o->type == VW_KEY_SECTION || o->type == VW_KEY_PATH || o->type == VW_KEY_CLASSES)
       continue;
     if (o->aside || (o->needs && o->needs != 1 + optimiser)) continue;
+    if (section == VW_SEC_DATA && !vw_key_is_of_kind(o, base)) continue;
     (void)snprintf(key, sizeof key, "%s%s%s%s%s%s", before, name, section == VW_SEC_STUDY ? "" : ".", of ? of->key : "",
                    of ? "." : "", vw_key_name(o));
     print_value(out, o, key, base);

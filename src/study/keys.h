@@ -54,8 +54,10 @@ typedef struct vw_key {
   bool scoped;   /* read by the tasks that name it alone (vw_study_kinds.keys) */
   bool aside;    /* decides nothing about results: no part of the values that two studies are compared by */
   bool alone;    /* of a shared section: stands under a model alone, there is none for all models */
-  /* Of a key that came later: the value that was always meant before, as it is printed; only another one enters an
-   * identity. NULL: always enters. */
+  /* Of a data set: the kinds that alone read it, separated by blanks; NULL: all. */
+  const char *kinds;
+  /* Of a key that came later: the value that was always meant before, as it is printed; only another one enters the
+   * identity of a trial. NULL: always enters. */
   const char *as_ever;
 } vw_key;
 
@@ -67,6 +69,8 @@ bool vw_key_applies(const vw_key *o, const vw_model_config *m);
 
 /* The place in the table of a key that is there. */
 int vw_key_place(const char *key);
+/* Whether data sets of this kind read the key. */
+bool vw_key_is_of_kind(const vw_key *o, const vw_data_config *d);
 
 /* The key below its section: "learn.batch.positives" to "batch.positives". */
 const char *vw_key_name(const vw_key *o);

@@ -239,6 +239,7 @@ static const vw_metric metrics[VW_CLASSIFY_METRICS] = {
     [VW_OTHERS_ACCURACY] = {"others", "1", "the same of the other classes' pictures"}};
 
 const vw_task_kind vw_classification_kind = {.name = "classification",
+                                             .sees = VW_SEES_CROPS | VW_SEES_TEST,
                                              .keys = "learn.batch.negatives judge.templates",
                                              .metrics = metrics,
                                              .n_metrics = VW_CLASSIFY_METRICS,

@@ -46,6 +46,15 @@ static vw_status name_owners(vw_picture_set *s) {
   return VW_OK;
 }
 
+static vw_status count_scenes(vw_scenes *scenes, vw_pool *pool, int64_t n) {
+  scenes->scene = vw_pool_take(pool, (size_t)(n + 1) * sizeof *scenes->scene);
+  VW_CHECK(scenes->scene, VW_ERR_MEMORY, "pictures: out of memory");
+  for (int64_t i = 0; i < n; i++) scenes->scene[i] = (vw_scene){.picture = {.path = ""}};
+  scenes->n = n;
+  return VW_OK;
+}
+
+/* Whole pictures are judged by the whole part, not by so many of a class. */
 static vw_status count_pictures(vw_picture_set *s) {
   const vw_data_config *d = s->data;
   const int64_t classes = d->counts.classes ? d->counts.classes : d->classes.n;
@@ -53,15 +62,20 @@ static vw_status count_pictures(vw_picture_set *s) {
   s->train = vw_pool_take(&s->pool, (size_t)(s->n_owners * train + 1) * sizeof *s->train);
   s->test = vw_pool_take(&s->pool, (size_t)(s->n_owners * test + 1) * sizeof *s->test);
   VW_CHECK(s->train && s->test, VW_ERR_MEMORY, "pictures: out of memory");
+  int64_t *place = vw_pool_take(&s->pool, (size_t)(s->n_owners * train + 1) * sizeof *place);
+  VW_CHECK(place, VW_ERR_MEMORY, "pictures: out of memory");
+  for (int64_t i = 0; i < s->n_owners * train; i++) place[i] = i;
   for (int64_t i = 0; i < s->n_owners; i++) {
     vw_picture_owner *o = &s->owners[i];
     o->train_first = s->n_train, o->n_train = train, o->test_first = s->n_test, o->n_test = test;
+    o->chosen = place + o->train_first, o->n_chosen = train;
     s->n_train += train, s->n_test += test;
     if (i < s->n_classes) s->class_train = s->n_train, s->class_test = s->n_test;
   }
   for (int64_t i = 0; i < s->n_train; i++) s->train[i] = (vw_picture){.path = ""};
   for (int64_t i = 0; i < s->n_test; i++) s->test[i] = (vw_picture){.path = ""};
-  return VW_OK;
+  VW_TRY(count_scenes(&s->train_scenes, &s->pool, s->n_train));
+  return count_scenes(&s->test_scenes, &s->pool, d->counts.test);
 }
 
 vw_status vw_picture_set_count(vw_picture_set **out, const vw_data_config *data) {
@@ -69,7 +83,7 @@ vw_status vw_picture_set_count(vw_picture_set **out, const vw_data_config *data)
   VW_TRY(check_counts(data));
   vw_picture_set *s = calloc(1, sizeof *s);
   VW_CHECK(s, VW_ERR_MEMORY, "pictures: out of memory");
-  s->data = data, s->is_counted = true;
+  s->data = data, s->is_counted = true, s->left_out = "";
   vw_status st = name_owners(s);
   if (st == VW_OK) st = count_pictures(s);
   if (st != VW_OK) {

@@ -175,10 +175,10 @@ static const struct {
     {"data: {o: {root: r}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
      "s.yaml:1:11: data.o.concepts: missing; give what words are learned for, named as the data set names them",
      VW_ERR_INPUT},
-    {"data: {o: {kind: coco}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
+    {"data: {o: {kind: cocoa}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
      "s.yaml:1:11: data.o.root: missing; give where the data set lies\n"
      "s.yaml:1:11: data.o.concepts: missing; give what words are learned for, named as the data set names them\n"
-     "s.yaml:1:18: data.o.kind: coco is part of the design, but this version of viswords cannot do it yet",
+     "s.yaml:1:18: data.o.kind: expected folders, dreambooth, coco, voc or imagenet, got 'cocoa'; did you mean coco?",
      VW_ERR_INPUT},
     {"sead: 1\ndata: {o: {root: [r], concepts: [cat, [x], cat]}}\nmodels: {b_step: {wieghts: w}}\n"
      "trials: {anchors: [the, '', the], deltas: [0, 0.5, inf, 0.5]}\nlearn: {steps: 010, steps: 3, lr: 1}\n",
@@ -221,8 +221,10 @@ static const struct {
      "s.yaml:1:8: data: 'o/p' cannot name a part of a study; use at most 64 letters, digits, - and _", VW_ERR_INPUT},
     {"data: {}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
      "s.yaml:1:7: data: expected data sets by name, got an empty mapping", VW_ERR_INPUT},
-    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {owl: {kind: owlv2, weights: w}}\ntrials: {anchors: [the]}\n",
-     "s.yaml:2:22: models.owl.kind: owlv2 is part of the design, but this version of viswords cannot do it yet",
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {sd: {kind: stable-diffusion, weights: w}}\ntrials: {anchors: "
+     "[the]}\n",
+     "s.yaml:2:21: models.sd.kind: stable-diffusion is part of the design, but this version of viswords cannot do it "
+     "yet",
      VW_ERR_UNSUPPORTED},
     {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {kind: clip}}\ntrials: {anchors: [the]}\n",
      "s.yaml:2:16: models.clip.weights: missing; give a model directory as on the Hugging Face hub", VW_ERR_INPUT},
@@ -479,6 +481,20 @@ static void test_values_of_a_model(void **state) {
   vw_study_config_destroy(c);
 }
 
+/* The name of a data set with folds means all of them, that of a fold this one. */
+static void test_folds_of_a_model(void **state) {
+  (void)state;
+  vw_study_config *c = parse("data: {s: {kind: dreambooth, root: r, concepts: [dog], folds: 3}, o: {root: r, concepts: "
+                             "[cat]}}\ntrials: {anchors: [the]}\n"
+                             "models: {a: {weights: w, data: [s]}, b: {weights: w, data: [o, s-2]}}\n");
+  assert_int_equal(c->n_data, 4);
+  for (int d = 0; d < 4; d++) {
+    assert_int_equal(vw_study_learns_on(c, 0, d), d < 3);
+    assert_int_equal(vw_study_learns_on(c, 1, d), d == 1 || d == 3);
+  }
+  vw_study_config_destroy(c);
+}
+
 /* A model's concepts may leave a data set without any: the model does not learn on it. */
 static void test_data_without_concepts(void **state) {
   (void)state;
@@ -537,6 +553,15 @@ static void test_wrong_of_a_model(void **state) {
        "trials.deltas"},
       {"data: {o: {root: r, concepts: [cat]}}\nmodels: {a: {weights: w, trials: {anchors: [the]}}, b: {weights: w}}\n",
        "s.yaml:1:1: trials.anchors: missing; give the words that learning starts from, one token each"},
+      {"data: {o: {root: r, concepts: [cat], pictures: {negatives: 3}}}\nmodels: {a: {weights: w}}\n"
+       "trials: {anchors: [the]}\n",
+       "s.yaml:1:60: data.o.pictures.negatives: nothing uses it; no task that learns on this data set does: remove it"},
+      {"data: {o: {root: r, concepts: [cat]}, s: {kind: dreambooth, root: r, concepts: [dog], folds: 2}}\n"
+       "models: {a: {weights: w, data: [o]}}\ntrials: {anchors: [the]}\n",
+       "s.yaml:1:39: data.s-1: nothing uses it; no model learns on it: remove it or change the models' data or "
+       "trials.concepts\n"
+       "s.yaml:1:39: data.s-2: nothing uses it; no model learns on it: remove it or change the models' data or "
+       "trials.concepts"},
       {SMALL "plan: {rank: 3}\n", "s.yaml:4:8: plan.rank: unknown key; did you mean ranks?"},
       {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\n"
        "trials: {anchors: [the], concepts: [cat]}\n",
@@ -605,6 +630,7 @@ static void test_judging_text(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_values_of_a_model),
+      cmocka_unit_test(test_folds_of_a_model),
       cmocka_unit_test(test_data_without_concepts),
       cmocka_unit_test(test_spellings),
       cmocka_unit_test(test_wrong_of_a_model),

@@ -114,7 +114,7 @@ def metrics(concept, feature):  # recall, accuracy, others
     return hits / mine, (right + hits) / (others + mine), right / others
 
 checked = 0
-for path in glob.glob(f"{work}/out/blocks/*-evaluation-*.safetensors") + glob.glob(f"{work}/out/blocks/*-baselines.safetensors"):
+for path in glob.glob(f"{work}/out/blocks/*/*-evaluation-*.safetensors") + glob.glob(f"{work}/out/blocks/*/*-baselines.safetensors"):
     about, tensors = load(path)
     if about.get("judging") != plan: continue
     for i, row in enumerate(json.loads(about.get("trials", about.get("rows", "[]")))):
@@ -129,9 +129,9 @@ for path in glob.glob(f"{work}/out/blocks/*-evaluation-*.safetensors") + glob.gl
         assert all(abs(x - y) < 1e-12 for x, y in zip(got, want)), (path, row, got, want)
         checked += 1
 assert checked == 8 + 2 * 2 + 1, checked  # words, anchors, the name that the network knows
-plain = [load(p)[1]["metrics"] for p in sorted(glob.glob(f"{work}/out/blocks/*-evaluation.safetensors"))]
+plain = [load(p)[1]["metrics"] for p in sorted(glob.glob(f"{work}/out/blocks/*/*-evaluation.safetensors"))]
 many = [load(p.replace("-evaluation", f"-evaluation-{plan[:16]}"))[1]["metrics"]
-        for p in sorted(glob.glob(f"{work}/out/blocks/*-evaluation.safetensors"))]
+        for p in sorted(glob.glob(f"{work}/out/blocks/*/*-evaluation.safetensors"))]
 assert plain != many, "one sentence gives the same metrics: the comparison says nothing"
 print(f"{checked} words, anchors and names judged in three sentences")
 END
