@@ -28,6 +28,7 @@ int vw_job_plan(int argc, char **argv);
 int vw_job_learn(int argc, char **argv);
 int vw_job_evaluate(int argc, char **argv);
 int vw_job_collect(int argc, char **argv);
+int vw_job_submit(int argc, char **argv);
 int vw_job_status(int argc, char **argv);
 int vw_job_diff(int argc, char **argv);
 int vw_job_verify(int argc, char **argv);

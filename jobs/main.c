@@ -20,6 +20,7 @@ static const struct {
     {"learn", vw_job_learn, "learn the words", true},
     {"evaluate", vw_job_evaluate, "judge the words and the baselines", true},
     {"collect", vw_job_collect, "gather block files into study.h5"},
+    {"submit", vw_job_submit, "submit a study to Slurm: cost first, nothing twice", true},
     {"status", vw_job_status, "how far an output directory is"},
     {"doctor", vw_job_doctor, "what this machine and this build can do, and what was never verified"},
     {"diff", vw_job_diff, "compare the results of two output directories"},
