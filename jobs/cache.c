@@ -18,11 +18,11 @@ static bool asked_to_stop(void *user) {
   return vw_stop_requested();
 }
 
-/* The data set of a block is used by the model in question. */
+/* This run has a block of the model and the data set. */
 static bool is_used(const vw_session *s, int64_t model, int64_t data) {
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
-    if (b->n_selected && b->model_index == model && b->data_index == data) return true;
+    if (b->n_selected && b->model_index == model && b->data_index == data && vw_session_has_block(s, i)) return true;
   }
   return false;
 }

@@ -8,18 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
+typedef struct job {
   const char *name;
-  int (*run)(int argc, char **argv);
+  int (*run)(int argc, char **argv); /* NULL: a stage */
   const char *summary;
   bool computes; /* on several threads */
-} jobs[] = {
+} job;
+static const job jobs[] = {
     {"run", vw_job_run, "all stages of a study: plan, learn, evaluate, collect (resumes)", true},
     {"check", vw_job_check, "every problem of a study, its weights and pictures, before it runs"},
     {"plan", vw_job_plan, "list the trials and blocks of a study", true},
-    {"learn", vw_job_learn, "learn the words", true},
-    {"evaluate", vw_job_evaluate, "judge the words and the baselines", true},
-    {"collect", vw_job_collect, "gather block files into study.h5"},
     {"submit", vw_job_submit, "submit a study to Slurm: cost first, nothing twice", true},
     {"status", vw_job_status, "how far an output directory is"},
     {"doctor", vw_job_doctor, "what this machine and this build can do, and what was never verified"},
@@ -30,12 +28,26 @@ static const struct {
     {"bench", vw_job_bench, "measure rates on this machine", true},
     {"random-clip", vw_job_random_clip, "write a CLIP directory with random weights, for benchmarks"},
 };
-enum { JOBS = sizeof jobs / sizeof *jobs };
+enum { JOBS = sizeof jobs / sizeof *jobs, BEFORE_STAGES = 3, MOST_JOBS = 64 };
+
+/* Job i, the stages behind `plan`; its name is NULL behind the last. *stage: the stage's place, where it is one. */
+static job job_at(int i, int *stage) {
+  job j = {0};
+  int n = 0;
+  while (vw_job_stage_at(n, &j.summary, &j.computes)) n++;
+  *stage = i - BEFORE_STAGES;
+  if (i < BEFORE_STAGES) return jobs[i];
+  if (*stage >= n) return i - n < JOBS ? jobs[i - n] : (job){0};
+  j.name = vw_job_stage_at(*stage, &j.summary, &j.computes);
+  return j;
+}
 
 static void usage(FILE *to) {
   (void)vw_print(to, "usage: viswords COMMAND [ARGUMENTS]\n\nLearns visual words against frozen vision-language "
                      "models.\n\ncommands:\n");
-  for (int i = 0; i < JOBS; i++) (void)vw_print(to, "  %-12s %s\n", jobs[i].name, jobs[i].summary);
+  int stage;
+  for (int i = 0; job_at(i, &stage).name; i++)
+    (void)vw_print(to, "  %-12s %s\n", job_at(i, &stage).name, job_at(i, &stage).summary);
   (void)vw_print(
       to,
       "\n'viswords COMMAND --help' tells more. On several ranks: mpirun -n 4 viswords run STUDY.yaml -o DIR\n"
@@ -74,9 +86,10 @@ bool vw_begin(const vw_command_line *c, int argc, char **argv, const char **posi
 }
 
 static int unknown_command(const char *name) {
-  const char *names[JOBS];
-  for (int i = 0; i < JOBS; i++) names[i] = jobs[i].name;
-  const char *near = vw_near_miss(name, names, JOBS);
+  const char *names[MOST_JOBS];
+  int n = 0, stage;
+  while (n < MOST_JOBS && job_at(n, &stage).name) names[n] = job_at(n, &stage).name, n++;
+  const char *near = vw_near_miss(name, names, n);
   (void)vw_print(stderr, "viswords: unknown command '%s'%s%s%s; see 'viswords --help'\n", name,
                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return VW_EXIT_REFUSED;
@@ -95,12 +108,14 @@ static int dispatch(int argc, char **argv) {
     (void)vw_print(stdout, "viswords %s\n", VISWORDS_VERSION);
     return VW_EXIT_OK;
   }
-  for (int i = 0; i < JOBS; i++)
-    if (!strcmp(argv[1], jobs[i].name)) {
-      if (jobs[i].computes) vw_wait_asleep(argv);
-      vw_exit_note_begin();
-      return jobs[i].run(argc - 2, argv + 2);
-    }
+  int stage;
+  for (int i = 0; job_at(i, &stage).name; i++) {
+    const job j = job_at(i, &stage);
+    if (strcmp(argv[1], j.name) != 0) continue;
+    if (j.computes) vw_wait_asleep(argv);
+    vw_exit_note_begin();
+    return j.run ? j.run(argc - 2, argv + 2) : vw_job_stage(stage, argc - 2, argv + 2);
+  }
   return unknown_command(argv[1]);
 }
 

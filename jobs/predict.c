@@ -3,13 +3,14 @@
 #include "core/text.h"
 #include "io/block_file.h"
 #include "learn/timing.h"
+#include "results/collect_time.h"
 #include "study/schedule.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start", "features", "learn", "evaluate"};
+const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start", "features", "learn", "evaluate", "collect"};
 
 static const double seconds_a_kind = 1.5, seconds_of_product = 0.3;
 
@@ -142,6 +143,22 @@ static vw_status add_all(predictor *p) {
   return VW_OK;
 }
 
+/* Of one rank: what is read in parallel is little of it. */
+static vw_status add_collect(predictor *p) {
+  const vw_results_source results = vw_session_results(p->s);
+  double *seconds = &p->out->seconds[VW_PREDICT_COLLECT];
+  vw_timed_name name;
+  VW_TRY(vw_collect_time_name(&results, &name));
+  if (p->measure && vw_can_time_collect(&results) && !is_known(&p->rates, &name)) {
+    double one = 0;
+    VW_TRY(vw_collect_time(&results, &one));
+    if (one > 0) VW_TRY(vw_rates_put(&p->rates, name.kind, name.shape, name.flops, one));
+  }
+  const vw_rate_source source = vw_rates_seconds(&p->rates, name.kind, name.shape, name.flops, seconds);
+  if (source > p->out->source) p->out->source = source;
+  return VW_OK;
+}
+
 vw_status vw_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out) {
   int64_t most = s->plan->n_blocks;
   predictor p = {.s = s, .out = out, .measure = measure};
@@ -154,6 +171,7 @@ vw_status vw_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *
   if (measure) p.rates.n = 0; /* the machine may be another, or as busy as it was not */
   if (measure || p.rates.product <= 0) VW_GOTO(vw_time_product(&s->ctx, seconds_of_product, &p.rates.product));
   VW_GOTO(add_all(&p));
+  VW_GOTO(add_collect(&p));
   if (measure) VW_GOTO(vw_rates_save(&p.rates));
 cleanup:
   vw_rates_close(&p.rates);

@@ -58,17 +58,26 @@ static const char *asked_backend(const vw_session *s) {
   return s->options.backend ? s->options.backend : backend_names[s->config->backend];
 }
 
-/* The backend of DIR/plan.yaml; *backend stays where there is no plan. Rank 0 looks, all get its answer. */
-static vw_status find_planned(const vw_session *s, bool is_strict, int64_t *backend) {
+static bool is_auto(const vw_session *s) {
+  return strcmp(asked_backend(s), backend_names[VW_BACKEND_AUTO]) == 0;
+}
+
+/* The backend of DIR/plan.yaml; *backend stays where there is no plan. Not collective. */
+static vw_status read_planned(const vw_session *s, int64_t *backend) {
   char path[VW_PATH_BYTES];
   vw_plan *plan = NULL;
-  vw_status st = vw_path_format(path, "%s/plan.yaml", s->out);
-  if (s->ranks.rank == 0 && st == VW_OK && s->out[0] && vw_file_exists(path)) {
-    st = vw_plan_load(path, &plan);
-    for (int64_t b = 0; st == VW_OK && b < VW_BACKENDS; b++)
-      if (!strcmp(plan->with.backend, vw_backend_name((vw_backend)b))) *backend = b;
-    vw_plan_destroy(plan);
-  }
+  VW_TRY(vw_path_format(path, "%s/plan.yaml", s->out));
+  if (!s->out[0] || !vw_file_exists(path)) return VW_OK;
+  VW_TRY(vw_plan_load(path, &plan));
+  for (int64_t b = 0; b < VW_BACKENDS; b++)
+    if (!strcmp(plan->with.backend, vw_backend_name((vw_backend)b))) *backend = b;
+  vw_plan_destroy(plan);
+  return VW_OK;
+}
+
+/* Rank 0 looks, all get its answer. */
+static vw_status find_planned(const vw_session *s, bool is_strict, int64_t *backend) {
+  vw_status st = s->ranks.rank == 0 ? read_planned(s, backend) : VW_OK;
   if (st != VW_OK && !is_strict) { /* the damage is told where the plan is read */
     vw_error_clear();
     st = VW_OK;
@@ -103,7 +112,7 @@ static vw_status decide_backend(vw_session *s, vw_backend *backend) {
 static vw_status settle_backend(vw_session *s, bool decides, vw_backend *backend) {
   int64_t planned = -1;
   VW_TRY(vw_backend_named(asked_backend(s), backend));
-  if (strcmp(asked_backend(s), "auto") != 0) return VW_OK;
+  if (!is_auto(s)) return VW_OK;
   vw_inputs_pause(true); /* rank 0 alone reads it */
   const vw_status found = find_planned(s, decides, &planned);
   vw_inputs_pause(false);
@@ -280,7 +289,7 @@ static bool wants_stop(void *user) {
 }
 
 static bool is_own_file(const char *name) {
-  static const char *const names[] = {"plan.yaml", "study.h5", "MANIFEST.json", "summary.csv"};
+  static const char *const names[] = {"plan.yaml", "parts", "study.h5", "MANIFEST.json", "summary.csv"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(name, names[i]) == 0) return true;
   return false;
@@ -291,43 +300,58 @@ static bool is_figure(const char *name) {
   return n > 4 && strcmp(name + n - 4, ".svg") == 0;
 }
 
+/* Another run may have made the plan since the backend was chosen here. *other: the plan's, for which everything must
+ * be opened again; < 0: none. */
+static vw_status open_plan_of_all(vw_session *s, int64_t *other) {
+  int64_t planned = -1;
+  *other = -1;
+  if (is_auto(s)) VW_TRY(read_planned(s, &planned));
+  if (planned >= 0 && planned != (int64_t)s->ctx.backend) {
+    *other = planned;
+    return VW_OK;
+  }
+  if (s->part.n) VW_TRY(vw_parts_write(s->out, s->part.n));
+  return open_plan(s, true);
+}
+
 /* plan.yaml belongs to all parts of a study: whoever changes it has it for a moment. */
-static vw_status open_shared_plan(vw_session *s) {
+static vw_status open_shared_plan(vw_session *s, int64_t *other) {
   const vw_lock_how how = {.part = "plan", .is_short = true, .stop = wants_stop};
   vw_lock lock = {0};
   VW_TRY(vw_lock_take(&lock, s->out, &how));
   s->stopped = !lock.held;
-  const vw_status st = s->stopped ? VW_OK : open_plan(s, true);
+  const vw_status st = s->stopped ? VW_OK : open_plan_of_all(s, other);
   vw_lock_release(&lock);
   return st;
 }
 
-/* Rank 0 owns the directory: lock, folders, plan.yaml; then all read what it wrote. */
+/* Rank 0 owns the directory, or its part of it: lock, folders. */
 static vw_status take_directory(vw_session *s) {
-  const vw_lock_how how = {.stop = wants_stop};
   char figures[VW_PATH_BYTES];
   VW_TRY(vw_folder_make(s->out));
-  VW_TRY(vw_lock_take(&s->lock, s->out, &how));
+  VW_TRY(vw_part_lock_take(&s->lock, s->out, s->part, wants_stop));
   s->stopped = !s->lock.held;
   if (s->stopped) return VW_OK;
   VW_TRY(vw_path_format(figures, "%s/figures", s->out));
   vw_folder_sweep(s->out, is_own_file, 0), vw_folder_sweep(figures, is_figure, 0);
-  VW_TRY(vw_block_folder_open(s->out));
-  return open_shared_plan(s);
+  return vw_block_folder_open(s->out);
 }
 
 /* The other ranks: their commits look at rank 0's epoch. */
 static vw_status follow_directory(vw_session *s, const char *epoch) {
-  VW_TRY(vw_lock_follow(&s->lock, s->out, NULL, epoch));
-  return open_plan(s, true);
+  char part[VW_PART_TEXT];
+  vw_part_lock_name(s->part, part);
+  return vw_lock_follow(&s->lock, s->out, part, epoch);
 }
 
-/* DIR/log/rank-<n>.jsonl, appended to: every message of this rank, whatever is shown on the terminal. */
+/* DIR/log/rank-<n>.jsonl, of a part DIR/log/part-<i>-of-<n>-rank-<n>.jsonl, appended to: every message of this rank,
+ * whatever is shown on the terminal. */
 static vw_status open_log(vw_session *s) {
-  char path[VW_PATH_BYTES];
+  char path[VW_PATH_BYTES], part[VW_PART_TEXT];
   int fd = -1;
+  vw_part_lock_name(s->part, part);
   VW_TRY(vw_subfolder_make(s->out, "log", path));
-  VW_TRY(vw_path_format(path, "%s/log/rank-%d.jsonl", s->out, s->ranks.rank));
+  VW_TRY(vw_path_format(path, "%s/log/%s%srank-%d.jsonl", s->out, part, part[0] ? "-" : "", s->ranks.rank));
   VW_TRY(vw_file_append(path, &fd));
   s->log_file = fd + 1;
   vw_log_set_file(fd);
@@ -344,26 +368,82 @@ static void tell_warnings(const vw_session *s) {
     vw_log(VW_LOG_WARN, "and %lld more: 'viswords check %s' lists them", (long long)(n - SHOWN), s->options.study);
 }
 
-vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock) {
-  s->options = *o, s->started = vw_seconds();
-  vw_backend backend = VW_CPU;
+/* Collective. `planned`: the backend; < 0: the one that is asked for. */
+static vw_status open_study(vw_session *s, bool decides, int64_t planned) {
+  vw_backend backend = planned >= 0 ? (vw_backend)planned : VW_CPU;
   vw_inputs_begin();
   vw_status st = vw_agree_message(&s->ranks, read_study(s));
-  if (st == VW_OK) st = settle_backend(s, with_lock, &backend);
+  if (st == VW_OK && planned < 0) st = settle_backend(s, decides, &backend);
   const vw_status opened = st == VW_OK ? open_local(s, backend) : st, changed = vw_inputs_end();
   VW_TRY(st); /* all ranks have agreed */
   VW_TRY(vw_agree_message(&s->ranks, opened != VW_OK ? opened : changed));
   VW_TRY(vw_session_agree_inputs(s));
-  VW_TRY(vw_session_tell_shared_devices(s));
-  vw_sections_add(&s->sections, "start", "read inputs", vw_seconds() - s->started);
-  if (!with_lock) return open_plan(s, false);
+  return vw_session_tell_shared_devices(s);
+}
+
+/* What open_study opened. */
+static void close_study(vw_session *s) {
+  const int64_t n_models = s->config ? s->config->n_models : 0, n_data = s->config ? s->config->n_data : 0;
+  for (int64_t i = 0; s->tasks && i < n_models * n_data; i++)
+    if (s->tasks[i]) s->tasks[i]->kind->close(s->tasks[i]);
+  for (int64_t i = 0; s->words && i < n_models; i++) vw_word_table_close(&s->words[i]);
+  for (int64_t i = 0; s->networks && i < n_models; i++)
+    if (s->networks[i]) s->networks[i]->kind->close(s->networks[i]);
+  for (int64_t i = 0; s->pictures && i < n_data; i++) vw_picture_set_close(s->pictures[i]);
+  free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->pictures),
+      free(s->weights);
+  s->tasks = NULL, s->kinds = NULL, s->words = NULL, s->networks = NULL, s->pictures = NULL, s->weights = NULL;
+  vw_costs_free(&s->costs);
+  vw_problems_fini(&s->problems);
+  s->problems = (vw_problems){0};
+  vw_study_config_destroy(s->config);
+  s->config = NULL;
+  if (s->ctx.threads) vw_context_close(&s->ctx);
+  s->ctx = (vw_context){0};
+}
+
+/* Collective: rank 0 takes the directory, the others follow. */
+static vw_status lock_directory(vw_session *s) {
   char epoch[VW_LOCK_EPOCH] = ""; /* stays empty: stopped */
   VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? take_directory(s) : VW_OK));
   if (s->ranks.rank == 0 && !s->stopped) memcpy(epoch, s->lock.epoch, sizeof epoch);
   VW_TRY(vw_ranks_broadcast(&s->ranks, epoch, sizeof epoch, 0));
   s->stopped = !epoch[0];
   if (s->stopped) return VW_OK;
-  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? VW_OK : follow_directory(s, epoch)));
+  return vw_agree_message(&s->ranks, s->ranks.rank == 0 ? VW_OK : follow_directory(s, epoch));
+}
+
+/* Collective: rank 0 brings the plan up to date, then all read it. *other >= 0: the backend that another run has
+ * decided on meanwhile; there is no plan here yet. */
+static vw_status share_plan(vw_session *s, int64_t *other) {
+  int64_t found[] = {-1, 0}; /* backend, stopped */
+  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? open_shared_plan(s, &found[0]) : VW_OK));
+  found[1] = s->stopped;
+  VW_TRY(vw_ranks_broadcast(&s->ranks, found, sizeof found, 0));
+  *other = found[0], s->stopped = found[1] != 0;
+  if (*other >= 0 || s->stopped) return VW_OK;
+  return vw_agree_message(&s->ranks, s->ranks.rank == 0 ? VW_OK : open_plan(s, true));
+}
+
+vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock) {
+  int64_t other = -1;
+  s->options = *o, s->started = vw_seconds();
+  VW_TRY(vw_part_read(o->part, &s->part));
+  VW_TRY(open_study(s, with_lock, -1));
+  vw_sections_add(&s->sections, "start", "read inputs", vw_seconds() - s->started);
+  if (!with_lock) return open_plan(s, false);
+  VW_TRY(lock_directory(s));
+  if (s->stopped) return VW_OK;
+  VW_TRY(share_plan(s, &other));
+  if (other >= 0) { /* the plan is there now and keeps its backend */
+    vw_log(VW_LOG_INFO, "%s/plan.yaml was made meanwhile and decides for %s: the inputs are read again for it", s->out,
+           vw_backend_name((vw_backend)other));
+    close_study(s);
+    VW_TRY(open_study(s, false, other));
+    VW_TRY(share_plan(s, &other));
+  }
+  if (s->stopped) return VW_OK;
+  VW_CHECK(other < 0, VW_ERR_IO, "%s/plan.yaml: its backend changed while this run began; try again", s->out);
   VW_TRY(vw_agree_message(&s->ranks, open_log(s)));
   if (s->ranks.rank == 0) tell_warnings(s);
   return VW_OK;
@@ -381,20 +461,9 @@ int vw_session_report(const vw_session *s, vw_status st) {
 }
 
 void vw_session_close(vw_session *s) {
-  const int64_t n_models = s->config ? s->config->n_models : 0, n_data = s->config ? s->config->n_data : 0;
-  for (int64_t i = 0; s->tasks && i < n_models * n_data; i++)
-    if (s->tasks[i]) s->tasks[i]->kind->close(s->tasks[i]);
-  for (int64_t i = 0; s->words && i < n_models; i++) vw_word_table_close(&s->words[i]);
-  for (int64_t i = 0; s->networks && i < n_models; i++)
-    if (s->networks[i]) s->networks[i]->kind->close(s->networks[i]);
-  for (int64_t i = 0; s->pictures && i < n_data; i++) vw_picture_set_close(s->pictures[i]);
-  free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->pictures),
-      free(s->weights);
   vw_plan_destroy(s->plan);
-  vw_costs_free(&s->costs);
-  vw_problems_fini(&s->problems);
-  vw_study_config_destroy(s->config);
-  if (s->ctx.threads) vw_context_close(&s->ctx);
+  free(s->part_of);
+  close_study(s);
   if (s->log_file) {
     vw_log_set_file(-1);
     (void)close(s->log_file - 1);
@@ -431,11 +500,14 @@ vw_results_source vw_session_results(const vw_session *s) {
                              .ranks = s->ranks,
                              .ctx = s->ctx,
                              .out = s->out,
+                             .cache = s->cache,
                              .kinds = s->kinds,
                              .networks = s->networks,
                              .words = s->words,
                              .weights = s->weights,
                              .pictures = s->pictures,
+                             .parts = s->parts,
+                             .part_of = s->part_of,
                              .started = s->started};
 }
 

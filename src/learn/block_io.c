@@ -1,5 +1,6 @@
 #include "learn/block_io.h"
 
+#include "core/random.h"
 #include "io/block_file.h"
 #include "io/json.h"
 #include "study/metrics.h"
@@ -234,6 +235,30 @@ vw_status vw_block_results_write(const char *dir, const vw_block *b, const vw_tr
   return st;
 }
 
+/* Numbers that do not compress better than learned ones. */
+static void make_up(double *x, int64_t n, uint64_t key) {
+  for (int64_t i = 0; x && i < n; i++) x[i] = vw_uniform(vw_draw_u32(key, 0, (uint32_t)(i >> 32), (uint32_t)i)) - 0.5;
+}
+
+vw_status vw_block_made_up_write(const char *dir, const vw_block *b, const vw_trial *trials,
+                                 const vw_learn_config *learn, const vw_network *network) {
+  vw_block_state s;
+  result_columns c = {0};
+  VW_TRY(vw_block_state_create(&s, learn, b->n, network->width));
+  vw_status st = columns_allocate(&c, &s);
+  make_up(s.words, s.K * s.C, 1), make_up(s.anchors, s.K * s.C, 2), make_up(s.history, s.points * s.K, 3);
+  make_up(s.loss_start, s.K, 4), make_up(s.loss_end, s.K, 5), make_up(s.kkt, s.K, 6), make_up(s.grad_norm, s.K, 7);
+  for (int64_t k = 0; st == VW_OK && k < s.K; k++) s.radius[k] = 1, c.nearest_text[k] = "word";
+  for (int64_t i = 0; st == VW_OK && i < s.points; i++) c.history_step[i] = i * s.every;
+  s.step = learn->steps;
+  if (st == VW_OK) st = vw_convert(c.words, network->word_type, s.words, VW_F64, s.K * s.C);
+  if (st == VW_OK) st = vw_convert(c.anchors, network->word_type, s.anchors, VW_F64, s.K * s.C);
+  if (st == VW_OK) st = write_columns(dir, b, trials, &s, &c, network->word_type);
+  columns_free(&c);
+  vw_block_state_free(&s);
+  return st;
+}
+
 vw_status vw_block_words_read(const char *dir, const vw_block *b, int64_t C, double **words) {
   char id[VW_BLOCK_ID];
   vw_safetensors *f = NULL;
@@ -247,6 +272,25 @@ vw_status vw_block_words_read(const char *dir, const vw_block *b, int64_t C, dou
     *words = x;
   else
     free(x);
+  return st;
+}
+
+vw_status vw_block_failed_read(const char *dir, const vw_block *b, uint8_t **failed) {
+  char id[VW_BLOCK_ID];
+  vw_safetensors *f = NULL;
+  vw_tensor t;
+  vw_block_file_id(b, "", id);
+  *failed = NULL;
+  VW_TRY(vw_block_file_open(dir, id, &f));
+  vw_status st = vw_safetensors_find(f, "failed", &t);
+  if (st == VW_OK && (t.dtype != VW_U8 || vw_count(&t) != b->n))
+    st = VW_RAISE(VW_ERR_INPUT, "%s: tensor 'failed' is %s, expected %" PRId64 " of u8; delete the file and run again",
+                  vw_safetensors_path(f), vw_shape_text(&t), b->n);
+  uint8_t *x = st == VW_OK ? malloc((size_t)b->n + 1) : NULL;
+  if (st == VW_OK && !x) st = VW_RAISE(VW_ERR_MEMORY, "results of a block: out of memory");
+  if (x) memcpy(x, t.data, (size_t)b->n);
+  vw_safetensors_close(f);
+  *failed = x;
   return st;
 }
 

@@ -33,8 +33,16 @@ vw_status vw_block_checkpoint_load(const char *dir, const char *id, vw_block_sta
 vw_status vw_block_results_write(const char *dir, const vw_block *b, const vw_trial *trials, const vw_block_state *s,
                                  const vw_word_table *w);
 
+/* Results of a block that was never learned, of the same sizes: for timing what reads them. */
+vw_status vw_block_made_up_write(const char *dir, const vw_block *b, const vw_trial *trials,
+                                 const vw_learn_config *learn, const vw_network *network);
+
 /* The words [K, C] of a finished block as double, malloc'ed; the caller frees them. */
 vw_status vw_block_words_read(const char *dir, const vw_block *b, int64_t C, double **words);
+
+/* Which trials [K] of a finished block failed, their words or losses not being finite: 1, else 0; malloc'ed, the caller
+ * frees it. Errors: as of vw_block_file_open. */
+vw_status vw_block_failed_read(const char *dir, const vw_block *b, uint8_t **failed);
 
 vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials,
                                     const vw_task_kind *task, const double *metrics /* [b->n, metrics] */);

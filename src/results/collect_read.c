@@ -64,7 +64,7 @@ static vw_status plan_rows(vw_collected *c) {
 static vw_status open_if_there(const vw_results_source *s, const char *id, vw_safetensors **file) {
   char path[VW_PATH_BYTES];
   *file = NULL;
-  VW_TRY(vw_path_format(path, "%s/blocks/%s.safetensors", s->out, id));
+  VW_TRY(vw_block_file_path(path, s->out, id));
   if (!vw_file_exists(path)) return VW_OK;
   const vw_status st = vw_block_file_open(s->out, id, file);
   if (st != VW_ERR_INPUT) return st;

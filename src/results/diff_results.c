@@ -29,7 +29,7 @@ typedef struct side {
 static vw_status open_if_there(const char *dir, const char *id, vw_safetensors **f) {
   char path[VW_PATH_BYTES];
   *f = NULL;
-  VW_TRY(vw_path_format(path, "%s/blocks/%s.safetensors", dir, id));
+  VW_TRY(vw_block_file_path(path, dir, id));
   return vw_file_exists(path) ? vw_block_file_open(dir, id, f) : VW_OK;
 }
 

@@ -199,7 +199,7 @@ static vw_safetensors *opened;
 static int64_t sequence;
 
 static void no_block(void) {
-  (void)unlink(file("blocks/b.safetensors"));
+  (void)unlink(file("blocks/b/b.safetensors"));
 }
 static void a_block(void) {
   const vw_safetensors_entry e = entry();
@@ -212,7 +212,7 @@ static vw_status write_block(void) {
 /* Whole or not there; never a file that readers refuse. */
 static void block_whole(vw_status st) {
   vw_tensor t;
-  if (st != VW_OK && !vw_file_exists(file("blocks/b.safetensors"))) return;
+  if (st != VW_OK && !vw_file_exists(file("blocks/b/b.safetensors"))) return;
   assert_ok(vw_block_file_open(dir, "b", &opened));
   assert_ok(vw_safetensors_find(opened, "words", &t));
   assert_int_equal(t.ndim, 2);
@@ -271,8 +271,8 @@ static vw_status remove_checkpoints(void) {
   return vw_checkpoint_remove(dir, "c");
 }
 static void none_if_ok(vw_status st) {
-  if (st == VW_OK) assert_false(vw_file_exists(file("blocks/c.checkpoint.a")));
-  if (st == VW_OK) assert_false(vw_file_exists(file("blocks/c.checkpoint.b")));
+  if (st == VW_OK) assert_false(vw_file_exists(file("blocks/c/c.checkpoint.a")));
+  if (st == VW_OK) assert_false(vw_file_exists(file("blocks/c/c.checkpoint.b")));
   assert_ok(vw_block_folder_open(dir));
 }
 static vw_status open_folder(void) {

@@ -65,7 +65,7 @@ same "$cache" "$work/cache-2"
 collected "$dir"
 [ "$(find "$work/cache-2" -name '*.partial-*' | wc -l)" = 3 ] || fail "a cache others write to was swept at once"
 find "$work/cache-2" -name '*.partial-*' -exec touch -d '2 days ago' {} +
-rm "$dir"/blocks/*-evaluation.safetensors "$(find "$dir"/blocks -name '*[0-9a-f].safetensors' | head -1)"
+rm "$dir"/blocks/*/*-evaluation.safetensors "$(find "$dir"/blocks -name '*[0-9a-f].safetensors' | head -1)"
 run 0 '' "$dir"
 same "$work/whole" "$dir"
 left=$(find "$dir" "$work/cache-2" -name '*.partial*' -o -name '*.deleted' -o -name '.lock*')

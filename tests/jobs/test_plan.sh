@@ -46,13 +46,16 @@ cmp made/plan.yaml before.yaml || fail "plan wrote into the output directory"
 study study.yaml 20 dog
 cache=(--cache "$work/rates" --backend cpu)
 plan 0 study.yaml "${cache[@]}" --ranks 1 --threads 1
-says "^  about .* on 1 rank x 1 thread (estimate, from a matrix product; --measure times the study's own): start .*, features .*, learn .*, evaluate .*"
+says "^  about .* on 1 rank x 1 thread (estimate, from a matrix product; --measure times the study's own): start .*, features .*, learn .*, evaluate .*, collect .*"
 [ ! -e rates ] || fail "plan without --measure wrote rates"
 plan 0 study.yaml "${cache[@]}" --ranks 1 --threads 1 --measure
 says "^  about .* on 1 rank x 1 thread (measured): "
 plan 0 study.yaml "${cache[@]}" --ranks 1 --threads 1 --json
 says '"from": "measured"'
 one=$(sed -n 's/.*"learn": \([0-9.]*\).*/\1/p' out.txt)
+awk '/"collect": /{ exit !($2 > 0.0005) }' out.txt || fail "collect: $(cat out.txt)"
+grep -q '"kind": "collect"' rates/rates/*.json || fail "the time of collect was not kept"
+[ -z "$(find rates -name 'timing-*')" ] || fail "made-up results stayed"
 plan 0 study.yaml "${cache[@]}" --ranks 2 --threads 1 --json
 two=$(sed -n 's/.*"learn": \([0-9.]*\).*/\1/p' out.txt)
 awk -v one="$one" -v two="$two" 'BEGIN { exit !(two > 0.49 * one && two < one) }' || fail "learn: $one s on 1 rank, $two on 2"

@@ -117,9 +117,7 @@ static vw_status write_results(void) {
   return vw_block_results_write(dir, &block, trials, &state_of, &table);
 }
 static void no_results(void) {
-  char path[256];
-  (void)snprintf(path, sizeof path, "%s/blocks/%s.safetensors", dir, id);
-  (void)unlink(path);
+  assert_ok(vw_block_file_remove(dir, id));
 }
 /* Whole (the metadata too: every trial is in the list) or not there. */
 static void results_whole(vw_status st) {
@@ -165,9 +163,7 @@ static void file_whole(const char *name, const char *key, vw_status st) {
   assert_non_null(strstr(list, "dog"));
   assert_non_null(strstr(list, strcmp(key, "rows") ? "hammer" : "name"));
   vw_safetensors_close(f);
-  char path[256];
-  (void)snprintf(path, sizeof path, "%s/blocks/%s.safetensors", dir, name);
-  (void)unlink(path);
+  assert_ok(vw_block_file_remove(dir, name));
   assert_ok(vw_block_folder_open(dir));
 }
 static void evaluation_whole(vw_status st) {

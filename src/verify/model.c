@@ -1,12 +1,11 @@
 /* `verify MODEL_DIR --reference FILE`: a model directory against what the reference implementation computed with it
  * (tests/reference/verify.py). Every stage starts from the reference's inputs, so that a row of the table points at one
  * stage. */
-#include "jobs/verify.h"
+#include "verify/verify.h"
 
 #include "core/text.h"
 #include "io/json.h"
 #include "io/preprocess.h"
-#include "jobs/session.h"
 
 #include <inttypes.h>
 #include <math.h>
