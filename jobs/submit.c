@@ -6,6 +6,7 @@
 
 #include "core/text.h"
 #include "io/manifest.h"
+#include "io/parts.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -125,11 +126,17 @@ static bool is_done(const submission *b, const vw_prediction *p) {
 
 /* ---- the queue --------------------------------------------------------------------------------------------------- */
 
+static void keep_owner(void *user, vw_part part, const char *owner) {
+  char *kept = user;
+  (void)snprintf(kept, VW_LOCK_OWNER_BYTES, "%s", owner);
+  (void)part;
+}
+
 static vw_status refuse_active(const submission *b) {
   vw_slurm_jobs jobs;
-  char owner[VW_LOCK_OWNER_BYTES], first[VW_SLURM_TEXT] = "", state[VW_SLURM_TEXT] = "";
-  VW_CHECK(!vw_lock_owner(b->out, NULL, owner), VW_ERR_INPUT,
-           "%s: %s is working here; wait for it ('viswords status' shows it)", b->out, owner);
+  char owner[VW_LOCK_OWNER_BYTES] = "", first[VW_SLURM_TEXT] = "", state[VW_SLURM_TEXT] = "";
+  if (!vw_lock_owner(b->out, NULL, owner)) owner[0] = 0, vw_part_owners(b->out, keep_owner, owner);
+  VW_CHECK(!owner[0], VW_ERR_INPUT, "%s: %s is working here; wait for it ('viswords status' shows it)", b->out, owner);
   const vw_status st = vw_slurm_jobs_look(b->out, &jobs);
   const bool is_known = jobs.is_known || !jobs.n;
   int64_t active = 0;
