@@ -110,6 +110,10 @@ cleanup:
   return st;
 }
 
+vw_status vw_folders_list(const char *folder, bool folders, vw_name_list *out) {
+  return list(folder, folders, out);
+}
+
 /* A folder of class folders: holds folders and no picture. */
 static vw_status holds_classes(const char *folder, bool *does) {
   vw_name_list folders = {0}, pictures = {0};

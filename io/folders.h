@@ -38,6 +38,10 @@ void vw_name_list_free(vw_name_list *names);
  * left out. Errors: VW_ERR_IO, VW_ERR_INPUT (empty, a name twice: with both lines). */
 vw_status vw_name_list_read(const char *path, vw_name_list *out);
 
+/* The names of the folders, or of the picture files, of one folder, sorted bytewise; may be none. The caller frees the
+ * list. Errors: VW_ERR_IO, VW_ERR_INPUT (no such folder). */
+vw_status vw_folders_list(const char *folder, bool folders, vw_name_list *out);
+
 /* The paths of all pictures in a folder and the folders below it, folder by folder, sorted bytewise. The caller frees
  * the list. Errors: VW_ERR_IO, VW_ERR_INPUT (no such folder, none in it, folders 32 deep: a loop). */
 vw_status vw_folders_pictures(const char *folder, vw_name_list *out);

@@ -235,6 +235,61 @@ static vw_status read_data_set(vw_reader *r, yaml_node_t *map, int64_t i) {
   return check_kind(r, d, seen);
 }
 
+/* Where the file names a data set's values, they are named for a fold of it too: "data.subjects-2.root". */
+static vw_status place_fold(vw_reader *r, const char *name, const char *fold) {
+  vw_study_config *c = r->config;
+  const int64_t n = c->n_places;
+  char start[256];
+  (void)snprintf(start, sizeof start, "data.%s.", name);
+  for (int64_t i = 0; r->problems && i < n; i++) {
+    const vw_study_place p = c->places[i];
+    char key[512];
+    if (strncmp(p.key, start, strlen(start)) != 0) continue;
+    (void)snprintf(key, sizeof key, "data.%s.%s", fold, p.key + strlen(start));
+    r->key = vw_pool_text(&c->pool, key, -1);
+    VW_CHECK(r->key, VW_ERR_MEMORY, "%s: out of memory", r->path);
+    const yaml_node_t node = {.start_mark = {.line = (size_t)p.line - 1, .column = (size_t)p.column - 1}};
+    VW_TRY(vw_reader_place(r, p.item, &node));
+  }
+  return VW_OK;
+}
+
+/* A data set with k folds becomes k: NAME-1 to NAME-k, each of which holds out another part. */
+static vw_status spread_folds(vw_reader *r) {
+  vw_study_config *c = r->config;
+  int64_t n = 0, at = 0;
+  for (int64_t i = 0; i < c->n_data; i++) n += c->data[i].folds > 1 ? c->data[i].folds : 1;
+  if (n == c->n_data) return VW_OK;
+  vw_data_config *all = vw_pool_take(&c->pool, (size_t)n * sizeof *all);
+  VW_CHECK(all, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  for (int64_t i = 0; i < c->n_data; i++) {
+    const vw_data_config *d = &c->data[i];
+    all[at++] = *d;
+    for (int64_t k = 0; k < d->folds && d->folds > 1; k++) {
+      char name[128];
+      vw_data_config *fold = &all[at - 1 + k];
+      (void)snprintf(name, sizeof name, "%s-%" PRId64, d->name, k + 1);
+      *fold = *d;
+      fold->fold = k, fold->name = vw_pool_text(&c->pool, name, -1);
+      VW_CHECK(fold->name, VW_ERR_MEMORY, "%s: out of memory", r->path);
+      VW_TRY(place_fold(r, d->name, fold->name));
+    }
+    at += d->folds > 1 ? d->folds - 1 : 0;
+  }
+  c->data = all, c->n_data = n;
+  return VW_OK;
+}
+
+/* Two data sets of one name: only a fold can have another's. */
+static vw_status check_fold_names(vw_reader *r, const yaml_node_t *map) {
+  const vw_study_config *c = r->config;
+  for (int64_t i = 0; i < c->n_data; i++)
+    for (int64_t k = 0; c->data[i].folds > 1 && k < c->n_data; k++)
+      if (k != i && strcmp(c->data[i].name, c->data[k].name) == 0)
+        return VW_AT(r, map, "data: '%s' is a fold and a data set: rename one", c->data[i].name);
+  return VW_OK;
+}
+
 static vw_status read_data(vw_reader *r, yaml_node_t *map) {
   vw_study_config *c = r->config;
   int64_t n = 0;
@@ -243,7 +298,8 @@ static vw_status read_data(vw_reader *r, yaml_node_t *map) {
   VW_CHECK(c->data, VW_ERR_MEMORY, "%s: out of memory", r->path);
   c->n_data = n;
   for (int64_t i = 0; i < n; i++) VW_TRY(vw_reader_keep(r, read_data_set(r, map, i)));
-  return VW_OK;
+  VW_TRY(spread_folds(r));
+  return check_fold_names(r, map);
 }
 
 /* What the words of a kind of models are learned for. */

@@ -12,11 +12,13 @@
 const vw_dataset_kind *const vw_dataset_kinds[] = {[VW_DATA_FOLDERS] = &vw_folders_dataset,
                                                    [VW_DATA_DREAMBOOTH] = &vw_dreambooth_dataset,
                                                    [VW_DATA_COCO] = &vw_coco_dataset,
-                                                   [VW_DATA_VOC] = &vw_voc_dataset};
+                                                   [VW_DATA_VOC] = &vw_voc_dataset,
+                                                   [VW_DATA_IMAGENET] = &vw_imagenet_dataset};
 
 vw_status vw_dataset_read(const vw_dataset_ask *ask, vw_dataset *out) {
   *out = (vw_dataset){.kind = vw_dataset_kinds[ask->data->kind]};
-  return out->kind->read(ask, out);
+  VW_TRY(out->kind->read(ask, out));
+  return out->kind->one_owner && ask->boxes ? vw_dataset_read_boxes(out) : VW_OK;
 }
 
 void vw_dataset_close(vw_dataset *d) {

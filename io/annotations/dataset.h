@@ -55,6 +55,7 @@ typedef struct vw_dataset_ask {
   const char *const *owner; /* NULL: all classes of the data set */
   int64_t n_owners;
   bool needs_test; /* a part to judge on; else an empty one is no mistake */
+  bool boxes;      /* boxes are wanted: those that lie beside pictures of one owner are read too */
   /* Told the name of each owner that cannot be had;
    * what it returns other than VW_OK ends the reading. NULL: the first one ends it. */
   vw_status (*refuse)(void *user, const char *name, vw_status st);

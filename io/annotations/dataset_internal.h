@@ -17,6 +17,9 @@ vw_status vw_dataset_own(const vw_dataset_ask *ask, const char *where, const cha
 /* Copies annotations into a part, boxes of owners alone. of_class as above, by a->classes. */
 vw_status vw_dataset_take(vw_dataset *out, vw_part part, const vw_annotations *a, const int32_t *of_class);
 
+/* Boxes from the boxes.txt beside the pictures (dataset_boxes.c), for pictures that have none. */
+vw_status vw_dataset_read_boxes(vw_dataset *out);
+
 /* Refuses an owner, or raises where nobody is to be told. */
 vw_status vw_dataset_refuse(const vw_dataset_ask *ask, const char *name, vw_status st);
 

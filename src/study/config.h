@@ -81,6 +81,7 @@ typedef struct vw_data_config {
   const char *split_train, *split_test; /* of coco and voc: names of the parts; NULL: the format's own */
   double crop_margin;                   /* coco, voc: side of a crop in longer sides of its box */
   int64_t crop_least;                   /* the same: a box's longer side in pixels, at least */
+  const char *names;                    /* imagenet: list of the classes' names; NULL: the first there is */
   int64_t folds, fold;                  /* dreambooth: parts that are held out in turn, 0: a third is; which one */
 } vw_data_config;
 

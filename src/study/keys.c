@@ -25,20 +25,19 @@ const vw_key vw_study_keys[] = {
     {"seed", VW_KEY_INT, STUDY(seed), "0", .max = 9e15, .protocol = true, .help = "of every random draw"},
 
     {"data", VW_KEY_SECTION, STUDY(data), NULL, .help = "the data sets, by a name of your choice"},
-    {"data.<name>.kind", VW_KEY_CHOICE, DATA(kind), "folders", "folders dreambooth coco voc", "imagenet",
-     .protocol = true,
+    {"data.<name>.kind", VW_KEY_CHOICE, DATA(kind), "folders", "folders dreambooth coco voc imagenet", .protocol = true,
      .help = "folders: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or .png), or root/CLASS; dreambooth: "
              "root/SUBJECT; coco: root/annotations/instances_X.json and root/X; voc: root/ImageSets, Annotations, "
-             "JPEGImages (docs/data-sets.md)"},
+             "JPEGImages; imagenet: root/train/WNID and root/val (docs/data-sets.md)"},
     {"data.<name>.root", VW_KEY_PATH, DATA(root), NULL, .help = "where the data set lies"},
     {"data.<name>.concepts", VW_KEY_NAMES, DATA(concepts), NULL,
      .help = "what words are learned for, named as the data set names them"},
     {"data.<name>.classes", VW_KEY_CLASSES, DATA(classes), "", .protocol = true,
      .help = "what a picture may be taken for: a list, or a file with a name a line; default: every class"},
     {"data.<name>.pictures.train", VW_KEY_INT, DATA(train), "16", .min = 1, .max = MOST, .protocol = true,
-     .help = "training pictures of a class, at most; in file-name order"},
+     .help = "training pictures of a class, at most: the first by file name; of coco and voc drawn ones"},
     {"data.<name>.pictures.test", VW_KEY_INT, DATA(test), "16", .min = 1, .max = MOST, .protocol = true,
-     .help = "test pictures of a class, at most"},
+     .help = "test pictures of a class, at most; detection on coco and voc judges on the whole part"},
     {"data.<name>.pictures.negatives", VW_KEY_INT, DATA(negatives), "64", .max = MOST, .protocol = true, .scoped = true,
      .help = "detection: training pictures without the concept that its words are learned against, at most"},
     /* Not marked as protocol: it enters the identity of a trial through that of its pictures. */
@@ -61,8 +60,13 @@ const vw_key vw_study_keys[] = {
      .help = "classification and generation see squares around boxes: their side, in longer sides of the box"},
     {"data.<name>.crop.least", VW_KEY_INT, DATA(crop_least), "96", .min = 1, .max = MOST, .kinds = "coco voc",
      .help = "pixels that the longer side of such a box has at least"},
+    {"data.<name>.names", VW_KEY_PATH, DATA(names), "", .kinds = "imagenet",
+     .help = "lines of a class's number and name; default: LOC_synset_mapping.txt, synset_words.txt, words.txt or "
+             "map_clsloc.txt in root"},
     {"data.<name>.folds", VW_KEY_INT, DATA(folds), "0", .max = 1000, .kinds = "dreambooth",
-     .help = "0: a third of a subject's pictures is held out, at least one; k: each of k parts in turn"},
+     .help = "0: a third of a subject's pictures is held out, at least one; k: each of k parts in turn, as data sets "
+             "NAME-1 to "
+             "NAME-k"},
 
     {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
     {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "clip", .later = "stable-diffusion", .protocol = true,

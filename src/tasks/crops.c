@@ -66,10 +66,12 @@ static vw_status draw(const vw_choosing *how, const char *owner, const char *fil
   return VW_OK;
 }
 
+/* A box that can be learned from; of a picture whose size is not known yet, boxes lie inside. */
 static bool is_good(const vw_choosing *how, const vw_dataset_picture *p, const vw_box *b) {
   double inside[4];
-  return vw_box_is_usable(b) && (b->whole || (vw_box_inside(b, (double)p->width, (double)p->height, inside) &&
-                                              fmax(inside[2], inside[3]) >= how->least));
+  if (!vw_box_is_usable(b)) return false;
+  if (b->whole || !p->width) return true;
+  return vw_box_inside(b, (double)p->width, (double)p->height, inside) && fmax(inside[2], inside[3]) >= how->least;
 }
 
 static void count_unusable(const vw_choosing *how, const vw_dataset_picture *p, const vw_box *b, vw_unusable *u) {

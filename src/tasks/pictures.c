@@ -131,6 +131,7 @@ static vw_status fill(vw_picture_set *s, int64_t seed, refusing *r) {
                               .owner = data->classes.n ? names : NULL,
                               .n_owners = data->classes.n ? n : 0,
                               .needs_test = (s->sees & VW_SEES_TEST) != 0,
+                              .boxes = (s->sees & VW_SEES_SCENES) != 0,
                               .refuse = r->to ? refuse : NULL,
                               .user = r};
   VW_GOTO(vw_dataset_read(&ask, &d));
