@@ -1,5 +1,5 @@
 /* The ceilings of `bench gpu`: the backend's copy and its products, the latter through the op that the networks use. */
-#include "jobs/bench_gpu.h"
+#include "bench/gpu.h"
 
 #include "core/random.h"
 #include "kernels/algorithms.h"

@@ -1,5 +1,5 @@
 /* Programs that `bench clip` and `bench gpu` time: the shapes of a real study, made-up data. */
-#include "jobs/bench.h"
+#include "bench/bench.h"
 
 #include "core/random.h"
 #include "learn/block_graph.h"

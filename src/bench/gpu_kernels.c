@@ -1,5 +1,5 @@
 /* The kernels of `bench gpu`: every distinct call of a program, its time, and the time the ceilings would allow it. */
-#include "jobs/bench_gpu.h"
+#include "bench/gpu.h"
 
 #include "core/text.h"
 #include "kernels/linear.h"

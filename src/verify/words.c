@@ -1,10 +1,10 @@
 /* `verify --reference`: words in templates, their loss and gradient, ten steps of both optimisers. The block's own
  * graph (learn/block_graph.h) does the work; its draws are made to give the reference's templates and pictures by pools
  * of one entry each. */
-#include "jobs/verify.h"
 #include "learn/block_graph.h"
 #include "tasks/classify.h"
 #include "tasks/classify_graph.h"
+#include "verify/verify.h"
 
 #include <inttypes.h>
 #include <math.h>

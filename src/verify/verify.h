@@ -1,6 +1,6 @@
 /* `viswords verify`: its table of differences, and what is compared with a reference file (docs/verify.md). */
-#ifndef VW_JOBS_VERIFY_H
-#define VW_JOBS_VERIFY_H
+#ifndef VW_VERIFY_VERIFY_H
+#define VW_VERIFY_VERIFY_H
 
 #include "core/pool.h"
 #include "io/safetensors.h"

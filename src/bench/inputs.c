@@ -1,6 +1,6 @@
 /* `bench load | tokenizer | preprocess`: how fast a user's files are read. tools/bench/inputs.py runs the reference
  * implementations beside. Times are medians over repetitions of at least --seconds in all. */
-#include "jobs/bench.h"
+#include "bench/bench.h"
 
 #include "core/durable.h"
 #include "core/foreign.h"

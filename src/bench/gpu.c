@@ -1,6 +1,6 @@
 /* `bench gpu`: the networks of a study on one device, against ceilings measured in the same run. Any backend runs it;
  * docs/benchmarks.md says what the columns mean. tools/bench/gpu.py does the same work in PyTorch. */
-#include "jobs/bench_gpu.h"
+#include "bench/gpu.h"
 
 #include "core/text.h"
 #include "kernels/algorithms.h"

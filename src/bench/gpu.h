@@ -1,8 +1,8 @@
 /* Shared by the files of `bench gpu`. */
-#ifndef VW_JOBS_BENCH_GPU_H
-#define VW_JOBS_BENCH_GPU_H
+#ifndef VW_BENCH_GPU_H
+#define VW_BENCH_GPU_H
 
-#include "jobs/bench.h"
+#include "bench/bench.h"
 
 /* How a product's factors are stored and multiplied. */
 typedef enum vw_product { VW_PRODUCT_FP64, VW_PRODUCT_FP32, VW_PRODUCT_TF32, VW_PRODUCT_BF16, VW_PRODUCTS } vw_product;

@@ -1,12 +1,11 @@
 /* `verify MODEL_DIR --reference FILE`: a model directory against what the reference implementation computed with it
  * (tests/reference/verify.py). Every stage starts from the reference's inputs, so that a row of the table points at one
  * stage. */
-#include "jobs/verify.h"
+#include "verify/verify.h"
 
 #include "core/text.h"
 #include "io/json.h"
 #include "io/preprocess.h"
-#include "jobs/session.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -300,6 +299,8 @@ static vw_status compare_pixels(vw_verification *v, const vw_tensor *pixels) {
   const vw_preprocess *p = &how;
   const json_t *pillow = json_object_get(v->about, "pillow"); /* its first number; files of before 13 do not have it */
   how.width_first = pillow && json_integer_value(pillow) < 13;
+  const char *alpha = json_string_value(json_object_get(v->about, "alpha")); /* older files dropped it */
+  const unsigned look = alpha && !strcmp(alpha, "white") ? VW_IMAGE_ON_WHITE : 0;
   const int64_t S = pixels->dim[1], one = S * S * 3;
   uint8_t *rgb = malloc((size_t)one);
   double *got = calloc((size_t)(one * v->n_pictures), sizeof *got),
@@ -315,7 +316,7 @@ static vw_status compare_pixels(vw_verification *v, const vw_tensor *pixels) {
     vw_image image = {0};
     (void)snprintf(name, sizeof name, "picture.%" PRId64, i);
     VW_GOTO(vw_reference_tensor(v, name, vw_shape(VW_U8, -1), &file));
-    VW_GOTO(vw_image_decode(name, file.data, file.dim[0], false, &image));
+    VW_GOTO(vw_image_decode(name, file.data, file.dim[0], look, &image));
     st = vw_preprocess_pixels(p, &image, rgb);
     vw_image_free(&image);
     if (st != VW_OK) goto cleanup;

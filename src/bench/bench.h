@@ -1,6 +1,6 @@
 /* `viswords bench`: what its parts share. */
-#ifndef VW_JOBS_BENCH_H
-#define VW_JOBS_BENCH_H
+#ifndef VW_BENCH_BENCH_H
+#define VW_BENCH_BENCH_H
 
 #include "learn/rates.h"
 #include "networks/clip.h"
@@ -25,7 +25,7 @@ double vw_bench_now(void);
 vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(void *user, int64_t number),
                         void *user);
 
-/* ---- programs of real size, made-up data (jobs/bench_step.c) */
+/* ---- programs of real size, made-up data (src/bench/step.c) */
 
 enum { VW_BENCH_PREFIX = 5, VW_BENCH_PROMPT = 7 }; /* "a photo of a <w>": start a photo of a | word end */
 
@@ -55,7 +55,10 @@ vw_status vw_bench_load(vw_bench *b, const char *dir);
 vw_status vw_bench_tokenizer(vw_bench *b, const char *dir, const char *texts);
 vw_status vw_bench_preprocess(vw_bench *b, const char *dir, const char *folder);
 
-/* `bench gpu`: see jobs/bench_gpu.c. */
+/* `bench clip`: see src/bench/clip.c. trials: batch sizes, a comma-separated list; only: a variant, NULL: all. */
+vw_status vw_bench_clip(vw_bench *b, const char *dir, const char *trials, const char *only);
+
+/* `bench gpu`: see src/bench/gpu.c. */
 typedef struct vw_bench_gpu_options {
   const char *trials, *pictures; /* batch sizes of the text encoder and of the image tower; NULL: the defaults */
   const char *only;              /* "ceilings", "text" or "image"; NULL: all */
