@@ -28,6 +28,7 @@ static const job jobs[] = {
     {"draws", vw_job_draws, "write the random draws of a study to a file"},
     {"bench", vw_job_bench, "measure rates on this machine", true},
     {"random-clip", vw_job_random_clip, "write a CLIP directory with random weights, for benchmarks"},
+    {"random-owlv2", vw_job_random_owlv2, "the same of OWL-v2"},
 };
 enum { JOBS = sizeof jobs / sizeof *jobs, BEFORE_STAGES = 3, MOST_JOBS = 64 };
 

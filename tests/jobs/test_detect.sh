@@ -56,7 +56,7 @@ END
 expect 0 "$viswords" run "$study" -o "$work/one" --cache "$work/c1" "${options[@]}"
 grep -q 'ap50 over trials' "$work/out" || fail "no table of ap50"
 [ -s "$work/one/figures/ap50_against_delta.svg" ] || fail "no figure of ap50"
-[ -z "$(ls "$work/one/blocks" | grep -e -picture-)" ] || fail "files of pictures are left"
+[ -z "$(find "$work/one/blocks" -name '*-picture-*')" ] || fail "files of pictures are left"
 expect 0 "$viswords" draws "$study" -o "$work/draws.safetensors" --cache "$work/c1"
 python3 - "$work/draws.safetensors" "$work/c1/patches" << 'END'
 import json, os, struct, sys
