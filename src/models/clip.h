@@ -46,6 +46,10 @@ vw_value vw_clip_text_layers(vw_graph *g, const vw_clip_text_config *cfg, vw_val
 vw_value vw_clip_text_feature(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
                               vw_value pooled, vw_value *states);
 
+/* The states of all positions behind the final norm [B, T, C], as Stable Diffusion reads them: no position is pooled,
+ * so padding counts. */
+vw_value vw_clip_text_states(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows);
+
 /* Unit-length image features [B, projection] of pixels [B, S, S, 3] (normalised, channels last). class_row [B]: zeros.
  * Where states is not NULL, states[0] is the embedded picture [B, patches + 1, D] and states[1 + i] the residual stream
  * behind layer i, behind the last one of the class token alone [B, D]. */
