@@ -17,6 +17,13 @@ vw_status vw_drawing_trained_size(const vw_sd_network *n, int64_t *side) {
   return VW_OK;
 }
 
+static vw_status create_sampler(vw_sampler *s, const vw_sd_network *n, const vw_drawing *d, int64_t count) {
+  vw_schedule_config config = n->schedule;
+  if (d->spacing != VW_SPACING_DEFAULT) config.spacing = d->spacing;
+  VW_TRY(vw_sampler_create(s, d->sampler, &config, d->steps, count));
+  return VW_OK;
+}
+
 vw_status vw_drawing_check(const vw_sd_network *n, const vw_drawing *d) {
   const int64_t factor = vw_vae_factor(&n->vae), most = 1 << 14;
   vw_sampler s;
@@ -27,7 +34,7 @@ vw_status vw_drawing_check(const vw_sd_network *n, const vw_drawing *d) {
   VW_CHECK(d->batch >= 1, VW_ERR_ARG, "a batch of %" PRId64 " pictures", d->batch);
   VW_CHECK(isfinite(d->guidance) && d->guidance >= 1, VW_ERR_ARG, "guidance is %g, expected 1 (none) or more",
            d->guidance);
-  VW_TRY(vw_sampler_create(&s, d->sampler, &n->schedule, d->steps, 0));
+  VW_TRY(create_sampler(&s, n, d, 0));
   vw_sampler_free(&s);
   return VW_OK;
 }
@@ -73,10 +80,8 @@ vw_status vw_drawing_measure(const vw_sd_network *n, const vw_drawing *d, vw_dra
   VW_TRY(measure(n, d, unet_graph, &n->image_policy, &unet));
   VW_TRY(measure(n, d, decoder_graph, &n->image_policy, &decoder));
   out->weights = text.weights + unet.weights + decoder.weights;
-  const int64_t arena =
-      unet.arena > decoder.arena ? unet.arena : decoder.arena; /* the larger lends the other its own */
-  const int64_t drawing = arena + unet.leaves + decoder.leaves, texts = text.arena + text.leaves; /* which go first */
-  out->programs = drawing > texts ? drawing : texts;
+  const int64_t arena = unet.arena > decoder.arena ? unet.arena : decoder.arena; /* which serves both */
+  out->programs = arena + unet.leaves + decoder.leaves + text.arena + text.leaves;
   return VW_OK;
 }
 
@@ -131,7 +136,7 @@ static vw_status create_drawer(vw_drawer *d) {
   d->h = what->height / factor, d->w = what->width / factor;
   d->rows = what->batch * (1 + guided), d->texts = what->batch + guided;
   const int64_t one = vw_drawer_latents(d);
-  VW_TRY(vw_sampler_create(&d->sampler, what->sampler, &d->n->schedule, what->steps, what->batch * one));
+  VW_TRY(create_sampler(&d->sampler, d->n, what, what->batch * one));
   d->x = malloc((size_t)(d->rows * one) * sizeof *d->x);
   d->prediction = malloc((size_t)(d->rows * one) * sizeof *d->prediction);
   d->picture = malloc((size_t)(what->height * what->width * 3) * sizeof *d->picture);

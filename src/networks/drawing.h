@@ -11,6 +11,7 @@ typedef struct vw_drawing {
   double guidance;       /* above 1 each step runs the network with and without the text; else with it alone */
   vw_sampler_kind sampler;
   int64_t steps;
+  vw_spacing spacing; /* of timesteps; DEFAULT: as the network's configuration says */
 } vw_drawing;
 
 /* The sides that the network was trained on, in pixels. Errors: VW_ERR_INPUT where its configuration does not say. */
@@ -22,7 +23,7 @@ vw_status vw_drawing_check(const vw_sd_network *n, const vw_drawing *d);
 /* Bytes of the backend's memory, planned before anything is taken. */
 typedef struct vw_drawing_memory {
   int64_t weights;  /* of text encoder, UNet and decoder; host backends use some as they lie in the mapped file */
-  int64_t programs; /* what the steps and the decoder work in */
+  int64_t programs; /* what texts, steps and the decoder work in */
 } vw_drawing_memory;
 vw_status vw_drawing_measure(const vw_sd_network *n, const vw_drawing *d, vw_drawing_memory *out);
 

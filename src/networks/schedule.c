@@ -49,6 +49,22 @@ vw_status vw_sampler_named(const char *name, vw_sampler_kind *kind) {
   return VW_RAISE(VW_ERR_ARG, "there is no sampler '%s': choose ddim or dpm++", name);
 }
 
+static const char *const spacings[] = {"", "leading", "linspace", "trailing"};
+enum { SPACINGS = sizeof spacings / sizeof *spacings };
+
+const char *vw_spacing_name(vw_spacing spacing) {
+  return spacings[spacing];
+}
+
+vw_status vw_spacing_named(const char *name, vw_spacing *spacing) {
+  for (int i = VW_SPACING_LEADING; i < SPACINGS; i++)
+    if (!strcmp(name, spacings[i])) {
+      *spacing = (vw_spacing)i;
+      return VW_OK;
+    }
+  return VW_RAISE(VW_ERR_ARG, "timesteps cannot be spaced '%s': choose leading, linspace or trailing", name);
+}
+
 /* As NumPy rounds: halves to even (the rounding mode of every C program that does not change it). */
 static int32_t rounded(double x) {
   return (int32_t)nearbyint(x);

@@ -31,6 +31,11 @@ vw_status vw_schedule_abar(const vw_schedule_config *c, double **abar);
 void vw_schedule_noisy(double abar, double coef[2]);
 void vw_schedule_velocity(double abar, double coef[2]);
 
+/* "", "leading", "linspace", "trailing". */
+const char *vw_spacing_name(vw_spacing spacing);
+/* Errors: VW_ERR_ARG naming the choices. */
+vw_status vw_spacing_named(const char *name, vw_spacing *spacing);
+
 const char *vw_sampler_name(vw_sampler_kind kind); /* "ddim", "dpm++" */
 /* Errors: VW_ERR_ARG naming the choices. */
 vw_status vw_sampler_named(const char *name, vw_sampler_kind *kind);

@@ -52,7 +52,6 @@ static vw_vae_config vae_config(const vw_hub_vae *h) {
 }
 
 static vw_schedule_config schedule_config(const vw_hub_scheduler *h) {
-  static const char *const spacing[] = {"", "leading", "linspace", "trailing"}; /* in the order of vw_spacing */
   vw_schedule_config c = {.steps = h->steps,
                           .beta_start = h->beta_start,
                           .beta_end = h->beta_end,
@@ -61,8 +60,8 @@ static vw_schedule_config schedule_config(const vw_hub_scheduler *h) {
                           .offset = h->offset,
                           .last_alpha_one = h->last_alpha_one,
                           .clip = h->clip};
-  for (int i = 0; i < 4; i++)
-    if (!strcmp(h->spacing, spacing[i])) c.spacing = (vw_spacing)i;
+  for (int i = VW_SPACING_DEFAULT; i <= VW_SPACING_TRAILING; i++)
+    if (!strcmp(h->spacing, vw_spacing_name((vw_spacing)i))) c.spacing = (vw_spacing)i;
   return c;
 }
 
