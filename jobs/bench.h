@@ -25,6 +25,9 @@ double vw_bench_now(void);
 vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(void *user, int64_t number),
                         void *user);
 
+/* Runs once and prints the time by op. */
+vw_status vw_bench_print_ops(vw_program *p);
+
 /* ---- programs of real size, made-up data (jobs/bench_step.c) */
 
 enum { VW_BENCH_PREFIX = 5, VW_BENCH_PROMPT = 7 }; /* "a photo of a <w>": start a photo of a | word end */
@@ -54,6 +57,9 @@ vw_status vw_bench_keep(vw_bench *b, const char *what, const int64_t *sizes, int
 vw_status vw_bench_load(vw_bench *b, const char *dir);
 vw_status vw_bench_tokenizer(vw_bench *b, const char *dir, const char *texts);
 vw_status vw_bench_preprocess(vw_bench *b, const char *dir, const char *folder);
+
+/* `bench sd`: see jobs/bench_sd.c. pictures: batch sizes. Errors: VW_ERR_ARG; those of the network. */
+vw_status vw_bench_sd(vw_bench *b, const char *dir, const char *pictures);
 
 /* `bench gpu`: see jobs/bench_gpu.c. */
 typedef struct vw_bench_gpu_options {

@@ -37,5 +37,6 @@ int vw_job_doctor(int argc, char **argv);
 int vw_job_draws(int argc, char **argv);
 int vw_job_bench(int argc, char **argv);
 int vw_job_random_clip(int argc, char **argv);
+int vw_job_random_sd(int argc, char **argv);
 
 #endif

@@ -28,6 +28,7 @@ static const struct {
     {"draws", vw_job_draws, "write the random draws of a study to a file"},
     {"bench", vw_job_bench, "measure rates on this machine", true},
     {"random-clip", vw_job_random_clip, "write a CLIP directory with random weights, for benchmarks"},
+    {"random-sd", vw_job_random_sd, "write a Stable Diffusion directory with random weights, for benchmarks"},
 };
 enum { JOBS = sizeof jobs / sizeof *jobs };
 

@@ -1,12 +1,14 @@
 /* `random-clip`: a CLIP directory in the hub's format with random weights of any size of the family: to measure speed
  * and memory where the real weights are not at hand. Its features mean nothing. */
-#include "jobs/jobs.h"
+#include "jobs/random_weights.h"
 
 #include "core/durable.h"
 #include "core/pool.h"
 #include "core/random.h"
 #include "core/text.h"
 #include "io/safetensors.h"
+#include "jobs/jobs.h"
+
 #include "io/tokenizer.h"
 
 #include <dirent.h>
@@ -318,7 +320,7 @@ static vw_status make(const struct clip_size *s, const char *dir, const char *to
 }
 
 /* data/clip-tiny here, else in the clone or bundle that the program lies in. */
-static vw_status find_tokenizer(char out[VW_PATH_BYTES]) {
+vw_status vw_find_tokenizer(const char *command, char out[VW_PATH_BYTES]) {
   char program[VW_PATH_BYTES];
   const char *here = "data/clip-tiny";
   if (vw_file_exists("data/clip-tiny/vocab.json")) return vw_path_format(out, "%s", here);
@@ -330,8 +332,7 @@ static vw_status find_tokenizer(char out[VW_PATH_BYTES]) {
     if (vw_file_exists(out)) return vw_path_format(out, "%s/%s", program, here);
   }
   return VW_RAISE(VW_ERR_INPUT,
-                  "random-clip: found no data/clip-tiny; give --tokenizer a directory with vocab.json and "
-                  "merges.txt");
+                  "%s: found no data/clip-tiny; give --tokenizer a directory with vocab.json and merges.txt", command);
 }
 
 int vw_job_random_clip(int argc, char **argv) {
@@ -358,7 +359,7 @@ int vw_job_random_clip(int argc, char **argv) {
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   for (int i = 0; i < SIZES; i++) {
     if (strcmp(size, sizes[i].name) != 0) continue;
-    const vw_status st = tokenizer ? VW_OK : find_tokenizer(found);
+    const vw_status st = tokenizer ? VW_OK : vw_find_tokenizer("random-clip", found);
     return vw_report(st != VW_OK ? st : make(&sizes[i], positional[0], tokenizer ? tokenizer : found, half, force));
   }
   (void)vw_print(stderr, "viswords random-clip: --size '%s': choose B/32, B/16, L/14 or H/14\n", size);

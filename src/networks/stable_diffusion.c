@@ -119,40 +119,46 @@ static vw_status check_weights(const vw_sd_network *n) {
   return st;
 }
 
-static vw_status open_text(vw_sd_network *n, const char *dir) {
+/* What the configurations alone decide. */
+static void configure(vw_sd_network *n) {
   const vw_hub_text *h = &n->hub.text;
+  n->net.text.tower =
+      (vw_clip_text_config){.t = {.width = h->width,
+                                  .mlp = h->mlp,
+                                  .layers = h->layers,
+                                  .heads = h->heads,
+                                  .act = strcmp(h->activation, "gelu") == 0 ? VW_ACT_GELU : VW_ACT_QUICK_GELU,
+                                  .eps = h->eps},
+                            .vocab = h->vocab,
+                            .positions = h->positions,
+                            .projection = h->width,
+                            .prefix = "text_encoder."};
+  n->net.width = h->width;
+  n->unet = unet_config(&n->hub.unet), n->vae = vae_config(&n->hub.vae);
+  n->schedule = schedule_config(&n->hub.scheduler);
+}
+
+static vw_status open_tokenizer(vw_sd_network *n, const char *dir) {
   vw_text *t = &n->net.text;
   char path[VW_PATH_BYTES];
   VW_TRY(vw_path_format(path, "%s/tokenizer", dir));
   VW_TRY(vw_tokenizer_open(&t->tokenizer, path));
   t->dir = n->net.dir;
   t->eos_token_id = vw_tokenizer_end(t->tokenizer); /* that of 2.1's configuration is wrong, and nothing is pooled */
-  t->tower = (vw_clip_text_config){.t = {.width = h->width,
-                                         .mlp = h->mlp,
-                                         .layers = h->layers,
-                                         .heads = h->heads,
-                                         .act = strcmp(h->activation, "gelu") == 0 ? VW_ACT_GELU : VW_ACT_QUICK_GELU,
-                                         .eps = h->eps},
-                                   .vocab = h->vocab,
-                                   .positions = h->positions,
-                                   .projection = h->width,
-                                   .prefix = "text_encoder."};
-  n->net.width = h->width;
   n->pad = vw_tokenizer_pad(t->tokenizer);
   if (n->pad < 0) n->pad = vw_tokenizer_end(t->tokenizer);
-  VW_CHECK(vw_tokenizer_size(t->tokenizer) <= h->vocab, VW_ERR_INPUT,
+  VW_CHECK(vw_tokenizer_size(t->tokenizer) <= t->tower.vocab, VW_ERR_INPUT,
            "%s: the tokenizer has %" PRId64 " entries, text_encoder/config.json says vocab_size %" PRId64
            ": they do not belong together",
-           dir, vw_tokenizer_size(t->tokenizer), h->vocab);
+           dir, vw_tokenizer_size(t->tokenizer), t->tower.vocab);
   return VW_OK;
 }
 
 static vw_status open_parts(vw_sd_network *n, const char *dir) {
   (void)snprintf(n->net.dir, sizeof n->net.dir, "%s", dir);
   VW_TRY(vw_hub_diffusers_open(&n->hub, dir));
-  VW_TRY(open_text(n, dir));
-  n->unet = unet_config(&n->hub.unet), n->vae = vae_config(&n->hub.vae);
-  n->schedule = schedule_config(&n->hub.scheduler);
+  configure(n);
+  VW_TRY(open_tokenizer(n, dir));
   VW_TRY(vw_weights_create(&n->net.weights, n->net.ctx, from_hub, &n->hub, dir));
   VW_TRY(check_weights(n));
   return vw_text_read_embeddings(&n->net.text, n->net.weights);
@@ -181,6 +187,45 @@ void vw_sd_network_close(vw_sd_network *n) {
   vw_tokenizer_close(n->net.text.tokenizer);
   vw_hub_diffusers_close(&n->hub);
   free(n);
+}
+
+/* A leaf's tensors, one by one: "a.{q,k}_proj.weight" [2 n, ..] is two of [n, ..]. */
+static vw_status each_part(const vw_leaf *leaf, vw_sd_weight_visitor each, void *user) {
+  const char *open = strchr(leaf->name, '{'), *close = open ? strchr(open, '}') : NULL;
+  vw_tensor shape = leaf->tensor;
+  char name[2 * VW_NAME_BYTES];
+  int64_t parts = 1;
+  if (!close) return each(user, leaf->name, &shape);
+  for (const char *p = open; p < close; p++) parts += *p == ',';
+  shape.dim[0] /= parts;
+  for (const char *p = open + 1; p < close; p += strcspn(p, ",}") + 1) {
+    (void)snprintf(name, sizeof name, "%.*s%.*s%s", (int)(open - leaf->name), leaf->name, (int)strcspn(p, ",}"), p,
+                   close + 1);
+    VW_TRY(each(user, name, &shape));
+  }
+  return VW_OK;
+}
+
+vw_status vw_sd_each_weight(const vw_hub_diffusers *h, vw_sd_weight_visitor each, void *user) {
+  static const char tokens[] = "text_encoder.text_model.embeddings.token_embedding.weight",
+                    positions[] = "text_encoder.text_model.embeddings.position_embedding.weight";
+  vw_sd_network n = {.hub = *h};
+  vw_graph *g = NULL;
+  vw_status st = VW_OK;
+  configure(&n);
+  const vw_clip_text_config *t = &n.net.text.tower;
+  const vw_tensor table = vw_shape(VW_PARAM, t->vocab, t->t.width),
+                  places = vw_shape(VW_PARAM, t->positions, t->t.width);
+  VW_GOTO(describe(&n, true, true, &g));
+  VW_GOTO(each(user, tokens, &table));
+  VW_GOTO(each(user, positions, &places));
+  for (int64_t i = 0; i < vw_graph_leaf_count(g); i++) {
+    const vw_leaf leaf = vw_graph_leaf(g, i);
+    if (leaf.kind == VW_LEAF_WEIGHT) VW_GOTO(each_part(&leaf, each, user));
+  }
+cleanup:
+  vw_graph_destroy(g);
+  return st;
 }
 
 /* ---- texts ------------------------------------------------------------------------------------------------------- */

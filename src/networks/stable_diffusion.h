@@ -32,6 +32,11 @@ static inline vw_sd_network *vw_sd_of(vw_network *n) {
 vw_status vw_sd_network_open(vw_sd_network **n, const char *dir, vw_context *ctx);
 void vw_sd_network_close(vw_sd_network *n); /* NULL allowed */
 
+/* Calls `each` with the name ("unet.conv_in.weight") and shape of every tensor that a network of these configurations
+ * has; a failure of it ends the walk. */
+typedef vw_status (*vw_sd_weight_visitor)(void *user, const char *name, const vw_tensor *shape);
+vw_status vw_sd_each_weight(const vw_hub_diffusers *h, vw_sd_weight_visitor each, void *user);
+
 /* ---- texts */
 
 /* Positions of a text, J of every pass. */
