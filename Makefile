@@ -17,7 +17,7 @@ help:
 	@echo '  make build    build/release/viswords'
 	@echo '  make test     build and run all tests'
 	@echo '  make check    format, clang-tidy, who includes whom, tests under sanitizers, 5 s of fuzzing a reader'
-	@echo '  make check-long  the tests three times over under the sanitizers'
+	@echo '  make check-long  clang-tidy with its analyzer on the tests too; all tests three times over under the sanitizers'
 	@echo '  make check-barriers  takes each barrier out of the CUDA kernels and asks whether a test notices (emulated)'
 	@echo '  make fuzz     libFuzzer on every reader of foreign files, to 10 million executions each (docs/fuzzing.md); resumes'
 	@echo '  make soak     SOAK=200 kills at random times and states of a small study, each compared with an undisturbed run'
@@ -62,7 +62,7 @@ check-tidy: deps
 check-asan: deps
 	@tools/install-deps.sh test
 	@tools/build.sh ci-asan $(JOBS)
-	@tools/test.sh ci-asan $(JOBS)
+	@tools/test.sh ci-asan $(JOBS) --label-exclude long
 
 # Replays the committed inputs and fuzzes each reader for a moment.
 check-fuzz: deps
@@ -74,8 +74,9 @@ fuzz: deps
 	@tools/fuzz.sh $(JOBS)
 
 check-long: deps
-	@tools/install-deps.sh test
+	@tools/install-deps.sh test check
 	@tools/build.sh ci-asan $(JOBS)
+	@TIDY_TESTS=all tools/tidy.sh build/ci-asan $(JOBS)
 	@tools/test.sh ci-asan $(JOBS) --repeat until-fail:3 --schedule-random
 
 check-barriers: deps

@@ -13,6 +13,7 @@
 #include "core/durable.h"
 #include "core/options.h"
 #include "core/random.h"
+#include "io/names.h"
 
 /* ---- names ---- */
 
@@ -109,11 +110,32 @@ cleanup:
   return st;
 }
 
-/* "root/train" and "root/test" where both are there (*own = true), else root in `train`. */
-static vw_status find_parts(const char *root, char train[VW_PATH_BYTES], char test[VW_PATH_BYTES], bool *own) {
+vw_status vw_folders_list(const char *folder, bool folders, vw_name_list *out) {
+  return list(folder, folders, out);
+}
+
+/* A folder of class folders: holds folders and no picture. */
+static vw_status holds_classes(const char *folder, bool *does) {
+  vw_name_list folders = {0}, pictures = {0};
+  vw_status st = list(folder, true, &folders);
+  if (st == VW_OK) st = list(folder, false, &pictures);
+  *does = st == VW_OK && folders.n > 0 && pictures.n == 0;
+  vw_name_list_free(&folders), vw_name_list_free(&pictures);
+  return st;
+}
+
+/* "root/train" and "root/test" where both are there (*own = true), else root in `train`. Where the class folders of
+ * "root/train" are all that is there, `test` is "". */
+static vw_status find_parts(const char *root, bool subjects, char train[VW_PATH_BYTES], char test[VW_PATH_BYTES],
+                            bool *own) {
+  *own = false, test[0] = 0;
+  if (subjects) return vw_path_format(train, "%s", root);
   VW_TRY(vw_path_format(train, "%s/train", root));
   VW_TRY(vw_path_format(test, "%s/test", root));
-  *own = is_folder(train) && is_folder(test);
+  const bool tests = is_folder(test);
+  *own = is_folder(train) && tests;
+  if (is_folder(train) && !tests) VW_TRY(holds_classes(train, own));
+  if (!tests) test[0] = 0;
   if (!*own) VW_TRY(vw_path_format(train, "%s", root));
   return VW_OK;
 }
@@ -146,11 +168,11 @@ vw_status vw_folders_pictures(const char *folder, vw_name_list *out) {
   return st;
 }
 
-vw_status vw_folders_classes(const char *root, vw_name_list *out) {
+vw_status vw_folders_classes(const char *root, bool subjects, vw_name_list *out) {
   char train[VW_PATH_BYTES], test[VW_PATH_BYTES];
   bool own;
   *out = (vw_name_list){0};
-  VW_TRY(find_parts(root, train, test, &own));
+  VW_TRY(find_parts(root, subjects, train, test, &own));
   VW_TRY(list(train, true, out));
   VW_CHECK(out->n, VW_ERR_INPUT, "%s: no class folder in it; expected one folder of pictures a class", train);
   return VW_OK;
@@ -192,7 +214,9 @@ static vw_status shuffle(vw_name_list *names, const char *class_name, int64_t se
 }
 
 static void split_sizes(int64_t N, const vw_folders_options *o, int64_t *train, int64_t *test) {
-  if (!o->train && !o->test)
+  if (N < 2)
+    *train = N, *test = 0;
+  else if (!o->train && !o->test)
     *train = (N + 1) / 2, *test = N - *train;
   else if (!o->train) /* only one is limited: the other takes the rest, but leaves one */
     *test = o->test < N - 1 ? o->test : N - 1, *train = N - *test;
@@ -207,14 +231,36 @@ static void split_sizes(int64_t N, const vw_folders_options *o, int64_t *train, 
   }
 }
 
+/* Few pictures: a third of them, or one of `folds` parts, is held out, and all others are learned from. */
+static vw_status split_subject(vw_class_pictures *c, const char *folder, vw_name_list *names,
+                               const vw_folders_options *o) {
+  const int64_t N = names->n, third = N / 3 > 1 ? N / 3 : N > 1;
+  const int64_t first = o->folds ? N * o->fold / o->folds : N - third;
+  const int64_t last = o->folds ? N * (o->fold + 1) / o->folds : N;
+  VW_CHECK(N >= o->folds, VW_ERR_INPUT, "'%s' has %" PRId64 " pictures in %s, fewer than the %" PRId64 " folds",
+           c->name, N, folder, o->folds);
+  const vw_name_list held_out = {.n = last - first, .name = names->name + first};
+  VW_TRY(take(&c->test, folder, &held_out, 0, o->test && o->test < held_out.n ? o->test : held_out.n));
+  char **rest = malloc((size_t)(N + 1) * sizeof *rest);
+  VW_CHECK(rest, VW_ERR_MEMORY, "class %s: out of memory", c->name);
+  int64_t n = 0;
+  for (int64_t i = 0; i < N; i++)
+    if (i < first || i >= last) rest[n++] = names->name[i];
+  const vw_name_list learned = {.n = n, .name = rest};
+  const vw_status st = take(&c->train, folder, &learned, 0, o->train && o->train < n ? o->train : n);
+  free(rest);
+  return st;
+}
+
 static vw_status split_seeded(vw_class_pictures *c, const char *folder, vw_name_list *names,
                               const vw_folders_options *options) {
   int64_t train, test;
-  VW_CHECK(names->n >= 2, VW_ERR_INPUT,
+  VW_CHECK(names->n >= 2 || (names->n == 1 && options->no_test), VW_ERR_INPUT,
            "class '%s' has %" PRId64 " picture%s in %s; expected at least 2 files *.jpg, *.jpeg or *.png, one to learn "
            "from and one to judge by",
            c->name, names->n, names->n == 1 ? "" : "s", folder);
   VW_TRY(shuffle(names, c->name, options->seed));
+  if (options->subjects) return split_subject(c, folder, names, options);
   split_sizes(names->n, options, &train, &test);
   VW_TRY(take(&c->train, folder, names, 0, train));
   VW_TRY(take(&c->test, folder, names, train, test));
@@ -235,27 +281,29 @@ static vw_status read_part(vw_pictures *to, const char *part, const char *name, 
   return st;
 }
 
-static vw_status read_class(vw_class_pictures *c, const char *name, const char *train, const char *test, bool own,
-                            const vw_folders_options *options) {
+/* `folder_name`: the class as its folder spells it. */
+static vw_status read_class(vw_class_pictures *c, const char *name, const char *folder_name, const char *train,
+                            const char *test, bool own, const vw_folders_options *options) {
   vw_name_list names;
   char folder[VW_PATH_BYTES];
   c->name = strdup(name);
   VW_CHECK(c->name, VW_ERR_MEMORY, "class %s: out of memory", name);
   if (own) {
-    VW_TRY(read_part(&c->train, train, name, options->train));
-    VW_TRY(read_part(&c->test, test, name, options->test));
-    return VW_OK;
+    VW_TRY(read_part(&c->train, train, folder_name, options->train));
+    return test[0] ? read_part(&c->test, test, folder_name, options->test) : VW_OK;
   }
-  VW_TRY(vw_path_format(folder, "%s/%s", train, name));
+  VW_TRY(vw_path_format(folder, "%s/%s", train, folder_name));
   VW_TRY(list(folder, false, &names));
   const vw_status st = split_seeded(c, folder, &names, options);
   vw_name_list_free(&names);
   return st;
 }
 
-static vw_status expect_class(const char *root, const char *name, const vw_name_list *there) {
-  for (int64_t i = 0; i < there->n; i++)
-    if (strcmp(there->name[i], name) == 0) return VW_OK;
+/* The folder of a class, in its own spelling. */
+static vw_status find_class(const char *root, const char *name, const vw_name_list *there, const char **folder) {
+  const int64_t at = vw_name_place((const char *const *)there->name, there->n, name);
+  *folder = at < 0 ? NULL : there->name[at];
+  if (*folder) return VW_OK;
   const char *near = vw_near_miss(name, (const char *const *)there->name, there->n);
   return VW_RAISE(VW_ERR_INPUT, "%s: no class '%s' among its %" PRId64 " folders%s%s%s", root, name, there->n,
                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
@@ -271,14 +319,20 @@ vw_status vw_folders_open(vw_folders *f, const char *root, const char *const *na
   VW_CHECK(n > 0 && options->train >= 0 && options->test >= 0, VW_ERR_ARG,
            "%s: %" PRId64 " classes of at most %" PRId64 " + %" PRId64 " pictures asked for", root, n, options->train,
            options->test);
-  VW_GOTO(find_parts(root, train, test, &own));
+  VW_GOTO(find_parts(root, options->subjects, train, test, &own));
   VW_GOTO(list(train, true, &there));
+  if (own && !test[0] && !options->no_test)
+    VW_GOTO(VW_RAISE(VW_ERR_INPUT,
+                     "%s: has a folder train but none named test to judge by; add ROOT/test/CLASS, or let "
+                     "ROOT/CLASS be split",
+                     root));
   f->classes = calloc((size_t)n, sizeof *f->classes);
   if (!f->classes) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "%s: out of memory for %" PRId64 " classes", root, n));
   for (int64_t i = 0; i < n; i++) {
-    VW_GOTO(expect_class(train, names[i], &there));
+    const char *folder = NULL;
+    VW_GOTO(find_class(train, names[i], &there, &folder));
     f->n++; /* so that close frees a class that is read by half */
-    VW_GOTO(read_class(&f->classes[i], names[i], train, test, own, options));
+    VW_GOTO(read_class(&f->classes[i], names[i], folder, train, test, own, options));
   }
 cleanup:
   vw_name_list_free(&there);

@@ -11,10 +11,17 @@
  * key = low 64 bits of XXH3-128 over the fields ("viswords-split-1", class, seed as text). The first n are for
  * training, the next m for testing: n = train, m = test where N allows both, else n = floor(N train / (train + test)),
  * at least 1, and m the rest. Without limits n = ceil(N / 2) and m the rest; where one is limited, the other takes the
- * rest. The split depends on nothing but the class's names. */
+ * rest. The split depends on nothing but the class's names.
+ *
+ * Subjects (DreamBooth: 4 to 6 pictures each) are shuffled the same way. The last third, at least one, is for testing
+ * and all others are for training; with `folds` k, places floor(N i / k) .. floor(N (i + 1) / k) are for testing in
+ * fold i.
+ *
+ * A class and its folder are matched by their text, however it is normalised. */
 #ifndef VW_IO_FOLDERS_H
 #define VW_IO_FOLDERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/hash.h"
@@ -31,12 +38,16 @@ void vw_name_list_free(vw_name_list *names);
  * left out. Errors: VW_ERR_IO, VW_ERR_INPUT (empty, a name twice: with both lines). */
 vw_status vw_name_list_read(const char *path, vw_name_list *out);
 
+/* The names of the folders, or of the picture files, of one folder, sorted bytewise; may be none. The caller frees the
+ * list. Errors: VW_ERR_IO, VW_ERR_INPUT (no such folder). */
+vw_status vw_folders_list(const char *folder, bool folders, vw_name_list *out);
+
 /* The paths of all pictures in a folder and the folders below it, folder by folder, sorted bytewise. The caller frees
  * the list. Errors: VW_ERR_IO, VW_ERR_INPUT (no such folder, none in it, folders 32 deep: a loop). */
 vw_status vw_folders_pictures(const char *folder, vw_name_list *out);
 
-/* All class folders of a data set, sorted bytewise. Errors: VW_ERR_IO, VW_ERR_INPUT (none). */
-vw_status vw_folders_classes(const char *root, vw_name_list *out);
+/* All class folders of a data set, or all subjects, sorted bytewise. Errors: VW_ERR_IO, VW_ERR_INPUT (none). */
+vw_status vw_folders_classes(const char *root, bool subjects, vw_name_list *out);
 
 typedef struct vw_pictures {
   int64_t n;
@@ -57,6 +68,9 @@ typedef struct vw_folders {
 typedef struct vw_folders_options {
   int64_t train, test; /* at most so many pictures a class and part, the first ones; 0: no limit */
   int64_t seed;        /* of the split; not used where the data set has its own */
+  bool no_test;        /* a class may have no test pictures, and root/train may stand alone */
+  bool subjects;       /* root/<class> alone, of few pictures: see below */
+  int64_t folds, fold; /* of subjects; folds 0: a third is held out */
 } vw_folders_options;
 
 /* Lists the pictures of n classes. Reads folders only, no picture. The caller calls vw_folders_close.

@@ -66,7 +66,7 @@ static vw_status read_text(const char *path, const json_t *c, vw_hub_text *t) {
   VW_TRY(vw_json_text(path, "", c, "model_type", "clip_text_model", &type));
   VW_CHECK(!strcmp(type, "clip_text_model"), VW_ERR_UNSUPPORTED, "%s: model_type is '%s', expected clip_text_model",
            path, type);
-  return vw_hub_text_read(path, "", c, t);
+  return vw_hub_text_read(path, "", c, 77, t);
 }
 
 static vw_status read_config(vw_hub_diffusers *h, config_kind kind) {

@@ -6,8 +6,8 @@
 #include "io/hub_clip.h"
 #include "io/json.h"
 
-/* Reads the object `c` (NULL: all defaults, those of transformers' CLIPTextConfig). `path` and `where` ("text_config.")
- * are for messages. Errors: VW_ERR_INPUT, VW_ERR_UNSUPPORTED naming file and key. */
-vw_status vw_hub_text_read(const char *path, const char *where, const json_t *c, vw_hub_text *t);
+/* Reads the object `c` (NULL: all defaults, those of transformers' CLIPTextConfig but for `positions`). `path` and
+ * `where` ("text_config.") are for messages. Errors: VW_ERR_INPUT, VW_ERR_UNSUPPORTED naming file and key. */
+vw_status vw_hub_text_read(const char *path, const char *where, const json_t *c, int64_t positions, vw_hub_text *t);
 
 #endif

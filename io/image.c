@@ -78,3 +78,56 @@ vw_status vw_image_read(const char *path, unsigned look, vw_image *out) {
   free(data);
   return st;
 }
+
+/* ---- the size alone ---- */
+
+static int64_t big_endian(const uint8_t *p, int bytes) {
+  int64_t v = 0;
+  for (int i = 0; i < bytes; i++) v = v << 8 | p[i];
+  return v;
+}
+
+/* The first frame header (SOF0 .. SOF15 without DHT, JPG and DAC) of a JPEG; false: none before the first scan. */
+static bool jpeg_size(const uint8_t *p, int64_t bytes, int64_t *height, int64_t *width) {
+  for (int64_t at = 2; at + 9 <= bytes && p[at] == 0xff;) {
+    const int marker = p[at + 1];
+    if (marker == 0xff || marker == 0x01 || (marker >= 0xd0 && marker <= 0xd7)) {
+      at += marker == 0xff ? 1 : 2; /* fill bytes, markers without a segment */
+      continue;
+    }
+    if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) {
+      *height = big_endian(p + at + 5, 2), *width = big_endian(p + at + 7, 2);
+      return true;
+    }
+    if (marker == 0xda || marker == 0xd9) return false;
+    at += 2 + big_endian(p + at + 2, 2);
+  }
+  return false;
+}
+
+vw_status vw_image_size(const char *path, unsigned look, int64_t *height, int64_t *width) {
+  char *text = NULL;
+  int64_t bytes = 0;
+  VW_TRY(vw_file_read(path, &text, &bytes));
+  const uint8_t *data = (const uint8_t *)text;
+  bool found = false;
+  if (bytes >= 24 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0)
+    *height = big_endian(data + 20, 4), *width = big_endian(data + 16, 4), found = true;
+  else if (bytes >= 4 && memcmp(data, "\xff\xd8\xff", 3) == 0)
+    found = jpeg_size(data, bytes, height, width);
+  vw_status st = VW_OK;
+  if (found) {
+    st = vw_image_check_size(path, *height, *width);
+    if (look & VW_IMAGE_TURNED && vw_image_orientation(data, bytes) >= 5) {
+      const int64_t h = *height;
+      *height = *width, *width = h;
+    }
+  } else { /* an odd one: the decoder knows, or says why not */
+    vw_image image = {0};
+    st = vw_image_decode(path, data, bytes, look, &image);
+    *height = image.height, *width = image.width;
+    vw_image_free(&image);
+  }
+  free(text);
+  return st;
+}

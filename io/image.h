@@ -30,6 +30,10 @@ vw_status vw_image_read(const char *path, unsigned look, vw_image *out);
 /* The same from a file's bytes; `path` is for messages. */
 vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, unsigned look, vw_image *out);
 
+/* Height and width alone, without decoding more than the head, as vw_image_read would give them. Errors: as there, as
+ * far as the head shows it. */
+vw_status vw_image_size(const char *path, unsigned look, int64_t *height, int64_t *width);
+
 void vw_image_free(vw_image *image);
 
 /* A text beside the pixels (a tEXt chunk): ASCII; the key has 1 to 79 characters. */

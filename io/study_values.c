@@ -206,7 +206,7 @@ static vw_status assign_steps_of(vw_reader *r, const vw_key *o, int64_t *member,
     known |= strcmp(name, r->config->models[m].name) == 0;
   }
   const char *near = name && !known ? vw_near_miss(name, names, n) : NULL;
-  if (!known)
+  if (!name || (!known && r->config->n_models))
     return VW_AT(r, key, "%s: %s is no model of this study%s%s%s", path, vw_reader_got(key),
                  near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
   for (int64_t q = 0; q < i; q++) {

@@ -5,11 +5,10 @@
 #include "core/text.h"
 #include "io/block_file.h"
 #include "io/json.h"
-#include "io/lock.h"
 #include "io/manifest.h"
+#include "io/parts.h"
 #include "learn/block_io.h"
 
-#include <dirent.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +28,7 @@ typedef struct look {
   const char *study_file;
   char owner[VW_LOCK_OWNER_BYTES];
   bool locked;
+  json_t *held; /* of {"part", "by"}: parts of an array that are at work */
 } look;
 
 static bool is_same(const char *a, const char *b) {
@@ -68,23 +68,26 @@ static void look_at_block(look *l, const vw_block *b) {
     p.learned_blocks = 1, p.learned = b->n;
   else
     look_at_checkpoint(l, b, id, &p);
-  vw_block_file_id(b, "-evaluation", id);
+  vw_block_evaluation_id(b, id);
   if (vw_block_file_exists(l->dir, id)) p.judged = b->n;
   add(part_of(l, b), &p);
   add(&l->all, &p);
 }
 
-static int64_t count_baselines(const char *dir) {
+static vw_status count_baselines(void *user, const char *name, const char *path) {
   static const char *const end = "-baselines.safetensors";
-  char path[VW_PATH_BYTES];
-  int64_t n = 0;
-  DIR *folder = vw_path_format(path, "%s/blocks", dir) == VW_OK ? opendir(path) : NULL;
-  for (const struct dirent *e; folder && (e = readdir(folder));) {
-    const size_t length = strlen(e->d_name);
-    n += length > strlen(end) && !strcmp(e->d_name + length - strlen(end), end);
-  }
-  if (folder) (void)closedir(folder);
-  return n;
+  const size_t length = strlen(name);
+  look *l = user;
+  (void)path;
+  l->baselines += length > strlen(end) && !strcmp(name + length - strlen(end), end);
+  return VW_OK;
+}
+
+static void look_at_part(void *user, vw_study_part part, const char *owner) {
+  char name[VW_PART_TEXT];
+  look *l = user;
+  (void)snprintf(name, sizeof name, "%lld/%lld", (long long)part.i, (long long)part.n);
+  json_array_append_new(l->held, json_pack("{s:s, s:o}", "part", name, "by", vw_json_name(owner)));
 }
 
 static const char *look_at_study_file(const char *dir) {
@@ -102,12 +105,13 @@ static vw_status look_at(look *l) {
            l->dir);
   VW_TRY(vw_plan_load(path, &l->plan));
   l->part = calloc((size_t)l->plan->n_blocks + 1, sizeof *l->part);
-  l->running = json_array();
-  VW_CHECK(l->part && l->running, VW_ERR_MEMORY, "%s: out of memory", l->dir);
+  l->running = json_array(), l->held = json_array();
+  VW_CHECK(l->part && l->running && l->held, VW_ERR_MEMORY, "%s: out of memory", l->dir);
   for (int64_t i = 0; i < l->plan->n_blocks; i++) look_at_block(l, &l->plan->blocks[i]);
-  l->baselines = count_baselines(l->dir);
+  if (vw_block_files_visit(l->dir, count_baselines, l) != VW_OK) vw_error_clear(); /* nothing is there yet */
   l->study_file = look_at_study_file(l->dir);
   l->locked = vw_lock_owner(l->dir, NULL, l->owner);
+  vw_part_owners(l->dir, look_at_part, l);
   return VW_OK;
 }
 
@@ -143,7 +147,13 @@ static void print_text(const look *l) {
                  !strcmp(study, "none")    ? "not there yet"
                  : !strcmp(study, "whole") ? "whole (checksum compared)"
                                            : "DAMAGED: run 'viswords collect' again");
-  (void)vw_print(stdout, "  %s%s\n", l->locked ? "held by " : "nobody is working here", l->locked ? l->owner : "");
+  for (size_t i = 0; i < json_array_size(l->held); i++) {
+    const json_t *h = json_array_get(l->held, i);
+    (void)vw_print(stdout, "  part %s is held by %s\n", json_string_value(json_object_get(h, "part")),
+                   json_string_value(json_object_get(h, "by")));
+  }
+  if (l->locked || !json_array_size(l->held))
+    (void)vw_print(stdout, "  %s%s\n", l->locked ? "held by " : "nobody is working here", l->locked ? l->owner : "");
 }
 
 static json_t *json_of(const progress *p) {
@@ -161,11 +171,11 @@ static void print_json(const look *l) {
     json_object_set_new(p, "data", vw_json_name(l->part[i].data));
     json_array_append_new(parts, p);
   }
-  json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:I, s:s, s:o?}", "dir", vw_json_name(l->dir), "study",
-                          vw_json_name(l->plan->study), "backend", vw_json_name(l->plan->with.backend), "kernels",
-                          vw_json_name(l->plan->with.kernels), "all", json_of(&l->all), "parts", parts, "checkpoints",
-                          l->running, "baselines", (json_int_t)l->baselines, "study_file", l->study_file, "held_by",
-                          l->locked ? vw_json_name(l->owner) : NULL);
+  json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:I, s:s, s:o?, s:O}", "dir", vw_json_name(l->dir),
+                          "study", vw_json_name(l->plan->study), "backend", vw_json_name(l->plan->with.backend),
+                          "kernels", vw_json_name(l->plan->with.kernels), "all", json_of(&l->all), "parts", parts,
+                          "checkpoints", l->running, "baselines", (json_int_t)l->baselines, "study_file", l->study_file,
+                          "held_by", l->locked ? vw_json_name(l->owner) : NULL, "held_parts", l->held);
   (void)vw_json_print(all, JSON_INDENT(1), stdout);
   (void)vw_print(stdout, "\n");
   json_decref(all);
@@ -192,6 +202,6 @@ int vw_job_status(int argc, char **argv) {
   if (st == VW_OK && !json) print_text(&l);
   vw_plan_destroy(l.plan);
   free(l.part);
-  json_decref(l.running);
+  json_decref(l.running), json_decref(l.held);
   return vw_report(st);
 }

@@ -51,4 +51,7 @@ vw_status vw_coco_read(const char *path, vw_annotations **a);
  * opened and no entity is expanded. Errors: as above, with the XML file and line. */
 vw_status vw_voc_read(const char *root, const char *split, vw_annotations **a);
 
+/* One XML file of that kind, as ImageNet has them too: the same corners, one picture. Errors: as above. */
+vw_status vw_voc_read_file(const char *path, vw_annotations **a);
+
 #endif

@@ -155,13 +155,13 @@ static vw_status not_xml(const reader *r, xmlParserCtxtPtr context) {
                   e ? e->line : 1, reason);
 }
 
+/* The file r->path. */
 static vw_status read_xml(reader *r, const char *name) {
   char *text = NULL;
   int64_t bytes = 0;
   xmlParserCtxtPtr context = NULL;
   xmlDocPtr document = NULL;
   vw_status st = VW_OK;
-  VW_TRY(vw_path_format(r->path, "%s/Annotations/%s.xml", r->root, name));
   VW_GOTO(vw_file_read(r->path, &text, &bytes));
   if (bytes > MOST_XML_BYTES)
     st = VW_RAISE(VW_ERR_INPUT, "%s: has %" PRId64 " bytes; VOC's files are small", r->path, bytes);
@@ -216,6 +216,7 @@ static vw_status read_line(reader *r, const char *list, int64_t line, char *text
   for (int64_t i = 0; text[0] && text[i]; i++)
     VW_CHECK(!iscntrl((unsigned char)text[i]), VW_ERR_INPUT, "%s:%" PRId64 ": a name with a control character", list,
              line);
+  VW_TRY(vw_path_format(r->path, "%s/Annotations/%s.xml", r->root, text));
   VW_TRY(read_xml(r, text));
   return VW_OK;
 }
@@ -259,5 +260,18 @@ vw_status vw_voc_read(const char *root, const char *split, vw_annotations **out)
 cleanup:
   vw_annotations_destroy(r.a);
   free(text);
+  return st;
+}
+
+vw_status vw_voc_read_file(const char *path, vw_annotations **out) {
+  reader r = {.a = calloc(1, sizeof *r.a)};
+  vw_status st = VW_OK;
+  *out = NULL;
+  VW_CHECK(r.a, VW_ERR_MEMORY, "out of memory");
+  VW_GOTO(vw_path_format(r.path, "%s", path));
+  VW_GOTO(read_xml(&r, "picture"));
+  *out = r.a, r.a = NULL;
+cleanup:
+  vw_annotations_destroy(r.a);
   return st;
 }

@@ -56,6 +56,28 @@ static int wanted_level(void) {
   return MPI_THREAD_MULTIPLE;
 }
 
+/* How many ranks the launcher says it started; 0: it says nothing. The inner launcher first: mpirun in a Slurm job. */
+static int64_t ranks_started(void) {
+  static const char *const counts[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    const char *text = getenv(counts[i]);
+    if (text && *text) return strtoll(text, NULL, 10);
+  }
+  return 0;
+}
+
+/* Without a PMI that MPI understands each process is a run of one rank, and n of them write to one directory. */
+static vw_status find_peers(const vw_ranks *r) {
+  const int64_t started = r->size == 1 ? ranks_started() : 0;
+  const bool is_srun = getenv("SLURM_STEP_NUM_TASKS") && !getenv("OMPI_COMM_WORLD_SIZE") && !getenv("PMI_SIZE");
+  VW_CHECK(started <= 1, VW_ERR_ARG, "the launcher started %lld processes, but MPI sees one rank in each: %s",
+           (long long)started,
+           is_srun ? "srun spoke no PMI that this MPI knows; use 'srun --mpi=pmix' ('srun --mpi=list' shows what there "
+                     "is; pmi2 for an MPICH built with it) or mpirun inside the job"
+                   : "start viswords with the mpirun of the MPI that it was built with");
+  return VW_OK;
+}
+
 vw_status vw_ranks_open(vw_ranks *r, int *argc, char ***argv) {
   int is_on = 0;
   vw_ranks_single(r);
@@ -73,6 +95,7 @@ vw_status vw_ranks_open(vw_ranks *r, int *argc, char ***argv) {
   VW_TRY(VW_MPI(MPI_Comm_set_errhandler, r->comms->all, MPI_ERRORS_RETURN));
   VW_TRY(VW_MPI(MPI_Comm_rank, r->comms->all, &r->rank));
   VW_TRY(VW_MPI(MPI_Comm_size, r->comms->all, &r->size));
+  VW_TRY(find_peers(r));
   VW_TRY(VW_MPI(MPI_Comm_split_type, r->comms->all, MPI_COMM_TYPE_SHARED, r->rank, MPI_INFO_NULL, &r->comms->node));
   VW_TRY(VW_MPI(MPI_Comm_rank, r->comms->node, &r->local_rank));
   VW_TRY(VW_MPI(MPI_Comm_size, r->comms->node, &r->local_size));

@@ -1,8 +1,10 @@
-#include "tasks/pictures.h"
+#include "tasks/pictures_internal.h"
 
 #include "core/durable.h"
-#include "io/folders.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,90 +12,150 @@ unsigned vw_data_look(const vw_data_config *d) {
   return (d->exif == VW_EXIF_TURN ? VW_IMAGE_TURNED : 0U) | (d->alpha == VW_ALPHA_WHITE ? VW_IMAGE_ON_WHITE : 0U);
 }
 
-/* Names of all owners: the classes, then the concepts that are none. `names` has room for all. */
-static vw_status list_owners(const vw_data_config *data, const char *const *classes, int64_t n_classes,
-                             const char **names, int64_t *n) {
-  *n = 0;
-  for (int64_t i = 0; i < n_classes; i++) names[(*n)++] = classes[i];
-  for (int64_t k = 0; k < data->concepts.n; k++) {
-    bool known = false;
-    for (int64_t i = 0; i < n_classes && !known; i++) known = !strcmp(classes[i], data->concepts.name[k]);
-    if (!known) names[(*n)++] = data->concepts.name[k];
-  }
-  return VW_OK;
-}
+/* ---- what both views are made with ------------------------------------------------------------------------------- */
 
 /* A picture that is looked at otherwise than as it is stored is another one to features and trials. */
-static vw_hash looked_at(vw_hash hash, unsigned look) {
-  const vw_hash both[2] = {hash, {.lo = look}};
-  return look ? vw_hash_bytes(both, sizeof both) : hash;
+vw_hash vw_picture_looked_at(vw_hash file, unsigned look, const vw_crop *crop, int pad) {
+  const vw_hash both[2] = {file, {.lo = look}};
+  if (look) file = vw_hash_bytes(both, sizeof both);
+  if (!crop->side) return file;
+  const struct {
+    vw_hash file;
+    int64_t x, y, side, pad;
+  } cut = {file, crop->x, crop->y, crop->side, pad};
+  return vw_hash_bytes(&cut, sizeof cut);
 }
 
-static vw_status copy_pictures(vw_picture_set *s, const vw_pictures *from, vw_picture *to, int64_t *at) {
-  for (int64_t i = 0; i < from->n; i++) {
-    to[*at].path = vw_pool_text(&s->pool, from->path[i], -1);
-    VW_CHECK(to[*at].path, VW_ERR_MEMORY, "pictures: out of memory");
-    to[(*at)++].hash = looked_at(from->hash[i], vw_data_look(s->data));
-  }
+vw_status vw_picture_take(vw_picture_set *s, const vw_dataset *d, vw_part part, int64_t i, const vw_crop *crop,
+                          vw_picture *out) {
+  const vw_dataset_picture *p = &d->part[part].picture[i];
+  char path[VW_PATH_BYTES];
+  vw_hash hash;
+  int64_t bytes = 0;
+  VW_TRY(vw_dataset_path(&d->part[part], p, path));
+  VW_TRY(vw_file_hash(path, &hash, &bytes));
+  *out = (vw_picture){.path = vw_pool_text(&s->pool, path, -1), .crop = *crop, .width = p->width, .height = p->height};
+  VW_CHECK(out->path, VW_ERR_MEMORY, "pictures: out of memory");
+  out->hash = vw_picture_looked_at(hash, vw_data_look(s->data), crop, s->data->pad);
   return VW_OK;
 }
 
-static vw_status copy_owners(vw_picture_set *s, const vw_folders *f, int64_t n_classes) {
-  int64_t train = 0, test = 0;
-  for (int64_t i = 0; i < f->n; i++) train += f->classes[i].train.n, test += f->classes[i].test.n;
-  s->owners = vw_pool_take(&s->pool, (size_t)(f->n + 1) * sizeof *s->owners);
-  s->train = vw_pool_take(&s->pool, (size_t)(train + 1) * sizeof *s->train);
-  s->test = vw_pool_take(&s->pool, (size_t)(test + 1) * sizeof *s->test);
-  VW_CHECK(s->owners && s->train && s->test, VW_ERR_MEMORY, "pictures: out of memory");
-  s->n_owners = f->n, s->n_classes = n_classes;
-  for (int64_t i = 0; i < f->n; i++) {
-    const vw_class_pictures *c = &f->classes[i];
-    vw_picture_owner *o = &s->owners[i];
-    o->name = vw_pool_text(&s->pool, c->name, -1);
-    VW_CHECK(o->name, VW_ERR_MEMORY, "pictures: out of memory");
-    o->train_first = s->n_train, o->n_train = c->train.n, o->test_first = s->n_test, o->n_test = c->test.n;
-    VW_TRY(copy_pictures(s, &c->train, s->train, &s->n_train));
-    VW_TRY(copy_pictures(s, &c->test, s->test, &s->n_test));
-    if (i < n_classes) s->class_train = s->n_train, s->class_test = s->n_test;
-  }
+vw_status vw_leave_out(vw_picture_set *s, const char *fmt, ...) {
+  char line[1024];
+  va_list list;
+  va_start(list, fmt);
+  (void)vsnprintf(line, sizeof line, fmt, list);
+  va_end(list);
+  const size_t before = strlen(s->left_out), n = strlen(line);
+  char *text = vw_pool_take(&s->pool, before + n + 2);
+  VW_CHECK(text, VW_ERR_MEMORY, "pictures: out of memory");
+  (void)snprintf(text, before + n + 2, "%s%s\n", s->left_out, line);
+  s->left_out = text;
   return VW_OK;
 }
 
-static vw_status open_classes(vw_picture_set *s, const char *const *classes, int64_t n_classes, int64_t seed) {
-  const vw_data_config *data = s->data;
-  const vw_folders_options options = {.train = data->train, .test = data->test, .seed = seed};
-  const char **names = malloc((size_t)(n_classes + data->concepts.n + 1) * sizeof *names);
-  vw_folders f = {0};
+bool vw_owner_is_concept(const vw_data_config *data, const char *name) {
+  for (int64_t k = 0; k < data->concepts.n; k++)
+    if (strcmp(data->concepts.name[k], name) == 0) return true;
+  return false;
+}
+
+vw_status vw_refuse_owner(const vw_data_config *data, const vw_picture_refusals *refusals, const char *name,
+                          bool *refused, vw_status st) {
+  bool named = false;
+  if (!refusals) return st;
+  *refused = true;
+  char *message = strdup(vw_error_message());
+  VW_CHECK(message, VW_ERR_MEMORY, "pictures: out of memory");
+  vw_status kept = VW_OK;
+  for (int i = 0; i < 2; i++) {
+    const vw_names *list = i ? &data->classes : &data->concepts;
+    for (int64_t k = 0; k < list->n && kept == VW_OK; k++)
+      if (strcmp(list->name[k], name) == 0) {
+        if (named) st = VW_RAISE(st, "%s", message);
+        kept = refusals->refuse(refusals->user, i ? "classes" : "concepts", k, st);
+        named = true;
+      }
+  }
+  if (!data->classes.n && kept == VW_OK && !named) kept = refusals->refuse(refusals->user, "root", -1, st);
+  free(message);
+  return kept;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
+
+/* Names of all owners: the classes, then the concepts that are none. `names` has room for all. */
+static int64_t list_owners(const vw_data_config *data, const char **names) {
   int64_t n = 0;
-  vw_status st =
-      names ? list_owners(data, classes, n_classes, names, &n) : VW_RAISE(VW_ERR_MEMORY, "pictures: out of memory");
-  if (st == VW_OK) st = vw_folders_open(&f, data->root, names, n, &options);
-  if (st == VW_OK) st = vw_folders_hash(&f);
-  if (st == VW_OK) st = copy_owners(s, &f, n_classes);
-  vw_folders_close(&f);
+  for (int64_t i = 0; i < data->classes.n; i++) names[n++] = data->classes.name[i];
+  for (int64_t k = 0; k < data->concepts.n; k++) {
+    bool known = false;
+    for (int64_t i = 0; i < data->classes.n && !known; i++)
+      known = !strcmp(data->classes.name[i], data->concepts.name[k]);
+    if (!known) names[n++] = data->concepts.name[k];
+  }
+  return n;
+}
+
+typedef struct refusing {
+  const vw_data_config *data;
+  const vw_picture_refusals *to;
+  bool any;
+} refusing;
+
+static vw_status refuse(void *user, const char *name, vw_status st) {
+  refusing *r = user;
+  return vw_refuse_owner(r->data, r->to, name, &r->any, st);
+}
+
+static vw_status take_owners(vw_picture_set *s, const vw_dataset *d) {
+  s->owners = vw_pool_take(&s->pool, (size_t)(d->n_owners + 1) * sizeof *s->owners);
+  VW_CHECK(s->owners, VW_ERR_MEMORY, "pictures: out of memory");
+  s->n_owners = d->n_owners, s->n_classes = s->data->classes.n ? s->data->classes.n : d->n_owners;
+  for (int64_t i = 0; i < d->n_owners; i++) {
+    s->owners[i].name = vw_pool_text(&s->pool, d->owner[i], -1);
+    VW_CHECK(s->owners[i].name, VW_ERR_MEMORY, "pictures: out of memory");
+  }
+  return VW_OK;
+}
+
+static vw_status fill(vw_picture_set *s, int64_t seed, refusing *r) {
+  const vw_data_config *data = s->data;
+  const char **names = malloc((size_t)(data->classes.n + data->concepts.n + 1) * sizeof *names);
+  vw_dataset d = {0};
+  vw_status st = names ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "pictures: out of memory");
+  if (st != VW_OK) goto cleanup;
+  const int64_t n = list_owners(data, names);
+  const vw_dataset_ask ask = {.data = data,
+                              .seed = seed,
+                              .owner = data->classes.n ? names : NULL,
+                              .n_owners = data->classes.n ? n : 0,
+                              .needs_test = (s->sees & VW_SEES_TEST) != 0,
+                              .boxes = (s->sees & VW_SEES_SCENES) != 0,
+                              .refuse = r->to ? refuse : NULL,
+                              .user = r};
+  VW_GOTO(vw_dataset_read(&ask, &d));
+  if (r->any) goto cleanup;
+  VW_GOTO(take_owners(s, &d));
+  if (s->sees & VW_SEES_CROPS) VW_GOTO(vw_open_crops(s, &d, seed, r->to, &r->any));
+  if (s->sees & VW_SEES_SCENES && !r->any) VW_GOTO(vw_open_scenes(s, &d, seed, r->to, &r->any));
+cleanup:
+  vw_dataset_close(&d);
   free((void *)names);
   return st;
 }
 
-vw_status vw_picture_set_open(vw_picture_set **out, const vw_data_config *data, int64_t seed) {
+vw_status vw_picture_set_open(vw_picture_set **out, const vw_data_config *data, int64_t seed, unsigned sees,
+                              const vw_picture_refusals *refusals) {
   vw_picture_set *s = calloc(1, sizeof *s);
-  vw_name_list all = {0};
-  vw_status st = VW_OK;
+  refusing r = {.data = data, .to = refusals};
   *out = NULL;
   VW_CHECK(s, VW_ERR_MEMORY, "pictures: out of memory");
-  s->data = data;
-  if (data->classes.n) {
-    st = open_classes(s, data->classes.name, data->classes.n, seed);
-  } else {
-    st = vw_folders_classes(data->root, &all);
-    if (st == VW_OK) st = open_classes(s, (const char *const *)all.name, all.n, seed);
-    vw_name_list_free(&all);
-  }
-  if (st != VW_OK) {
-    vw_picture_set_close(s);
-    return vw_fail(st, __FILE__, __LINE__, "data set '%s'", data->name);
-  }
-  *out = s;
+  s->data = data, s->sees = sees, s->left_out = "";
+  const vw_status st = fill(s, seed, &r);
+  if (st != VW_OK || r.any) vw_picture_set_close(s);
+  if (st != VW_OK) return vw_fail(st, __FILE__, __LINE__, "data set '%s'", data->name);
+  if (!r.any) *out = s;
   return VW_OK;
 }
 
@@ -103,25 +165,46 @@ void vw_picture_set_close(vw_picture_set *s) {
   free(s);
 }
 
+int64_t vw_picture_set_find(const vw_picture_set *s, const char *name) {
+  for (int64_t i = 0; i < s->n_owners; i++)
+    if (strcmp(s->owners[i].name, name) == 0) return i;
+  return -1;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+/* Boxes count the pixels of the picture that was annotated. */
+static vw_status expect_size(const vw_picture *p, const vw_image *image) {
+  VW_CHECK(!p->width || (p->width == image->width && p->height == image->height), VW_ERR_INPUT,
+           "%s: has %" PRId64 " x %" PRId64 " pixels, its annotation says %" PRId64 " x %" PRId64
+           ": its boxes would be elsewhere",
+           p->path, image->width, image->height, p->width, p->height);
+  return VW_OK;
+}
+
 vw_status vw_picture_read(const vw_picture_set *s, const vw_picture *p, vw_image *out) {
   const unsigned look = vw_data_look(s->data);
   char *data = NULL;
   int64_t bytes = 0;
   *out = (vw_image){0};
   VW_TRY(vw_file_read(p->path, &data, &bytes));
-  const vw_hash hash = looked_at(vw_hash_bytes(data, (size_t)bytes), look);
-  const vw_status st =
-      hash.lo == p->hash.lo && hash.hi == p->hash.hi
-          ? vw_image_decode(p->path, data, bytes, look, out)
-          : VW_RAISE(VW_ERR_IO,
-                     "%s: changed while this run read it: nothing was kept of it; the same command starts anew with "
-                     "the file as it is then",
-                     p->path);
+  const vw_hash hash = vw_picture_looked_at(vw_hash_bytes(data, (size_t)bytes), look, &p->crop, s->data->pad);
+  vw_status st = hash.lo == p->hash.lo && hash.hi == p->hash.hi
+                     ? vw_image_decode(p->path, data, bytes, look, out)
+                     : VW_RAISE(VW_ERR_IO,
+                                "%s: changed while this run read it: nothing was kept of it; the same command starts "
+                                "anew with the file as it is then",
+                                p->path);
   free(data);
+  if (st == VW_OK) st = expect_size(p, out);
+  if (st == VW_OK && p->crop.side) st = vw_crop_cut(&p->crop, s->data->pad, out);
+  if (st != VW_OK) vw_image_free(out);
   return st;
 }
 
-static void add_owner(vw_hasher *h, const vw_picture_set *s, int64_t owner) {
+/* ---- hashes ------------------------------------------------------------------------------------------------------ */
+
+static void add_crops(vw_hasher *h, const vw_picture_set *s, int64_t owner) {
   const vw_picture_owner *o = &s->owners[owner];
   vw_hasher_field(h, o->name);
   vw_hasher_int(h, o->n_train);
@@ -129,14 +212,59 @@ static void add_owner(vw_hasher *h, const vw_picture_set *s, int64_t owner) {
   for (int64_t i = 0; i < o->n_test; i++) vw_hasher_add(h, &s->test[o->test_first + i].hash, sizeof(vw_hash));
 }
 
-vw_status vw_picture_set_hash(const vw_picture_set *s, const char *concept, bool is_null, vw_hash *hash) {
-  vw_hasher *h = vw_hasher_create();
-  VW_CHECK(h, VW_ERR_MEMORY, "pictures: out of memory");
+static void hash_crops(vw_hasher *h, const vw_picture_set *s, const char *concept, bool is_null) {
   vw_hasher_field(h, "viswords-pictures-1");
-  for (int64_t i = 0; i < s->n_classes; i++) add_owner(h, s, i);
+  for (int64_t i = 0; i < s->n_classes; i++) add_crops(h, s, i);
   for (int64_t i = s->n_classes; i < s->n_owners && !is_null; i++)
-    if (!strcmp(s->owners[i].name, concept)) add_owner(h, s, i);
+    if (!strcmp(s->owners[i].name, concept)) add_crops(h, s, i);
+}
+
+/* A picture with the boxes of one owner, or of all classes (owner -1). */
+static void add_scene(vw_hasher *h, const vw_picture_set *s, const vw_scenes *scenes, int64_t scene, int64_t owner) {
+  const vw_scene *p = &scenes->scene[scene];
+  vw_hasher_add(h, &p->picture.hash, sizeof p->picture.hash);
+  for (int64_t i = p->first_box; i < p->first_box + p->n_boxes; i++) {
+    const vw_box *b = &scenes->box[i];
+    if (owner < 0 ? b->owner >= s->n_classes : b->owner != owner) continue;
+    vw_hasher_int(h, owner < 0 ? b->owner : 0);
+    for (int k = 0; k < 4; k++) vw_hasher_double(h, b->box[k]);
+    vw_hasher_double(h, b->area);
+    vw_hasher_int(h, b->crowd + 2 * b->ignored);
+  }
+  vw_hasher_int(h, -1);
+}
+
+/* A null concept's boxes are those of classes. A concept's are its own, in all pictures that it is learned from and
+ * against, and in all that it is judged on. */
+static vw_status hash_scenes(vw_hasher *h, const vw_picture_set *s, const char *concept, bool is_null) {
+  const int64_t mine = is_null ? -1 : vw_picture_set_find(s, concept);
+  int64_t *judged = malloc((size_t)(s->test_scenes.n + 1) * sizeof *judged);
+  VW_CHECK(judged, VW_ERR_MEMORY, "pictures: out of memory");
+  vw_hasher_field(h, "viswords-scenes-1");
+  for (int64_t o = 0; o < s->n_owners; o++) {
+    const vw_picture_owner *w = &s->owners[o];
+    if (o >= s->n_classes && o != mine) continue;
+    vw_hasher_field(h, w->name);
+    vw_hasher_int(h, w->n_chosen);
+    for (int64_t k = 0; k < w->n_chosen; k++) add_scene(h, s, &s->train_scenes, w->chosen[k], mine);
+  }
+  const int64_t n = vw_picture_set_judged(s, mine, judged);
+  vw_hasher_int(h, n);
+  for (int64_t i = 0; i < n; i++) add_scene(h, s, &s->test_scenes, judged[i], mine);
+  free(judged);
+  return VW_OK;
+}
+
+vw_status vw_picture_set_hash(const vw_picture_set *s, unsigned sees, const char *concept, bool is_null,
+                              vw_hash *hash) {
+  vw_hasher *h = vw_hasher_create();
+  vw_status st = VW_OK;
+  VW_CHECK(h, VW_ERR_MEMORY, "pictures: out of memory");
+  if (sees & VW_SEES_SCENES)
+    st = hash_scenes(h, s, concept, is_null);
+  else
+    hash_crops(h, s, concept, is_null);
   *hash = vw_hasher_done(h);
   vw_hasher_destroy(h);
-  return VW_OK;
+  return st;
 }

@@ -72,7 +72,7 @@ static vw_status pass(const vw_task_inputs *in, int i, vw_graph *g, const vw_pol
 static vw_status signature_path(const vw_task_inputs *in, char path[VW_PATH_BYTES]) {
   char text[VW_HASH_TEXT];
   vw_hash h;
-  VW_TRY(vw_picture_set_hash(in->pictures, "", true, &h));
+  VW_TRY(vw_picture_set_hash(in->pictures, VW_SEES_CROPS, "", true, &h));
   vw_hash_text(h, text);
   return vw_path_format(path, "%s/toy/%s.safetensors", in->cache, text);
 }
@@ -379,6 +379,7 @@ static const vw_metric metrics_of[METRICS] = {[ANGLE] = {"angle", "rad", "mean a
                                               [OTHERS] = {"other_pictures", "1", "mean likeness to all others"}};
 
 const vw_task_kind toy_task_kind = {.name = "colouring",
+                                    .sees = VW_SEES_CROPS | VW_SEES_TEST,
                                     .metrics = metrics_of,
                                     .n_metrics = METRICS,
                                     .metrics_are = "likeness of colours",

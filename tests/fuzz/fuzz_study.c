@@ -3,7 +3,7 @@
 #include "study/config.h"
 #include "tests/fuzz/fuzz.h"
 
-static const vw_study_kinds kinds = {"clip", "classification", "learn.batch.negatives"};
+static const vw_study_kinds kinds = {"clip", "classification", "learn.batch.negatives judge.templates", ""};
 
 void fuzz_one(const uint8_t *data, size_t size) {
   vw_study_config *config = NULL;

@@ -53,7 +53,7 @@ static void own_split(void **state) {
   put("train/fox/b.PNG"), put("train/fox/a.jpeg"), put("train/fox/B.jpg"), put("train/fox/notes.txt");
   put("train/fox/.hidden.jpg"), put("train/fox/folder.jpg/x"), put("test/fox/1.jpg");
   put("train/Zebra/1.jpg"), put("test/Zebra/1.jpg"), put("test/Zebra/2.jpg");
-  assert_ok(vw_folders_classes(root, &all));
+  assert_ok(vw_folders_classes(root, false, &all));
   assert_int_equal(all.n, 2);
   assert_string_equal(all.name[0], "Zebra"); /* bytewise: capitals first */
   vw_name_list_free(&all);
@@ -167,7 +167,7 @@ static void refused(void **state) {
   (void)state;
   vw_folders f;
   vw_name_list all;
-  assert_int_equal(vw_folders_classes(root, &all), VW_ERR_INPUT);
+  assert_int_equal(vw_folders_classes(root, false, &all), VW_ERR_INPUT);
   put("zebra/1.jpg"), put("fox/x.txt");
   expect_refused("zerba", VW_ERR_INPUT, "no class 'zerba' among its 2 folders; did you mean 'zebra'?");
   expect_refused("elephant", VW_ERR_INPUT, "no class 'elephant' among its 2 folders");
@@ -176,9 +176,9 @@ static void refused(void **state) {
   put("train/fox/1.jpg"), put("train/zebra/1.jpg"), put("test/fox/readme.md");
   expect_refused("fox", VW_ERR_INPUT, "class 'fox' has no picture in");
   expect_refused("zebra", VW_ERR_INPUT, "test/zebra: no such folder");
-  assert_int_equal(vw_folders_open(&f, "/nonexistent", (const char *const[]){"x"}, 1, &(vw_folders_options){0}),
+  assert_int_equal(vw_folders_open(&f, in_root("nowhere"), (const char *const[]){"x"}, 1, &(vw_folders_options){0}),
                    VW_ERR_INPUT);
-  assert_non_null(strstr(vw_error_message(), "/nonexistent"));
+  assert_non_null(strstr(vw_error_message(), "/nowhere"));
 }
 
 int main(void) {

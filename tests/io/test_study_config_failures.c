@@ -52,7 +52,7 @@ static void whole_or_none(vw_status st) {
     assert_non_null(config);
     assert_int_equal(problems.n, 0);
     assert_int_equal(config->n_models, 2);
-    assert_int_equal(config->anchors.n, 3);
+    assert_int_equal(config->models[0].trials.anchors.n, 3);
     assert_int_equal(config->models[1].learn.steps, 300);
     assert_int_equal(config->data[0].concepts.n, 3);
   }

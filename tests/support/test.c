@@ -10,7 +10,7 @@
 #define VW_TEST_DATA "tests"
 #endif
 
-const vw_study_kinds vw_test_kinds = {"clip", "classification", "learn.batch.negatives"};
+const vw_study_kinds vw_test_kinds = {"clip", "classification", "learn.batch.negatives judge.templates", ""};
 
 void vw_assert_near(const char *what, const double *a, const double *b, int64_t n, double tol) {
   double worst = 0, largest = 1;

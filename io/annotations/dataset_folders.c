@@ -1,0 +1,109 @@
+/* Class folders (io/folders.h), and DreamBooth's folders of subjects. */
+#include "io/annotations/dataset_internal.h"
+
+#include "io/folders.h"
+#include "io/names.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static vw_folders_options options_of(const vw_dataset_ask *ask) {
+  const vw_data_config *d = ask->data;
+  const bool subjects = d->kind == VW_DATA_DREAMBOOTH;
+  return (vw_folders_options){.train = d->train,
+                              .test = d->test,
+                              .seed = ask->seed,
+                              .no_test = !ask->needs_test,
+                              .subjects = subjects,
+                              .folds = subjects ? d->folds : 0,
+                              .fold = d->fold};
+}
+
+static vw_status take_part(vw_dataset *out, vw_part part, int64_t owner, const vw_pictures *from) {
+  vw_dataset_part *p = &out->part[part];
+  for (int64_t i = 0; i < from->n; i++) {
+    p->box[p->n_boxes] = (vw_box){.owner = owner, .whole = true};
+    p->picture[p->n] = (vw_dataset_picture){
+        .file = vw_pool_text(&out->pool, from->path[i], -1), .id = p->n, .first_box = p->n_boxes, .n_boxes = 1};
+    VW_CHECK(p->picture[p->n].file, VW_ERR_MEMORY, "data set: out of memory");
+    p->n++, p->n_boxes++;
+  }
+  return VW_OK;
+}
+
+static vw_status take_folders(const vw_folders *f, vw_dataset *out) {
+  int64_t n[VW_PARTS] = {0};
+  for (int64_t i = 0; i < f->n; i++) n[VW_TRAIN] += f->classes[i].train.n, n[VW_TEST] += f->classes[i].test.n;
+  out->owner = vw_pool_take(&out->pool, (size_t)(f->n + 1) * sizeof *out->owner);
+  VW_CHECK(out->owner, VW_ERR_MEMORY, "data set: out of memory");
+  for (int i = 0; i < VW_PARTS; i++) {
+    vw_dataset_part *p = &out->part[i];
+    p->name = i == VW_TRAIN ? "train" : "test", p->folder = "";
+    p->picture = vw_pool_take(&out->pool, (size_t)(n[i] + 1) * sizeof *p->picture);
+    p->box = vw_pool_take(&out->pool, (size_t)(n[i] + 1) * sizeof *p->box);
+    VW_CHECK(p->picture && p->box, VW_ERR_MEMORY, "data set: out of memory");
+  }
+  for (int64_t i = 0; i < f->n; i++) {
+    out->owner[i] = vw_pool_text(&out->pool, f->classes[i].name, -1);
+    VW_CHECK(out->owner[i], VW_ERR_MEMORY, "data set: out of memory");
+    out->n_owners++;
+    VW_TRY(take_part(out, VW_TRAIN, i, &f->classes[i].train));
+    VW_TRY(take_part(out, VW_TEST, i, &f->classes[i].test));
+  }
+  return VW_OK;
+}
+
+/* Opening stops at the first mistake: then each name is tried alone. */
+static vw_status find_wrong(const vw_dataset_ask *ask, const char *const *names, int64_t n, vw_status first) {
+  const vw_folders_options o = options_of(ask);
+  char *message = strdup(vw_error_message());
+  int64_t refused = 0;
+  vw_status st = message ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "data set: out of memory");
+  for (int64_t i = 0; i < n && st == VW_OK; i++) {
+    vw_folders f = {0};
+    const vw_status wrong = vw_folders_open(&f, ask->data->root, &names[i], 1, &o);
+    vw_folders_close(&f);
+    if (wrong != VW_OK) refused++, st = vw_dataset_refuse(ask, names[i], wrong);
+  }
+  if (st == VW_OK && !refused) st = VW_RAISE(first, "%s", message); /* none of the names: what it said then */
+  free(message);
+  return st;
+}
+
+static vw_status read_named(const vw_dataset_ask *ask, const char *const *names, int64_t n, vw_dataset *out) {
+  const vw_folders_options o = options_of(ask);
+  vw_folders f = {0};
+  vw_status st = vw_folders_open(&f, ask->data->root, names, n, &o);
+  if (st == VW_OK)
+    st = take_folders(&f, out);
+  else if (ask->refuse)
+    st = find_wrong(ask, names, n, st);
+  vw_folders_close(&f);
+  return st;
+}
+
+/* All classes as the study spells them, then concepts that are none, which are refused. */
+static vw_status read_folders(const vw_dataset_ask *ask, vw_dataset *out) {
+  const vw_names *concepts = &ask->data->concepts;
+  vw_name_list there = {0};
+  VW_TRY(vw_folders_classes(ask->data->root, ask->data->kind == VW_DATA_DREAMBOOTH, &there));
+  const char **names = malloc((size_t)(there.n + concepts->n + 1) * sizeof *names);
+  vw_status st = names ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "data set: out of memory");
+  if (st == VW_OK && ask->owner) {
+    st = read_named(ask, ask->owner, ask->n_owners, out);
+  } else if (st == VW_OK) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < there.n; i++) names[n++] = there.name[i];
+    for (int64_t k = 0; k < concepts->n; k++) {
+      const int64_t at = vw_name_place((const char *const *)there.name, there.n, concepts->name[k]);
+      names[at < 0 ? n++ : at] = concepts->name[k];
+    }
+    st = read_named(ask, names, n, out);
+  }
+  free((void *)names);
+  vw_name_list_free(&there);
+  return st;
+}
+
+const vw_dataset_kind vw_folders_dataset = {.name = "folders", .one_owner = true, .read = read_folders};
+const vw_dataset_kind vw_dreambooth_dataset = {.name = "dreambooth", .one_owner = true, .read = read_folders};
