@@ -34,10 +34,12 @@ int vw_job_status(int argc, char **argv);
 int vw_job_diff(int argc, char **argv);
 int vw_job_verify(int argc, char **argv);
 int vw_job_encode(int argc, char **argv);
+int vw_job_generate(int argc, char **argv);
 int vw_job_doctor(int argc, char **argv);
 int vw_job_draws(int argc, char **argv);
 int vw_job_bench(int argc, char **argv);
 int vw_job_random_clip(int argc, char **argv);
 int vw_job_random_owlv2(int argc, char **argv);
+int vw_job_random_sd(int argc, char **argv);
 
 #endif

@@ -24,11 +24,13 @@ static const job jobs[] = {
     {"doctor", vw_job_doctor, "what this machine and this build can do, and what was never verified"},
     {"diff", vw_job_diff, "compare the results of two output directories"},
     {"encode", vw_job_encode, "tokens, features and similarities of texts, words and pictures", true},
+    {"generate", vw_job_generate, "pictures of texts and words by a Stable Diffusion directory", true},
     {"verify", vw_job_verify, "compare a model with transformers, or every checksum of an output directory", true},
     {"draws", vw_job_draws, "write the random draws of a study to a file"},
     {"bench", vw_job_bench, "measure rates on this machine", true},
     {"random-clip", vw_job_random_clip, "write a CLIP directory with random weights, for benchmarks"},
     {"random-owlv2", vw_job_random_owlv2, "the same of OWL-v2"},
+    {"random-sd", vw_job_random_sd, "write a Stable Diffusion directory with random weights, for benchmarks"},
 };
 enum { JOBS = sizeof jobs / sizeof *jobs, BEFORE_STAGES = 3, MOST_JOBS = 64 };
 

@@ -1,13 +1,12 @@
 /* `random-clip`, `random-owlv2`: directories with random weights (bench/random_clip.h). */
 #include "bench/random_clip.h"
-#include "core/durable.h"
 #include "jobs/jobs.h"
+#include "jobs/random_weights.h"
 
 #include <string.h>
 #include <unistd.h>
 
-/* data/clip-tiny here, else in the clone or bundle that the program lies in. */
-static vw_status find_tokenizer(const char *command, char out[VW_PATH_BYTES]) {
+vw_status vw_find_tokenizer(const char *command, char out[VW_PATH_BYTES]) {
   char program[VW_PATH_BYTES];
   const char *here = "data/clip-tiny";
   if (vw_file_exists("data/clip-tiny/vocab.json")) return vw_path_format(out, "%s", here);
@@ -45,7 +44,7 @@ static int run(const command *of, int argc, char **argv) {
   const vw_command_line c = {of->name, of->usage, of->help, options, names, 1, 1};
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
-  const vw_status st = tokenizer ? VW_OK : find_tokenizer(of->name, found);
+  const vw_status st = tokenizer ? VW_OK : vw_find_tokenizer(of->name, found);
   return vw_report(st != VW_OK ? st : of->make(size, positional[0], tokenizer ? tokenizer : found, half, force));
 }
 
