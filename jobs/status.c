@@ -119,6 +119,8 @@ static const char *look_at_study_file(const char *dir) {
 static vw_status look_at(look *l) {
   char path[VW_PATH_BYTES];
   VW_TRY(vw_path_format(path, "%s/plan.yaml", l->dir));
+  VW_TRY(vw_slurm_jobs_look(l->dir, &l->jobs));
+  if (!vw_file_exists(path) && l->jobs.n) return VW_OK; /* submitted, and no job has begun */
   VW_CHECK(vw_file_exists(path), VW_ERR_INPUT, "%s: no plan.yaml in it: not an output directory of 'viswords run'",
            l->dir);
   VW_TRY(vw_plan_load(path, &l->plan));
@@ -129,7 +131,6 @@ static vw_status look_at(look *l) {
   if (vw_block_files_visit(l->dir, count_baselines, l) != VW_OK) vw_error_clear(); /* nothing is there yet */
   l->study_file = look_at_study_file(l->dir);
   l->locked = vw_lock_owner(l->dir, NULL, l->owner);
-  VW_TRY(vw_slurm_jobs_look(l->dir, &l->jobs));
   vw_part_owners(l->dir, look_at_part, l);
   return VW_OK;
 }
@@ -176,6 +177,19 @@ static json_t *json_of_jobs(const look *l) {
                                           j->state[0] ? j->state : NULL, "active_tasks", (json_int_t)j->active));
   }
   return jobs;
+}
+
+/* Submitted, and no job has begun. */
+static void print_submitted(const look *l, bool json) {
+  if (!json) {
+    (void)vw_print(stdout, "%s: submitted, nothing has begun\n", l->dir);
+    print_jobs(l);
+    return;
+  }
+  json_t *all = json_pack("{s:o, s:n, s:o}", "dir", vw_json_name(l->dir), "study", "slurm_jobs", json_of_jobs(l));
+  (void)vw_json_print(all, JSON_INDENT(1), stdout);
+  (void)vw_print(stdout, "\n");
+  json_decref(all);
 }
 
 static void print_text(const look *l) {
@@ -259,8 +273,12 @@ int vw_job_status(int argc, char **argv) {
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   look l = {.dir = positional[0]};
   const vw_status st = look_at(&l);
-  if (st == VW_OK && json) print_json(&l);
-  if (st == VW_OK && !json) print_text(&l);
+  if (st == VW_OK && !l.plan)
+    print_submitted(&l, json);
+  else if (st == VW_OK && json)
+    print_json(&l);
+  else if (st == VW_OK)
+    print_text(&l);
   vw_plan_destroy(l.plan);
   vw_slurm_jobs_free(&l.jobs);
   free(l.part);

@@ -135,8 +135,6 @@ static void keep_owner(void *user, vw_study_part part, const char *owner) {
 static vw_status refuse_active(const submission *b) {
   vw_slurm_jobs jobs;
   char owner[VW_LOCK_OWNER_BYTES] = "", first[VW_SLURM_TEXT] = "", state[VW_SLURM_TEXT] = "";
-  if (!vw_lock_owner(b->out, NULL, owner)) owner[0] = 0, vw_part_owners(b->out, keep_owner, owner);
-  VW_CHECK(!owner[0], VW_ERR_INPUT, "%s: %s is working here; wait for it ('viswords status' shows it)", b->out, owner);
   const vw_status st = vw_slurm_jobs_look(b->out, &jobs);
   const bool is_known = jobs.is_known || !jobs.n;
   int64_t active = 0;
@@ -150,6 +148,8 @@ static vw_status refuse_active(const submission *b) {
            b->out);
   VW_CHECK(!active, VW_ERR_INPUT, "%s: job %s of it is %s; wait for it, or 'scancel %s' first", b->out, first, state,
            first);
+  if (!vw_lock_owner(b->out, NULL, owner)) owner[0] = 0, vw_part_owners(b->out, keep_owner, owner);
+  VW_CHECK(!owner[0], VW_ERR_INPUT, "%s: %s is working here; wait for it ('viswords status' shows it)", b->out, owner);
   return VW_OK;
 }
 

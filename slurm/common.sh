@@ -18,7 +18,8 @@ load_site() {
   site_program='' site_partition='' site_account='' site_qos='' site_time=24:00:00 site_signal=300 site_nodes=1 site_ranks_per_node=1
   site_cores_per_rank=1 site_memory='' site_gres='' site_sbatch=() site_mpi=pmix site_srun=() site_wrap=() site_options=()
   site_mpirun=$here/../tools/mpirun.sh
-  site_setup() { :; } # shellcheck disable=SC2317
+  # shellcheck disable=SC2317 # called by viswords.sbatch
+  site_setup() { :; }
   # shellcheck disable=SC1090 # the user's
   source "$site" || fail 2 "$site ended with an error: run 'bash $site' to see where"
   for name in $(compgen -A variable site_) $(compgen -A function site_); do

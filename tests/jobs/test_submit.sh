@@ -46,6 +46,10 @@ try 0 'array=1-3 ' "${run[@]}" --dry-run --array 3
 
 try 0 '^  100 run' "${run[@]}" --yes
 [ "$(cat out/slurm-jobs.txt)" = '100 run' ] || fail "the list: $(cat out/slurm-jobs.txt)"
+echo "100 PENDING" > queue
+try 0 '/*out: submitted, nothing has begun' status out
+grep -q 'Slurm job 100 (run): PENDING' out.txt || { cat out.txt >&2 && fail "status before the first job begins"; }
+try 0 '"state": "PENDING"' status out --json
 for state in PENDING RUNNING; do
   echo "100 $state" > queue
   try 2 "job 100 of it is $state; wait for it, or 'scancel 100' first" "${run[@]}" --yes
