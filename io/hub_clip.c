@@ -13,6 +13,14 @@
 
 static const int64_t MOST = 1 << 24; /* of any size in a configuration */
 
+const vw_hub_family vw_hub_family_clip = {.type = "clip",
+                                          .saves = "CLIPModel",
+                                          .prefix = "",
+                                          .positions = 77,
+                                          .image_size = 224,
+                                          .patch = 32,
+                                          .compares = true};
+
 /* ---- config.json ---- */
 
 /* The object that counts: an old file's <name>_dict, completed by the defaults, overrides all of <name>. */
@@ -39,7 +47,7 @@ static vw_status check_heads(const char *path, const char *where, int64_t width,
   return VW_OK;
 }
 
-static vw_status read_text(const char *path, const json_t *config, vw_hub_text *t) {
+static vw_status read_text(const char *path, const json_t *config, const vw_hub_family *family, vw_hub_text *t) {
   const char *name;
   char where[40];
   const json_t *c = tower_of(config, "text_config", &name, "text_config_dict");
@@ -49,7 +57,7 @@ static vw_status read_text(const char *path, const json_t *config, vw_hub_text *
   VW_TRY(vw_json_int(path, where, c, "intermediate_size", 1, MOST, 2048, &t->mlp));
   VW_TRY(vw_json_int(path, where, c, "num_hidden_layers", 1, 1000, 12, &t->layers));
   VW_TRY(vw_json_int(path, where, c, "num_attention_heads", 1, MOST, 8, &t->heads));
-  VW_TRY(vw_json_int(path, where, c, "max_position_embeddings", 1, MOST, 77, &t->positions));
+  VW_TRY(vw_json_int(path, where, c, "max_position_embeddings", 1, MOST, family->positions, &t->positions));
   VW_TRY(vw_json_int(path, where, c, "eos_token_id", 0, MOST, 49407, &t->eos_token_id));
   VW_TRY(vw_json_double(path, where, c, "layer_norm_eps", 1e-5, &t->eps));
   VW_TRY(read_activation(path, where, c, t->activation));
@@ -57,7 +65,7 @@ static vw_status read_text(const char *path, const json_t *config, vw_hub_text *
   return VW_OK;
 }
 
-static vw_status read_vision(const char *path, const json_t *config, vw_hub_vision *v) {
+static vw_status read_vision(const char *path, const json_t *config, const vw_hub_family *family, vw_hub_vision *v) {
   const char *name;
   char where[40];
   int64_t channels;
@@ -67,8 +75,8 @@ static vw_status read_vision(const char *path, const json_t *config, vw_hub_visi
   VW_TRY(vw_json_int(path, where, c, "intermediate_size", 1, MOST, 3072, &v->mlp));
   VW_TRY(vw_json_int(path, where, c, "num_hidden_layers", 1, 1000, 12, &v->layers));
   VW_TRY(vw_json_int(path, where, c, "num_attention_heads", 1, MOST, 12, &v->heads));
-  VW_TRY(vw_json_int(path, where, c, "image_size", 1, 1 << 14, 224, &v->image_size));
-  VW_TRY(vw_json_int(path, where, c, "patch_size", 1, v->image_size, 32, &v->patch));
+  VW_TRY(vw_json_int(path, where, c, "image_size", 1, 1 << 14, family->image_size, &v->image_size));
+  VW_TRY(vw_json_int(path, where, c, "patch_size", 1, v->image_size, family->patch, &v->patch));
   VW_TRY(vw_json_int(path, where, c, "num_channels", 3, 3, 3, &channels));
   VW_TRY(vw_json_double(path, where, c, "layer_norm_eps", 1e-5, &v->eps));
   VW_TRY(read_activation(path, where, c, v->activation));
@@ -89,13 +97,13 @@ static vw_status read_config(vw_hub_clip *h) {
   if (!vw_file_exists(path))
     VW_GOTO(VW_RAISE(VW_ERR_INPUT, "%s: has no config.json; expected a model directory as the hub has it", h->folder));
   VW_GOTO(vw_json_read(path, &config));
-  VW_GOTO(vw_json_text(path, "", config, "model_type", "clip", &type));
-  if (strcmp(type, "clip") != 0)
-    VW_GOTO(VW_RAISE(VW_ERR_UNSUPPORTED, "%s: model_type is '%s', expected 'clip' (both towers, as CLIPModel saves)",
-                     path, type));
+  VW_GOTO(vw_json_text(path, "", config, "model_type", h->family->type, &type));
+  if (strcmp(type, h->family->type) != 0)
+    VW_GOTO(VW_RAISE(VW_ERR_UNSUPPORTED, "%s: model_type is '%s', expected '%s' (both towers, as %s saves)", path, type,
+                     h->family->type, h->family->saves));
   VW_GOTO(vw_json_int(path, "", config, "projection_dim", 1, MOST, 512, &h->projection_dim));
-  VW_GOTO(read_text(path, config, &h->text));
-  VW_GOTO(read_vision(path, config, &h->vision));
+  VW_GOTO(read_text(path, config, h->family, &h->text));
+  VW_GOTO(read_vision(path, config, h->family, &h->vision));
 cleanup:
   json_decref(config);
   return st;
@@ -184,8 +192,8 @@ static vw_status open_weights(vw_hub_clip *h) {
     VW_CHECK(
         !vw_file_exists(path), VW_ERR_UNSUPPORTED,
         "%s: a Python pickle can run code, so it is not read; convert it once: python -c \"from transformers import "
-        "CLIPModel; CLIPModel.from_pretrained('%s').save_pretrained('%s')\"",
-        path, h->folder, h->folder);
+        "%s; %s.from_pretrained('%s').save_pretrained('%s')\"",
+        path, h->family->saves, h->family->saves, h->folder, h->folder);
   }
   return VW_RAISE(VW_ERR_INPUT, "%s: has no model.safetensors; download it from the hub beside config.json", h->folder);
 }
@@ -197,19 +205,22 @@ vw_status vw_hub_clip_tensor(const vw_hub_clip *h, const char *name, vw_tensor *
       return VW_OK;
     }
   return VW_RAISE(VW_ERR_INPUT,
-                  "%s: has no tensor %s (weights in %" PRId64 " file%s): is this a CLIP model with both "
-                  "towers, and does config.json belong to it?",
+                  "%s: has no tensor %s (weights in %" PRId64 " file%s): is this a %s with both towers, and does "
+                  "config.json belong to it?",
                   h->n_files == 1 ? vw_safetensors_path(h->files[0]) : h->folder, name, h->n_files,
-                  h->n_files == 1 ? "" : "s");
+                  h->n_files == 1 ? "" : "s", h->family->saves);
 }
 
+/* `name` below the family's prefix. */
 static vw_status expect(const vw_hub_clip *h, const char *name, vw_tensor shape) {
+  char path[120];
   vw_tensor t;
-  VW_TRY(vw_hub_clip_tensor(h, name, &t));
+  (void)snprintf(path, sizeof path, "%s%s", h->family->prefix, name);
+  VW_TRY(vw_hub_clip_tensor(h, path, &t));
   VW_CHECK(vw_same_shape(&t, &shape), VW_ERR_INPUT, "%s: tensor %s is %s, by config.json it would be %s", h->folder,
-           name, vw_shape_text(&t), vw_shape_text(&shape));
+           path, vw_shape_text(&t), vw_shape_text(&shape));
   VW_CHECK(t.dtype == VW_F32 || t.dtype == VW_F16 || t.dtype == VW_BF16 || t.dtype == VW_F64, VW_ERR_UNSUPPORTED,
-           "%s: tensor %s is of type %s, expected f16, bf16, f32 or f64", h->folder, name, vw_dtype_name(t.dtype));
+           "%s: tensor %s is of type %s, expected f16, bf16, f32 or f64", h->folder, path, vw_dtype_name(t.dtype));
   return VW_OK;
 }
 
@@ -220,7 +231,7 @@ static vw_status expect_layers(const vw_hub_clip *h, const char *tower, int64_t 
     (void)snprintf(name, sizeof name, "%s.encoder.layers.%" PRId64 ".mlp.fc1.weight", tower, i);
     VW_TRY(expect(h, name, vw_shape(VW_F32, mlp, width)));
   }
-  (void)snprintf(name, sizeof name, "%s.encoder.layers.%" PRId64 ".mlp.fc1.weight", tower, layers);
+  (void)snprintf(name, sizeof name, "%s%s.encoder.layers.%" PRId64 ".mlp.fc1.weight", h->family->prefix, tower, layers);
   for (int64_t i = 0; i < h->n_files; i++)
     VW_CHECK(!vw_safetensors_has(h->files[i], name), VW_ERR_INPUT,
              "%s: the weights have %s, but config.json says %" PRId64 " layers", h->folder, name, layers);
@@ -241,6 +252,7 @@ static vw_status check_weights(vw_hub_clip *h) {
   VW_TRY(expect(h, "vision_model.embeddings.position_embedding.weight", vw_shape(VW_F32, side * side + one, v->width)));
   VW_TRY(expect(h, "visual_projection.weight", vw_shape(VW_F32, h->projection_dim, v->width)));
   VW_TRY(expect_layers(h, "vision_model", v->layers, v->width, v->mlp));
+  if (!h->family->compares) return VW_OK;
   VW_TRY(vw_hub_clip_tensor(h, "logit_scale", &scale));
   VW_CHECK(vw_count(&scale) == 1, VW_ERR_INPUT, "%s: logit_scale is %s, expected one number", h->folder,
            vw_shape_text(&scale));
@@ -248,23 +260,31 @@ static vw_status check_weights(vw_hub_clip *h) {
   return VW_OK;
 }
 
-vw_status vw_hub_clip_read_config(vw_hub_clip *h, const char *folder) {
+static vw_status read_settings(vw_hub_clip *h, const char *folder, const vw_hub_family *family) {
   vw_status st = VW_OK;
-  *h = (vw_hub_clip){.folder = strdup(folder)};
+  *h = (vw_hub_clip){.family = family, .folder = strdup(folder)};
   VW_CHECK(h->folder, VW_ERR_MEMORY, "%s: out of memory", folder);
   if (access(folder, F_OK) != 0)
     VW_GOTO(
         VW_RAISE(VW_ERR_INPUT, "%s: no such model directory; the README says where to put files from the hub", folder));
   VW_GOTO(read_config(h));
-  VW_GOTO(vw_hub_pictures_read(folder, h->vision.image_size, &h->preprocess, &h->reread));
+  if (family->compares) VW_GOTO(vw_hub_pictures_read(folder, h->vision.image_size, &h->preprocess, &h->reread));
 cleanup:
   if (st != VW_OK) vw_hub_clip_close(h);
   return st;
 }
 
+vw_status vw_hub_clip_read_config(vw_hub_clip *h, const char *folder) {
+  return read_settings(h, folder, &vw_hub_family_clip);
+}
+
 vw_status vw_hub_clip_open(vw_hub_clip *h, const char *folder) {
+  return vw_hub_clip_open_family(h, folder, &vw_hub_family_clip);
+}
+
+vw_status vw_hub_clip_open_family(vw_hub_clip *h, const char *folder, const vw_hub_family *family) {
   vw_status st = VW_OK;
-  VW_TRY(vw_hub_clip_read_config(h, folder));
+  VW_TRY(read_settings(h, folder, family));
   VW_GOTO(open_weights(h));
   VW_GOTO(check_weights(h));
 cleanup:

@@ -25,7 +25,18 @@ typedef struct vw_hub_vision {
   char activation[16];
 } vw_hub_vision;
 
+/* What differs among the families of networks that have CLIP's two towers. */
+typedef struct vw_hub_family {
+  const char *type;   /* model_type of config.json: "clip" */
+  const char *saves;  /* the class of transformers whose save_pretrained writes such a directory: "CLIPModel" */
+  const char *prefix; /* of the towers' tensors: "", "owlv2." */
+  int64_t positions, image_size, patch; /* defaults of a sparse configuration */
+  bool compares; /* pictures with texts, by one feature each: logit_scale and CLIP's picture settings count */
+} vw_hub_family;
+extern const vw_hub_family vw_hub_family_clip;
+
 typedef struct vw_hub_clip {
+  const vw_hub_family *family;
   vw_hub_text text;
   vw_hub_vision vision;
   int64_t projection_dim;
@@ -37,6 +48,9 @@ typedef struct vw_hub_clip {
   int64_t n_files;                           /* of the weights: 1, or the number of shards */
   vw_safetensors *files[VW_HUB_CLIP_SHARDS]; /* owned */
 } vw_hub_clip;
+
+/* The same for another family; where it does not compare, logit_scale and preprocess stay zero. */
+vw_status vw_hub_clip_open_family(vw_hub_clip *h, const char *folder, const vw_hub_family *family);
 
 /* Reads config.json and the picture settings alone; no weights are opened. Otherwise as vw_hub_clip_open. */
 vw_status vw_hub_clip_read_config(vw_hub_clip *h, const char *folder);

@@ -3,7 +3,11 @@
  * Metadata "json": {"models": {name: {"templates", "judge_template"}}, "data": {name: {"classes", "train": [[path,
  * owner]], "test"}}}. Tensors below "<model>/<data>/<concept>/<replica>/": template [steps], positive [steps, n],
  * negative [steps, m] (picture indices into train), watch_template, watch_positive, watch_negative (the fixed set),
- * others_10 (class indices), random_word (token id), and for null concepts null_train, null_test (picture indices). */
+ * others_10 (class indices), random_word (token id), and for null concepts null_train, null_test (picture indices).
+ *
+ * Where a model detects, data sets have "owners" (names), "train_scenes", "test_scenes" (paths) besides, and its
+ * positive and negative are places in train_scenes: drawn from `with`, where the boxes of owners `kept` count, and from
+ * `without`. It is judged on `judged`, places in test_scenes, by the boxes of owners `judged_kept` (-1: none). */
 #include "jobs/session.h"
 
 #include "core/text.h"
@@ -80,6 +84,24 @@ static json_t *picture_list(const vw_picture_set *p, bool train) {
   return list;
 }
 
+static json_t *scene_list(const vw_picture_set *p, const vw_scenes *scenes) {
+  const size_t root = strlen(p->data->root);
+  json_t *list = json_array();
+  for (int64_t i = 0; i < scenes->n; i++) {
+    const char *path = scenes->scene[i].picture.path;
+    if (!strncmp(path, p->data->root, root)) path += root;
+    while (*path == '/') path++;
+    json_array_append_new(list, vw_json_name(path));
+  }
+  return list;
+}
+
+static json_t *owner_list(const vw_picture_set *p) {
+  json_t *list = json_array();
+  for (int64_t o = 0; o < p->n_owners; o++) json_array_append_new(list, vw_json_name(p->owners[o].name));
+  return list;
+}
+
 static char *describe(const vw_session *s) {
   json_t *models = json_object(), *data = json_object();
   for (int64_t i = 0; i < s->config->n_models; i++) {
@@ -93,9 +115,14 @@ static char *describe(const vw_session *s) {
     json_t *classes = json_array();
     for (int64_t o = 0; o < s->pictures[i]->n_classes; o++)
       json_array_append_new(classes, vw_json_name(s->pictures[i]->owners[o].name));
-    json_object_set_new(data, s->config->data[i].name,
-                        json_pack("{s:o, s:o, s:o}", "classes", classes, "train", picture_list(s->pictures[i], true),
-                                  "test", picture_list(s->pictures[i], false)));
+    json_t *one = json_pack("{s:o, s:o, s:o}", "classes", classes, "train", picture_list(s->pictures[i], true), "test",
+                            picture_list(s->pictures[i], false));
+    if (s->pictures[i]->train_scenes.n) {
+      json_object_set_new(one, "owners", owner_list(s->pictures[i]));
+      json_object_set_new(one, "train_scenes", scene_list(s->pictures[i], &s->pictures[i]->train_scenes));
+      json_object_set_new(one, "test_scenes", scene_list(s->pictures[i], &s->pictures[i]->test_scenes));
+    }
+    json_object_set_new(data, s->config->data[i].name, one);
   }
   json_t *all = json_pack("{s:o, s:o}", "models", models, "data", data);
   char *text = json_dumps(all, JSON_COMPACT);

@@ -15,6 +15,8 @@ typedef struct item {
   int64_t block; /* -1: baselines */
   int64_t model, data, concept;
   int64_t picture;                         /* -1: all at once */
+  int64_t place;                           /* in the list before it was ordered by parts */
+  bool by_part;                            /* its task shares parts */
   char stem[VW_BLOCK_ID], id[VW_BLOCK_ID]; /* of the file with the metrics; of the item's own */
 } item;
 
@@ -203,20 +205,46 @@ cleanup:
   return st;
 }
 
+static vw_status evaluate_one(vw_session *s, const item *it) {
+  vw_task *task = NULL;
+  VW_TRY(vw_session_task(s, it->model, it->data, &task));
+  const double start = vw_seconds();
+  VW_TRY(evaluate(s, it, task));
+  const double took = vw_seconds() - start;
+  vw_stop_reserve(took);
+  vw_sections_add(&s->sections, "evaluate", it->block >= 0 ? "words" : "baselines", took);
+  return VW_OK;
+}
+
+/* Items that one rank takes together: those of one part where its task shares parts. */
+static bool go_together(const vw_session *s, const item *a, const item *b) {
+  return task_of(s, a)->shares_parts && a->picture >= 0 && a->model == b->model && a->data == b->data &&
+         a->picture == b->picture;
+}
+
+static int64_t count_groups(const vw_session *s, const item_list *list) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < list->n; i++) n += i == 0 || !go_together(s, &list->items[i], &list->items[i - 1]);
+  return n;
+}
+
+/* The first item of the k-th group; list->n behind the last. */
+static int64_t group_start(const vw_session *s, const item_list *list, int64_t k) {
+  int64_t i = 0;
+  for (; i < list->n; i++)
+    if ((i == 0 || !go_together(s, &list->items[i], &list->items[i - 1])) && k-- == 0) return i;
+  return i;
+}
+
 static vw_status evaluate_items(vw_session *s, const item_list *list, vw_queue *q, vw_progress *progress) {
   for (;;) {
-    vw_task *task = NULL;
-    int64_t i = -1;
+    int64_t k = -1;
     if (vw_stop_requested()) (void)vw_queue_stop(q);
-    VW_TRY(vw_queue_take(q, &i));
-    if (i < 0) return VW_OK;
-    const item *it = &list->items[i];
-    VW_TRY(vw_session_task(s, it->model, it->data, &task));
-    const double start = vw_seconds();
-    VW_TRY(evaluate(s, it, task));
-    const double took = vw_seconds() - start;
-    vw_stop_reserve(took);
-    vw_sections_add(&s->sections, "evaluate", it->block >= 0 ? "words" : "baselines", took);
+    VW_TRY(vw_queue_take(q, &k));
+    if (k < 0) return VW_OK;
+    const int64_t end = group_start(s, list, k + 1);
+    for (int64_t i = group_start(s, list, k); i < end && !vw_stop_requested(); i++)
+      VW_TRY(evaluate_one(s, &list->items[i]));
     VW_TRY(vw_queue_report_done(q));
     if (s->ranks.rank == 0) vw_progress_update(progress, vw_queue_done(q));
   }
@@ -226,9 +254,9 @@ static vw_status evaluate_items(vw_session *s, const item_list *list, vw_queue *
 static vw_status run_items(vw_session *s, const item_list *list, bool *stopped) {
   vw_queue *q = NULL;
   vw_progress progress = {0};
-  VW_TRY(vw_queue_create(&s->ranks, list->n, &q));
+  VW_TRY(vw_queue_create(&s->ranks, count_groups(s, list), &q));
   vw_progress_start(&progress, s->ranks.rank == 0 && !s->options.quiet ? stderr : NULL, "evaluate", "blocks", 0,
-                    list->n);
+                    count_groups(s, list));
   vw_status st = evaluate_items(s, list, q, &progress);
   if (st != VW_OK) (void)vw_queue_stop(q);
   int64_t any = vw_stop_requested();
@@ -240,17 +268,32 @@ static vw_status run_items(vw_session *s, const item_list *list, bool *stopped) 
   return st;
 }
 
+/* By model and data set, then parts of which one costs the same for all words; else as they came. */
+static int by_part(const void *a, const void *b) {
+  const item *x = a, *y = b;
+  if (x->model != y->model) return x->model < y->model ? -1 : 1;
+  if (x->data != y->data) return x->data < y->data ? -1 : 1;
+  const int64_t p = x->by_part ? x->picture : 0, r = y->by_part ? y->picture : 0;
+  if (p != r) return p < r ? -1 : 1;
+  return x->place < y->place ? -1 : x->place > y->place;
+}
+
 /* Metrics that are made from pictures come behind all pictures. */
 static vw_status in_order(vw_session *s, const item_list *list, bool *stopped) {
   item_list now = {.items = calloc((size_t)list->n + 1, sizeof *now.items)};
   vw_status st = vw_agree_message(&s->ranks, now.items ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
   for (int later = 0; st == VW_OK && later < 2 && !*stopped; later++) {
+    bool shared = false;
     now.n = 0;
     for (int64_t i = 0; i < list->n; i++) {
       const item *it = &list->items[i];
       const bool is_last = !task_of(s, it)->judge && it->picture < 0;
       if (now.items && is_last == (later == 1)) now.items[now.n++] = *it;
+      shared |= task_of(s, it)->shares_parts;
     }
+    for (int64_t i = 0; i < now.n; i++)
+      now.items[i].place = i, now.items[i].by_part = task_of(s, &now.items[i])->shares_parts;
+    if (shared && now.n) qsort(now.items, (size_t)now.n, sizeof *now.items, by_part);
     if (now.n) st = run_items(s, &now, stopped);
   }
   free(now.items);

@@ -1,7 +1,9 @@
 /* The one list of kinds of this program. */
 #include "tasks/kinds.h"
 #include "networks/clip.h"
+#include "networks/owlv2.h"
 #include "tasks/classify.h"
+#include "tasks/detect.h"
 
-const vw_kind vw_kinds[] = {{&vw_clip_kind, &vw_classification_kind}};
+const vw_kind vw_kinds[] = {{&vw_clip_kind, &vw_classification_kind}, {&vw_owlv2_kind, &vw_detection_kind}};
 const int vw_n_kinds = sizeof vw_kinds / sizeof *vw_kinds;

@@ -55,6 +55,7 @@ typedef enum vw_purpose {
   VW_DRAW_BOOTSTRAP = 6,
   VW_DRAW_NULL = 7,
   VW_DRAW_WEIGHTS = 8,
+  VW_DRAW_AGAINST = 13, /* detection: the pictures without a concept that its words are learned against */
   VW_DRAW_WATCH = 0x100 /* added to a purpose: the same draw on the fixed evaluation set */
 } vw_purpose;
 

@@ -26,6 +26,7 @@ typedef struct vw_clip_vision_config {
   vw_transformer_config t;
   int64_t image_size, patch, projection;
   const char *prefix;
+  const char *first_norm; /* name of the norm before the layers: "pre_layrnorm", spelt so in CLIP's files */
 } vw_clip_vision_config;
 
 /* Which rows attend to what (kernels/attention.h). prefix: one value a layer, or NULL. */
@@ -45,6 +46,12 @@ vw_value vw_clip_text_layers(vw_graph *g, const vw_clip_text_config *cfg, vw_val
  * pooled position, behind the last. */
 vw_value vw_clip_text_feature(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
                               vw_value pooled, vw_value *states);
+
+/* The vision tower up to and with its last norm. pixels [B, S, S, 3] (normalised, channels last). class_row [B]: zeros,
+ * to go on with the class token alone behind the last layer's attention: [B, D]; or VW_NONE: all tokens
+ * [B, patches + 1, D], the class token first. states as below. */
+vw_value vw_clip_vision_tokens(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pixels, vw_value class_row,
+                               vw_value *states);
 
 /* Unit-length image features [B, projection] of pixels [B, S, S, 3] (normalised, channels last). class_row [B]: zeros.
  * Where states is not NULL, states[0] is the embedded picture [B, patches + 1, D] and states[1 + i] the residual stream

@@ -16,13 +16,13 @@ static vw_value embed(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pi
                         vw_weight(g, vw_shape(VW_PARAM, n * n + 1, D), "%s.position_embedding.weight", path));
 }
 
-vw_value vw_clip_image_feature(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pixels, vw_value class_row,
+vw_value vw_clip_vision_tokens(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pixels, vw_value class_row,
                                vw_value *states) {
   const vw_attention_rows all = {VW_NONE, VW_NONE, VW_NONE, VW_NONE};
   const int64_t D = cfg->t.width;
   char path[VW_NAME_BYTES];
   vw_value x = embed(g, cfg, pixels);
-  (void)snprintf(path, sizeof path, "%svision_model.pre_layrnorm", cfg->prefix); /* spelt so in the hub's files */
+  (void)snprintf(path, sizeof path, "%svision_model.%s", cfg->prefix, cfg->first_norm);
   x = vw_layernorm_residual(g, x, vw_norm_weights_of(g, D, path), cfg->t.eps);
   if (states) states[0] = x;
   (void)snprintf(path, sizeof path, "%svision_model.encoder.layers", cfg->prefix);
@@ -32,8 +32,13 @@ vw_value vw_clip_image_feature(vw_graph *g, const vw_clip_vision_config *cfg, vw
     if (states) states[1 + i] = x;
   }
   (void)snprintf(path, sizeof path, "%svision_model.post_layernorm", cfg->prefix);
-  x = vw_layernorm(g, x, vw_norm_weights_of(g, D, path), cfg->t.eps);
-  const vw_tensor shape = vw_shape(VW_PARAM, cfg->projection, D);
+  return vw_layernorm(g, x, vw_norm_weights_of(g, D, path), cfg->t.eps);
+}
+
+vw_value vw_clip_image_feature(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pixels, vw_value class_row,
+                               vw_value *states) {
+  const vw_value x = vw_clip_vision_tokens(g, cfg, pixels, class_row, states);
+  const vw_tensor shape = vw_shape(VW_PARAM, cfg->projection, cfg->t.width);
   const vw_linear_weights projection = {.weight = vw_weight(g, shape, "%svisual_projection.weight", cfg->prefix),
                                         .bias = VW_NONE};
   return vw_l2norm(g, vw_linear(g, x, projection, VW_ACT_NONE, VW_NONE, VW_HEAD));

@@ -31,12 +31,17 @@ static vw_status describe(const vw_clip_network *n, bool text, bool vision, vw_g
   return VW_OK;
 }
 
-static vw_status check_weights(const vw_clip_network *n) {
+static vw_status check_weights(const vw_clip_network *n, bool text, bool vision) {
   vw_graph *g = NULL;
-  VW_TRY(describe(n, true, true, &g));
+  VW_TRY(describe(n, text, vision, &g));
   const vw_status st = vw_weights_check(n->net.weights, g);
   vw_graph_destroy(g);
   return st;
+}
+
+vw_status vw_clip_network_check_text(vw_clip_network *n) {
+  VW_TRY(check_weights(n, true, false));
+  return vw_text_read_embeddings(&n->net.text, n->net.weights);
 }
 
 /* One tower under the policy that its passes are planned with. */
@@ -49,20 +54,17 @@ static vw_status share_tower(vw_clip_network *n, bool is_text, const vw_policy *
   return st;
 }
 
+vw_status vw_clip_network_share_text(vw_clip_network *n, const vw_ranks *ranks, vw_transport *transport) {
+  return share_tower(n, true, &n->net.policy, ranks, transport);
+}
+
 vw_status vw_clip_network_share(vw_clip_network *n, bool text, bool vision, const vw_ranks *ranks,
                                 vw_transport *transport) {
-  if (text) VW_TRY(share_tower(n, true, &n->net.policy, ranks, transport));
+  if (text) VW_TRY(vw_clip_network_share_text(n, ranks, transport));
   return vision ? share_tower(n, false, &n->image_policy, ranks, transport) : VW_OK;
 }
 
-static vw_status open_parts(vw_clip_network *n, const char *dir) {
-  (void)snprintf(n->net.dir, sizeof n->net.dir, "%s", dir);
-  VW_TRY(vw_hub_clip_open(&n->hub, dir));
-  VW_TRY(vw_tokenizer_open(&n->net.text.tokenizer, dir));
-  n->hub.reread |= vw_tokenizer_is_reread(n->net.text.tokenizer);
-  n->net.text.eos_token_id = n->hub.text.eos_token_id, n->net.text.dir = n->net.dir;
-  VW_TRY(vw_text_check_end(&n->net.text));
-  VW_TRY(vw_weights_create(&n->net.weights, n->net.ctx, from_hub, &n->hub, dir));
+static void describe_towers(vw_clip_network *n) {
   const vw_hub_clip *h = &n->hub;
   n->net.text.tower = (vw_clip_text_config){.t = {.width = h->text.width,
                                                   .mlp = h->text.mlp,
@@ -73,7 +75,7 @@ static vw_status open_parts(vw_clip_network *n, const char *dir) {
                                             .vocab = h->text.vocab,
                                             .positions = h->text.positions,
                                             .projection = h->projection_dim,
-                                            .prefix = ""};
+                                            .prefix = h->family->prefix};
   n->vision = (vw_clip_vision_config){.t = {.width = h->vision.width,
                                             .mlp = h->vision.mlp,
                                             .layers = h->vision.layers,
@@ -83,10 +85,38 @@ static vw_status open_parts(vw_clip_network *n, const char *dir) {
                                       .image_size = h->vision.image_size,
                                       .patch = h->vision.patch,
                                       .projection = h->projection_dim,
-                                      .prefix = ""};
+                                      .prefix = h->family->prefix,
+                                      .first_norm = "pre_layrnorm"}; /* spelt so in the hub's files */
   n->scale = exp(h->logit_scale);
   n->net.width = h->text.width;
-  VW_TRY(check_weights(n));
+}
+
+vw_status vw_clip_network_init(vw_clip_network *n, const vw_network_kind *kind, const char *dir, vw_context *ctx,
+                               vw_weight_source source, void *user) {
+  n->net.kind = kind, n->net.ctx = ctx;
+  n->net.policy = ctx->precision == VW_COMPUTE_BF16 ? vw_bf16_policy() : vw_default_policy(ctx->backend);
+  n->net.word_type = n->net.policy.head;
+  n->image_policy = ctx->precision == VW_COMPUTE_MIXED ? vw_bf16_policy() : n->net.policy;
+  (void)snprintf(n->net.dir, sizeof n->net.dir, "%s", dir);
+  VW_TRY(vw_tokenizer_open(&n->net.text.tokenizer, dir));
+  n->hub.reread |= vw_tokenizer_is_reread(n->net.text.tokenizer);
+  n->net.text.eos_token_id = n->hub.text.eos_token_id, n->net.text.dir = n->net.dir;
+  VW_TRY(vw_text_check_end(&n->net.text));
+  VW_TRY(vw_weights_create(&n->net.weights, n->net.ctx, source, user, dir));
+  describe_towers(n);
+  return VW_OK;
+}
+
+void vw_clip_network_fini(vw_clip_network *n) {
+  vw_weights_destroy(n->net.weights);
+  vw_tokenizer_close(n->net.text.tokenizer);
+  vw_hub_clip_close(&n->hub);
+}
+
+static vw_status open_parts(vw_clip_network *n, const char *dir, vw_context *ctx) {
+  VW_TRY(vw_hub_clip_open(&n->hub, dir));
+  VW_TRY(vw_clip_network_init(n, &vw_clip_kind, dir, ctx, from_hub, &n->hub));
+  VW_TRY(check_weights(n, true, true));
   return vw_text_read_embeddings(&n->net.text, n->net.weights);
 }
 
@@ -94,11 +124,7 @@ vw_status vw_clip_network_open(vw_clip_network **out, const char *dir, vw_contex
   vw_clip_network *n = calloc(1, sizeof *n);
   *out = NULL;
   VW_CHECK(n, VW_ERR_MEMORY, "%s: out of memory", dir);
-  n->net.kind = &vw_clip_kind, n->net.ctx = ctx;
-  n->net.policy = ctx->precision == VW_COMPUTE_BF16 ? vw_bf16_policy() : vw_default_policy(ctx->backend);
-  n->net.word_type = n->net.policy.head;
-  n->image_policy = ctx->precision == VW_COMPUTE_MIXED ? vw_bf16_policy() : n->net.policy;
-  const vw_status st = open_parts(n, dir);
+  const vw_status st = open_parts(n, dir, ctx);
   if (st != VW_OK) {
     vw_clip_network_close(n);
     return vw_fail(st, __FILE__, __LINE__, "opening %s", dir);
@@ -109,9 +135,7 @@ vw_status vw_clip_network_open(vw_clip_network **out, const char *dir, vw_contex
 
 void vw_clip_network_close(vw_clip_network *n) {
   if (!n) return;
-  vw_weights_destroy(n->net.weights);
-  vw_tokenizer_close(n->net.text.tokenizer);
-  vw_hub_clip_close(&n->hub);
+  vw_clip_network_fini(n);
   free(n);
 }
 

@@ -25,6 +25,17 @@ static inline vw_clip_network *vw_clip_of(vw_network *n) {
 vw_status vw_clip_network_open(vw_clip_network **n, const char *dir, vw_context *ctx);
 void vw_clip_network_close(vw_clip_network *n); /* NULL allowed */
 
+/* For kinds of networks whose own struct begins with this one: fills it from the opened hub directory in n->hub, which
+ * it takes over, and describes `vision` as it is there. `source` finds a weight (user: its own). Weights are not
+ * checked. vw_clip_network_fini in any case. */
+vw_status vw_clip_network_init(vw_clip_network *n, const vw_network_kind *kind, const char *dir, vw_context *ctx,
+                               vw_weight_source source, void *user);
+void vw_clip_network_fini(vw_clip_network *n);
+/* The text tower's weights are there, and the embeddings are looked up from now on. */
+vw_status vw_clip_network_check_text(vw_clip_network *n);
+/* Collective: one tower's part of vw_clip_network_share. */
+vw_status vw_clip_network_share_text(vw_clip_network *n, const vw_ranks *ranks, vw_transport *transport);
+
 /* Collective: the weights of these towers into the backend's memory of all ranks, read by rank 0 alone (see
  * vw_weights_share). The token and position embeddings stay in the mapped file: the host looks words up there. */
 vw_status vw_clip_network_share(vw_clip_network *n, bool text, bool vision, const vw_ranks *ranks,

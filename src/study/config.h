@@ -54,6 +54,7 @@ typedef struct vw_learn_config {
   int64_t positives, negatives; /* pictures a trial and step */
   vw_names templates;           /* one {} each */
   const char *judge_template;   /* never NULL: the first template where the file does not say */
+  int matching;                 /* 0, fixed: of a detector's patches with boxes */
   int template_per;             /* vw_template_per */
   int streams;                  /* vw_streams */
   int64_t loss_points;          /* points of the stored training loss */
@@ -73,6 +74,7 @@ typedef struct vw_data_config {
   vw_names concepts;
   vw_names classes;                     /* n = 0: all classes of the data set */
   int64_t train, test;                  /* at most so many pictures of a concept */
+  int64_t negatives;                    /* detection: at most so many training pictures without it */
   int exif;                             /* vw_exif */
   int alpha;                            /* vw_alpha */
   int pad;                              /* 0, grey: of networks that pad their pictures, and of crops */

@@ -38,6 +38,8 @@ const vw_key vw_study_keys[] = {
      .help = "training pictures of a class, at most: the first by file name; of coco and voc drawn ones"},
     {"data.<name>.pictures.test", VW_KEY_INT, DATA(test), "16", .min = 1, .max = MOST, .protocol = true,
      .help = "test pictures of a class, at most; detection on coco and voc judges on the whole part"},
+    {"data.<name>.pictures.negatives", VW_KEY_INT, DATA(negatives), "64", .max = MOST, .protocol = true, .scoped = true,
+     .help = "detection: training pictures without the concept that its words are learned against, at most"},
     /* Not marked as protocol: it enters the identity of a trial through that of its pictures. */
     {"data.<name>.pictures.exif", VW_KEY_CHOICE, DATA(exif), "ignore", "ignore turn",
      .kinds = "folders dreambooth imagenet",
@@ -63,12 +65,11 @@ const vw_key vw_study_keys[] = {
              "map_clsloc.txt in root"},
     {"data.<name>.folds", VW_KEY_INT, DATA(folds), "0", .max = 1000, .kinds = "dreambooth",
      .help = "0: a third of a subject's pictures is held out, at least one; k: each of k parts in turn, as data sets "
-             "NAME-1 to "
-             "NAME-k"},
+             "NAME-1 to NAME-k"},
 
     {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
-    {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "clip", .later = "owlv2 stable-diffusion", .protocol = true,
-     .help = "clip: a CLIPModel of any size"},
+    {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "clip", .later = "stable-diffusion", .protocol = true,
+     .help = "clip: a CLIPModel of any size; owlv2: an Owlv2ForObjectDetection of any size"},
     {"models.<name>.weights", VW_KEY_PATH, MODEL(weights), NULL,
      .help = "a model directory as on the Hugging Face hub"},
     {"models.<name>.learn", VW_KEY_SECTION, MODEL(learn), "",
@@ -100,6 +101,8 @@ const vw_key vw_study_keys[] = {
      .help = "pictures of the concept a trial and step"},
     {"learn.batch.negatives", VW_KEY_INT, LEARN(negatives), "8", .max = 65536, .protocol = true, .scoped = true,
      .help = "pictures of other classes a trial and step"},
+    {"learn.matching", VW_KEY_CHOICE, LEARN(matching), "fixed", "fixed", "dynamic", .protocol = true, .scoped = true,
+     .help = "detection: which patches answer for a picture's boxes: fixed: by place and objectness, once a picture"},
     {"learn.templates", VW_KEY_TEMPLATES, LEARN(templates), TEMPLATES, .protocol = true,
      .help = "sentences with one {} each; a step draws one"},
     {"learn.judge_template", VW_KEY_TEMPLATE, LEARN(judge_template), "", .protocol = true,

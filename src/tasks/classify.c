@@ -1,26 +1,10 @@
 #include "tasks/classify.h"
 
 #include "tasks/features.h"
+#include "tasks/sentences.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* The templates that are drawn, and the judging one behind them when it is not among them. */
-static vw_status open_templates(vw_classify *t) {
-  const vw_names *names = &t->learn->templates;
-  const char **texts = malloc((size_t)(names->n + 1) * sizeof *texts);
-  VW_CHECK(texts, VW_ERR_MEMORY, "templates: out of memory");
-  int64_t n = names->n;
-  t->learn_templates = n, t->judge = -1;
-  for (int64_t i = 0; i < n; i++) {
-    texts[i] = names->name[i];
-    if (t->judge < 0 && !strcmp(texts[i], t->learn->judge_template)) t->judge = i;
-  }
-  if (t->judge < 0) t->judge = n, texts[n++] = t->learn->judge_template;
-  const vw_status st = vw_prompts_create(&t->prompts, &t->network->net, texts, n);
-  free((void *)texts);
-  return st;
-}
 
 static const char *template_text(const vw_classify *t, int64_t m) {
   return m < t->learn->templates.n ? t->learn->templates.name[m] : t->learn->judge_template;
@@ -46,7 +30,8 @@ static vw_status encode_classes(vw_classify *t, int64_t m) {
 }
 
 static vw_status open_parts(vw_classify *t, vw_hash weights, const char *cache) {
-  VW_TRY(open_templates(t));
+  VW_TRY(vw_sentences_open(&t->prompts, &t->network->net, t->learn, &t->judge));
+  t->learn_templates = t->learn->templates.n;
   VW_TRY(vw_features_load(t->pictures, t->network, weights, cache, &t->train, &t->test));
   t->class_text = malloc((size_t)(t->prompts.t.M * t->pictures->n_classes) * vw_clip_feature_bytes(t->network) + 1);
   VW_CHECK(t->class_text, VW_ERR_MEMORY, "class texts: out of memory");

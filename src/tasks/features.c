@@ -4,11 +4,10 @@
 #include "core/durable.h"
 #include "io/preprocess.h"
 #include "io/safetensors.h"
+#include "tasks/cache_file.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { STALE_SECONDS = 3600 };
 
 /* What the features of an owner depend on, as text: a file's name in the cache, and what the file says of itself. */
 static vw_status feature_key(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, int64_t owner,
@@ -32,7 +31,7 @@ static vw_status feature_key(const vw_picture_set *s, const vw_clip_network *n, 
 }
 
 static vw_status feature_path(const char *cache, const char *key, char path[VW_PATH_BYTES]) {
-  return vw_path_format(path, "%s/features/%s.safetensors", cache, key);
+  return vw_cache_file_path(cache, "features", key, path);
 }
 
 /* A picture file to normalised pixels [S, S, 3]. */
@@ -124,23 +123,16 @@ cleanup:
   return st;
 }
 
-/* A cached file that is whole, of the right shape, and by its own word the one of this key: names can be mixed up. */
+/* A cached file that is whole and of the right shape. */
 static vw_status open_cached(const vw_picture_owner *o, const vw_clip_network *n, const char *key, const char *path,
                              vw_safetensors **file, vw_tensor part[2]) {
   static const char *const names[2] = {"train", "test"};
   const int64_t rows[2] = {o->n_train, o->n_test};
-  VW_TRY(vw_safetensors_open(file, path));
-  vw_status st = vw_safetensors_verify(*file);
-  const char *says = vw_safetensors_metadata(*file, "key");
-  if (st == VW_OK && (!says || strcmp(says, key) != 0))
-    st = VW_RAISE(VW_ERR_INPUT, "%s: holds the features of another key, %s; delete the file and run again", path,
-                  says ? says : "none");
+  VW_TRY(vw_cache_file_open(path, key, "the features", file));
+  vw_status st = VW_OK;
   for (int i = 0; st == VW_OK && i < 2; i++) {
-    st = vw_safetensors_find(*file, names[i], &part[i]);
-    if (st == VW_OK && (part[i].ndim != 2 || part[i].dim[0] != rows[i] ||
-                        part[i].dim[1] != n->net.text.tower.projection || part[i].dtype != vw_clip_feature_type(n)))
-      st = VW_RAISE(VW_ERR_INPUT, "%s: tensor '%s' is %s; delete the file and run again", path, names[i],
-                    vw_shape_text(&part[i]));
+    const vw_tensor expected = vw_shape(vw_clip_feature_type(n), rows[i], n->net.text.tower.projection);
+    st = vw_cache_file_find(*file, names[i], &expected, &part[i]);
   }
   if (st == VW_OK) return VW_OK;
   vw_safetensors_close(*file);
@@ -183,19 +175,6 @@ cleanup:
   if (st != VW_OK || asked_to_stop(hooks)) (void)vw_queue_stop(q);
   encoder_free(&e);
   return st;
-}
-
-/* The cache may be a link, the folder below it may not. */
-static vw_status make_folder(const char *cache, char folder[VW_PATH_BYTES]) {
-  VW_TRY(vw_path_format(folder, "%s/features", cache));
-  VW_TRY(vw_folder_make(folder));
-  return vw_subfolder_make(cache, "features", folder);
-}
-
-/* A name that feature_path gives. */
-static bool is_cache_file(const char *name) {
-  const size_t n = strspn(name, "0123456789abcdef");
-  return n == VW_HASH_TEXT - 1 && strcmp(name + n, ".safetensors") == 0;
 }
 
 vw_status vw_features_missing(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, const char *cache,
@@ -257,12 +236,10 @@ cleanup:
 vw_status vw_features_ensure(const vw_picture_set *s, vw_clip_network *n, vw_hash weights, const vw_ranks *ranks,
                              const char *cache, const vw_task_hooks *hooks, int64_t *computed, bool *stopped) {
   const vw_task_hooks none = {0};
-  char folder[VW_PATH_BYTES];
   vw_queue *q = NULL;
   if (!hooks) hooks = &none;
   *computed = 0, *stopped = false;
-  VW_TRY(vw_agree_message(ranks, make_folder(cache, folder)));
-  if (ranks->rank == 0) vw_folder_sweep(folder, is_cache_file, STALE_SECONDS); /* others may be at work in it */
+  VW_TRY(vw_agree_message(ranks, vw_cache_folder_open(cache, "features", ranks->rank == 0)));
   VW_TRY(vw_queue_create(ranks, s->n_owners, &q));
   const vw_status mine = ensure_mine(s, n, weights, q, cache, hooks, computed);
   vw_queue_destroy(q);

@@ -9,7 +9,7 @@
  * terms differ by 1e-13 at most; the steps' normalised gradients amplify it by less than 1e3 on this study.
  * rounded (fp32): losses of the fixed set before the first step, the first ten training losses and the radius to 1e-4
  * (GOALS: the first ten steps; later ones amplify rounding); every final share within the 95 % Wilson interval of the
- * reference's share of its pictures. */
+ * reference's share of its pictures, every average precision (a fixture without counts) within .02. */
 #include "core/status.h"
 #include "io/safetensors.h"
 
@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_STEPS = 10, METRICS = 4 };
+enum { FIRST_STEPS = 10 };
 
 typedef struct check {
   vw_safetensors *golden;
@@ -61,6 +61,13 @@ static void compare_share(check *c, const char *what, double got, double share, 
   if (!(fabs(got - middle) <= half)) complain(c, what, got, share, half);
 }
 
+/* An average precision of words that differ by rounding: few of the boxes that it ranks change places. */
+static void compare_precision(check *c, const char *what, double got, double want) {
+  const double most = 0.02;
+  c->worst[1] = fmax(c->worst[1], fabs(got - want));
+  if (!(fabs(got - want) <= most)) complain(c, what, got, want, most);
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
 /* A tensor as doubles, `dims` checked where >= 0; malloc'ed, the caller frees it. */
@@ -85,6 +92,12 @@ static vw_status read_golden(const check *c, const char *group, const char *name
   VW_TRY(vw_safetensors_find(c->golden, full, &t));
   if (columns) *columns = t.ndim > 1 ? t.dim[1] : 1;
   return read_doubles(c->golden, full, -1, -1, out);
+}
+
+static bool has_golden(const check *c, const char *group, const char *name) {
+  char full[512];
+  (void)snprintf(full, sizeof full, "%s/%s", group, name);
+  return vw_safetensors_has(c->golden, full);
 }
 
 static vw_status read_json(const vw_safetensors *f, const char *key, json_t **out) {
@@ -191,24 +204,30 @@ cleanup:
 /* Metrics of words (evaluation) or of baselines. Baselines that the fixture lacks (random directions) are passed over.
  */
 static vw_status check_metrics(check *c, const vw_safetensors *f, bool baselines) {
-  static const char *const name[METRICS] = {"recall", "recall_10", "accuracy", "others"};
   double *got = NULL, *want = NULL, *counts = NULL;
+  int64_t metrics = 0;
   pairing p = {.here = NULL};
   vw_status st = VW_OK;
   VW_GOTO(baselines ? pair(c, f, "rows", "baselines", baseline_keys, &p)
                     : pair(c, f, "trials", "trials", trial_keys, &p));
-  VW_GOTO(read_golden(c, p.group, baselines ? "baselines" : "metrics", &want, NULL));
-  VW_GOTO(read_golden(c, p.group, baselines ? "baseline_counts" : "counts", &counts, NULL));
-  VW_GOTO(read_doubles(f, "metrics", (int64_t)json_array_size(p.here), METRICS, &got));
+  VW_GOTO(read_golden(c, p.group, baselines ? "baselines" : "metrics", &want, &metrics));
+  if (has_golden(c, p.group, "counts"))
+    VW_GOTO(read_golden(c, p.group, baselines ? "baseline_counts" : "counts", &counts, NULL));
+  VW_GOTO(read_doubles(f, "metrics", (int64_t)json_array_size(p.here), metrics, &got));
   for (int64_t k = 0; k < (int64_t)json_array_size(p.here); k++) {
     const int64_t row = partner(c, &p, k);
     if (row < 0) continue;
-    for (int m = 0; m < METRICS; m++) {
-      const double *g = got + k * METRICS + m, *w = want + row * METRICS + m;
+    for (int64_t m = 0; m < metrics; m++) {
+      const double *g = got + k * metrics + m, *w = want + row * metrics + m;
+      char name[32];
+      (void)snprintf(name, sizeof name, "metric %" PRId64, m);
       if (c->exact || isnan(*w))
-        compare(c, name[m], g, 1, w, 1, 1e-12);
+        compare(c, name, g, 1, w, 1,
+                counts ? 1e-12 : 1e-9); /* of pictures; average precisions: sums of 101 quotients */
+      else if (counts)
+        compare_share(c, name, *g, *w, counts[row * metrics + m]);
       else
-        compare_share(c, name[m], *g, *w, counts[row * METRICS + m]);
+        compare_precision(c, name, *g, *w);
     }
     c->matched++;
   }

@@ -5,17 +5,23 @@
 #include "io/safetensors.h"
 #include "kernels/activate.h"
 #include "kernels/attention.h"
+#include "kernels/class_merge.h"
 #include "kernels/concat.h"
 #include "kernels/conv2d.h"
 #include "kernels/cross_attention.h"
+#include "kernels/elu_plus.h"
+#include "kernels/focal_loss.h"
+#include "kernels/grid_box.h"
 #include "kernels/group_norm.h"
 #include "kernels/l2norm.h"
 #include "kernels/layernorm.h"
 #include "kernels/linear.h"
 #include "kernels/patch_embed.h"
+#include "kernels/patch_logits.h"
 #include "kernels/select_row.h"
 #include "kernels/splice.h"
 #include "kernels/take.h"
+#include "kernels/unit_rows.h"
 #include "kernels/upsample_nearest.h"
 
 static const double tol = 1e-10;
@@ -87,6 +93,23 @@ static const fixture_case picture_cases[] = {
     {"conv2d_point", &vw_conv2d_op, &conv_point, &vw_conv2d_grad_op, &conv_point, "d i1"},
 };
 
+static const vw_unit_rows_attr eps6 = {1e-6};
+static const vw_patch_logits_attr three_quarters = {.75}, whole = {1};
+static const vw_focal_loss_attr quarter = {.25};
+static const char patch_logits_from[] = "d i1 i3 i4", focal_from[] = "d i0 i1 i2 i3 i4";
+
+static const fixture_case detection_cases[] = {
+    {"class_merge", &vw_class_merge_op, NULL, NULL, NULL, NULL},
+    {"unit_rows", &vw_unit_rows_op, &eps6, NULL, NULL, NULL},
+    {"elu_plus", &vw_elu_plus_op, NULL, NULL, NULL, NULL},
+    {"grid_box", &vw_grid_box_op, NULL, NULL, NULL, NULL},
+    {"patch_logits", &vw_patch_logits_op, &three_quarters, &vw_patch_logits_grad_op, &three_quarters,
+     patch_logits_from},
+    {"patch_logits_rows", &vw_patch_logits_op, &whole, &vw_patch_logits_grad_op, &whole, patch_logits_from},
+    {"focal_loss", &vw_focal_loss_op, &quarter, &vw_focal_loss_grad_op, &quarter, focal_from},
+    {"focal_loss_rows", &vw_focal_loss_op, &quarter, &vw_focal_loss_grad_op, &quarter, focal_from},
+};
+
 /* The tensor <case>.<part><i>, or an absent one. */
 static vw_tensor find(const vw_safetensors *file, const char *name, const char *part, int i) {
   char key[128];
@@ -153,8 +176,15 @@ static void ref_follows_pytorch_on_pictures(void **state) {
               sizeof picture_cases / sizeof *picture_cases);
 }
 
+static void ref_follows_pytorch_on_detection(void **state) {
+  (void)state;
+  check_cases("reference/fixtures/detection_ops.safetensors", detection_cases,
+              sizeof detection_cases / sizeof *detection_cases);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(ref_follows_pytorch),
-                                     cmocka_unit_test(ref_follows_pytorch_on_pictures)};
+                                     cmocka_unit_test(ref_follows_pytorch_on_pictures),
+                                     cmocka_unit_test(ref_follows_pytorch_on_detection)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

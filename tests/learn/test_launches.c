@@ -8,6 +8,7 @@
 
 #include "learn/block_graph.h"
 #include "models/clip.h"
+#include "models/owlv2.h"
 #include "networks/clip.h"
 #include "tasks/classify_graph.h"
 #include <stdlib.h>
@@ -33,7 +34,7 @@ typedef struct vision_size {
   int64_t tokens;
 } vision_size;
 #define VISION(width, layers, heads, act, image, patch, projection)                                                    \
-  { {width, 4 * width, layers, heads, act, 1e-5}, image, patch, projection, "" }
+  { {width, 4 * width, layers, heads, act, 1e-5}, image, patch, projection, "", "pre_layernorm" }
 static const vision_size visions[] = {
     {"CLIP B/32", VISION(768, 12, 12, VW_ACT_QUICK_GELU, 224, 32, 512), 50},
     {"CLIP B/16", VISION(768, 12, 12, VW_ACT_QUICK_GELU, 224, 16, 512), 197},
@@ -180,6 +181,25 @@ static void features_of_image_towers(void **state) {
   close_checker(&ctx);
 }
 
+/* What is kept of a picture, with all heads, at the sizes of OWL-v2 (the last two). */
+static void pictures_of_detectors(void **state) {
+  (void)state;
+  vw_context ctx;
+  open_checker(&ctx, false);
+  for (size_t i = LENGTH(visions) - 2; i < LENGTH(visions); i++)
+    for (size_t p = 0; p < LENGTH(policies); p++) {
+      const vw_clip_vision_config *cfg = &visions[i].cfg;
+      vw_graph *g = new_graph();
+      const int64_t one = 1;
+      const vw_owlv2_picture_values v =
+          vw_owlv2_picture(g, cfg, vw_input(g, vw_shape(VW_ACT, one, cfg->image_size, cfg->image_size, 3), "pixels"));
+      const vw_value all[] = {v.embedding, v.shift, v.scale, v.boxes, v.objectness};
+      for (size_t k = 0; k < LENGTH(all); k++) vw_output(g, all[k], "value.%zu", k);
+      check_graph(visions[i].name, 1, g, &ctx, &policies[p]);
+    }
+  close_checker(&ctx);
+}
+
 /* Gradients through whole towers with every token, as other networks' learned inputs will ask for: attention over 5,185
  * tokens backward as well. */
 static void gradients_of_image_towers(void **state) {
@@ -231,9 +251,8 @@ static void the_checker_refuses(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(steps_of_text_towers),
-      cmocka_unit_test(features_of_image_towers),
-      cmocka_unit_test(gradients_of_image_towers),
+      cmocka_unit_test(steps_of_text_towers),  cmocka_unit_test(features_of_image_towers),
+      cmocka_unit_test(pictures_of_detectors), cmocka_unit_test(gradients_of_image_towers),
       cmocka_unit_test(the_checker_refuses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

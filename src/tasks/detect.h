@@ -1,0 +1,76 @@
+/* The detection task of one network on one data set (docs/protocol.md): a concept's scenes, the patches that answer for
+ * its boxes, and its words' boxes on all pictures that are judged. */
+#ifndef VW_TASKS_DETECT_H
+#define VW_TASKS_DETECT_H
+
+#include "core/assignment.h"
+#include "study/average_precision.h"
+#include "tasks/patches.h"
+
+extern const vw_task_kind vw_detection_kind;
+
+/* Columns of /evaluation/detection: COCO's twelve in their order, then VOC's. */
+enum { VW_DETECT_VOC = VW_COCO_METRICS, VW_DETECT_METRICS };
+
+typedef struct vw_detect_judge vw_detect_judge;
+
+typedef struct vw_detect {
+  vw_task task;
+  vw_owlv2_network *network;      /* task.in's */
+  const vw_learn_config *learn;   /* borrowed */
+  const vw_picture_set *pictures; /* borrowed */
+  vw_prompts prompts;
+  int64_t judge;            /* place of the judging template; templates 0 .. learn->templates.n - 1 are drawn */
+  vw_detect_judge *judging; /* made when it is first needed */
+} vw_detect;
+
+/* ---- a concept's pictures (detect_slot.c) ------------------------------------------------------------------------ */
+
+/* What a concept's words are learned and judged on. */
+typedef struct vw_detect_slot {
+  int64_t owner;  /* -1: a null concept */
+  int64_t *scene; /* [n_positive + n_negative] places in train_scenes: those with the concept, then those without */
+  int64_t n_positive, n_negative;
+  int64_t *kept;        /* [n_positive] whose boxes count there: the owner's; of a null concept a drawn class' */
+  int64_t *judged;      /* [n_judged] places in test_scenes, ascending */
+  int64_t *judged_kept; /* [n_judged] whose boxes are to be found there; -1: nobody's */
+  int64_t n_judged;
+} vw_detect_slot;
+vw_status vw_detect_slot_create(vw_detect_slot *s, const vw_task_inputs *in, const char *concept, bool is_null);
+void vw_detect_slot_free(vw_detect_slot *s);
+
+/* Places in train_scenes that any concept of the data set, null ones counted, is learned with: ascending, malloc'ed. */
+vw_status vw_detect_wanted(const vw_task_inputs *in, int64_t **scene, int64_t *n);
+
+/* Which patches of a picture answer for true boxes [n, 4] (centre x, y, width, height in parts of the square): the
+ * cheapest assignment of 5 |box - true|_1 + 2 (1 - GIoU) - sigmoid(objectness), each box a patch of its own. patch [n].
+ * n is at most N. */
+vw_status vw_detect_match(const double *boxes, const double *objectness, int64_t N, const double *truth, int64_t n,
+                          int64_t *patch);
+/* Generalised intersection over union (Rezatofighi et al. 2019) of two such boxes. */
+double vw_box_giou(const double a[4], const double b[4]);
+
+/* matched [P, N], boxes [P] of the slot's pictures, whose patches are p. */
+vw_status vw_detect_targets(const vw_detect_slot *s, const vw_picture_set *set, const vw_patches *p, int32_t *matched,
+                            int32_t *boxes);
+
+/* ---- learning (detect_block.c) ----------------------------------------------------------------------------------- */
+
+vw_status vw_detect_begin(vw_task *t, const vw_trial *trials, const uint64_t *keys, int64_t K, vw_step_shape *s,
+                          void **block);
+vw_status vw_detect_leaves(vw_task *t, void *block, const vw_step_shape *s, vw_program *p, const vw_graph *g);
+void vw_detect_end(void *block);
+vw_status vw_detect_draws(vw_task *t, const vw_trial *trial, uint64_t key, const vw_draw_sink *sink);
+
+/* ---- judging (detect_judge.c) ------------------------------------------------------------------------------------ */
+
+vw_status vw_detect_judge_parts(const vw_task_inputs *in, int64_t *parts, int64_t *numbers);
+vw_status vw_detect_judge_part(vw_task *t, const vw_judged *w, int64_t part, double *numbers);
+vw_status vw_detect_judge_end(vw_task *t, const vw_judged *w, const double *numbers, double *metrics);
+void vw_detect_judge_destroy(vw_detect_judge *j); /* NULL allowed */
+/* The graph that meets `words` text features with one picture: leaves q, features, shift, scale, picture; output:
+ * logits [words, 1, N]. */
+vw_status vw_detect_logits_graph(vw_graph *g, const vw_owlv2_network *n, int64_t words);
+enum { VW_DETECT_WORDS = 64 }; /* that judging does so with at a time */
+
+#endif
