@@ -218,8 +218,10 @@ static const struct {
      "s.yaml:1:8: data: 'o/p' cannot name a part of a study; use at most 64 letters, digits, - and _", VW_ERR_INPUT},
     {"data: {}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
      "s.yaml:1:7: data: expected data sets by name, got an empty mapping", VW_ERR_INPUT},
-    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {owl: {kind: owlv2, weights: w}}\ntrials: {anchors: [the]}\n",
-     "s.yaml:2:22: models.owl.kind: owlv2 is part of the design, but this version of viswords cannot do it yet",
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {owl: {kind: stable-diffusion, weights: w}}\ntrials: {anchors: "
+     "[the]}\n",
+     "s.yaml:2:22: models.owl.kind: stable-diffusion is part of the design, but this version of viswords cannot do it "
+     "yet",
      VW_ERR_UNSUPPORTED},
     {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {kind: clip}}\ntrials: {anchors: [the]}\n",
      "s.yaml:2:16: models.clip.weights: missing; give a model directory as on the Hugging Face hub", VW_ERR_INPUT},

@@ -10,7 +10,9 @@
 #define VW_TEST_DATA "tests"
 #endif
 
-const vw_study_kinds vw_test_kinds = {"clip", "classification", "learn.batch.negatives"};
+const vw_study_kinds vw_test_kinds = {
+    "clip owlv2", "classification detection",
+    "learn.batch.negatives,learn.batch.negatives learn.matching data.<name>.pictures.negatives"};
 
 void vw_assert_near(const char *what, const double *a, const double *b, int64_t n, double tol) {
   double worst = 0, largest = 1;
