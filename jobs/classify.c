@@ -1,6 +1,6 @@
 /* `viswords classify`: names pictures with a CLIP directory. The candidates are plain names, learned words of a study
- * and words in files; each stands in the template. Pictures are looked at one at a time; one that cannot be read is told
- * and the others go on. */
+ * and words in files; each stands in the template. Pictures are looked at one at a time; one that cannot be read is
+ * told and the others go on. */
 #include "core/text.h"
 #include "io/json.h"
 #include "io/preprocess.h"
@@ -60,8 +60,9 @@ static vw_status encode_words(classifying *c) {
   vw_prompts p = {0};
   if (!c->in.words.n) return VW_OK;
   VW_TRY(vw_prompts_create(&p, &c->n->net, &c->in.word_template, 1));
-  const vw_status st = vw_clip_encode_words(c->n, &p, 0, c->in.vectors, c->in.words.n,
-                                            (char *)c->candidates + (size_t)c->in.texts.n * vw_clip_feature_bytes(c->n));
+  const vw_status st =
+      vw_clip_encode_words(c->n, &p, 0, c->in.vectors, c->in.words.n,
+                           (char *)c->candidates + (size_t)c->in.texts.n * vw_clip_feature_bytes(c->n));
   vw_prompts_free(&p);
   return st;
 }
@@ -109,8 +110,8 @@ static vw_status rank(classifying *c) {
 static vw_status print_json(const classifying *c, const char *path, bool first) {
   json_t *best = json_array();
   for (int64_t i = 0; i < c->top && i < n_candidates(c); i++)
-    json_array_append_new(best, json_pack("{s:o, s:f}", "name", vw_json_name(candidate(c, c->order[i])), "share",
-                                          c->share[c->order[i]]));
+    json_array_append_new(
+        best, json_pack("{s:o, s:f}", "name", vw_json_name(candidate(c, c->order[i])), "share", c->share[c->order[i]]));
   json_t *line = json_pack("{s:o, s:o}", "picture", vw_json_name(path), "best", best);
   VW_CHECK(line, VW_ERR_MEMORY, "classify: out of memory");
   (void)vw_print(stdout, first ? "\n  " : ",\n  ");
