@@ -24,7 +24,7 @@ elseif(HDF5_FOUND AND MPI_C_FOUND)
 endif()
 viswords_module(YAML yaml-0.1 0.2.2 "Debian: libyaml-dev")
 viswords_module(JANSSON jansson 2.12 "Debian: libjansson-dev")
-viswords_module(YAJL yajl 2.1 "Debian: libyajl-dev")
+viswords_module(CAIRO cairo 1.16 "Debian: libcairo2-dev")
 viswords_module(LIBXML2 libxml-2.0 2.9 "Debian: libxml2-dev")
 viswords_module(UTF8PROC libutf8proc 2.5 "Debian: libutf8proc-dev")
 viswords_module(XXHASH libxxhash 0.8 "Debian: libxxhash-dev")
@@ -64,6 +64,6 @@ target_include_directories(viswords_openblas SYSTEM INTERFACE ${VISWORDS_OPENBLA
 add_library(viswords_xxhash INTERFACE)
 target_link_libraries(viswords_xxhash INTERFACE PkgConfig::XXHASH)
 add_library(viswords_io_deps INTERFACE)
-target_link_libraries(viswords_io_deps INTERFACE PkgConfig::YAML PkgConfig::JANSSON PkgConfig::UTF8PROC JPEG::JPEG PNG::PNG
+target_link_libraries(viswords_io_deps INTERFACE PkgConfig::YAML PkgConfig::JANSSON PkgConfig::UTF8PROC PkgConfig::CAIRO JPEG::JPEG PNG::PNG
   ${HDF5_C_HL_LIBRARIES} ${HDF5_C_LIBRARIES} Threads::Threads)
 target_include_directories(viswords_io_deps SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})

@@ -33,6 +33,10 @@ vw_status vw_encode_add_texts(vw_encode_inputs *in, const vw_option_list *texts,
  * Errors: VW_ERR_IO, VW_ERR_INPUT: nothing of that width or name. */
 vw_status vw_encode_add_words(vw_encode_inputs *in, const char *path, const char *only, int64_t C);
 
+/* The same of "PATH" or "PATH:PART,PART...": words whose name holds one of the parts, which are a study's trial ids,
+ * concepts or anchors. A file or folder that has the colon in its own name is taken whole. */
+vw_status vw_encode_add_named_words(vw_encode_inputs *in, const char *spec, int64_t C);
+
 /* A picture, or all pictures in a folder and below. */
 vw_status vw_encode_add_pictures(vw_encode_inputs *in, const char *path);
 

@@ -201,6 +201,24 @@ vw_status vw_encode_add_words(vw_encode_inputs *in, const char *path, const char
   return VW_OK;
 }
 
+vw_status vw_encode_add_named_words(vw_encode_inputs *in, const char *spec, int64_t C) {
+  char path[VW_PATH_BYTES];
+  const char *colon = strrchr(spec, ':');
+  if (!colon || vw_file_exists(spec) || is_directory(spec)) return vw_encode_add_words(in, spec, NULL, C);
+  VW_TRY(vw_path_format(path, "%.*s", (int)(colon - spec), spec));
+  for (const char *at = colon + 1; at;) {
+    char part[256];
+    const char *comma = strchr(at, ',');
+    const int n = (int)(comma ? comma - at : (ptrdiff_t)strlen(at));
+    VW_CHECK(n > 0 && n < (int)sizeof part, VW_ERR_ARG, "words '%s': nothing between the commas behind the colon",
+             spec);
+    (void)snprintf(part, sizeof part, "%.*s", n, at);
+    VW_TRY(vw_encode_add_words(in, path, part, C));
+    at = comma ? comma + 1 : NULL;
+  }
+  return VW_OK;
+}
+
 /* ---- pictures ---------------------------------------------------------------------------------------------------- */
 
 vw_status vw_encode_add_pictures(vw_encode_inputs *in, const char *path) {

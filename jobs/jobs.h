@@ -35,6 +35,8 @@ int vw_job_diff(int argc, char **argv);
 int vw_job_verify(int argc, char **argv);
 int vw_job_encode(int argc, char **argv);
 int vw_job_generate(int argc, char **argv);
+int vw_job_classify(int argc, char **argv);
+int vw_job_detect(int argc, char **argv);
 int vw_job_doctor(int argc, char **argv);
 int vw_job_draws(int argc, char **argv);
 int vw_job_bench(int argc, char **argv);

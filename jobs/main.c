@@ -25,6 +25,8 @@ static const job jobs[] = {
     {"diff", vw_job_diff, "compare the results of two output directories"},
     {"encode", vw_job_encode, "tokens, features and similarities of texts, words and pictures", true},
     {"generate", vw_job_generate, "pictures of texts and words by a Stable Diffusion directory", true},
+    {"classify", vw_job_classify, "name pictures with a CLIP: plain names and learned words", true},
+    {"detect", vw_job_detect, "find and draw things in pictures with an OWL-v2: plain names and learned words", true},
     {"verify", vw_job_verify, "compare a model with transformers, or every checksum of an output directory", true},
     {"draws", vw_job_draws, "write the random draws of a study to a file"},
     {"bench", vw_job_bench, "measure rates on this machine", true},

@@ -19,8 +19,8 @@ readonly PACKAGES_build='
 cmake ninja-build make pkg-config gcc libc6-dev
 hdf5-tools
 libopenblas-openmp-dev
-libyaml-dev libjansson-dev libyajl-dev libxml2-dev libxxhash-dev libutf8proc-dev
-libjpeg62-turbo-dev|libjpeg-turbo8-dev libpng-dev
+libyaml-dev libjansson-dev libxml2-dev libxxhash-dev libutf8proc-dev
+libjpeg62-turbo-dev|libjpeg-turbo8-dev libpng-dev libcairo2-dev
 libcmocka-dev'
 # shellcheck disable=SC2034
 readonly PACKAGES_test='

@@ -1,19 +1,12 @@
 /* COCO's instances, read as a stream of events: the place in the file is (section, element, member), and only the
  * members below are kept. Ids are resolved at the end, because the sections come in any order. */
-#include "core/foreign.h"
 #include "io/annotations/internal.h"
+#include "io/annotations/json_stream.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <yajl/yajl_parse.h>
-
-enum { READ_BYTES = 1 << 16, MOST_DEPTH = 64 };
 
 typedef enum section { SEC_OTHER, SEC_IMAGES, SEC_ANNOTATIONS, SEC_CATEGORIES } section;
 typedef enum member {
@@ -71,7 +64,6 @@ typedef struct reader {
   vw_annotated_picture picture;
   raw_box box;
   category category;
-  vw_status st; /* why the stream was stopped */
 } reader;
 
 /* Depths: 1 the file's object, 2 a section's list, 3 an element, 4 its bbox. */
@@ -83,118 +75,108 @@ static int64_t element_place(const reader *r) {
   return r->section == SEC_IMAGES ? r->a->n_pictures : r->section == SEC_ANNOTATIONS ? r->n_raw : r->n_categories;
 }
 
-/* Returns 0: the stream ends here. */
-#define STOP(r, status, ...) ((r)->st = VW_RAISE(status, __VA_ARGS__), 0)
-
-static int wrong_type(reader *r, const char *expected) {
-  return STOP(r, VW_ERR_INPUT, "%s: %s[%" PRId64 "].%s is not %s", r->path, section_names[r->section], element_place(r),
-              member_names[r->member], expected);
+static vw_status wrong_type(reader *r, const char *expected) {
+  return VW_RAISE(VW_ERR_INPUT, "%s: %s[%" PRId64 "].%s is not %s", r->path, section_names[r->section],
+                  element_place(r), member_names[r->member], expected);
 }
 
-static int deeper(reader *r) {
-  if (++r->depth > MOST_DEPTH)
-    return STOP(r, VW_ERR_INPUT, "%s: more than %d lists and objects inside each other", r->path, MOST_DEPTH);
-  return 1;
-}
-
-static int on_start_map(void *user) {
+static vw_status on_start_map(void *user) {
   reader *r = user;
   if (r->depth == 3 && in_element(r) && r->member != M_OTHER) return wrong_type(r, "a number or text");
   if (r->depth == 1 && r->section != SEC_OTHER)
-    return STOP(r, VW_ERR_INPUT, "%s: '%s' is not a list", r->path, section_names[r->section]);
-  if (!deeper(r)) return 0;
+    return VW_RAISE(VW_ERR_INPUT, "%s: '%s' is not a list", r->path, section_names[r->section]);
+  r->depth++;
   if (r->depth == 3 && r->section != SEC_OTHER) {
     r->seen = 0, r->member = M_OTHER;
     r->picture = (vw_annotated_picture){0}, r->box = (raw_box){.area = -1}, r->category = (category){0};
   }
-  return 1;
+  return VW_OK;
 }
 
-static int end_picture(reader *r) {
-  r->st = vw_list_grow((void **)&r->a->pictures, r->a->n_pictures, &r->picture_room, sizeof r->picture, "pictures");
-  if (r->st != VW_OK) return 0;
+static vw_status end_picture(reader *r) {
+  VW_TRY(vw_list_grow((void **)&r->a->pictures, r->a->n_pictures, &r->picture_room, sizeof r->picture, "pictures"));
   r->a->pictures[r->a->n_pictures++] = r->picture;
-  return 1;
+  return VW_OK;
 }
 
-static int end_box(reader *r) {
+static vw_status end_box(reader *r) {
   if (r->n_box != 4)
-    return STOP(r, VW_ERR_INPUT, "%s: annotations[%" PRId64 "].bbox has %d numbers, not 4", r->path, r->n_raw,
-                r->n_box);
+    return VW_RAISE(VW_ERR_INPUT, "%s: annotations[%" PRId64 "].bbox has %d numbers, not 4", r->path, r->n_raw,
+                    r->n_box);
   if (r->box.box[2] < 0 || r->box.box[3] < 0)
-    return STOP(r, VW_ERR_INPUT, "%s: annotations[%" PRId64 "].bbox has a negative width or height", r->path, r->n_raw);
+    return VW_RAISE(VW_ERR_INPUT, "%s: annotations[%" PRId64 "].bbox has a negative width or height", r->path,
+                    r->n_raw);
   if (r->box.area < 0) r->box.area = r->box.box[2] * r->box.box[3];
-  r->st = vw_list_grow((void **)&r->raw, r->n_raw, &r->raw_room, sizeof *r->raw, "annotations");
-  if (r->st != VW_OK) return 0;
+  VW_TRY(vw_list_grow((void **)&r->raw, r->n_raw, &r->raw_room, sizeof *r->raw, "annotations"));
   r->raw[r->n_raw++] = r->box;
-  return 1;
+  return VW_OK;
 }
 
-static int end_category(reader *r) {
-  r->st =
-      vw_list_grow((void **)&r->categories, r->n_categories, &r->category_room, sizeof *r->categories, "categories");
-  if (r->st != VW_OK) return 0;
+static vw_status end_category(reader *r) {
+  VW_TRY(
+      vw_list_grow((void **)&r->categories, r->n_categories, &r->category_room, sizeof *r->categories, "categories"));
   r->category.place = r->n_categories;
   r->categories[r->n_categories++] = r->category;
-  return 1;
+  return VW_OK;
 }
 
-static int on_end_map(void *user) {
+static vw_status on_end_map(void *user) {
   reader *r = user;
-  if (r->depth-- != 3 || r->section == SEC_OTHER) return 1;
+  if (r->depth-- != 3 || r->section == SEC_OTHER) return VW_OK;
   const unsigned missing = needed[r->section] & ~r->seen;
   r->member = M_OTHER;
   if (missing) {
     int m = 0;
     while (!(missing >> m & 1)) m++;
-    return STOP(r, VW_ERR_INPUT, "%s: %s[%" PRId64 "] has no '%s'", r->path, section_names[r->section],
-                element_place(r), member_names[m]);
+    return VW_RAISE(VW_ERR_INPUT, "%s: %s[%" PRId64 "] has no '%s'", r->path, section_names[r->section],
+                    element_place(r), member_names[m]);
   }
   return r->section == SEC_IMAGES ? end_picture(r) : r->section == SEC_ANNOTATIONS ? end_box(r) : end_category(r);
 }
 
-static int on_start_array(void *user) {
+static vw_status on_start_array(void *user) {
   reader *r = user;
   if (r->depth == 0)
-    return STOP(r, VW_ERR_INPUT, "%s: is a list; expected COCO's object of images, annotations and categories",
-                r->path);
+    return VW_RAISE(VW_ERR_INPUT, "%s: is a list; expected COCO's object of images, annotations and categories",
+                    r->path);
   if (r->depth == 2 && r->section != SEC_OTHER)
-    return STOP(r, VW_ERR_INPUT, "%s: %s[%" PRId64 "] is not an object", r->path, section_names[r->section],
-                element_place(r));
+    return VW_RAISE(VW_ERR_INPUT, "%s: %s[%" PRId64 "] is not an object", r->path, section_names[r->section],
+                    element_place(r));
   if (in_element(r) && r->member != M_OTHER && r->member != M_BOX) return wrong_type(r, "a number or text");
   r->n_box = r->depth == 3 ? 0 : r->n_box;
-  return deeper(r);
+  r->depth++;
+  return VW_OK;
 }
 
-static int on_end_array(void *user) {
+static vw_status on_end_array(void *user) {
   reader *r = user;
   r->depth--;
   if (r->depth == 1) r->section = SEC_OTHER;
-  return 1;
+  return VW_OK;
 }
 
-static int on_key(void *user, const unsigned char *key, size_t n) {
+static vw_status on_key(void *user, const char *key, size_t n) {
   reader *r = user;
   if (r->depth == 1) {
     r->section = SEC_OTHER;
     for (int s = SEC_IMAGES; s <= SEC_CATEGORIES; s++)
       if (strlen(section_names[s]) == n && !memcmp(key, section_names[s], n)) r->section = (section)s;
     if (r->section != SEC_OTHER && r->seen_sections & 1u << r->section)
-      return STOP(r, VW_ERR_INPUT, "%s: has '%s' twice", r->path, section_names[r->section]);
+      return VW_RAISE(VW_ERR_INPUT, "%s: has '%s' twice", r->path, section_names[r->section]);
     r->seen_sections |= 1u << r->section;
-    return 1;
+    return VW_OK;
   }
-  if (!in_element(r)) return 1;
+  if (!in_element(r)) return VW_OK;
   r->member = M_OTHER;
   for (int m = M_ID; m < MEMBERS; m++)
     if (kept[r->section] >> m & 1 && strlen(member_names[m]) == n && !memcmp(key, member_names[m], n))
       r->member = (member)m;
-  if (r->member == M_OTHER) return 1;
+  if (r->member == M_OTHER) return VW_OK;
   if (r->seen & M(r->member))
-    return STOP(r, VW_ERR_INPUT, "%s: %s[%" PRId64 "] has '%s' twice", r->path, section_names[r->section],
-                element_place(r), member_names[r->member]);
+    return VW_RAISE(VW_ERR_INPUT, "%s: %s[%" PRId64 "] has '%s' twice", r->path, section_names[r->section],
+                    element_place(r), member_names[r->member]);
   r->seen |= M(r->member);
-  return 1;
+  return VW_OK;
 }
 
 /* "-12.75": at most 15 digits and no exponent. Both the digits and the power of ten are exact, so one division rounds
@@ -238,43 +220,43 @@ static bool to_int(const char *text, size_t n, int64_t *v) {
   return true;
 }
 
-static int keep_size(reader *r, const char *text, size_t n, int64_t *out) {
-  return to_int(text, n, out) && *out > 0 ? 1 : wrong_type(r, "a whole number above 0");
+static vw_status keep_size(reader *r, const char *text, size_t n, int64_t *out) {
+  return to_int(text, n, out) && *out > 0 ? VW_OK : wrong_type(r, "a whole number above 0");
 }
 
-static int keep_id(reader *r, const char *text, size_t n) {
+static vw_status keep_id(reader *r, const char *text, size_t n) {
   int64_t *to = r->section == SEC_IMAGES       ? &r->picture.id
                 : r->section == SEC_CATEGORIES ? &r->category.id
                 : r->member == M_ID            ? &r->box.id
                 : r->member == M_IMAGE         ? &r->box.image
                                                : &r->box.category;
-  return to_int(text, n, to) ? 1 : wrong_type(r, "a whole number");
+  return to_int(text, n, to) ? VW_OK : wrong_type(r, "a whole number");
 }
 
-static int keep_area(reader *r, const char *text, size_t n) {
-  return to_double(text, n, &r->box.area) && r->box.area >= 0 ? 1 : wrong_type(r, "a number of at least 0");
+static vw_status keep_area(reader *r, const char *text, size_t n) {
+  return to_double(text, n, &r->box.area) && r->box.area >= 0 ? VW_OK : wrong_type(r, "a number of at least 0");
 }
 
-static int keep_crowd(reader *r, const char *text, size_t n) {
+static vw_status keep_crowd(reader *r, const char *text, size_t n) {
   int64_t v = 0;
   if (!to_int(text, n, &v) || v < 0 || v > 1) return wrong_type(r, "0 or 1");
   r->box.crowd = v == 1;
-  return 1;
+  return VW_OK;
 }
 
-static int on_number(void *user, const char *text, size_t n) {
+static vw_status on_number(void *user, const char *text, size_t n) {
   reader *r = user;
-  if (r->section == SEC_OTHER) return 1;
+  if (r->section == SEC_OTHER) return VW_OK;
   if (r->depth == 4 && r->member == M_BOX) {
     double v = 0;
     if (!to_double(text, n, &v)) return wrong_type(r, "a list of numbers that fit a double");
     if (r->n_box < 4) r->box.box[r->n_box] = v;
     r->n_box++;
-    return 1;
+    return VW_OK;
   }
   if (r->depth == 1 || r->depth == 2)
-    return STOP(r, VW_ERR_INPUT, "%s: '%s' is not a list of objects", r->path, section_names[r->section]);
-  if (!in_element(r)) return 1;
+    return VW_RAISE(VW_ERR_INPUT, "%s: '%s' is not a list of objects", r->path, section_names[r->section]);
+  if (!in_element(r)) return VW_OK;
   switch (r->member) {
   case M_ID:
   case M_IMAGE:
@@ -294,106 +276,78 @@ static int on_number(void *user, const char *text, size_t n) {
   case M_BOX:
     return wrong_type(r, "a list of 4 numbers");
   default:
-    return 1;
+    return VW_OK;
   }
 }
 
-static int on_string(void *user, const unsigned char *text, size_t n) {
+static vw_status on_string(void *user, const char *text, size_t n) {
   reader *r = user;
-  if (r->section == SEC_OTHER) return 1;
+  if (r->section == SEC_OTHER) return VW_OK;
   if (r->depth == 1 || r->depth == 2)
-    return STOP(r, VW_ERR_INPUT, "%s: '%s' is not a list of objects", r->path, section_names[r->section]);
+    return VW_RAISE(VW_ERR_INPUT, "%s: '%s' is not a list of objects", r->path, section_names[r->section]);
   if (r->depth == 4 && r->member == M_BOX) return wrong_type(r, "a list of numbers");
-  if (!in_element(r) || r->member == M_OTHER) return 1;
+  if (!in_element(r) || r->member == M_OTHER) return VW_OK;
   if (r->member != M_FILE && r->member != M_NAME)
     return wrong_type(r, r->member == M_BOX ? "a list of 4 numbers" : "a number");
   if (n == 0 || memchr(text, 0, n)) return wrong_type(r, "a text without NUL");
-  const char *copy = vw_pool_text(&r->a->pool, (const char *)text, (ptrdiff_t)n);
-  if (!copy) return STOP(r, VW_ERR_MEMORY, "%s: no memory for names", r->path);
+  const char *copy = vw_pool_text(&r->a->pool, text, (ptrdiff_t)n);
+  if (!copy) return VW_RAISE(VW_ERR_MEMORY, "%s: no memory for names", r->path);
   if (r->member == M_NAME) {
     r->category.name = copy;
-    return 1;
+    return VW_OK;
   }
   if (!vw_name_stays_below(copy))
-    return STOP(r, VW_ERR_INPUT, "%s: images[%" PRId64 "].file_name '%s' leaves the folder of the pictures", r->path,
-                r->a->n_pictures, copy);
+    return VW_RAISE(VW_ERR_INPUT, "%s: images[%" PRId64 "].file_name '%s' leaves the folder of the pictures", r->path,
+                    r->a->n_pictures, copy);
   r->picture.file = copy;
-  return 1;
+  return VW_OK;
 }
 
 /* null, true, false. iscrowd may be a truth value: other tools write that. */
-static int on_word(reader *r, int truth) {
-  if (r->section == SEC_OTHER) return 1;
+static vw_status on_word(reader *r, int truth) {
+  if (r->section == SEC_OTHER) return VW_OK;
   if (r->depth == 1 || r->depth == 2)
-    return STOP(r, VW_ERR_INPUT, "%s: '%s' is not a list of objects", r->path, section_names[r->section]);
+    return VW_RAISE(VW_ERR_INPUT, "%s: '%s' is not a list of objects", r->path, section_names[r->section]);
   if (r->depth == 4 && r->member == M_BOX) return wrong_type(r, "a list of numbers");
-  if (!in_element(r) || r->member == M_OTHER) return 1;
+  if (!in_element(r) || r->member == M_OTHER) return VW_OK;
   if (r->member != M_CROWD || truth < 0) return wrong_type(r, "given: remove the member or give it a value");
   r->box.crowd = truth == 1;
-  return 1;
+  return VW_OK;
 }
 
-static int on_null(void *user) {
+static vw_status on_null(void *user) {
   return on_word(user, -1);
 }
 
-static int on_boolean(void *user, int value) {
-  return on_word(user, value != 0);
+static vw_status on_boolean(void *user, bool value) {
+  return on_word(user, value);
 }
 
-static const yajl_callbacks callbacks = {.yajl_null = on_null,
-                                         .yajl_boolean = on_boolean,
-                                         .yajl_number = on_number,
-                                         .yajl_string = on_string,
-                                         .yajl_start_map = on_start_map,
-                                         .yajl_map_key = on_key,
-                                         .yajl_end_map = on_end_map,
-                                         .yajl_start_array = on_start_array,
-                                         .yajl_end_array = on_end_array};
-
-/* What the parser says about a text that is no JSON, without its two lines of context. */
-static vw_status not_json(const reader *r, yajl_handle h, int64_t at) {
-  unsigned char *said = yajl_get_error(h, 0, NULL, 0);
-  char reason[128] = "";
-  if (said) (void)snprintf(reason, sizeof reason, "%.*s", (int)strcspn((char *)said, "\n"), (char *)said);
-  if (said) yajl_free_error(h, said);
-  return VW_RAISE(VW_ERR_INPUT, "%s: not JSON at byte %" PRId64 ": %s", r->path, at, reason);
+static vw_status on_begin(void *user, bool object) {
+  return object ? on_start_map(user) : on_start_array(user);
 }
 
-static vw_status stream(reader *r, yajl_handle h, int fd, unsigned char *buffer) {
-  yajl_status ys = yajl_status_ok;
-  int64_t before = 0;
-  for (;;) {
-    const ssize_t n = read(fd, buffer, READ_BYTES);
-    if (n < 0 && errno == EINTR) continue;
-    VW_CHECK(n >= 0, VW_ERR_IO, "%s: cannot read: %s", r->path, strerror(errno));
-    ys = n ? yajl_parse(h, buffer, (size_t)n) : yajl_complete_parse(h);
-    if (ys != yajl_status_ok) {
-      const int64_t at = before + (n ? (int64_t)yajl_get_bytes_consumed(h) : 0);
-      return r->st != VW_OK ? r->st : not_json(r, h, at);
-    }
-    if (n == 0) return VW_OK;
-    before += n;
-  }
+static vw_status on_end(void *user, bool object) {
+  return object ? on_end_map(user) : on_end_array(user);
 }
 
-static vw_status parse(reader *r) {
-  int fd = -1;
-  yajl_handle h = NULL;
-  unsigned char *buffer = malloc(READ_BYTES);
-  vw_status st = VW_OK;
-  if (!buffer) st = VW_RAISE(VW_ERR_MEMORY, "out of memory");
-  if (st == VW_OK) VW_GOTO(vw_foreign_open(r->path, &fd, NULL));
-  if (st != VW_OK) goto cleanup;
-  h = yajl_alloc(&callbacks, NULL, r);
-  if (!h) st = VW_RAISE(VW_ERR_MEMORY, "out of memory");
-  if (st == VW_OK) st = stream(r, h, fd, buffer);
-cleanup:
-  if (h) yajl_free(h);
-  if (fd >= 0) (void)close(fd);
-  free(buffer);
-  return st;
+/* Lists and objects that nothing is kept of: polygons, captions, licences. */
+static bool passes(void *user, bool object) {
+  const reader *r = user;
+  (void)object;
+  if (r->depth == 0) return false;
+  if (r->section == SEC_OTHER) return true;
+  return in_element(r) && r->member == M_OTHER;
 }
+
+static const vw_json_events events = {.passes = passes,
+                                      .null = on_null,
+                                      .boolean = on_boolean,
+                                      .number = on_number,
+                                      .string = on_string,
+                                      .key = on_key,
+                                      .begin = on_begin,
+                                      .end = on_end};
 
 /* ---- ids ---- */
 
@@ -473,7 +427,7 @@ vw_status vw_coco_read(const char *path, vw_annotations **out) {
   vw_status st = VW_OK;
   *out = NULL;
   VW_CHECK(r.a, VW_ERR_MEMORY, "out of memory");
-  VW_GOTO(parse(&r));
+  VW_GOTO(vw_json_stream(path, &events, &r));
   VW_GOTO(resolve(&r));
   *out = r.a, r.a = NULL;
 cleanup:

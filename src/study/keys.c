@@ -68,8 +68,7 @@ const vw_key vw_study_keys[] = {
              "map_clsloc.txt in root"},
     {"data.<name>.folds", VW_KEY_INT, DATA(folds), "0", .max = 1000, .kinds = "dreambooth",
      .help = "0: a third of a subject's pictures is held out, at least one; k: each of k parts in turn, as data sets "
-             "NAME-1 to "
-             "NAME-k"},
+             "NAME-1 to NAME-k"},
     {"data.<name>.counts.classes", VW_KEY_INT, DATA(counts.classes), "", .min = 1, .max = MOST, .aside = true,
      .help = "for `viswords plan` where the data set is not there: its classes, unless `classes` lists them"},
     {"data.<name>.counts.train", VW_KEY_INT, DATA(counts.train), "", .min = 1, .max = MOST, .aside = true,

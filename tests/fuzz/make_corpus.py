@@ -27,6 +27,23 @@ def main():
         put("image", name, (FIXTURES / "pictures" / name).read_bytes())
     for i, case in enumerate(json.loads((FIXTURES / "hub_configs.json").read_text())["cases"]):
         put("hub", f"config-{i}", json.dumps(case["config"]))
+    coco = {"info": {"year": 2017}, "licenses": [{"id": 1}],
+            "images": [{"id": 5, "file_name": "b.jpg", "width": 640, "height": 480, "license": 1}],
+            "categories": [{"id": 70, "name": "hair drier", "supercategory": "x"}],
+            "annotations": [{"id": 9, "image_id": 5, "category_id": 70, "bbox": [1.5, 2, 30.25, 4], "area": 120.5, "iscrowd": 0,
+                             "segmentation": [[1.5, 2, 31.75, 2, 1.5, 6]]},
+                            {"id": 10, "image_id": 5, "category_id": 70, "bbox": [0, 0, 640, 480], "iscrowd": 1,
+                             "segmentation": {"counts": [4, 10, 2], "size": [480, 640]}}]}
+    put("coco", "small", json.dumps(coco))
+    put("coco", "pretty", json.dumps(coco, indent=1, ensure_ascii=True))
+    put("coco", "escapes", '{"images":[{"id":1,"file_name":"\\u00e9\\ud83e\\udd8a \\n\\/.jpg","width":1e2,"height":12.0}],'
+        '"categories":[],"annotations":[],"x":[true,false,null,-0.5E+3,"\u00e9",{"y":[[]]}]}')
+    voc = ("<annotation><filename>a.jpg</filename><size><width>96</width><height>96</height></size><object><name>fox</name>"
+           "<truncated>0</truncated><difficult>1</difficult><bndbox><xmin>30</xmin><ymin>51</ymin><xmax>70</xmax><ymax>88</ymax>"
+           "</bndbox><part><name>head</name></part></object></annotation>")
+    put("voc", "small", voc)
+    put("voc", "doctype", '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]>' + voc)
+    put("voc", "entities", voc.replace("fox", "f&amp;&#120;<![CDATA[ y ]]><!-- c -->"))
     put("hub", "preprocessor", b'{}\0{"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}, '
         b'"image_mean": [0.5, 0.5, 0.5], "do_resize": true, "resample": 3, "rescale_factor": 0.00392}')
     put("hub", "infinity", '{"a": -Infinity, "b": [NaN], "projection_dim": 5}')

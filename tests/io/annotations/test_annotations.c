@@ -103,7 +103,7 @@ static void test_coco_refused(void **state) {
   static const struct {
     const char *text, *message;
   } cases[] = {
-      {"", "not JSON at byte 0"},
+      {"", "not JSON at byte 1: the file ends where a value should be"},
       {"[1]", "is a list; expected COCO's object"},
       {"{}", "has no 'images'"},
       {"{\"images\": {}}", "'images' is not a list"},
