@@ -9,6 +9,7 @@
 
 #include "core/durable.h"
 #include "io/hub_pictures.h"
+#include "io/hub_text.h"
 #include "io/json.h"
 
 static const int64_t MOST = 1 << 24; /* of any size in a configuration */
@@ -47,22 +48,26 @@ static vw_status check_heads(const char *path, const char *where, int64_t width,
   return VW_OK;
 }
 
-static vw_status read_text(const char *path, const json_t *config, const vw_hub_family *family, vw_hub_text *t) {
-  const char *name;
-  char where[40];
-  const json_t *c = tower_of(config, "text_config", &name, "text_config_dict");
-  (void)snprintf(where, sizeof where, "%s.", name);
+vw_status vw_hub_text_read(const char *path, const char *where, const json_t *c, int64_t positions, vw_hub_text *t) {
   VW_TRY(vw_json_int(path, where, c, "vocab_size", 1, MOST, 49408, &t->vocab));
   VW_TRY(vw_json_int(path, where, c, "hidden_size", 1, MOST, 512, &t->width));
   VW_TRY(vw_json_int(path, where, c, "intermediate_size", 1, MOST, 2048, &t->mlp));
   VW_TRY(vw_json_int(path, where, c, "num_hidden_layers", 1, 1000, 12, &t->layers));
   VW_TRY(vw_json_int(path, where, c, "num_attention_heads", 1, MOST, 8, &t->heads));
-  VW_TRY(vw_json_int(path, where, c, "max_position_embeddings", 1, MOST, family->positions, &t->positions));
+  VW_TRY(vw_json_int(path, where, c, "max_position_embeddings", 1, MOST, positions, &t->positions));
   VW_TRY(vw_json_int(path, where, c, "eos_token_id", 0, MOST, 49407, &t->eos_token_id));
   VW_TRY(vw_json_double(path, where, c, "layer_norm_eps", 1e-5, &t->eps));
   VW_TRY(read_activation(path, where, c, t->activation));
   VW_TRY(check_heads(path, where, t->width, t->heads, t->eps));
   return VW_OK;
+}
+
+static vw_status read_text(const char *path, const json_t *config, const vw_hub_family *family, vw_hub_text *t) {
+  const char *name;
+  char where[40];
+  const json_t *c = tower_of(config, "text_config", &name, "text_config_dict");
+  (void)snprintf(where, sizeof where, "%s.", name);
+  return vw_hub_text_read(path, where, c, family->positions, t);
 }
 
 static vw_status read_vision(const char *path, const json_t *config, const vw_hub_family *family, vw_hub_vision *v) {
@@ -111,104 +116,13 @@ cleanup:
 
 /* ---- weights ---- */
 
-static vw_status add_file(vw_hub_clip *h, const char *path) {
-  VW_CHECK(h->n_files < VW_HUB_CLIP_SHARDS, VW_ERR_UNSUPPORTED, "%s: the weights are in more than %d files", h->folder,
-           VW_HUB_CLIP_SHARDS);
-  VW_TRY(vw_safetensors_open(&h->files[h->n_files], path));
-  h->n_files++;
-  return VW_OK;
-}
-
-static const char *base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash ? slash + 1 : path;
-}
-
-/* Index and shards say the same: each tensor is in the file that the index names, and in no other. */
-static vw_status check_index(const vw_hub_clip *h, const char *path, json_t *map) {
-  const char *tensor;
-  json_t *value;
-  json_object_foreach(map, tensor, value) {
-    int64_t i = 0;
-    while (strcmp(base_name(vw_safetensors_path(h->files[i])), json_string_value(value)) != 0) i++;
-    VW_CHECK(vw_safetensors_has(h->files[i], tensor), VW_ERR_INPUT,
-             "%s: weight_map.%s: %s has no such tensor; download index and shards together", path, tensor,
-             json_string_value(value));
-  }
-  for (int64_t i = 0; i < h->n_files; i++)
-    for (int64_t k = 0; k < vw_safetensors_count(h->files[i]); k++) {
-      const char *name = vw_safetensors_name(h->files[i], k), *shard = base_name(vw_safetensors_path(h->files[i]));
-      const char *named = json_string_value(json_object_get(map, name));
-      VW_CHECK(!named || !strcmp(named, shard), VW_ERR_INPUT,
-               "%s: tensor %s is in %s too, but by the index it is in %s; download index and shards together", path,
-               name, shard, named);
-    }
-  return VW_OK;
-}
-
-/* The index names the file of every tensor; each file is opened once, in the order in which they are first named. */
-static vw_status open_shards(vw_hub_clip *h, const char *path) {
-  vw_status st = VW_OK;
-  json_t *index, *value;
-  const char *tensor;
-  VW_TRY(vw_json_read(path, &index));
-  json_t *map = json_object_get(index, "weight_map");
-  if (!json_is_object(map)) VW_GOTO(VW_RAISE(VW_ERR_INPUT, "%s: weight_map: expected an object", path));
-  json_object_foreach(map, tensor, value) {
-    char shard[VW_PATH_BYTES];
-    const char *name = json_string_value(value);
-    bool there = false;
-    if (!name || strchr(name, '/'))
-      VW_GOTO(VW_RAISE(VW_ERR_INPUT, "%s: weight_map.%s: expected the name of a file beside it", path, tensor));
-    VW_GOTO(vw_path_format(shard, "%s/%s", h->folder, name));
-    for (int64_t i = 0; i < h->n_files; i++) there |= strcmp(vw_safetensors_path(h->files[i]), shard) == 0;
-    if (!there) VW_GOTO(add_file(h, shard));
-  }
-  VW_GOTO(check_index(h, path, map));
-cleanup:
-  json_decref(index);
-  return st;
-}
-
-/* The names that the hub's libraries give to weights, the full precision first. */
-static vw_status open_weights(vw_hub_clip *h) {
-  static const struct {
-    const char *name;
-    vw_status (*open)(vw_hub_clip *h, const char *path);
-  } names[] = {{"model.safetensors", add_file},
-               {"model.safetensors.index.json", open_shards},
-               {"model.fp16.safetensors", add_file},
-               {"model.safetensors.index.fp16.json", open_shards}};
-  static const char *const pickles[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model.fp16.bin"};
-  char path[VW_PATH_BYTES];
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    VW_TRY(vw_path_format(path, "%s/%s", h->folder, names[i].name));
-    if (!vw_file_exists(path)) continue;
-    VW_TRY(names[i].open(h, path));
-    return VW_OK;
-  }
-  for (size_t i = 0; i < sizeof pickles / sizeof *pickles; i++) {
-    VW_TRY(vw_path_format(path, "%s/%s", h->folder, pickles[i]));
-    VW_CHECK(
-        !vw_file_exists(path), VW_ERR_UNSUPPORTED,
-        "%s: a Python pickle can run code, so it is not read; convert it once: python -c \"from transformers import "
-        "%s; %s.from_pretrained('%s').save_pretrained('%s')\"",
-        path, h->family->saves, h->family->saves, h->folder, h->folder);
-  }
-  return VW_RAISE(VW_ERR_INPUT, "%s: has no model.safetensors; download it from the hub beside config.json", h->folder);
-}
-
 vw_status vw_hub_clip_tensor(const vw_hub_clip *h, const char *name, vw_tensor *out) {
-  for (int64_t i = 0; i < h->n_files; i++)
-    if (vw_safetensors_has(h->files[i], name)) {
-      VW_TRY(vw_safetensors_find(h->files[i], name, out));
-      return VW_OK;
-    }
+  if (vw_hub_weights_have(&h->weights, name)) return vw_hub_weights_find(&h->weights, name, out);
   return VW_RAISE(VW_ERR_INPUT,
                   "%s: has no tensor %s (weights in %" PRId64 " file%s): is this a %s with both towers, and does "
                   "config.json belong to it?",
-                  h->n_files == 1 ? vw_safetensors_path(h->files[0]) : h->folder, name, h->n_files,
-                  h->n_files == 1 ? "" : "s", h->family->saves);
+                  h->weights.n_files == 1 ? vw_safetensors_path(h->weights.files[0]) : h->folder, name,
+                  h->weights.n_files, h->weights.n_files == 1 ? "" : "s", h->family->saves);
 }
 
 /* `name` below the family's prefix. */
@@ -232,9 +146,8 @@ static vw_status expect_layers(const vw_hub_clip *h, const char *tower, int64_t 
     VW_TRY(expect(h, name, vw_shape(VW_F32, mlp, width)));
   }
   (void)snprintf(name, sizeof name, "%s%s.encoder.layers.%" PRId64 ".mlp.fc1.weight", h->family->prefix, tower, layers);
-  for (int64_t i = 0; i < h->n_files; i++)
-    VW_CHECK(!vw_safetensors_has(h->files[i], name), VW_ERR_INPUT,
-             "%s: the weights have %s, but config.json says %" PRId64 " layers", h->folder, name, layers);
+  VW_CHECK(!vw_hub_weights_have(&h->weights, name), VW_ERR_INPUT,
+           "%s: the weights have %s, but config.json says %" PRId64 " layers", h->folder, name, layers);
   return VW_OK;
 }
 
@@ -283,9 +196,10 @@ vw_status vw_hub_clip_open(vw_hub_clip *h, const char *folder) {
 }
 
 vw_status vw_hub_clip_open_family(vw_hub_clip *h, const char *folder, const vw_hub_family *family) {
+  const vw_hub_weights_names names = {"model", "pytorch_model", "transformers", family->saves};
   vw_status st = VW_OK;
   VW_TRY(read_settings(h, folder, family));
-  VW_GOTO(open_weights(h));
+  VW_GOTO(vw_hub_weights_open(&h->weights, folder, &names));
   VW_GOTO(check_weights(h));
 cleanup:
   if (st != VW_OK) vw_hub_clip_close(h);
@@ -293,76 +207,16 @@ cleanup:
 }
 
 void vw_hub_clip_close(vw_hub_clip *h) {
-  for (int64_t i = 0; i < h->n_files; i++) vw_safetensors_close(h->files[i]);
+  vw_hub_weights_close(&h->weights);
   free(h->folder);
   *h = (vw_hub_clip){0};
 }
 
-/* ---- not finite ---- */
-
-/* All ones in the exponent: infinite or not a number. One loop a type, without a way out, so that it is vectorised. */
-#define NOT_FINITE(type, ones)                                                                                         \
-  do {                                                                                                                 \
-    const type *x = (const type *)data + at;                                                                           \
-    type any = 0;                                                                                                      \
-    for (int64_t i = 0; i < n; i++) any |= (x[i] & (ones)) == (ones);                                                  \
-    return any != 0;                                                                                                   \
-  } while (0)
-
-static bool has_not_finite(const void *data, vw_dtype type, int64_t at, int64_t n) {
-  switch (type) {
-  case VW_F64:
-    NOT_FINITE(uint64_t, UINT64_C(0x7FF) << 52);
-  case VW_F32:
-    NOT_FINITE(uint32_t, UINT32_C(0xFF) << 23);
-  case VW_F16:
-    NOT_FINITE(uint16_t, 0x7C00);
-  case VW_BF16:
-    NOT_FINITE(uint16_t, 0x7F80);
-  default:
-    return false;
-  }
-}
-
-/* The first value of a tensor that is not finite; -1: all are. */
-static int64_t find_not_finite(const vw_tensor *t) {
-  enum { CHUNK = 1 << 16 };
-  const int64_t n = vw_count(t);
-  for (int64_t at = 0; at < n; at += CHUNK) {
-    if (!has_not_finite(t->data, t->dtype, at, n - at < CHUNK ? n - at : CHUNK)) continue;
-    while (!has_not_finite(t->data, t->dtype, at, 1)) at++;
-    return at;
-  }
-  return -1;
-}
-
 vw_status vw_hub_clip_check_finite(const vw_hub_clip *h) {
-  for (int64_t i = 0; i < h->n_files; i++)
-    for (int64_t k = 0; k < vw_safetensors_count(h->files[i]); k++) {
-      const vw_tensor t = vw_safetensors_tensor(h->files[i], k);
-      const int64_t at = find_not_finite(&t);
-      VW_CHECK(at < 0, VW_ERR_INPUT,
-               "%s: tensor %s %s holds a value that is not finite (number %" PRId64
-               "); every result would be NaN: download the file again",
-               vw_safetensors_path(h->files[i]), vw_safetensors_name(h->files[i], k), vw_shape_text(&t), at);
-    }
-  return VW_OK;
+  return vw_hub_weights_check_finite(&h->weights);
 }
 
 /* ---- identity ---- */
-
-static vw_status add_small_file(vw_hasher *hasher, const char *folder, const char *name) {
-  char path[VW_PATH_BYTES], *data;
-  int64_t bytes;
-  VW_TRY(vw_path_format(path, "%s/%s", folder, name));
-  if (!vw_file_exists(path)) return VW_OK;
-  VW_TRY(vw_file_read(path, &data, &bytes));
-  vw_hasher_field(hasher, name);
-  vw_hasher_int(hasher, bytes);
-  vw_hasher_add(hasher, data, (size_t)bytes);
-  free(data);
-  return VW_OK;
-}
 
 vw_status vw_hub_clip_hash(const vw_hub_clip *h, vw_hash *out) {
   static const char *const names[] = {
@@ -373,18 +227,14 @@ vw_status vw_hub_clip_hash(const vw_hub_clip *h, vw_hash *out) {
   vw_hasher *hasher = vw_hasher_create();
   VW_CHECK(hasher, VW_ERR_MEMORY, "%s: out of memory", h->folder);
   vw_hasher_field(hasher, "viswords-hub-clip-1");
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) VW_GOTO(add_small_file(hasher, h->folder, names[i]));
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    VW_GOTO(vw_hub_hash_small_file(hasher, h->folder, names[i]));
   if (h->reread) {
     vw_hasher_field(hasher, "viswords-reading-2");
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++) VW_GOTO(add_small_file(hasher, h->folder, later[i]));
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+      VW_GOTO(vw_hub_hash_small_file(hasher, h->folder, later[i]));
   }
-  for (int64_t i = 0; i < h->n_files; i++) {
-    size_t bytes;
-    (void)vw_safetensors_bytes(h->files[i], &bytes);
-    vw_hasher_field(hasher, "weights");
-    vw_hasher_int(hasher, (int64_t)bytes);
-    VW_GOTO(vw_safetensors_hash(h->files[i], hasher));
-  }
+  VW_GOTO(vw_hub_weights_hash(&h->weights, hasher));
   *out = vw_hasher_done(hasher);
 cleanup:
   vw_hasher_destroy(hasher);
@@ -392,6 +242,6 @@ cleanup:
 }
 
 vw_status vw_hub_clip_unchanged(const vw_hub_clip *h) {
-  for (int64_t i = 0; i < h->n_files; i++) VW_TRY(vw_safetensors_unchanged(h->files[i]));
+  for (int64_t i = 0; i < h->weights.n_files; i++) VW_TRY(vw_safetensors_unchanged(h->weights.files[i]));
   return VW_OK;
 }

@@ -7,10 +7,8 @@
 #define VW_IO_HUB_CLIP_H
 
 #include "core/hash.h"
+#include "io/hub_weights.h"
 #include "io/preprocess.h"
-#include "io/safetensors.h"
-
-enum { VW_HUB_CLIP_SHARDS = 64 };
 
 typedef struct vw_hub_text {
   int64_t vocab, width, mlp, layers, heads, positions;
@@ -44,9 +42,8 @@ typedef struct vw_hub_clip {
   vw_preprocess preprocess;
   bool reread; /* reads otherwise than viswords once did: its results have other ids than then. The picture settings set
                   it; who opens the tokenizer adds what vw_tokenizer_is_reread says */
-  char *folder;                              /* owned */
-  int64_t n_files;                           /* of the weights: 1, or the number of shards */
-  vw_safetensors *files[VW_HUB_CLIP_SHARDS]; /* owned */
+  char *folder;           /* owned */
+  vw_hub_weights weights; /* owned */
 } vw_hub_clip;
 
 /* The same for another family; where it does not compare, logit_scale and preprocess stay zero. */

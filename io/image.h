@@ -36,6 +36,19 @@ vw_status vw_image_size(const char *path, unsigned look, int64_t *height, int64_
 
 void vw_image_free(vw_image *image);
 
+/* A text beside the pixels (a tEXt chunk): ASCII; the key has 1 to 79 characters. */
+typedef struct vw_png_text {
+  const char *key, *text;
+} vw_png_text;
+
+/* Writes rgb [height, width, 3] as a PNG file with n texts, durably. Errors: VW_ERR_ARG, VW_ERR_IO, VW_ERR_MEMORY. */
+vw_status vw_png_write_with(const char *path, int64_t height, int64_t width, const uint8_t *rgb,
+                            const vw_png_text *texts, int n);
+
+/* The text of a key in a PNG file, the caller's to free; *text is NULL where it has none. Pixels are not looked at.
+ * Errors: VW_ERR_IO; VW_ERR_INPUT (not a PNG, cut off); VW_ERR_MEMORY. */
+vw_status vw_png_read_text(const char *path, const char *key, char **text);
+
 /* Writes rgb [height, width, 3] as a PNG file, durably. The same pixels give the same bytes (of one libpng and zlib).
  */
 vw_status vw_png_write(const char *path, int64_t height, int64_t width, const uint8_t *rgb);

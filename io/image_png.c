@@ -149,31 +149,101 @@ cleanup:
   return st;
 }
 
+/* Chunks before the pixels; compression NONE is tEXt. libpng copies what it is given. */
+static void put_texts(png_structp png, png_infop info, const vw_png_text *texts, int n) {
+  for (int i = 0; i < n; i++) {
+    png_text t = {.compression = PNG_TEXT_COMPRESSION_NONE,
+                  .key = (png_charp)(uintptr_t)texts[i].key,
+                  .text = (png_charp)(uintptr_t)texts[i].text,
+                  .text_length = strlen(texts[i].text)};
+    png_set_text(png, info, &t, 1);
+  }
+}
+
 static vw_status encode_inside(png_structp png, png_infop info, stream *s, int64_t height, int64_t width,
-                               const uint8_t *rgb) {
+                               const uint8_t *rgb, const vw_png_text *texts, int n) {
   if (setjmp(png_jmpbuf(png))) return VW_RAISE(VW_ERR_MEMORY, "%s: cannot make the PNG: %s", s->path, s->message);
   png_set_write_fn(png, s, give, flush);
   png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  put_texts(png, info, texts, n);
   png_write_info(png, info);
   for (int64_t y = 0; y < height; y++) png_write_row(png, rgb + y * width * 3);
   png_write_end(png, NULL);
   return VW_OK;
 }
 
-vw_status vw_png_write(const char *path, int64_t height, int64_t width, const uint8_t *rgb) {
+enum { LONGEST_KEY = 79 };
+
+/* Printable, or a line end. */
+static bool is_ascii(const char *text) {
+  for (; *text; text++)
+    if ((*text < ' ' && *text != '\n') || *text > '~') return false;
+  return true;
+}
+
+vw_status vw_png_write_with(const char *path, int64_t height, int64_t width, const uint8_t *rgb,
+                            const vw_png_text *texts, int n) {
   vw_status st = VW_OK;
   stream s = {.path = path};
   png_infop info = NULL;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &s, on_error, on_warning);
   if (png) info = png_create_info_struct(png);
   if (!info) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path));
+  for (int i = 0; i < n; i++)
+    if (!is_ascii(texts[i].key) || !is_ascii(texts[i].text) || !*texts[i].key || strlen(texts[i].key) > LONGEST_KEY)
+      VW_GOTO(VW_RAISE(VW_ERR_ARG, "%s: the text '%s' cannot stand in a PNG", path, texts[i].key));
   if (height <= 0 || width <= 0 || height > VW_MAX_PIXELS / width)
     VW_GOTO(VW_RAISE(VW_ERR_ARG, "%s: cannot write %" PRId64 " x %" PRId64 " pixels", path, width, height));
-  VW_GOTO(encode_inside(png, info, &s, height, width, rgb));
+  VW_GOTO(encode_inside(png, info, &s, height, width, rgb, texts, n));
   VW_GOTO(vw_file_write(path, s.made, (int64_t)s.bytes));
 cleanup:
   png_destroy_write_struct(&png, &info);
   free(s.made);
+  return st;
+}
+
+vw_status vw_png_write(const char *path, int64_t height, int64_t width, const uint8_t *rgb) {
+  return vw_png_write_with(path, height, width, rgb, NULL, 0);
+}
+
+/* ---- texts ---- */
+
+static uint32_t big_endian(const uint8_t *p) {
+  return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Length, type, data, checksum of each chunk; `n` bytes behind the signature. */
+static vw_status find_text(const char *path, const uint8_t *p, size_t n, const char *key, char **text) {
+  enum { AROUND = 12, BEFORE = 8 };
+  const size_t prefix = strlen(key) + 1;
+  while (n >= AROUND) {
+    const size_t length = big_endian(p);
+    VW_CHECK(length <= n - AROUND, VW_ERR_INPUT, "%s: the PNG is cut off", path);
+    if (!memcmp(p + 4, "IEND", 4)) return VW_OK;
+    if (!memcmp(p + 4, "tEXt", 4) && length >= prefix && !memcmp(p + BEFORE, key, prefix)) {
+      *text = malloc(length - prefix + 1);
+      VW_CHECK(*text, VW_ERR_MEMORY, "%s: out of memory", path);
+      memcpy(*text, p + BEFORE + prefix, length - prefix);
+      (*text)[length - prefix] = 0;
+      return VW_OK;
+    }
+    p += length + AROUND, n -= length + AROUND;
+  }
+  return VW_RAISE(VW_ERR_INPUT, "%s: the PNG is cut off", path);
+}
+
+vw_status vw_png_read_text(const char *path, const char *key, char **text) {
+  static const uint8_t signature[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+  char *data;
+  int64_t bytes;
+  *text = NULL;
+  VW_TRY(vw_file_read(path, &data, &bytes));
+  vw_status st = VW_OK;
+  if (bytes < (int64_t)sizeof signature || memcmp(data, signature, sizeof signature) != 0)
+    st = VW_RAISE(VW_ERR_INPUT, "%s: not a PNG", path);
+  else
+    st = find_text(path, (const uint8_t *)data + sizeof signature, (size_t)bytes - sizeof signature, key, text);
+  free(data);
   return st;
 }

@@ -17,12 +17,14 @@ static vw_status run(vw_bench *b, const char *const *positional, const bench_opt
   const char *what = positional[0], *dir = positional[1], *data = positional[2];
   const bool tokenizer = !strcmp(what, "tokenizer"), pictures = !strcmp(what, "preprocess"),
              load = !strcmp(what, "load"), gpu = !strcmp(what, "gpu");
-  VW_CHECK(tokenizer || pictures || load || gpu || !strcmp(what, "clip"), VW_ERR_ARG,
-           "bench '%s': choose clip, gpu, load, tokenizer or preprocess", what);
+  const bool sd = !strcmp(what, "sd");
+  VW_CHECK(tokenizer || pictures || load || gpu || sd || !strcmp(what, "clip"), VW_ERR_ARG,
+           "bench '%s': choose clip, gpu, load, sd, tokenizer or preprocess", what);
   VW_CHECK((tokenizer || pictures) == (data != NULL), VW_ERR_ARG, "bench %s: expected %s", what,
            tokenizer  ? "MODEL_DIR TEXTS_FILE"
            : pictures ? "MODEL_DIR PICTURES_FOLDER"
                       : "MODEL_DIR alone");
+  if (sd) return vw_bench_sd(b, dir, o->gpu.pictures ? o->gpu.pictures : "1,4");
   VW_TRY(vw_clip_network_open(&b->n, dir, &b->ctx));
   if (tokenizer) return vw_bench_tokenizer(b, dir, data);
   if (pictures) return vw_bench_preprocess(b, dir, data);
@@ -75,7 +77,8 @@ int vw_job_bench(int argc, char **argv) {
       {"trials", 0, VW_OPT_STRING, &o.trials, "LIST",
        "clip, gpu: trials in a batch (default 1,16,64,256; gpu: also 1024,1600)"},
       {"variant", 0, VW_OPT_STRING, &o.variant, "NAME", "clip: plain, pooled or cached; default: all"},
-      {"pictures", 0, VW_OPT_STRING, &o.gpu.pictures, "LIST", "gpu: pictures in a batch (default 1,16,64,256)"},
+      {"pictures", 0, VW_OPT_STRING, &o.gpu.pictures, "LIST",
+       "gpu, sd: pictures in a batch (default 1,16,64,256; sd: 1,4)"},
       {"only", 0, VW_OPT_STRING, &o.gpu.only, "NAME", "gpu: ceilings, text or image; default: all"},
       {"order", 0, VW_OPT_INT, &o.gpu.order, "N",
        "gpu: order of the products that give the ceilings (default 8192; cpu 2048, ref 128)"},
@@ -87,14 +90,15 @@ int vw_job_bench(int argc, char **argv) {
       {"precision", 0, VW_OPT_STRING, &b.precision, "NAME", "of cuda: auto (mixed), fp32, tf32, mixed, bf16"},
       {"cache", 0, VW_OPT_STRING, &cache, "DIR",
        "where rates are left for 'viswords plan'; default: ~/.cache/viswords"},
-      {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip: time by op of one step"},
+      {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip, sd: time by op of one step"},
       {"json", 0, VW_OPT_FLAG, &b.json, NULL, "as JSON"},
       {"save", 0, VW_OPT_STRING, &b.save, "FILE", "the JSON into a file, beside the table"},
       {0}};
   static const char *const names[] = {"WHAT", "MODEL_DIR", "DATA"};
   const vw_command_line c = {
       "bench",
-      "clip MODEL_DIR | gpu MODEL_DIR | load MODEL_DIR | tokenizer MODEL_DIR TEXTS_FILE | preprocess MODEL_DIR "
+      "clip MODEL_DIR | gpu MODEL_DIR | sd MODEL_DIR | load MODEL_DIR | tokenizer MODEL_DIR TEXTS_FILE | preprocess "
+      "MODEL_DIR "
       "PICTURES_FOLDER",
       "Rates of a training step of a CLIP text encoder (directory with real weights, or of 'viswords random-clip'); of "
       "both towers and each of their kernels against the ceilings of a device; of reading weights; of tokenising a "

@@ -29,13 +29,17 @@ int vw_job_plan(int argc, char **argv);
  * on several threads. */
 const char *vw_job_stage_at(int i, const char **summary, bool *computes);
 int vw_job_stage(int i, int argc, char **argv);
+int vw_job_submit(int argc, char **argv);
 int vw_job_status(int argc, char **argv);
 int vw_job_diff(int argc, char **argv);
 int vw_job_verify(int argc, char **argv);
 int vw_job_encode(int argc, char **argv);
+int vw_job_generate(int argc, char **argv);
 int vw_job_doctor(int argc, char **argv);
 int vw_job_draws(int argc, char **argv);
 int vw_job_bench(int argc, char **argv);
 int vw_job_random_clip(int argc, char **argv);
+int vw_job_random_owlv2(int argc, char **argv);
+int vw_job_random_sd(int argc, char **argv);
 
 #endif

@@ -19,14 +19,18 @@ static const job jobs[] = {
     {"run", vw_job_run, "all stages of a study: plan, learn, evaluate, collect (resumes)", true},
     {"check", vw_job_check, "every problem of a study, its weights and pictures, before it runs"},
     {"plan", vw_job_plan, "list the trials and blocks of a study", true},
+    {"submit", vw_job_submit, "submit a study to Slurm: cost first, nothing twice", true},
     {"status", vw_job_status, "how far an output directory is"},
     {"doctor", vw_job_doctor, "what this machine and this build can do, and what was never verified"},
     {"diff", vw_job_diff, "compare the results of two output directories"},
     {"encode", vw_job_encode, "tokens, features and similarities of texts, words and pictures", true},
+    {"generate", vw_job_generate, "pictures of texts and words by a Stable Diffusion directory", true},
     {"verify", vw_job_verify, "compare a model with transformers, or every checksum of an output directory", true},
     {"draws", vw_job_draws, "write the random draws of a study to a file"},
     {"bench", vw_job_bench, "measure rates on this machine", true},
     {"random-clip", vw_job_random_clip, "write a CLIP directory with random weights, for benchmarks"},
+    {"random-owlv2", vw_job_random_owlv2, "the same of OWL-v2"},
+    {"random-sd", vw_job_random_sd, "write a Stable Diffusion directory with random weights, for benchmarks"},
 };
 enum { JOBS = sizeof jobs / sizeof *jobs, BEFORE_STAGES = 3, MOST_JOBS = 64 };
 

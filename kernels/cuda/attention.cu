@@ -16,7 +16,7 @@
 
 #include <type_traits>
 
-enum { WARPS = 8, TILE = 32, MAX_CHANNELS = 256 };
+enum { WARPS = 8, TILE = 32, MAX_CHANNELS = 256, MAX_CHANNELS_FORWARD = 512 };
 
 using geometry = vw_attention_geometry;
 template <typename X> using view = vw_attention_view<X>;
@@ -205,15 +205,17 @@ static vw_status check_types(const char *op, const vw_tensor *qkv, const vw_tens
   return vw_check_f32(op, "log-sum-exps", lse);
 }
 
-/* Calls f with the number of channels a lane owns. */
-template <typename F> static vw_status with_channels(const char *op, int64_t D, F f) {
+/* Calls f with the number of channels a lane owns. Autoencoders have a head of 512 channels and no gradient: 148 KiB of
+ * shared memory forward, more than a block can have backward. */
+template <int MOST, typename F> static vw_status with_channels(const char *op, int64_t D, F f) {
   if (D <= 32) return f(std::integral_constant<int, 1>());
   if (D <= 64) return f(std::integral_constant<int, 2>());
   if (D <= 96) return f(std::integral_constant<int, 3>());
   if (D <= 128) return f(std::integral_constant<int, 4>());
   if (D <= MAX_CHANNELS) return f(std::integral_constant<int, MAX_CHANNELS / 32>());
+  if (D <= MOST) return f(std::integral_constant<int, MOST / 32>());
   return VW_RAISE(VW_ERR_UNSUPPORTED, "%s on cuda takes heads of at most %d channels, not %lld", op,
-                  static_cast<int>(MAX_CHANNELS), static_cast<long long>(D));
+                  static_cast<int>(MOST), static_cast<long long>(D));
 }
 
 template <typename X, int N> static vw_status launch(vw_context *ctx, const vw_call *c) {
@@ -247,7 +249,8 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
   if (vw_attention_is_few(g.T, g.D)) return vw_attention_few(ctx, c);
   if (vw_attention_is_flash(g.T, g.D, qkv->dtype)) return vw_attention_flash(ctx, c);
   return vw_with_type("attention", qkv, [&](auto x) {
-    return with_channels("attention", g.D, [&](auto n) { return launch<decltype(x), decltype(n)::value>(ctx, c); });
+    return with_channels<MAX_CHANNELS_FORWARD>("attention", g.D,
+                                               [&](auto n) { return launch<decltype(x), decltype(n)::value>(ctx, c); });
   });
 }
 
@@ -267,8 +270,8 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   if (vw_attention_is_few(g.T, g.D)) return vw_attention_few_grad(ctx, c);
   if (vw_attention_is_flash(g.T, g.D, qkv->dtype)) return vw_attention_flash_grad(ctx, c);
   return vw_with_type("attention_grad", qkv, [&](auto x) {
-    return with_channels("attention_grad", g.D,
-                         [&](auto n) { return launch_grad<decltype(x), decltype(n)::value>(ctx, c); });
+    return with_channels<MAX_CHANNELS>("attention_grad", g.D,
+                                       [&](auto n) { return launch_grad<decltype(x), decltype(n)::value>(ctx, c); });
   });
 }
 

@@ -25,6 +25,9 @@ double vw_bench_now(void);
 vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(void *user, int64_t number),
                         void *user);
 
+/* Runs once and prints the time by op. */
+vw_status vw_bench_print_ops(vw_program *p);
+
 /* ---- programs of real size, made-up data (src/bench/step.c) */
 
 enum { VW_BENCH_PREFIX = 5, VW_BENCH_PROMPT = 7 }; /* "a photo of a <w>": start a photo of a | word end */
@@ -57,6 +60,9 @@ vw_status vw_bench_preprocess(vw_bench *b, const char *dir, const char *folder);
 
 /* `bench clip`: see src/bench/clip.c. trials: batch sizes, a comma-separated list; only: a variant, NULL: all. */
 vw_status vw_bench_clip(vw_bench *b, const char *dir, const char *trials, const char *only);
+
+/* `bench sd`: see src/bench/sd.c. pictures: batch sizes, a comma-separated list. */
+vw_status vw_bench_sd(vw_bench *b, const char *dir, const char *pictures);
 
 /* `bench gpu`: see src/bench/gpu.c. */
 typedef struct vw_bench_gpu_options {

@@ -66,7 +66,7 @@ static vw_status time_program(vw_program *p, double seconds, double *median) {
   return VW_OK;
 }
 
-static vw_status print_ops(vw_program *p) {
+vw_status vw_bench_print_ops(vw_program *p) {
   double seconds[VW_OPS] = {0}, total = 0;
   int64_t calls[VW_OPS] = {0};
   static const char *const names[] = {
@@ -125,7 +125,7 @@ static vw_status measure(void *user, int64_t K) {
   VW_GOTO(time_program(s.program, b->seconds, &seconds));
   report(b, v, K, seconds, vw_graph_flops(s.graph), vw_program_memory_of(s.program).arena);
   if (v->P) VW_GOTO(vw_bench_keep(b, "step", (int64_t[]){K, v->P, v->T}, 3, &s, seconds)); /* as studies learn */
-  if (b->ops) VW_GOTO(print_ops(s.program));
+  if (b->ops) VW_GOTO(vw_bench_print_ops(s.program));
 cleanup:
   vw_bench_program_close(&s);
   return st;

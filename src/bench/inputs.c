@@ -88,8 +88,8 @@ enum { CHUNK = 1 << 20, PIECE = 1 << 16 };
 static vw_status read_files(void *user) {
   const loading *l = user;
   const vw_hub_clip *h = &l->b->n->hub;
-  for (int64_t i = 0; i < h->n_files; i++) {
-    const char *path = vw_safetensors_path(h->files[i]);
+  for (int64_t i = 0; i < h->weights.n_files; i++) {
+    const char *path = vw_safetensors_path(h->weights.files[i]);
     int fd = -1;
     ssize_t n = 1;
     VW_TRY(vw_foreign_open(path, &fd, NULL));
@@ -105,9 +105,9 @@ static vw_status read_files(void *user) {
 static vw_status copy_files(void *user) {
   const loading *l = user;
   const vw_hub_clip *h = &l->b->n->hub;
-  for (int64_t i = 0; i < h->n_files; i++) {
+  for (int64_t i = 0; i < h->weights.n_files; i++) {
     size_t size = 0;
-    const char *from = vw_safetensors_bytes(h->files[i], &size);
+    const char *from = vw_safetensors_bytes(h->weights.files[i], &size);
     const size_t bytes = size * l->copies;
     char *to = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     VW_CHECK(to != MAP_FAILED, VW_ERR_MEMORY, "bench: out of memory for %zu bytes", bytes);
@@ -155,9 +155,9 @@ vw_status vw_bench_load(vw_bench *b, const char *dir) {
   double bytes = 0;
   vw_status st = VW_OK;
   VW_CHECK(l.buffer, VW_ERR_MEMORY, "bench: out of memory");
-  for (int64_t i = 0; i < b->n->hub.n_files; i++) {
+  for (int64_t i = 0; i < b->n->hub.weights.n_files; i++) {
     size_t size = 0;
-    (void)vw_safetensors_bytes(b->n->hub.files[i], &size);
+    (void)vw_safetensors_bytes(b->n->hub.weights.files[i], &size);
     bytes += (double)size;
   }
   if (vw_dtype_bytes(b->n->net.text.token_embedding.dtype) == 2) l.copies = 2;
@@ -166,7 +166,7 @@ vw_status vw_bench_load(vw_bench *b, const char *dir) {
   const double packed = (double)l.packed;
   if (!b->json)
     (void)vw_print(stdout, "%s: %.1f MB of weights in %d files, %.1f MB of them for both towers\n", dir, 1e-6 * bytes,
-                   (int)b->n->hub.n_files, 1e-6 * packed);
+                   (int)b->n->hub.weights.n_files, 1e-6 * packed);
   VW_GOTO(measure(b, "read from the page cache", read_files, &l, 1e-6 * bytes, "MB"));
   VW_GOTO(measure(b, "copy to new memory, fp32's size", copy_files, &l, 1e-6 * bytes, "MB"));
   VW_GOTO(measure(b, "open, map, pack both towers", pack_towers, &l, 1e-6 * packed, "MB"));

@@ -1,5 +1,5 @@
-/* `random-clip`: a CLIP directory in the hub's format with random weights of any size of the family: to measure speed
- * and memory where the real weights are not at hand. Its features mean nothing. */
+/* CLIP and OWL-v2 directories in the hub's format with random weights of the published sizes: to measure speed and
+ * memory where the real weights are not at hand. Their features mean nothing. */
 #include "bench/random_clip.h"
 
 #include "core/durable.h"
@@ -24,17 +24,46 @@ typedef struct tower {
   int64_t width, mlp, layers, heads;
 } tower;
 
-static const struct clip_size {
+typedef struct network_size {
   const char *name;
   tower text, vision;
   int64_t image, patch, projection;
-} sizes[] = {
+} network_size;
+static const network_size clip_sizes[] = {
     {"B/32", {512, 2048, 12, 8}, {768, 3072, 12, 12}, 224, 32, 512},
     {"B/16", {512, 2048, 12, 8}, {768, 3072, 12, 12}, 224, 16, 512},
     {"L/14", {768, 3072, 12, 12}, {1024, 4096, 24, 16}, 224, 14, 768},
     {"H/14", {1024, 4096, 24, 16}, {1280, 5120, 32, 16}, 224, 14, 1024},
 };
-enum { SIZES = sizeof sizes / sizeof *sizes, VOCABULARY = 49408, POSITIONS = 77, MOST_TENSORS = 2048 };
+static const network_size owlv2_sizes[] = {
+    {"base", {512, 2048, 12, 8}, {768, 3072, 12, 12}, 960, 16, 512},
+    {"large", {768, 3072, 12, 12}, {1024, 4096, 24, 16}, 1008, 14, 768},
+};
+enum { VOCABULARY = 49408, MOST_TENSORS = 2048 };
+
+/* What the families differ in. */
+typedef struct family {
+  const char *command, *type; /* that makes them; model_type */
+  const char *prefix;         /* of the towers' tensors */
+  const char *first_norm;     /* of the vision tower */
+  int64_t positions;
+  bool detects; /* has heads beside the towers */
+  const network_size *sizes;
+  size_t n_sizes;
+  const char *choose;
+} family;
+static const family clip = {"random-clip",
+                            "clip",
+                            "",
+                            "pre_layrnorm",
+                            77,
+                            false,
+                            clip_sizes,
+                            sizeof clip_sizes / sizeof *clip_sizes,
+                            "B/32, B/16, L/14 or H/14"};
+static const family owlv2 = {
+    "random-owlv2", "owlv2", "owlv2.", "pre_layernorm", 16, true, owlv2_sizes, sizeof owlv2_sizes / sizeof *owlv2_sizes,
+    "base or large"};
 
 /* What a directory consists of, the weights first. */
 static const char *const files[] = {"model.safetensors", "config.json", "vocab.json", "merges.txt"};
@@ -45,6 +74,7 @@ typedef struct maker {
   vw_safetensors_entry *entries;
   int64_t n;
   vw_pool names;
+  const char *prefix; /* of every name */
   bool half;
   vw_status st;
 } maker;
@@ -55,7 +85,7 @@ static void add(maker *m, const char *prefix, const char *name, double mean, dou
   const int64_t n = vw_count(&shape);
   if (m->st != VW_OK) return; /* the first failure counts */
   float *x = malloc((size_t)(n + 4) * sizeof *x);
-  (void)snprintf(path, sizeof path, "%s%s", prefix, name);
+  (void)snprintf(path, sizeof path, "%s%s%s", m->prefix, prefix, name);
   const char *kept = vw_pool_text(&m->names, path, -1);
   if (!x || !kept) {
     free(x);
@@ -102,10 +132,10 @@ static void add_layers(maker *m, const char *path, const tower *t) {
   }
 }
 
-static void add_towers(maker *m, const struct clip_size *s) {
+static void add_towers(maker *m, const family *f, const network_size *s) {
   const int64_t side = s->image / s->patch;
   add(m, "text_model.", "embeddings.token_embedding.weight", 0, 0.02, vw_shape(VW_F32, VOCABULARY, s->text.width));
-  add(m, "text_model.", "embeddings.position_embedding.weight", 0, 0.01, vw_shape(VW_F32, POSITIONS, s->text.width));
+  add(m, "text_model.", "embeddings.position_embedding.weight", 0, 0.01, vw_shape(VW_F32, f->positions, s->text.width));
   add_layers(m, "text_model", &s->text);
   add_norm(m, "text_model.", "final_layer_norm", s->text.width);
   add(m, "", "text_projection.weight", 0, sqrt(1.0 / (double)s->text.width),
@@ -116,11 +146,25 @@ static void add_towers(maker *m, const struct clip_size *s) {
       vw_shape(VW_F32, s->vision.width, 3, s->patch, s->patch));
   add(m, "vision_model.", "embeddings.position_embedding.weight", 0, 0.02,
       vw_shape(VW_F32, side * side + 1, s->vision.width));
-  add_norm(m, "vision_model.", "pre_layrnorm", s->vision.width);
+  add_norm(m, "vision_model.", f->first_norm, s->vision.width);
   add_layers(m, "vision_model", &s->vision);
   add_norm(m, "vision_model.", "post_layernorm", s->vision.width);
   add(m, "", "visual_projection.weight", 0, sqrt(1.0 / (double)s->vision.width),
       vw_shape(VW_F32, s->projection, s->vision.width));
+}
+
+/* Two hidden layers, then `out` numbers. */
+static void add_perceptron(maker *m, const char *prefix, int64_t width, int64_t out) {
+  add_linear(m, prefix, "dense0", width, width), add_linear(m, prefix, "dense1", width, width);
+  add_linear(m, prefix, "dense2", out, width);
+}
+
+static void add_heads(maker *m, const network_size *s) {
+  const int64_t D = s->vision.width, one = 1, four = 4;
+  add_norm(m, "", "layer_norm", D);
+  add_linear(m, "class_head.", "dense0", s->text.width, D);
+  add_linear(m, "class_head.", "logit_shift", one, D), add_linear(m, "class_head.", "logit_scale", one, D);
+  add_perceptron(m, "box_head.", D, four), add_perceptron(m, "objectness_head.", D, one);
 }
 
 static json_t *tower_json(const tower *t, int64_t projection) {
@@ -129,14 +173,14 @@ static json_t *tower_json(const tower *t, int64_t projection) {
                    (json_int_t)t->heads, "projection_dim", (json_int_t)projection, "hidden_act", "quick_gelu");
 }
 
-static vw_status write_config(const struct clip_size *s, const char *dir, int32_t end) {
+static vw_status write_config(const family *f, const network_size *s, const char *dir, int32_t end) {
   char path[VW_PATH_BYTES];
   json_t *text = tower_json(&s->text, s->projection), *vision = tower_json(&s->vision, s->projection);
   json_object_set_new(text, "vocab_size", json_integer(VOCABULARY));
   json_object_set_new(text, "eos_token_id", json_integer(end));
   json_object_set_new(vision, "image_size", json_integer(s->image));
   json_object_set_new(vision, "patch_size", json_integer(s->patch));
-  json_t *all = json_pack("{s:s, s:I, s:o, s:o}", "model_type", "clip", "projection_dim", (json_int_t)s->projection,
+  json_t *all = json_pack("{s:s, s:I, s:o, s:o}", "model_type", f->type, "projection_dim", (json_int_t)s->projection,
                           "text_config", text, "vision_config", vision);
   char *dump = json_dumps(all, JSON_INDENT(1));
   json_decref(all);
@@ -161,9 +205,9 @@ static vw_status copy_tokenizer(const char *from, const char *dir) {
 }
 
 /* The weights also say what lies beside them: who finds that again knows that all of it was made here. */
-static vw_status write_weights(const struct clip_size *s, const char *dir, bool half) {
+static vw_status write_weights(const family *f, const network_size *s, const char *dir, bool half) {
   char path[VW_PATH_BYTES], sums[FILES][VW_HASH_TEXT];
-  vw_keyvalue metadata[FILES + 1] = {{"format", "pt"}, {MADE_BY, "random-clip"}}; /* transformers wants the first */
+  vw_keyvalue metadata[FILES + 1] = {{"format", "pt"}, {MADE_BY, f->command}}; /* transformers wants the first */
   for (int i = 1; i < FILES; i++) {
     vw_hash hash;
     int64_t bytes;
@@ -173,9 +217,11 @@ static vw_status write_weights(const struct clip_size *s, const char *dir, bool 
     metadata[i + 1] = (vw_keyvalue){files[i], sums[i]};
   }
   VW_TRY(vw_path_format(path, "%s/%s", dir, files[0]));
-  maker m = {.half = half, .entries = calloc(MOST_TENSORS, sizeof *m.entries)};
+  maker m = {.prefix = f->prefix, .half = half, .entries = calloc(MOST_TENSORS, sizeof *m.entries)};
   VW_CHECK(m.entries, VW_ERR_MEMORY, "random weights: out of memory");
-  add_towers(&m, s);
+  add_towers(&m, f, s);
+  m.prefix = "";
+  if (f->detects) add_heads(&m, s);
   vw_status st = m.st;
   if (st == VW_OK) st = vw_safetensors_write(path, m.entries, m.n, metadata, FILES + 1);
   for (int64_t i = 0; i < m.n; i++) free(m.entries[i].tensor.data);
@@ -184,10 +230,11 @@ static vw_status write_weights(const struct clip_size *s, const char *dir, bool 
   return st;
 }
 
-static vw_status fill(const struct clip_size *s, const char *dir, const char *tokenizer, int32_t end, bool half) {
+static vw_status fill(const family *f, const network_size *s, const char *dir, const char *tokenizer, int32_t end,
+                      bool half) {
   VW_TRY(copy_tokenizer(tokenizer, dir));
-  VW_TRY(write_config(s, dir, end));
-  return write_weights(s, dir, half);
+  VW_TRY(write_config(f, s, dir, end));
+  return write_weights(f, s, dir, half);
 }
 
 /* ---- where it goes ----------------------------------------------------------------------------------------------- */
@@ -240,7 +287,7 @@ static void open_to_others(const char *dir) {
 }
 
 /* What is there already: nothing, an empty folder, or, with `force`, a directory that this command made. */
-static vw_status check_target(const char *dir, bool force, bool *replace) {
+static vw_status check_target(const family *f, const char *dir, bool force, bool *replace) {
   struct stat st;
   *replace = false;
   if (lstat(dir, &st) != 0) {
@@ -251,8 +298,8 @@ static vw_status check_target(const char *dir, bool force, bool *replace) {
   if (is_empty(dir)) return VW_OK;
   const bool ours = all_made_here(dir);
   vw_error_clear();
-  VW_CHECK(ours, VW_ERR_INPUT, "%s: holds files that random-clip did not make, and stays as it is; choose another name",
-           dir);
+  VW_CHECK(ours, VW_ERR_INPUT, "%s: holds files that %s did not make, and stays as it is; choose another name", dir,
+           f->command);
   VW_CHECK(force, VW_ERR_INPUT, "%s: holds random weights already; --force makes them anew", dir);
   *replace = true;
   return VW_OK;
@@ -294,22 +341,23 @@ static void remove_parents(char *parent, size_t highest) {
   }
 }
 
-static vw_status make(const struct clip_size *s, const char *dir, const char *tokenizer, bool half, bool force) {
+static vw_status make(const family *f, const network_size *s, const char *dir, const char *tokenizer, bool half,
+                      bool force) {
   char parent[VW_PATH_BYTES] = "", partial[VW_PATH_BYTES];
   size_t highest = SIZE_MAX;
   bool replace, made = false;
   vw_tokenizer *t;
   vw_status st = VW_OK;
-  VW_TRY(check_target(dir, force, &replace));
+  VW_TRY(check_target(f, dir, force, &replace));
   VW_TRY(vw_tokenizer_open(&t, tokenizer)); /* first: what cannot work leaves nothing behind */
   const int32_t end = vw_tokenizer_end(t);
   vw_tokenizer_close(t);
   st = make_parents(dir, parent, &highest);
-  if (st == VW_OK) st = vw_path_format(partial, "%s/.random-clip-XXXXXX", parent);
+  if (st == VW_OK) st = vw_path_format(partial, "%s/.%s-XXXXXX", parent, f->command);
   if (st == VW_OK && !(made = mkdtemp(partial) != NULL))
     st = VW_RAISE(VW_ERR_IO, "%s: cannot make the folder: %s", dir, strerror(errno));
   if (st == VW_OK) open_to_others(partial);
-  if (st == VW_OK) st = fill(s, partial, tokenizer, end, half);
+  if (st == VW_OK) st = fill(f, s, partial, tokenizer, end, half);
   if (st == VW_OK) st = put_in_place(partial, dir, replace);
   if (st == VW_OK) return VW_OK;
   if (made) remove_made(partial);
@@ -317,8 +365,17 @@ static vw_status make(const struct clip_size *s, const char *dir, const char *to
   return st;
 }
 
+static vw_status make_named(const family *f, const char *size, const char *dir, const char *tokenizer, bool half,
+                            bool force) {
+  for (size_t i = 0; i < f->n_sizes; i++)
+    if (strcmp(size, f->sizes[i].name) == 0) return make(f, &f->sizes[i], dir, tokenizer, half, force);
+  return VW_RAISE(VW_ERR_ARG, "%s: --size '%s': choose %s", f->command, size, f->choose);
+}
+
 vw_status vw_random_clip(const char *size, const char *dir, const char *tokenizer, bool half, bool force) {
-  for (int i = 0; i < SIZES; i++)
-    if (strcmp(size, sizes[i].name) == 0) return make(&sizes[i], dir, tokenizer, half, force);
-  return VW_RAISE(VW_ERR_ARG, "random-clip: --size '%s': choose B/32, B/16, L/14 or H/14", size);
+  return make_named(&clip, size, dir, tokenizer, half, force);
+}
+
+vw_status vw_random_owlv2(const char *size, const char *dir, const char *tokenizer, bool half, bool force) {
+  return make_named(&owlv2, size, dir, tokenizer, half, force);
 }

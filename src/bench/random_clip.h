@@ -1,4 +1,4 @@
-/* CLIP directories with random weights of full size, for benchmarks. */
+/* CLIP and OWL-v2 directories with random weights of full size, for benchmarks. */
 #ifndef VW_BENCH_RANDOM_CLIP_H
 #define VW_BENCH_RANDOM_CLIP_H
 
@@ -10,5 +10,7 @@
  * and merges.txt are copied; half: fp16; force: replaces a directory that was made here, no other is ever replaced.
  * Errors: VW_ERR_ARG (size), VW_ERR_INPUT (what is there, the tokenizer), VW_ERR_IO. */
 vw_status vw_random_clip(const char *size, const char *dir, const char *tokenizer, bool half, bool force);
+/* The same of OWL-v2's: "base" (patch 16, 960 px) or "large" (patch 14, 1,008 px). */
+vw_status vw_random_owlv2(const char *size, const char *dir, const char *tokenizer, bool half, bool force);
 
 #endif

@@ -47,6 +47,10 @@ vw_value vw_clip_text_layers(vw_graph *g, const vw_clip_text_config *cfg, vw_val
 vw_value vw_clip_text_feature(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
                               vw_value pooled, vw_value *states);
 
+/* The states of all positions behind the final norm [B, T, C], as Stable Diffusion reads them: no position is pooled,
+ * so padding counts. */
+vw_value vw_clip_text_states(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows);
+
 /* The vision tower up to and with its last norm. pixels [B, S, S, 3] (normalised, channels last). class_row [B]: zeros,
  * to go on with the class token alone behind the last layer's attention: [B, D]; or VW_NONE: all tokens
  * [B, patches + 1, D], the class token first. states as below. */

@@ -40,3 +40,10 @@ vw_value vw_clip_text_feature(vw_graph *g, const vw_clip_text_config *cfg, vw_va
                                         .bias = VW_NONE};
   return vw_l2norm(g, vw_linear(g, x, projection, VW_ACT_NONE, VW_NONE, VW_HEAD));
 }
+
+vw_value vw_clip_text_states(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows) {
+  char name[VW_NAME_BYTES];
+  x = layers(g, cfg, x, rows, VW_NONE, NULL, NULL);
+  (void)snprintf(name, sizeof name, "%stext_model.final_layer_norm", cfg->prefix);
+  return vw_layernorm(g, x, vw_norm_weights_of(g, cfg->t.width, name), cfg->t.eps);
+}

@@ -370,7 +370,7 @@ static vw_status check_finite(const vw_network *n) {
 
 static vw_safetensors *file_of(const vw_network *net, int64_t i) {
   const vw_hub_clip *h = &((const vw_clip_network *)net)->hub;
-  return i < h->n_files ? h->files[i] : NULL;
+  return i < h->weights.n_files ? h->weights.files[i] : NULL;
 }
 
 static vw_status share_network(vw_network *n, unsigned parts, const vw_ranks *ranks, vw_transport *transport) {

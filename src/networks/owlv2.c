@@ -181,7 +181,7 @@ static vw_status check_finite(const vw_network *n) {
 
 static vw_safetensors *file_of(const vw_network *n, int64_t i) {
   const vw_hub_clip *h = &((const vw_owlv2_network *)n)->clip.hub;
-  return i < h->n_files ? h->files[i] : NULL;
+  return i < h->weights.n_files ? h->weights.files[i] : NULL;
 }
 
 static vw_status share_pictures(vw_owlv2_network *n, const vw_ranks *ranks, vw_transport *transport) {

@@ -92,9 +92,6 @@ static vw_status part(const vw_task_inputs *in, vw_task_part what, vw_graph *g, 
   return pass(in, PICTURES, g, policy);
 }
 
-/* Every picture is judged once whatever the words: as a share of all concepts' words. */
-static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, int64_t *runs);
-
 /* ---- what is kept of pictures ------------------------------------------------------------------------------------ */
 
 static vw_status list_of(const vw_task_inputs *in, vw_patch_list *l, int64_t **scene) {
@@ -114,11 +111,13 @@ static vw_status missing(const vw_task_inputs *in, int64_t *n) {
   return st;
 }
 
+/* Every picture is judged once whatever the words: it is shared out among the concepts, each of which asks twice, for a
+ * block and for its baselines (more often where it has more blocks). */
 static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, int64_t *runs) {
-  const int64_t concepts = in->concepts > 0 ? in->concepts : 1;
+  const int64_t asked = 2 * (in->concepts > 0 ? in->concepts : 1);
   *runs = 1;
   if (what == VW_PART_CACHE) return missing(in, runs);
-  if (what == VW_PART_JUDGE) *runs = words ? (in->pictures->test_scenes.n + concepts - 1) / concepts : 0;
+  if (what == VW_PART_JUDGE) *runs = words ? (in->pictures->test_scenes.n + asked - 1) / asked : 0;
   return VW_OK;
 }
 

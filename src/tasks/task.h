@@ -179,11 +179,12 @@ typedef struct vw_task_kind {
 
   /* metrics [n, n_metrics], NaN where there is nothing to count. NULL: judged picture by picture. */
   vw_status (*judge)(vw_task *t, const vw_judged *w, double *metrics);
+  /* What a part of judging costs is its pictures, not the words: all words of a part are judged by one rank, one block
+   * after the other, so that the task can keep what it made of the pictures. */
+  bool shares_parts;
   /* Judging that is long: `pictures` parts, each of which gives `numbers` numbers a word and is kept in a file of its
    * own, so that ranks share them and a stop loses at most one; then the metrics from all of them. A part is a picture
    * that is drawn, or some pictures that are searched. */
-  bool shares_parts; /* what a part costs is the pictures, not the words: all words of a part are judged by one rank,
-                        one after the other, so that the task can keep what it made of them */
   vw_status (*judge_parts)(const vw_task_inputs *in, int64_t *pictures, int64_t *numbers);
   vw_status (*judge_picture)(vw_task *t, const vw_judged *w, int64_t picture, double *numbers /* [n, numbers] */);
   vw_status (*judge_end)(vw_task *t, const vw_judged *w, const double *numbers /* [pictures, n, numbers] */,

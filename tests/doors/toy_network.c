@@ -78,7 +78,7 @@ static vw_status hash_network(const vw_network *n, vw_hash *hash) {
 
 static vw_safetensors *file_of(const vw_network *net, int64_t i) {
   const vw_hub_clip *h = &((const toy_network *)net)->hub;
-  return i < h->n_files ? h->files[i] : NULL;
+  return i < h->weights.n_files ? h->weights.files[i] : NULL;
 }
 
 /* Weights stay where they are mapped: the test runs on processors. */

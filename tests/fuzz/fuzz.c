@@ -43,13 +43,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 static char folder[64];
 
 static void remove_folder(void) {
-  static const char *const names[] = {
-      "input",      "config.json", "preprocessor_config.json", "tokenizer.json",
-      "vocab.json", "merges.txt",  "tokenizer_config.json",    "special_tokens_map.json"};
+  static const char *const names[] = {"input",
+                                      "config.json",
+                                      "preprocessor_config.json",
+                                      "tokenizer.json",
+                                      "vocab.json",
+                                      "merges.txt",
+                                      "tokenizer_config.json",
+                                      "special_tokens_map.json",
+                                      "model_index.json",
+                                      "text_encoder/config.json",
+                                      "unet/config.json",
+                                      "vae/config.json",
+                                      "scheduler/scheduler_config.json"};
+  static const char *const folders[] = {"text_encoder", "unet", "vae", "scheduler"};
   char path[128];
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
     (void)unlink(path);
+  }
+  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+    (void)snprintf(path, sizeof path, "%s/%s", folder, folders[i]);
+    (void)rmdir(path); /* most targets have none */
   }
   (void)rmdir(folder);
 }
@@ -64,6 +79,11 @@ const char *fuzz_folder(void) {
 
 const char *fuzz_file(const char *name, const void *data, size_t size) {
   static char path[128];
+  const char *slash = strrchr(name, '/');
+  if (slash) { /* in a folder of one level, made where it is not there */
+    (void)snprintf(path, sizeof path, "%s/%.*s", fuzz_folder(), (int)(slash - name), name);
+    (void)mkdir(path, 0700);
+  }
   (void)snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
   const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   if (file < 0 || (size && write(file, data, size) != (ssize_t)size) || close(file) != 0) abort();

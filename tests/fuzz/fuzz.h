@@ -12,7 +12,7 @@ void fuzz_one(const uint8_t *data, size_t size);
 /* The folder; made at the first call. Aborts when it cannot be made. */
 const char *fuzz_folder(void);
 
-/* Writes folder/name (truncates) and returns its path; borrowed until the next call. */
+/* Writes folder/name (truncates; a folder within `name` is made) and returns its path; borrowed until the next call. */
 const char *fuzz_file(const char *name, const void *data, size_t size);
 
 /* The same, but only if folder/name does not exist. */

@@ -30,6 +30,13 @@ def main():
     put("hub", "preprocessor", b'{}\0{"size": {"shortest_edge": 224}, "crop_size": {"height": 224, "width": 224}, '
         b'"image_mean": [0.5, 0.5, 0.5], "do_resize": true, "resample": 3, "rescale_factor": 0.00392}')
     put("hub", "infinity", '{"a": -Infinity, "b": [NaN], "projection_dim": 5}')
+    parts = ("model_index.json", "text_encoder/config.json", "unet/config.json", "vae/config.json",
+             "scheduler/scheduler_config.json")
+    for name in ("sd_a", "sd_b", "sd_c"):
+        put("hub_diffusers", name, b"\0".join((FIXTURES / name / p).read_bytes() for p in parts))
+    put("hub_diffusers", "infinity", b'\0\0\0\0{"lambda_min_clipped": -Infinity, "_class_name": "PNDMScheduler"}')
+    put("hub_diffusers", "lists", b'\0\0{"only_cross_attention": [false], "sample_size": [8, 6], "layers_per_block": [1, 2, '
+        b'1, 2], "cross_attention_dim": [512, 512, 512, 512], "num_class_embeds": null}\0{"latents_mean": null}')
     vocabulary = {"a": 1, "b": 2, "b</w>": 4, "ab</w>": 5, "<|startoftext|>": 6, "<|endoftext|>": 7}
     model = {"end_of_word_suffix": "</w>", "vocab": vocabulary, "merges": ["a b</w>"]}
     put("tokenizer_files", "one-file", b"\0" + json.dumps({"model": model}).encode())

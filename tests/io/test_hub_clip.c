@@ -229,7 +229,7 @@ static void shards(void **state) {
       "{\"weight_map\": {\"logit_scale\": \"b.safetensors\", \"text_projection.weight\": \"b.safetensors\","
       " \"text_model.embeddings.token_embedding.weight\": \"a.safetensors\"}}");
   assert_ok(vw_hub_clip_open(&h, folder));
-  assert_int_equal(h.n_files, 2);
+  assert_int_equal(h.weights.n_files, 2);
   vw_hub_clip_close(&h);
   put("model.safetensors.index.json",
       "{\"weight_map\": {\"logit_scale\": \"a.safetensors\", \"text_projection.weight\": \"b.safetensors\"}}");

@@ -246,11 +246,44 @@ static void on_white(void **state) {
   }
 }
 
+/* Texts beside the pixels are read back; Pillow and others see tEXt chunks. */
+static void png_texts(void **state) {
+  (void)state;
+  static const vw_png_text texts[] = {{"settings", "{\"seed\": 7}\n"}, {"settings.more", "x"}, {"empty", ""}};
+  static const vw_png_text bad[] = {{"key", "caf\xc3\xa9"}, {"", "x"}, {"tab\t", "x"}};
+  const uint8_t rgb[] = {1, 2, 3, 4, 5, 6};
+  char file[] = "/tmp/viswords-png-XXXXXX", *text = NULL;
+  vw_image image;
+  const int fd = mkstemp(file);
+  assert_true(fd >= 0);
+  (void)close(fd);
+  assert_ok(vw_png_write_with(file, 1, 2, rgb, texts, 3));
+  assert_ok(vw_image_read(file, 0, &image));
+  assert_memory_equal(image.rgb, rgb, sizeof rgb);
+  vw_image_free(&image);
+  for (int i = 0; i < 3; i++) {
+    assert_ok(vw_png_read_text(file, texts[i].key, &text));
+    assert_string_equal(text, texts[i].text);
+    free(text);
+  }
+  assert_ok(vw_png_read_text(file, "setting", &text));
+  assert_null(text);
+  for (int i = 0; i < 3; i++) assert_int_equal(vw_png_write_with(file, 1, 2, rgb, &bad[i], 1), VW_ERR_ARG);
+  assert_int_equal(truncate(file, 60), 0);
+  assert_int_equal(vw_png_read_text(file, "empty", &text), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "cut off"));
+  assert_int_equal(truncate(file, 4), 0);
+  assert_int_equal(vw_png_read_text(file, "empty", &text), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "not a PNG"));
+  assert_null(text);
+  (void)unlink(file);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(decode),       cmocka_unit_test(odd_kinds), cmocka_unit_test(turns),
       cmocka_unit_test(damaged_exif), cmocka_unit_test(on_white),  cmocka_unit_test(preprocess),
-      cmocka_unit_test(write_png),    cmocka_unit_test(refused),
+      cmocka_unit_test(write_png),    cmocka_unit_test(refused),   cmocka_unit_test(png_texts),
   };
   return cmocka_run_group_tests(tests, open_expected, close_expected);
 }

@@ -113,6 +113,16 @@ says "expected MODEL_DIR PICTURES_FOLDER"
 bench 2 load "$model" "$work"
 says "MODEL_DIR alone"
 bench 2 lode "$model"
-says "choose clip, gpu, load, tokenizer or preprocess"
+says "choose clip, gpu, load, sd, tokenizer or preprocess"
+
+# Stable Diffusion: every pass, forward and back to the word, with its memory; by op where asked.
+bench 0 sd "$source_dir/data/sd-tiny" --pictures 2 --seconds 0.01 --ops --backend cpu
+for text in 'unet      2' 'word      2' 'encode    1' 'decode    1' 'MB planned' cross_attention_grad mse_grad; do says "$text"; done
+bench 0 sd "$source_dir/data/sd-tiny" --pictures 1 --seconds 0.01 --json --backend cpu
+says '"pass": "word"'
+bench 2 sd "$model"
+says "has no model_index.json"
+bench 2 sd "$source_dir/data/sd-tiny" --pictures 0
+says "--pictures '0': numbers, separated by commas"
 bench 2 clip "$model" --backend gpu
 says "choose auto, ref, cpu or cuda"

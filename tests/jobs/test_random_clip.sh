@@ -1,6 +1,6 @@
 #!/bin/bash
-# `viswords random-clip`: a directory of the size of OpenAI's, which is read like any other; what is refused, and then no
-# weights.
+# `viswords random-clip` and `random-owlv2`: directories of the size of the published ones, which are read like any
+# other; what is refused, and then no weights.
 set -euo pipefail
 source "$1/tests/jobs/jobs.sh"
 tokenizer=$source_dir/data/clip-tiny
@@ -60,3 +60,20 @@ touch "$work/file"
 random_clip 1 "$work/file/clip" --size B/32 --tokenizer "$tokenizer"
 says "file/clip: cannot make the folder"
 [ ! -e "$work/none" ] || fail "a folder is left"
+
+# OWL-v2: as many parameters as transformers 4.57 gives Owlv2ForObjectDetection at this size; a study plans with it
+"$viswords" random-owlv2 "$work/owl" --fp16 --tokenizer "$tokenizer" > "$work/out.txt" 2>&1 || fail "$(cat "$work/out.txt")"
+header=$(od -An -t u8 -N 8 "$work/owl/model.safetensors" | tr -d ' ')
+[ "$(stat -c %s "$work/owl/model.safetensors")" = $((8 + header + 2 * 154966792)) ] ||
+  fail "another number of parameters: $((($(stat -c %s "$work/owl/model.safetensors") - 8 - header) / 2))"
+cat > "$work/owl.yaml" << END
+data: {s: {kind: coco, root: $source_dir/data/scenes, concepts: [fox]}}
+models: {owl: {kind: owlv2, weights: owl}}
+trials: {anchors: [dog], vocabulary: words}
+END
+"$viswords" plan "$work/owl.yaml" > "$work/out.txt" 2>&1 || fail "plan: $(cat "$work/out.txt")"
+says "owl on s"
+code=0
+"$viswords" random-owlv2 "$work/none" --size huge > "$work/out.txt" 2>&1 || code=$?
+[ "$code" = 2 ] || fail "exit code $code"
+says "random-owlv2: --size 'huge': choose base or large"

@@ -319,6 +319,17 @@ static void cross_attention_agrees(void **state) {
 
 static const vw_attention_attr full1 = {1, false}, full2 = {2, false};
 
+/* The one head of an autoencoder is as wide as its channels. */
+static void wide_heads_agree(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"head_of_512", &vw_attention_op, &full1, {X(1, 20, 1536), NO, NO, NO, NO}, SUM(532), 0},
+      {"head_of_300", &vw_attention_op, &full1, {X(2, 17, 900), NO, NO, NO, NO}, SUM(317), 0},
+  };
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
+}
+
 static void full_sizes_agree_on_the_cpu(void **state) {
   (void)state;
   const vw_op_case cases[] = {
@@ -391,6 +402,7 @@ int main(void) {
       cmocka_unit_test(conv2d_agrees),
       cmocka_unit_test(convolutions_are_adjoint),
       cmocka_unit_test(cross_attention_agrees),
+      cmocka_unit_test(wide_heads_agree),
       cmocka_unit_test(full_sizes_agree_on_the_cpu),
       cmocka_unit_test(a_picture_is_the_same_among_others),
       cmocka_unit_test(contracts_refuse),

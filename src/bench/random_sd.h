@@ -1,0 +1,15 @@
+/* Stable Diffusion directories with random weights of full size, for benchmarks. */
+#ifndef VW_BENCH_RANDOM_SD_H
+#define VW_BENCH_RANDOM_SD_H
+
+#include "core/status.h"
+
+#include <stdbool.h>
+
+/* Writes `dir` as diffusers saves it, complete or not at all; what is there is never replaced. size: "1.5", "2.1-base"
+ * or "2.1"; like: NULL, or a directory whose configurations count instead; tokenizer: a directory whose vocab.json and
+ * merges.txt are copied; half: fp16. Errors: VW_ERR_ARG (size), VW_ERR_INPUT (what is there, configurations),
+ * VW_ERR_IO, VW_ERR_MEMORY. */
+vw_status vw_random_sd(const char *size, const char *dir, const char *like, const char *tokenizer, bool half);
+
+#endif

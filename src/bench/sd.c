@@ -1,0 +1,227 @@
+/* `bench sd`: the passes of a Stable Diffusion network at the size that it was trained on: the UNet forward, a step of
+ * learning a word (text encoder, noise, UNet, and back to the word), the autoencoder both ways. For each: time, counted
+ * FLOPs against this machine's sgemm, memory as planned and as held. tools/bench/sd.py does the same in diffusers.
+ * Latents and texts are made up: they cost the same. */
+#include "bench/bench.h"
+
+#include "core/random.h"
+#include "core/text.h"
+#include "kernels/cast.h"
+#include "kernels/diffuse.h"
+#include "kernels/mse.h"
+#include "kernels/rate.h"
+#include "kernels/splice.h"
+#include "networks/drawing.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct sd_bench {
+  vw_bench *b;
+  vw_sd_network *n;
+  int64_t side; /* of latents */
+} sd_bench;
+
+typedef vw_status (*sd_emitter)(vw_graph *g, const sd_bench *s, int64_t B);
+
+/* ---- passes ------------------------------------------------------------------------------------------------------ */
+
+static vw_status unet(vw_graph *g, const sd_bench *s, int64_t B) {
+  return vw_sd_unet_graph(g, s->n, B, 1, s->side, s->side);
+}
+
+static vw_status encoder(vw_graph *g, const sd_bench *s, int64_t B) {
+  const int64_t side = s->side * vw_vae_factor(&s->n->vae);
+  (void)B;
+  return vw_sd_encoder_graph(g, s->n, side, side);
+}
+
+static vw_status decoder(vw_graph *g, const sd_bench *s, int64_t B) {
+  (void)B;
+  return vw_sd_decoder_graph(g, s->n, s->side, s->side);
+}
+
+/* The UNet's part of a step: noise into latents, the prediction's error against the noise. */
+static vw_value loss_of(vw_graph *g, const sd_bench *s, int64_t B, vw_value states) {
+  const vw_tensor latents = vw_shape(VW_HEAD, B, s->side, s->side, s->n->unet.in_channels);
+  const vw_value x = vw_input(g, latents, "latents"), noise = vw_input(g, latents, "noise");
+  const vw_value t = vw_input(g, vw_shape(VW_I32, B), "t");
+  const vw_value coef = vw_input(g, vw_shape(VW_HEAD, s->n->schedule.steps, 2), "coef");
+  const vw_unet_in in = {.x = vw_mix(g, x, noise, coef, t, VW_ACT),
+                         .t = t,
+                         .context = vw_cast(g, states, VW_ACT),
+                         .row = vw_input(g, vw_shape(VW_I32, B), "row")};
+  return vw_mse(g, vw_unet(g, &s->n->unet, in), noise, (vw_mse_attr){.trials = 1});
+}
+
+/* One word in a text, B pictures. */
+static vw_status word_step(vw_graph *g, const sd_bench *s, int64_t B) {
+  const vw_clip_text_rows rows = {.row_prefix = VW_NONE, .prefix_len = VW_NONE, .length = VW_NONE};
+  const int64_t J = vw_sd_positions(s->n), C = s->n->net.width;
+  const vw_value word = vw_input(g, vw_shape(VW_HEAD, 1, C), "word");
+  const vw_value tail = vw_input(g, vw_shape(VW_PARAM, 1, J, C), "tail"),
+                 zero = vw_input(g, vw_shape(VW_I32, 1), "zero");
+  const vw_value states =
+      vw_clip_text_states(g, &s->n->net.text.tower, vw_splice(g, word, tail, zero, zero, zero), rows);
+  vw_value gradient = VW_NONE;
+  (void)vw_graph_scope(g, 1);
+  vw_graph_set_policy(g, 1, &s->n->image_policy);
+  const vw_value loss = loss_of(g, s, B, states);
+  VW_TRY(vw_reverse(g, loss, &word, 1, &gradient));
+  vw_output(g, loss, "loss");
+  vw_output(g, gradient, "gradient");
+  return vw_graph_status(g);
+}
+
+static const struct pass {
+  const char *name, *what;
+  sd_emitter emit;
+  bool batched, texts; /* texts: the graph's first scope is the text encoder's */
+} passes[] = {
+    {"unet", "the UNet forward: half a guided sampler step", unet, true, false},
+    {"word", "text encoder and UNet, forward and back to the word", word_step, true, true},
+    {"encode", "a picture to moments", encoder, false, false},
+    {"decode", "latents to a picture", decoder, false, false},
+};
+enum { PASSES = sizeof passes / sizeof *passes };
+
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
+
+/* Bytes that this process holds beside mapped files, or this context on its device. */
+static int64_t held(const vw_context *ctx) {
+  if (ctx->backend == VW_CUDA) return vw_memory_used(ctx).held;
+  FILE *f = fopen("/proc/self/status", "r");
+  char line[256];
+  long long kilobytes = 0;
+  while (f && !kilobytes && fgets(line, sizeof line, f))
+    if (sscanf(line, "RssAnon: %lld kB", &kilobytes) != 1) kilobytes = 0;
+  if (f) (void)fclose(f);
+  return (int64_t)kilobytes << 10;
+}
+
+/* Made-up numbers for every input: integers 0, others uniform in (-1, 1). */
+static vw_status write_inputs(vw_program *p) {
+  for (int64_t i = 0; i < vw_program_leaf_count(p); i++) {
+    const vw_leaf leaf = vw_program_leaf(p, i);
+    vw_tensor t = leaf.tensor;
+    if (leaf.kind != VW_LEAF_INPUT) continue;
+    const int64_t n = vw_count(&t);
+    double *x = calloc((size_t)n + 1, sizeof *x);
+    VW_CHECK(x, VW_ERR_MEMORY, "bench: out of memory");
+    if (t.dtype != VW_I32) {
+      for (int64_t j = 0; j < n; j++) x[j] = 2.0 * (double)vw_uniform(vw_draw_u32((uint64_t)i, 0, 0, (uint32_t)j)) - 1;
+      t.dtype = VW_F64;
+    }
+    t.data = x;
+    const vw_status st = vw_program_write(p, leaf.value, &t);
+    free(x);
+    VW_TRY(st);
+  }
+  return VW_OK;
+}
+
+/* The shortest time of runs for `seconds`, one at least, behind one that warms caches. */
+static vw_status time_runs(vw_program *p, double seconds, double *least) {
+  VW_TRY(vw_program_run(p));
+  VW_TRY(vw_program_wait(p));
+  *least = INFINITY;
+  for (const double start = vw_bench_now(); *least == INFINITY || vw_bench_now() - start < seconds;) {
+    const double begun = vw_bench_now();
+    VW_TRY(vw_program_run(p));
+    VW_TRY(vw_program_wait(p));
+    *least = fmin(*least, vw_bench_now() - begun);
+  }
+  return VW_OK;
+}
+
+static void report(vw_bench *b, const struct pass *pass, int64_t B, double seconds, double flops, int64_t planned,
+                   int64_t taken) {
+  const double giga = 1e9, mega = 1e6;
+  if (!b->json)
+    (void)vw_print(stdout,
+                   "  %-7s %3" PRId64
+                   "  %10.1f ms  %9.3f pictures/s  %8.1f GFLOP/s  %5.1f %% of sgemm  %9.1f MB planned "
+                   " %9.1f MB held\n",
+                   pass->name, B, 1e3 * seconds, (double)B / seconds, flops / seconds / giga,
+                   100 * flops / seconds / b->sgemm, (double)planned / mega, (double)taken / mega);
+  (void)fflush(stdout);
+  json_array_append_new(b->rows,
+                        json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:I, s:I}", "pass", pass->name, "pictures",
+                                  (json_int_t)B, "seconds", seconds, "pictures_per_s", (double)B / seconds, "gflops",
+                                  flops / seconds / giga, "share_of_sgemm", flops / seconds / b->sgemm, "bytes_planned",
+                                  (json_int_t)planned, "bytes_held", (json_int_t)taken));
+}
+
+/* A pass in a network of its own, so that what is held is that pass's alone. */
+static vw_status measure(sd_bench *s, const struct pass *pass, int64_t B) {
+  vw_bench *b = s->b;
+  vw_graph *g = NULL;
+  vw_program *p = NULL;
+  vw_program_memory m;
+  double seconds = 0;
+  vw_status st = VW_OK;
+  char dir[sizeof s->n->net.dir];
+  (void)snprintf(dir, sizeof dir, "%s", s->n->net.dir);
+  const vw_policy *policy = pass->texts ? &s->n->net.policy : &s->n->image_policy;
+  const int64_t before = held(&b->ctx);
+  VW_GOTO(vw_graph_create(&g));
+  VW_GOTO(pass->emit(g, s, B));
+  VW_GOTO(vw_program_measure(g, &b->ctx, policy, &m));
+  VW_GOTO(vw_program_create(&p, g, &b->ctx, policy));
+  VW_GOTO(vw_weights_bind(s->n->net.weights, p));
+  VW_GOTO(write_inputs(p));
+  VW_GOTO(vw_program_prepare(p));
+  VW_GOTO(time_runs(p, b->seconds, &seconds));
+  report(b, pass, B, seconds, vw_graph_flops(g), m.arena + m.leaves + m.weights, held(&b->ctx) - before);
+  if (b->ops) VW_GOTO(vw_bench_print_ops(p));
+cleanup:
+  vw_program_destroy(p);
+  vw_graph_destroy(g);
+  vw_sd_network_close(s->n);
+  s->n = NULL;
+  if (st == VW_OK) st = vw_sd_network_open(&s->n, dir, &b->ctx);
+  return st;
+}
+
+typedef struct one_pass {
+  sd_bench *s;
+  const struct pass *pass;
+} one_pass;
+
+static vw_status measure_batch(void *user, int64_t B) {
+  const one_pass *o = user;
+  return measure(o->s, o->pass, B);
+}
+
+static vw_status measure_all(sd_bench *s, const char *pictures) {
+  vw_bench *b = s->b;
+  char kernels[128];
+  int64_t side;
+  VW_TRY(vw_drawing_trained_size(s->n, &side));
+  s->side = side / vw_vae_factor(&s->n->vae);
+  vw_kernel_set(&b->ctx, kernels);
+  VW_TRY(vw_sgemm_rate(2048, b->ctx.threads, &b->sgemm));
+  if (!b->json)
+    (void)vw_print(stdout, "%s: pictures of %" PRId64 " px; %s in %s, %d thread%s; sgemm %.1f GFLOP/s\n", s->n->net.dir,
+                   side, kernels, vw_precision_name(&b->ctx), b->ctx.threads, b->ctx.threads == 1 ? "" : "s",
+                   1e-9 * b->sgemm);
+  for (int i = 0; i < PASSES; i++) {
+    if (!b->json) (void)vw_print(stdout, "%s: %s\n", passes[i].name, passes[i].what);
+    if (passes[i].batched)
+      VW_TRY(vw_bench_each("pictures", pictures, measure_batch, &(one_pass){s, &passes[i]}));
+    else
+      VW_TRY(measure(s, &passes[i], 1));
+  }
+  return VW_OK;
+}
+
+vw_status vw_bench_sd(vw_bench *b, const char *dir, const char *pictures) {
+  sd_bench s = {.b = b};
+  VW_TRY(vw_sd_network_open(&s.n, dir, &b->ctx));
+  const vw_status st = measure_all(&s, pictures);
+  vw_sd_network_close(s.n);
+  return st;
+}
