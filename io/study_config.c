@@ -16,6 +16,7 @@
 enum {
   MOST_BYTES = 1 << 20, /* a study file is written by hand */
   MOST_PAIRS = 4096,    /* of a mapping: twins are looked for pair by pair */
+  MOST_FOLDS = 65536,   /* data sets, folds counted each */
   MOST_NESTED = 500,
   SHOWN = 64 /* bytes of a key in a message */
 };
@@ -245,6 +246,8 @@ static vw_status spread_folds(vw_reader *r) {
   int64_t n = 0, at = 0;
   for (int64_t i = 0; i < c->n_data; i++) n += c->data[i].folds > 1 ? c->data[i].folds : 1;
   if (n == c->n_data) return VW_OK;
+  VW_CHECK(n <= MOST_FOLDS, VW_ERR_INPUT, "%s: %" PRId64 " data sets with their folds; at most %d", r->path, n,
+           MOST_FOLDS);
   vw_data_config *all = vw_pool_take(&c->pool, (size_t)n * sizeof *all);
   VW_CHECK(all, VW_ERR_MEMORY, "%s: out of memory", r->path);
   for (int64_t i = 0; i < c->n_data; i++) {

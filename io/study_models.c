@@ -5,9 +5,13 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = 64 }; /* bytes of a name in a message */
+enum {
+  SHOWN = 64,        /* bytes of a name in a message */
+  MOST_PAIRS = 65536 /* of a model and a data set: each has a place in memory */
+};
 
 /* --- one model -------------------------------------------------------------------------------------------------- */
 
@@ -203,12 +207,6 @@ static vw_status require_shared(vw_reader *r, const shared_values *v, yaml_node_
 
 /* --- which model learns on which data --------------------------------------------------------------------------- */
 
-static int64_t place_of(const vw_names *names, const char *name) {
-  for (int64_t i = 0; i < names->n; i++)
-    if (strcmp(names->name[i], name) == 0) return i;
-  return -1;
-}
-
 /* Where an item of a list stands; the list itself where it has no such item. */
 static yaml_node_t *item_of(vw_reader *r, yaml_node_t *list, const char *name) {
   if (list->type != YAML_SEQUENCE_NODE) return list;
@@ -219,9 +217,25 @@ static yaml_node_t *item_of(vw_reader *r, yaml_node_t *list, const char *name) {
   return list;
 }
 
+/* Whether a name of the study means the data set: its own, or, of a fold, that of the data set it was cut from. */
+static bool is_meant(const vw_data_config *d, const char *name) {
+  char fold[160];
+  if (strcmp(d->name, name) == 0) return true;
+  if (d->folds <= 1) return false;
+  (void)snprintf(fold, sizeof fold, "%s-%" PRId64, name, d->fold + 1);
+  return strcmp(d->name, fold) == 0;
+}
+
+/* The entry of a list of names that means the data set; -1: none does. */
+static int64_t named_in(const vw_names *names, const vw_data_config *d) {
+  for (int64_t i = 0; i < names->n; i++)
+    if (is_meant(d, names->name[i])) return i;
+  return -1;
+}
+
 static bool can_learn_on(const vw_model_config *m, const vw_data_config *d) {
   const char *kind = vw_data_kind_name(d);
-  return !m->takes[0] || vw_word_place(m->takes, kind, strlen(kind)) >= 0;
+  return !m->takes || !m->takes[0] || vw_word_place(m->takes, kind, strlen(kind)) >= 0;
 }
 
 /* One entry of models.<name>.data. */
@@ -231,7 +245,7 @@ static vw_status check_named(vw_reader *r, const vw_model_config *m, yaml_node_t
   int64_t n = 0;
   for (int64_t d = 0; d < c->n_data; d++) {
     if (n < 64) names[n++] = c->data[d].name;
-    if (strcmp(c->data[d].name, name) != 0) continue;
+    if (!is_meant(&c->data[d], name)) continue;
     if (can_learn_on(m, &c->data[d])) return VW_OK;
     return VW_AT(r, item, "models.%s.data: '%s' is of kind %s; the task %s learns on %s", m->name, name,
                  vw_data_kind_name(&c->data[d]), m->task, m->takes);
@@ -241,43 +255,73 @@ static vw_status check_named(vw_reader *r, const vw_model_config *m, yaml_node_t
                near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+/* The concepts that a model names, sorted: lists may be long. */
+typedef struct wanted_concept {
+  const char *name;
+  int64_t at; /* in the list */
+  bool found; /* on a data set that it learns on */
+} wanted_concept;
+
+static int by_name(const void *a, const void *b) {
+  return strcmp(((const wanted_concept *)a)->name, ((const wanted_concept *)b)->name);
+}
+
+static int by_place(const void *a, const void *b) {
+  const int64_t x = ((const wanted_concept *)a)->at, y = ((const wanted_concept *)b)->at;
+  return (x > y) - (x < y);
+}
+
+static vw_status sort_wanted(vw_reader *r, const vw_names *names, wanted_concept **wanted) {
+  *wanted = vw_pool_take(&r->scratch, (size_t)(names->n + 1) * sizeof **wanted);
+  VW_CHECK(*wanted, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  for (int64_t k = 0; k < names->n; k++) (*wanted)[k] = (wanted_concept){names->name[k], k, false};
+  qsort(*wanted, (size_t)names->n, sizeof **wanted, by_name);
+  return VW_OK;
+}
+
 /* The data set as the model has it; it learns on it where it learns one of its concepts. */
-static vw_status set_pair(vw_reader *r, vw_model_config *m, int64_t d, bool is_named) {
+static vw_status set_pair(vw_reader *r, vw_model_config *m, int64_t d, bool is_named, wanted_concept *wanted) {
   vw_data_config *on = &m->on[d];
-  const vw_names all = r->config->data[d].concepts, *wanted = &m->trials.concepts;
+  const vw_names all = r->config->data[d].concepts;
+  const int64_t n = m->trials.concepts.n;
   *on = r->config->data[d];
   if (m->trials.train) on->train = m->trials.train;
   if (m->trials.test) on->test = m->trials.test;
-  if (wanted->n) {
-    on->concepts = (vw_names){0, vw_pool_take(&r->config->pool, (size_t)(all.n + 1) * sizeof *all.name)};
+  if (n) {
+    on->concepts =
+        (vw_names){0, vw_pool_take(&r->config->pool, (size_t)(n < all.n ? n : all.n) * sizeof *all.name + 1)};
     VW_CHECK(on->concepts.name, VW_ERR_MEMORY, "%s: out of memory", r->path);
-    for (int64_t k = 0; k < all.n; k++)
-      if (place_of(wanted, all.name[k]) >= 0) on->concepts.name[on->concepts.n++] = all.name[k];
   }
-  m->learns_on[d] = is_named && (on->concepts.n > 0 || !wanted->n);
+  for (int64_t k = 0; n && k < all.n; k++) {
+    const wanted_concept key = {.name = all.name[k]};
+    wanted_concept *w = bsearch(&key, wanted, (size_t)n, sizeof *wanted, by_name);
+    if (!w) continue;
+    on->concepts.name[on->concepts.n++] = all.name[k];
+    w->found |= is_named;
+  }
+  m->learns_on[d] = is_named && (on->concepts.n > 0 || !n);
   return VW_OK;
 }
 
 /* Every concept that the model names is one of its data sets'. */
-static vw_status check_concepts(vw_reader *r, const vw_model_config *m, yaml_node_t *node) {
-  for (int64_t k = 0; node && k < m->trials.concepts.n; k++) {
-    const char *name = m->trials.concepts.name[k];
-    bool found = false;
-    for (int64_t d = 0; d < r->config->n_data && !found; d++)
-      found = m->learns_on[d] && place_of(&m->on[d].concepts, name) >= 0;
-    if (!found)
-      VW_TRY(vw_reader_keep(r, VW_AT(r, item_of(r, node, name),
+static vw_status check_concepts(vw_reader *r, const vw_model_config *m, yaml_node_t *node, wanted_concept *wanted) {
+  const int64_t n = m->trials.concepts.n;
+  qsort(wanted, (size_t)n, sizeof *wanted, by_place);
+  for (int64_t k = 0; node && k < n; k++)
+    if (!wanted[k].found)
+      VW_TRY(vw_reader_keep(r, VW_AT(r, item_of(r, node, wanted[k].name),
                                      "models.%s.trials.concepts: '%.*s' is no concept of a data set that the model "
                                      "learns on",
-                                     m->name, SHOWN, name)));
-  }
+                                     m->name, SHOWN, wanted[k].name)));
   return VW_OK;
 }
 
 static vw_status find_data_of(vw_reader *r, vw_model_config *m, const model_nodes *nodes, yaml_node_t *concepts) {
   vw_study_config *c = r->config;
   const vw_names named = m->data;
+  wanted_concept *wanted = NULL;
   bool any = false;
+  VW_TRY(sort_wanted(r, &m->trials.concepts, &wanted));
   m->on = vw_pool_take(&c->pool, (size_t)(c->n_data + 1) * sizeof *m->on);
   m->learns_on = vw_pool_take(&c->pool, (size_t)(c->n_data + 1) * sizeof *m->learns_on);
   m->data = (vw_names){0, vw_pool_take(&c->pool, (size_t)(c->n_data + 1) * sizeof *m->data.name)};
@@ -285,11 +329,12 @@ static vw_status find_data_of(vw_reader *r, vw_model_config *m, const model_node
   for (int64_t i = 0; nodes->data && i < named.n; i++)
     VW_TRY(vw_reader_keep(r, check_named(r, m, item_of(r, nodes->data, named.name[i]), named.name[i])));
   for (int64_t d = 0; d < c->n_data; d++) {
-    VW_TRY(set_pair(r, m, d, can_learn_on(m, &c->data[d]) && (!named.n || place_of(&named, c->data[d].name) >= 0)));
+    const int64_t item = named_in(&named, &c->data[d]);
+    VW_TRY(set_pair(r, m, d, can_learn_on(m, &c->data[d]) && (!named.n || item >= 0), wanted));
     if (m->learns_on[d]) m->data.name[m->data.n++] = c->data[d].name;
     any |= can_learn_on(m, &c->data[d]);
-    if (nodes->data && place_of(&named, c->data[d].name) >= 0 && m->trials.concepts.n && !m->on[d].concepts.n)
-      VW_TRY(vw_reader_keep(r, VW_AT(r, item_of(r, nodes->data, c->data[d].name),
+    if (nodes->data && item >= 0 && m->trials.concepts.n && !m->on[d].concepts.n)
+      VW_TRY(vw_reader_keep(r, VW_AT(r, item_of(r, nodes->data, named.name[item]),
                                      "models.%s.data: '%s' has none of the model's trials.concepts", m->name,
                                      c->data[d].name)));
   }
@@ -298,19 +343,61 @@ static vw_status find_data_of(vw_reader *r, vw_model_config *m, const model_node
                                    "models.%s: no data set of this study is of a kind that its task, "
                                    "%s, learns on: %s",
                                    m->name, m->task, m->takes)));
-  return check_concepts(r, m, concepts);
+  return check_concepts(r, m, concepts, wanted);
+}
+
+/* The key of the data mapping that a data set comes from; the mapping where there is none (a key that is no word). */
+static const yaml_node_t *key_of(const vw_reader *r, const yaml_node_t *map, const vw_data_config *d) {
+  for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+    const yaml_node_t *key = vw_reader_node(r, p->key);
+    if (key->type == YAML_SCALAR_NODE && is_meant(d, (const char *)key->data.scalar.value)) return key;
+  }
+  return map;
 }
 
 static vw_status check_data_used(vw_reader *r, const yaml_node_t *map) {
   const vw_study_config *c = r->config;
-  for (int64_t d = 0; map && map->type == YAML_MAPPING_NODE && d < c->n_data; d++) {
+  for (int64_t d = 0; d < c->n_data; d++) {
     bool used = false;
     for (int64_t m = 0; m < c->n_models; m++) used |= c->models[m].learns_on[d];
     if (!used)
-      VW_TRY(vw_reader_keep(r, VW_AT(r, vw_reader_node(r, map->data.mapping.pairs.start[d].key),
+      VW_TRY(vw_reader_keep(r, VW_AT(r, key_of(r, map, &c->data[d]),
                                      "data.%s: nothing uses it; no model learns on it: remove it or change the models' "
                                      "data or trials.concepts",
                                      c->data[d].name)));
+  }
+  return VW_OK;
+}
+
+/* A key of data sets that only some tasks read, where none of those learns on the data set. */
+static vw_status check_place_used(vw_reader *r, const vw_key *o, const vw_study_place *p) {
+  const vw_study_config *c = r->config;
+  const yaml_node_t at = {.start_mark = {.line = (size_t)p->line - 1, .column = (size_t)p->column - 1}};
+  for (int64_t d = 0; d < c->n_data; d++) {
+    char key[160];
+    bool used = false;
+    (void)snprintf(key, sizeof key, "data.%s.%s", c->data[d].name, vw_key_name(o));
+    if (c->data[d].fold > 0 || strcmp(key, p->key) != 0) continue;
+    for (int64_t m = 0; m < c->n_models; m++) used |= c->models[m].learns_on[d] && vw_key_applies(o, &c->models[m]);
+    if (!used)
+      return vw_reader_keep(
+          r, VW_AT(r, &at, "%s: nothing uses it; no task that learns on this data set does: remove it", key));
+  }
+  return VW_OK;
+}
+
+static vw_status check_data_keys(vw_reader *r) {
+  const vw_study_config *c = r->config;
+  for (int i = 0; i < vw_study_n_keys; i++) {
+    const vw_key *o = &vw_study_keys[i];
+    const size_t n = strlen(vw_key_name(o));
+    if (o->section != VW_SEC_DATA || !o->scoped) continue;
+    for (int64_t k = 0; k < c->n_places; k++) {
+      const vw_study_place p = c->places[k]; /* the list may move */
+      const size_t length = strlen(p.key);
+      if (p.item >= 0 || strncmp(p.key, "data.", 5) != 0) continue;
+      if (length > n && strcmp(p.key + length - n, vw_key_name(o)) == 0) VW_TRY(check_place_used(r, o, &p));
+    }
   }
   return VW_OK;
 }
@@ -319,6 +406,9 @@ static vw_status check_data_used(vw_reader *r, const yaml_node_t *map) {
 
 static vw_status read_models(vw_reader *r, yaml_node_t *map, const yaml_node_t *data, shared_values *v) {
   vw_study_config *c = r->config;
+  if (c->n_models * c->n_data > MOST_PAIRS)
+    return VW_AT(r, map, "models: %" PRId64 " on %" PRId64 " data sets are more than %d pairs", c->n_models, c->n_data,
+                 MOST_PAIRS);
   for (int64_t i = 0; i < c->n_models; i++) {
     yaml_node_t *seen[VW_MOST_KEYS] = {0};
     model_nodes nodes = {0};
@@ -328,6 +418,7 @@ static vw_status read_models(vw_reader *r, yaml_node_t *map, const yaml_node_t *
     VW_TRY(find_data_of(r, &c->models[i], &nodes, seen[vw_key_place("models.<name>.trials.concepts")]));
   }
   VW_TRY(check_used(r, v->seen, "", 0, c->n_models, v->n_own));
+  VW_TRY(check_data_keys(r));
   return check_data_used(r, data);
 }
 

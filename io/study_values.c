@@ -262,7 +262,8 @@ static vw_status choose(vw_reader *r, const vw_key *o, yaml_node_t *node, const 
   char expected[192];
   *place = s ? vw_word_place(choices, s, n) : -1;
   if (*place >= 0) return VW_OK;
-  if (s && vw_word_place(o->later, s, n) >= 0) return not_built(r, node, path, s);
+  if (s && vw_word_place(o->type == VW_KEY_KIND ? r->kinds->later : o->later, s, n) >= 0)
+    return not_built(r, node, path, s);
   if (!s) return refuse(r, o, node, path);
   vw_key_expected(o, r->kinds, expected, sizeof expected);
   return VW_AT(r, node, "%s: expected %s, got %s%s", path, expected, vw_reader_got(node), vw_word_hint(choices, s));

@@ -106,13 +106,14 @@ static json_t *owner_list(const vw_picture_set *p) {
 static json_t *describe_set(const vw_picture_set *p) {
   json_t *classes = json_array();
   for (int64_t o = 0; o < p->n_classes; o++) json_array_append_new(classes, vw_json_name(p->owners[o].name));
-  json_t *all =
+  json_t *one =
       json_pack("{s:o, s:o, s:o}", "classes", classes, "train", picture_list(p, true), "test", picture_list(p, false));
-  if (!p->train_scenes.n) return all;
-  json_object_set_new(all, "owners", owner_list(p));
-  json_object_set_new(all, "train_scenes", scene_list(p, &p->train_scenes));
-  json_object_set_new(all, "test_scenes", scene_list(p, &p->test_scenes));
-  return all;
+  if (p->train_scenes.n) {
+    json_object_set_new(one, "owners", owner_list(p));
+    json_object_set_new(one, "train_scenes", scene_list(p, &p->train_scenes));
+    json_object_set_new(one, "test_scenes", scene_list(p, &p->test_scenes));
+  }
+  return one;
 }
 
 /* The pictures that "data" describes; models that have others describe them too. */

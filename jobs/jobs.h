@@ -29,6 +29,7 @@ int vw_job_plan(int argc, char **argv);
  * on several threads. */
 const char *vw_job_stage_at(int i, const char **summary, bool *computes);
 int vw_job_stage(int i, int argc, char **argv);
+int vw_job_submit(int argc, char **argv);
 int vw_job_status(int argc, char **argv);
 int vw_job_diff(int argc, char **argv);
 int vw_job_verify(int argc, char **argv);

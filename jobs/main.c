@@ -19,6 +19,7 @@ static const job jobs[] = {
     {"run", vw_job_run, "all stages of a study: plan, learn, evaluate, collect (resumes)", true},
     {"check", vw_job_check, "every problem of a study, its weights and pictures, before it runs"},
     {"plan", vw_job_plan, "list the trials and blocks of a study", true},
+    {"submit", vw_job_submit, "submit a study to Slurm: cost first, nothing twice", true},
     {"status", vw_job_status, "how far an output directory is"},
     {"doctor", vw_job_doctor, "what this machine and this build can do, and what was never verified"},
     {"diff", vw_job_diff, "compare the results of two output directories"},

@@ -1,7 +1,7 @@
 /* The evaluation stage: judges the words of every finished block, and every concept's baselines. An item is the words
  * of a block or the baselines of a concept for a model; where the task judges picture by picture, each picture of them
- * is an item of the first round, and their metrics are one of the second. Where a picture costs the same whatever the
- * words (shares_parts), it is one item for all blocks and baselines of its model and data set. */
+ * is an item of the first round, and their metrics are one of the second. A picture whose cost words share (a pass of a
+ * network) is a group: one rank judges all words on it. */
 #include "jobs/stages/rows.h"
 
 #include "core/log.h"
@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST, FROM_PICTURES };       /* rounds */
-enum { BASELINES = -1, EVERY = -2 }; /* in the place of an item's block */
+enum { FIRST, FROM_PICTURES };                      /* rounds */
+static const int64_t MOST_PARTS = (int64_t)1 << 40; /* of a task: tells the groups of models and data sets apart */
 
 /* ---- what is not judged yet -------------------------------------------------------------------------------------- */
 
@@ -49,77 +49,32 @@ static vw_status add_unjudged(const vw_session *s, vw_stage_list *list, vw_stage
   it.round = FIRST;
   VW_TRY(parts_of(s, &it, &pictures, &numbers));
   for (it.picture = 0; it.picture < pictures; it.picture++) {
+    if (task_of(s, &it)->shares_parts)
+      it.group = 1 + (it.model * s->config->n_data + it.data) * MOST_PARTS + it.picture;
     VW_TRY(vw_judged_part_id(stem, it.picture, id));
     if (!vw_block_file_exists(s->out, id)) VW_TRY(vw_stage_add(list, &it));
   }
   return VW_OK;
 }
 
-/* Appends the finished blocks and the concepts that there are to judge, judged or not. *missing: blocks that are not
- * learned yet. */
-static vw_status list_all(const vw_session *s, vw_stage_list *all, int64_t *missing) {
+static vw_status list_unjudged(vw_session *s, vw_stage_list *list) {
   const vw_study_config *c = s->config;
-  int64_t number = 0;
-  *missing = 0;
+  int64_t missing = 0, number = 0;
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
-    const vw_stage_item it = {.block = i, .model = b->model_index, .data = b->data_index, .picture = -1};
     char id[VW_BLOCK_ID];
     if (!vw_block_is_active(b) || !vw_session_has_block(s, i)) continue;
     vw_block_file_id(b, "", id);
     if (!vw_block_file_exists(s->out, id))
-      ++*missing;
+      missing++;
     else
-      VW_TRY(vw_stage_add(all, &it));
+      VW_TRY(add_unjudged(s, list, (vw_stage_item){.block = i, .model = b->model_index, .data = b->data_index}));
   }
   for (int64_t m = 0; m < c->n_models; m++)
     for (int64_t d = 0; d < c->n_data; d++)
-      for (int64_t k = 0; vw_study_learns_on(c, m, d) && k < vw_study_data_of(c, m, d)->concepts.n; k++) {
-        const vw_stage_item it = {.block = BASELINES, .model = m, .data = d, .concept = k, .picture = -1};
-        if (vw_session_has_item(s, number++)) VW_TRY(vw_stage_add(all, &it));
-      }
-  return VW_OK;
-}
-
-static bool is_shared(const vw_session *s, const vw_stage_item *it) {
-  return it->round == FIRST && it->picture >= 0 && task_of(s, it)->shares_parts;
-}
-
-static int by_picture(const void *a, const void *b) {
-  const vw_stage_item *x = a, *y = b;
-  if (x->model != y->model) return x->model < y->model ? -1 : 1;
-  if (x->data != y->data) return x->data < y->data ? -1 : 1;
-  return x->picture < y->picture ? -1 : x->picture > y->picture;
-}
-
-/* The pictures that are shared, each once, behind the other items. */
-static vw_status join_shared(const vw_session *s, vw_stage_list *list) {
-  int64_t n = 0, n_shared = 0;
-  vw_stage_item *shared = malloc((size_t)list->n * sizeof *shared + 1);
-  VW_CHECK(shared, VW_ERR_MEMORY, "out of memory");
-  for (int64_t i = 0; i < list->n; i++) {
-    const vw_stage_item it = list->items[i];
-    if (is_shared(s, &it))
-      shared[n_shared++] = (vw_stage_item){.block = EVERY, .model = it.model, .data = it.data, .picture = it.picture};
-    else
-      list->items[n++] = it;
-  }
-  qsort(shared, (size_t)n_shared, sizeof *shared, by_picture);
-  for (int64_t i = 0; i < n_shared; i++)
-    if (i == 0 || by_picture(&shared[i], &shared[i - 1]) != 0) list->items[n++] = shared[i];
-  list->n = n;
-  free(shared);
-  return VW_OK;
-}
-
-static vw_status list_unjudged(vw_session *s, vw_stage_list *list) {
-  vw_stage_list all = {0};
-  int64_t missing = 0;
-  vw_status st = list_all(s, &all, &missing);
-  for (int64_t i = 0; st == VW_OK && i < all.n; i++) st = add_unjudged(s, list, all.items[i]);
-  free(all.items);
-  VW_TRY(st);
-  VW_TRY(join_shared(s, list));
+      for (int64_t k = 0; vw_study_learns_on(c, m, d) && k < vw_study_data_of(c, m, d)->concepts.n; k++)
+        if (vw_session_has_item(s, number++))
+          VW_TRY(add_unjudged(s, list, (vw_stage_item){.block = -1, .model = m, .data = d, .concept = k}));
   if (missing && list->n)
     vw_log(VW_LOG_WARN, "%lld blocks are not learned yet; their words cannot be judged: run 'viswords learn'",
            (long long)missing);
@@ -241,46 +196,12 @@ cleanup:
   return st;
 }
 
-static vw_status evaluate_one(vw_stage_run *r, const vw_stage_item *it) {
+static vw_status evaluate(vw_stage_run *r, const vw_stage_item *it, bool *finished) {
   vw_task *task = NULL;
   VW_TRY(vw_session_task(r->s, it->model, it->data, &task));
   const double start = vw_seconds();
   VW_TRY(judge_item(r->s, it, task));
   vw_sections_add(&r->s->sections, r->stage->name, it->block >= 0 ? "words" : "baselines", vw_seconds() - start);
-  return VW_OK;
-}
-
-/* One picture of an item, where it is not there yet. */
-static vw_status evaluate_missing(vw_stage_run *r, vw_stage_item it, int64_t picture) {
-  char stem[VW_BLOCK_ID], id[VW_BLOCK_ID];
-  VW_TRY(stem_of(r->s, &it, stem));
-  if (vw_block_file_exists(r->s->out, stem)) return VW_OK;
-  VW_TRY(vw_judged_part_id(stem, picture, id));
-  if (vw_block_file_exists(r->s->out, id)) return VW_OK;
-  it.picture = picture;
-  return evaluate_one(r, &it);
-}
-
-/* All words at one picture, one block after the other. */
-static vw_status evaluate_every(vw_stage_run *r, const vw_stage_item *it, bool *finished) {
-  vw_stage_list all = {0};
-  int64_t missing = 0;
-  vw_status st = list_all(r->s, &all, &missing);
-  *finished = true;
-  for (int64_t i = 0; st == VW_OK && *finished && i < all.n; i++) {
-    if (all.items[i].model != it->model || all.items[i].data != it->data) continue;
-    if (vw_stage_should_stop(r))
-      *finished = false;
-    else
-      st = evaluate_missing(r, all.items[i], it->picture);
-  }
-  free(all.items);
-  return st;
-}
-
-static vw_status evaluate(vw_stage_run *r, const vw_stage_item *it, bool *finished) {
-  if (it->block == EVERY) return evaluate_every(r, it, finished);
-  VW_TRY(evaluate_one(r, it));
   *finished = true;
   return VW_OK;
 }

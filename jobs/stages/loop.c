@@ -107,26 +107,45 @@ static vw_status next_item(vw_stage_run *r, int64_t *i) {
   return VW_OK;
 }
 
-static vw_status take_items(vw_stage_run *r, const vw_stage_list *list, const int64_t *now) {
-  for (;;) {
-    bool finished = false;
-    int64_t i = -1;
-    VW_TRY(next_item(r, &i));
-    if (i < 0) return VW_OK;
-    r->item = &list->items[now[i]], r->has_asked = false;
+/* The items of a round in the order in which they are taken: group k is now[first[k]] .. now[first[k + 1] - 1]. */
+typedef struct round_items {
+  int64_t *now, *first;
+  int64_t groups;
+} round_items;
+
+/* The items of a group, one after the other. *finished false: asked to stop, the rest is left. */
+static vw_status take_group(vw_stage_run *r, const vw_stage_list *list, const round_items *round, int64_t group,
+                            bool *finished) {
+  *finished = true;
+  for (int64_t i = round->first[group]; i < round->first[group + 1] && *finished; i++) {
+    r->item = &list->items[round->now[i]], r->has_asked = false;
     if (!vw_stage_leads(r) && r->item->slices <= 1) continue; /* the leader's alone */
+    if (i > round->first[group] && vw_stop_requested()) *finished = false;
+    if (!*finished) return VW_OK;
     const double start = vw_seconds();
-    VW_TRY(r->stage->item(r, r->item, &finished));
-    if (!finished) return VW_OK;
+    VW_TRY(r->stage->item(r, r->item, finished));
+    if (!*finished) return VW_OK;
     if (!r->has_asked) vw_stop_reserve(vw_seconds() - start); /* so long nobody can stop it */
     for (int64_t k = 0; vw_stage_leads(r) && k < r->item->units; k++) VW_TRY(vw_queue_report_done(r->queue));
     if (r->s->ranks.rank == 0) vw_progress_update(&r->progress, r->before + vw_queue_done(r->queue));
   }
+  return VW_OK;
+}
+
+static vw_status take_items(vw_stage_run *r, const vw_stage_list *list, const round_items *round) {
+  for (;;) {
+    bool finished = false;
+    int64_t group = -1;
+    VW_TRY(next_item(r, &group));
+    if (group < 0) return VW_OK;
+    VW_TRY(take_group(r, list, round, group, &finished));
+    if (!finished) return VW_OK;
+  }
 }
 
 /* A rank that failed tells its team, so that nobody waits for it; where nobody can be told any more, the job ends. */
-static vw_status take_with_team(vw_stage_run *r, const vw_stage_list *list, const int64_t *now) {
-  vw_status st = take_items(r, list, now);
+static vw_status take_with_team(vw_stage_run *r, const vw_stage_list *list, const round_items *round) {
+  vw_status st = take_items(r, list, round);
   unsigned wants = 0;
   if (!r->team) return st;
   if (st != VW_OK && !vw_team_is_broken(r->team)) st = vw_team_meet(r->team, st, &wants, NULL);
@@ -139,11 +158,11 @@ static vw_status take_with_team(vw_stage_run *r, const vw_stage_list *list, cons
 
 /* ---- a round, all of them ---------------------------------------------------------------------------------------- */
 
-/* Items now[n]; no rank goes on before all have come. */
-static vw_status run_queue(vw_stage_run *r, const vw_stage_list *list, const int64_t *now, int64_t n, bool *stopped) {
+/* No rank goes on before all have come. */
+static vw_status run_queue(vw_stage_run *r, const vw_stage_list *list, const round_items *round, bool *stopped) {
   vw_session *s = r->s;
-  VW_TRY(vw_queue_create(&s->ranks, n, &r->queue));
-  vw_status st = take_with_team(r, list, now);
+  VW_TRY(vw_queue_create(&s->ranks, round->groups, &r->queue));
+  vw_status st = take_with_team(r, list, round);
   if (st != VW_OK) (void)vw_queue_stop(r->queue); /* the others save what they have and come to the same place */
   int64_t any = st == VW_OK && vw_stop_requested();
   const double start = vw_seconds();
@@ -157,18 +176,53 @@ static vw_status run_queue(vw_stage_run *r, const vw_stage_list *list, const int
   return st;
 }
 
+typedef struct placed {
+  int64_t group, first, item; /* first: the item of the group that comes first */
+} placed;
+
+static int by_group(const void *a, const void *b) {
+  const placed *x = a, *y = b;
+  if (x->group != y->group) return x->group < y->group ? -1 : 1;
+  return x->item < y->item ? -1 : x->item > y->item;
+}
+
+static int by_first(const void *a, const void *b) {
+  const placed *x = a, *y = b;
+  if (x->first != y->first) return x->first < y->first ? -1 : 1;
+  return x->item < y->item ? -1 : x->item > y->item;
+}
+
+/* The items of a round: those of a group behind its first, else in the list's order. */
+static void order_round(const vw_stage_list *list, int64_t round, placed *p, round_items *out) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < list->n; i++)
+    if (list->items[i].round == round) p[n++] = (placed){list->items[i].group, i, i};
+  qsort(p, (size_t)n, sizeof *p, by_group);
+  for (int64_t i = 1; i < n; i++)
+    if (p[i].group && p[i].group == p[i - 1].group) p[i].first = p[i - 1].first;
+  qsort(p, (size_t)n, sizeof *p, by_first);
+  out->groups = 0;
+  for (int64_t i = 0; i < n; i++) {
+    out->now[i] = p[i].item;
+    if (i == 0 || p[i].first != p[i - 1].first) out->first[out->groups++] = i;
+  }
+  out->first[out->groups] = n;
+}
+
 static vw_status run_rounds(vw_stage_run *r, const vw_stage_list *list, bool *stopped) {
-  int64_t last = 0, *now = calloc((size_t)list->n + 1, sizeof *now);
-  vw_status st = vw_agree_message(&r->s->ranks, now ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
+  const size_t n = (size_t)list->n + 1;
+  round_items items = {calloc(n, sizeof *items.now), calloc(n, sizeof *items.first), 0};
+  placed *p = calloc(n, sizeof *p);
+  int64_t last = 0;
+  const bool has_memory = items.now && items.first && p;
+  vw_status st = vw_agree_message(&r->s->ranks, has_memory ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
   for (int64_t i = 0; i < list->n; i++)
     if (list->items[i].round > last) last = list->items[i].round;
-  for (int64_t round = 0; st == VW_OK && round <= last && !*stopped; round++) {
-    int64_t n = 0;
-    for (int64_t i = 0; now && i < list->n; i++)
-      if (list->items[i].round == round) now[n++] = i;
-    if (n) st = run_queue(r, list, now, n, stopped);
+  for (int64_t round = 0; has_memory && st == VW_OK && round <= last && !*stopped; round++) {
+    order_round(list, round, p, &items);
+    if (items.groups) st = run_queue(r, list, &items, stopped);
   }
-  free(now);
+  free(items.now), free(items.first), free(p);
   return st;
 }
 

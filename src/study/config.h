@@ -157,9 +157,9 @@ typedef struct vw_study_config {
 /* The kinds of models that a program knows, separated by blanks, and the task that each one's words are learned for, in
  * the same order: "clip", "classification". Then, separated by blanks within a task and by commas between tasks: the
  * keys that not all tasks read but this one does ("learn.batch.negatives"), and the kinds of data sets that it learns
- * on (none: any). */
+ * on (none: any). Last the kinds of models that the program will know, separated by blanks. */
 typedef struct vw_study_kinds {
-  const char *models, *tasks, *keys, *data;
+  const char *models, *tasks, *keys, *data, *later;
 } vw_study_kinds;
 
 /* Reads and checks a study file. On success the caller owns *config: vw_study_config_destroy.

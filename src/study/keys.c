@@ -19,7 +19,7 @@
 #define JUDGE(m)  VW_SEC_JUDGE, offsetof(vw_judge_config, m)
 #define MOST      1e9
 
-/* The texts of a few of CLIP's own zero-shot templates: what a picture is of, not how it was made. */
+/* What a picture is of, not how it was made. */
 static const char TEMPLATES[] = "['a photo of a {}', 'a photo of the {}', 'a good photo of a {}', "
                                 "'a photo of one {}', 'a close-up photo of a {}', 'a picture of a {}']";
 
@@ -78,8 +78,8 @@ const vw_key vw_study_keys[] = {
      .help = "the same: test pictures of all classes together"},
 
     {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
-    {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "clip", .later = "stable-diffusion", .protocol = true,
-     .help = "clip: a CLIPModel of any size; owlv2: an Owlv2ForObjectDetection of any size"},
+    {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "first", .protocol = true,
+     .help = "what the directory holds; clip: a CLIPModel, owlv2: an Owlv2ForObjectDetection, both of any size"},
     {"models.<name>.weights", VW_KEY_PATH, MODEL(weights), NULL,
      .help = "a model directory as on the Hugging Face hub"},
     {"models.<name>.data", VW_KEY_NAMES, MODEL(data), "",
@@ -142,7 +142,8 @@ const vw_key vw_study_keys[] = {
      .help =
          "how words are judged, where no trial depends on it: what changes here is judged again, never learned again"},
     {"judge.templates", VW_KEY_TEMPLATES, JUDGE(templates), "", .judging = true, .scoped = true, .as_ever = "0",
-     .help = "sentences with one {} each, over which the features of classes, words and names are averaged; default: "
+     .help = "classification: sentences with one {} each, over which the features of classes, words and names are "
+             "averaged; default: "
              "learn.judge_template alone"},
 
     {"plan", VW_KEY_SECTION, STUDY(models), "", .help = "how the work is cut and computed; changes no trial"},
@@ -328,14 +329,20 @@ void vw_study_print_keys(FILE *out, const vw_study_kinds *kinds, bool markdown) 
     const vw_key *o = &vw_study_keys[i];
     char expected[192];
     vw_key_expected(o, kinds, expected, sizeof expected);
+    char first[64];
     const char *given = !o->text ? "required" : o->text[0] ? o->text : "-";
+    if (o->type == VW_KEY_KIND) { /* of this program's list */
+      (void)snprintf(first, sizeof first, "%.*s", (int)strcspn(kinds->models, " "), kinds->models);
+      given = first;
+    }
     if (markdown) {
       const char *quote = o->text && o->text[0] ? "`" : "";
       (void)vw_print(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
     } else {
       (void)vw_print(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
     }
-    if (o->later && !markdown) (void)vw_print(out, "%28s not in this version: %s\n", "", o->later);
+    const char *later = o->type == VW_KEY_KIND ? kinds->later : o->later;
+    if (later && later[0] && !markdown) (void)vw_print(out, "%28s not in this version: %s\n", "", later);
   }
 }
 

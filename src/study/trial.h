@@ -20,7 +20,7 @@ typedef struct vw_trial {
 
 /* Hashes of what the study's files hold, by those who read them. All borrowed. */
 typedef struct vw_study_inputs {
-  const vw_hash *weights;         /* [n_models]: weights, tokenizer and the list of neighbours */
+  const vw_hash *weights; /* [n_models]: weights, tokenizer and the list of neighbours */
   /* [n_models * n_data][concepts that the model learns, then null concepts]: as the model's task sees them */
   const vw_hash *const *pictures;
   /* [n_models * n_data] rows of a new block at most, by what a backend's memory holds; NULL: what a processor likes. */

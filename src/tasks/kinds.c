@@ -11,7 +11,7 @@ const vw_kind *vw_kind_named(const char *name) {
 
 const vw_study_kinds *vw_kinds_of_study(void) {
   static char models[512], tasks[512], keys[2048], data[512];
-  static const vw_study_kinds kinds = {models, tasks, keys, data};
+  static const vw_study_kinds kinds = {models, tasks, keys, data, vw_kinds_later};
   size_t at[4] = {0, 0, 0, 0};
   for (int i = 0; i < vw_n_kinds; i++) {
     at[0] += (size_t)snprintf(models + at[0], sizeof models - at[0], "%s%s", i ? " " : "", vw_kinds[i].network->name);

@@ -221,9 +221,9 @@ static const struct {
      "s.yaml:1:8: data: 'o/p' cannot name a part of a study; use at most 64 letters, digits, - and _", VW_ERR_INPUT},
     {"data: {}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
      "s.yaml:1:7: data: expected data sets by name, got an empty mapping", VW_ERR_INPUT},
-    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {owl: {kind: stable-diffusion, weights: w}}\ntrials: {anchors: "
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {sd: {kind: stable-diffusion, weights: w}}\ntrials: {anchors: "
      "[the]}\n",
-     "s.yaml:2:22: models.owl.kind: stable-diffusion is part of the design, but this version of viswords cannot do it "
+     "s.yaml:2:21: models.sd.kind: stable-diffusion is part of the design, but this version of viswords cannot do it "
      "yet",
      VW_ERR_UNSUPPORTED},
     {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {kind: clip}}\ntrials: {anchors: [the]}\n",
@@ -371,6 +371,25 @@ static void test_many_models(void **state) {
   }
 }
 
+/* Many models times many data sets: refused at once, with nothing allocated for each pair. */
+static void test_many_pairs(void **state) {
+  (void)state;
+  enum { MANY = 2000 };
+  char *text = NULL;
+  size_t bytes = 0;
+  vw_study_config *c = NULL;
+  FILE *out = open_memstream(&text, &bytes);
+  assert_non_null(out);
+  (void)fprintf(out, "trials: {anchors: [the]}\ndata:\n");
+  for (int i = 0; i < MANY; i++) (void)fprintf(out, "  d%d: {root: r, concepts: [a]}\n", i);
+  (void)fprintf(out, "models:\n");
+  for (int i = 0; i < MANY; i++) (void)fprintf(out, "  m%d: {weights: w}\n", i);
+  assert_int_equal(fclose(out), 0);
+  assert_int_equal(vw_study_config_parse("s.yaml", text, bytes, &vw_test_kinds, NULL, &c), VW_ERR_INPUT);
+  assert_string_equal(vw_error_message(), "s.yaml:2004:3: models: 2000 on 2000 data sets are more than 65536 pairs");
+  free(text);
+}
+
 /* The studies that are shipped, and the class list they point to. */
 static void test_shipped(void **state) {
   (void)state;
@@ -392,7 +411,11 @@ static void test_reference_is_current(void **state) {
   size_t bytes = 0;
   FILE *out = open_memstream(&printed, &bytes);
   assert_non_null(out);
-  vw_study_print_keys(out, &vw_test_kinds, true);
+  /* As vw_kinds_of_study makes them of jobs/kinds.c. */
+  static const vw_study_kinds shipped = {
+      "clip owlv2", "classification detection",
+      "learn.batch.negatives judge.templates,learn.batch.negatives learn.matching data.<name>.pictures.negatives", ","};
+  vw_study_print_keys(out, &shipped, true);
   assert_int_equal(fclose(out), 0);
   FILE *f = fopen(VW_SOURCE_DIR "/docs/study-file.md", "r");
   assert_non_null(f);
@@ -405,7 +428,7 @@ static void test_reference_is_current(void **state) {
 
 /* A key that only some tasks read: an error where no model's task does, and no part of a trial's identity elsewhere. */
 static void test_scope(void **state) {
-  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,", ","};
+  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,", ",", ""};
   static const char text[] = "data: {objects: {root: r, concepts: [fox]}}\n"
                              "models: {a: {kind: toy, weights: w}, b: {kind: clip, weights: w}}\n"
                              "trials: {anchors: [dog]}\n"
@@ -459,6 +482,20 @@ static void test_values_of_a_model(void **state) {
   assert_true(mine->concepts.n == 1 && mine->train == 4 && mine->test == 16);
   assert_string_equal(mine->concepts.name[0], "dog");
   assert_true(other->concepts.n == 2 && other->train == 9);
+  vw_study_config_destroy(c);
+}
+
+/* The name of a data set with folds means all of them, that of a fold this one. */
+static void test_folds_of_a_model(void **state) {
+  (void)state;
+  vw_study_config *c = parse("data: {s: {kind: dreambooth, root: r, concepts: [dog], folds: 3}, o: {root: r, concepts: "
+                             "[cat]}}\ntrials: {anchors: [the]}\n"
+                             "models: {a: {weights: w, data: [s]}, b: {weights: w, data: [o, s-2]}}\n");
+  assert_int_equal(c->n_data, 4);
+  for (int d = 0; d < 4; d++) {
+    assert_int_equal(vw_study_learns_on(c, 0, d), d < 3);
+    assert_int_equal(vw_study_learns_on(c, 1, d), d == 1 || d == 3);
+  }
   vw_study_config_destroy(c);
 }
 
@@ -520,6 +557,15 @@ static void test_wrong_of_a_model(void **state) {
        "trials.deltas"},
       {"data: {o: {root: r, concepts: [cat]}}\nmodels: {a: {weights: w, trials: {anchors: [the]}}, b: {weights: w}}\n",
        "s.yaml:1:1: trials.anchors: missing; give the words that learning starts from, one token each"},
+      {"data: {o: {root: r, concepts: [cat], pictures: {negatives: 3}}}\nmodels: {a: {weights: w}}\n"
+       "trials: {anchors: [the]}\n",
+       "s.yaml:1:60: data.o.pictures.negatives: nothing uses it; no task that learns on this data set does: remove it"},
+      {"data: {o: {root: r, concepts: [cat]}, s: {kind: dreambooth, root: r, concepts: [dog], folds: 2}}\n"
+       "models: {a: {weights: w, data: [o]}}\ntrials: {anchors: [the]}\n",
+       "s.yaml:1:39: data.s-1: nothing uses it; no model learns on it: remove it or change the models' data or "
+       "trials.concepts\n"
+       "s.yaml:1:39: data.s-2: nothing uses it; no model learns on it: remove it or change the models' data or "
+       "trials.concepts"},
       {SMALL "plan: {rank: 3}\n", "s.yaml:4:8: plan.rank: unknown key; did you mean ranks?"},
       {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\n"
        "trials: {anchors: [the], concepts: [cat]}\n",
@@ -534,7 +580,7 @@ static void test_wrong_of_a_model(void **state) {
 
 /* A task learns on data sets of the kinds that have what it needs. */
 static void test_kinds_of_data(void **state) {
-  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,", ",coco voc"};
+  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,", ",coco voc", ""};
   static const char text[] = "data: {o: {root: r, concepts: [fox]}}\n"
                              "models: {b: {kind: clip, weights: w}, a: {kind: toy, weights: w}}\n"
                              "trials: {anchors: [dog]}\n";
@@ -578,7 +624,7 @@ static void test_judging_text(void **state) {
   assert_string_not_equal(judging[3], judging[1]);
   for (int i = 0; i < 4; i++) free(judging[i]), free(protocol[i]);
 
-  static const vw_study_kinds toy = {"toy", "colouring", "learn.batch.negatives", ""};
+  static const vw_study_kinds toy = {"toy", "colouring", "learn.batch.negatives", "", ""};
   vw_study_config *c = NULL;
   assert_int_equal(vw_study_config_parse("s.yaml", studies[1], strlen(studies[1]), &toy, NULL, &c), VW_ERR_INPUT);
   assert_string_equal(vw_error_message(),
@@ -588,6 +634,7 @@ static void test_judging_text(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_values_of_a_model),
+      cmocka_unit_test(test_folds_of_a_model),
       cmocka_unit_test(test_data_without_concepts),
       cmocka_unit_test(test_spellings),
       cmocka_unit_test(test_wrong_of_a_model),
@@ -603,6 +650,7 @@ int main(void) {
       cmocka_unit_test(test_missing_file),
       cmocka_unit_test(test_template_fill),
       cmocka_unit_test(test_many_models),
+      cmocka_unit_test(test_many_pairs),
       cmocka_unit_test(test_reference_is_current),
       cmocka_unit_test(test_shipped),
   };
