@@ -105,6 +105,7 @@ typedef struct vw_plan_config {
 /* How words are judged, where no trial depends on it: judge.*, then models.<name>.judge.* */
 typedef struct vw_judge_config {
   vw_names templates; /* one {} each; n = 0: learn.judge_template alone */
+  double suppression; /* detection: of boxes that overlap a better one by more; 0: none */
 } vw_judge_config;
 
 typedef struct vw_model_config {

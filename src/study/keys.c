@@ -144,6 +144,10 @@ const vw_key vw_study_keys[] = {
      .help = "classification: sentences with one {} each, over which the features of classes, words and names are "
              "averaged; default: "
              "learn.judge_template alone"},
+    {"judge.suppression", VW_KEY_REAL, JUDGE(suppression), "0", .max = 1, .judging = true, .scoped = true,
+     .as_ever = "0",
+     .help = "detection: a box that overlaps a better one of its word by more than this share of both is left out; 0: "
+             "none is, as the official protocols have it"},
 
     {"plan", VW_KEY_SECTION, STUDY(models), "", .help = "how the work is cut and computed; changes no trial"},
     {"plan.ranks", VW_KEY_INT, STUDY(ranks), "8", .min = 1, .max = 1e6,

@@ -68,6 +68,17 @@ vw_status vw_detect_judge_parts(const vw_task_inputs *in, int64_t *parts, int64_
 vw_status vw_detect_judge_part(vw_task *t, const vw_judged *w, int64_t part, double *numbers);
 vw_status vw_detect_judge_end(vw_task *t, const vw_judged *w, const double *numbers, double *metrics);
 void vw_detect_judge_destroy(vw_detect_judge *j); /* NULL allowed */
+/* A word's best boxes of a picture, best first: out [VW_DETECT_TOP, VW_DETECT_NUMBERS]: score, then x, y, width, height
+ * in pixels; a score of -1 where there are no more. z [N] logits, boxes [N, 4] in parts of the square of `side` pixels.
+ * suppression: above 0, a box is left out where it overlaps a better one that was kept by more (intersection over
+ * union). room [N]: the caller's. */
+enum { VW_DETECT_TOP = 100, VW_DETECT_NUMBERS = 5 };
+typedef struct vw_patch_logit {
+  double z;
+  int64_t patch;
+} vw_patch_logit;
+void vw_detect_best(const double *z, const double *boxes, int64_t N, double side, double suppression,
+                    vw_patch_logit *room, double *out);
 /* The graph that meets `words` text features with one picture: leaves q, features, shift, scale, picture; output:
  * logits [words, 1, N]. */
 vw_status vw_detect_logits_graph(vw_graph *g, const vw_owlv2_network *n, int64_t words);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PART = 8, TOP = 100, SCORE = 0, BOX = 1, NUMBERS = 5, OF_PICTURE = TOP * NUMBERS };
+enum { PART = 8, TOP = VW_DETECT_TOP, SCORE = 0, BOX = 1, NUMBERS = VW_DETECT_NUMBERS, OF_PICTURE = TOP * NUMBERS };
 
 /* What is ready for judging, and the pictures that were looked at last: words of many blocks come to the same ones. */
 struct vw_detect_judge {
@@ -79,28 +79,44 @@ vw_status vw_detect_judge_parts(const vw_task_inputs *in, int64_t *parts, int64_
 
 /* ---- one picture ------------------------------------------------------------------------------------------------- */
 
-typedef struct patch_logit {
-  double z;
-  int64_t patch;
-} patch_logit;
-
 static int by_logit(const void *a, const void *b) {
-  const patch_logit *x = a, *y = b;
+  const vw_patch_logit *x = a, *y = b;
   if (x->z != y->z) return x->z > y->z ? -1 : 1;
   return x->patch < y->patch ? -1 : 1;
 }
 
-/* The best patches of one word, best first: score and box in pixels; a score of -1 where there are no more. */
-static void keep_best(const double *z, const double *boxes, int64_t N, double side, patch_logit *room, double *out) {
-  for (int64_t i = 0; i < N; i++) room[i] = (patch_logit){isnan(z[i]) ? -INFINITY : z[i], i};
+/* Intersection over union of x, y, width, height. */
+static double overlap(const double a[4], const double b[4]) {
+  double inner = 1;
+  for (int k = 0; k < 2; k++) {
+    const double low = a[k] > b[k] ? a[k] : b[k], a1 = a[k] + a[k + 2], b1 = b[k] + b[k + 2], high = a1 < b1 ? a1 : b1;
+    inner *= high > low ? high - low : 0;
+  }
+  const double both = a[2] * a[3] + b[2] * b[3] - inner;
+  return both > 0 ? inner / both : 0;
+}
+
+static bool is_suppressed(const double *kept, int64_t n, const double box[4], double suppression) {
+  for (int64_t i = 0; suppression > 0 && i < n; i++)
+    if (overlap(kept + i * NUMBERS + BOX, box) > suppression) return true;
+  return false;
+}
+
+void vw_detect_best(const double *z, const double *boxes, int64_t N, double side, double suppression,
+                    vw_patch_logit *room, double *out) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < N; i++) room[i] = (vw_patch_logit){isnan(z[i]) ? -INFINITY : z[i], i};
   qsort(room, (size_t)N, sizeof *room, by_logit);
-  for (int64_t i = 0; i < TOP; i++) {
-    double *to = out + i * NUMBERS;
-    to[SCORE] = -1, to[BOX] = to[BOX + 1] = to[BOX + 2] = to[BOX + 3] = 0;
-    if (i >= N) continue;
+  for (int64_t i = 0; i < N && n < TOP; i++) {
+    double *to = out + n * NUMBERS;
     const double *b = boxes + 4 * room[i].patch;
-    to[SCORE] = 1 / (1 + exp(-room[i].z));
     for (int k = 0; k < 2; k++) to[BOX + k] = (b[k] - b[k + 2] / 2) * side, to[BOX + 2 + k] = b[k + 2] * side;
+    to[SCORE] = 1 / (1 + exp(-room[i].z));
+    n += !is_suppressed(out, n, to + BOX, suppression);
+  }
+  for (; n < TOP; n++) {
+    out[n * NUMBERS + SCORE] = -1;
+    memset(out + n * NUMBERS + BOX, 0, 4 * sizeof *out);
   }
 }
 
@@ -122,7 +138,7 @@ static vw_status run_tile(vw_detect_judge *j, const vw_clip_network *n, const vo
 }
 
 /* Words q [whole tiles, C] at picture i of the part: numbers [n, PART, OF_PICTURE]. */
-static vw_status judge_scene(const vw_detect *t, int64_t i, const void *q, int64_t n, double *z, patch_logit *room,
+static vw_status judge_scene(const vw_detect *t, int64_t i, const void *q, int64_t n, double *z, vw_patch_logit *room,
                              double *numbers) {
   vw_detect_judge *j = t->judging;
   const vw_scene *scene = &t->pictures->test_scenes.scene[j->part * PART + i];
@@ -133,7 +149,8 @@ static vw_status judge_scene(const vw_detect *t, int64_t i, const void *q, int64
   for (int64_t first = 0; first < n; first += VW_DETECT_WORDS) {
     VW_TRY(run_tile(j, &t->network->clip, (const char *)q + (size_t)first * one, z));
     for (int64_t k = 0; k < VW_DETECT_WORDS && first + k < n; k++)
-      keep_best(z + k * j->seen.N, d.boxes, j->seen.N, side, room, numbers + ((first + k) * PART + i) * OF_PICTURE);
+      vw_detect_best(z + k * j->seen.N, d.boxes, j->seen.N, side, t->task.in.model->judge.suppression, room,
+                     numbers + ((first + k) * PART + i) * OF_PICTURE);
   }
   return VW_OK;
 }
@@ -145,7 +162,7 @@ vw_status vw_detect_judge_part(vw_task *task, const vw_judged *w, int64_t part, 
   const int64_t N = t->judging->seen.N;
   void *q = calloc((size_t)(tiles * VW_DETECT_WORDS) + 1, vw_clip_feature_bytes(&t->network->clip));
   double *z = malloc((size_t)(VW_DETECT_WORDS * N) * sizeof *z);
-  patch_logit *room = malloc((size_t)N * sizeof *room);
+  vw_patch_logit *room = malloc((size_t)N * sizeof *room);
   vw_status st = q && z && room ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "judging: out of memory");
   if (st == VW_OK) st = vw_sentences_encode(&t->network->clip, &t->prompts, t->judge, t->learn, w, q);
   for (int64_t i = 0; i < w->n * PART * TOP; i++) numbers[i * NUMBERS + SCORE] = -1;

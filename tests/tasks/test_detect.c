@@ -194,9 +194,37 @@ static void targets(void **state) {
   vw_picture_set_close(f.set);
 }
 
+/* Five patches: best first, ties by patch; without suppression all, with it those that no better one covers. */
+static void best_boxes(void **state) {
+  (void)state;
+  enum { N = 5 };
+  static const double z[N] = {1, 3, -2, 3, NAN};
+  static const double boxes[N * 4] = {.25, .25, .5, .5, .5, .5, 1, 1, .75, .75, .5, .5, .5, .5, .9, .9, .1, .1, .2, .2};
+  double out[VW_DETECT_TOP * VW_DETECT_NUMBERS];
+  vw_patch_logit room[N];
+  vw_detect_best(z, boxes, N, 100, 0, room, out);
+  static const int order[N] = {1, 3, 0, 2, 4};
+  for (int i = 0; i < N; i++) {
+    const double *b = boxes + 4 * order[i], *got = out + i * VW_DETECT_NUMBERS;
+    const double expected[5] = {i == 4 ? 0 : 1 / (1 + exp(-z[order[i]])), 100 * (b[0] - b[2] / 2),
+                                100 * (b[1] - b[3] / 2), 100 * b[2], 100 * b[3]};
+    for (int k = 0; k < 5; k++) assert_true(fabs(got[k] - expected[k]) < 1e-12);
+  }
+  for (int i = N; i < VW_DETECT_TOP; i++) assert_true(out[i * VW_DETECT_NUMBERS] == -1);
+  /* patch 3 covers .81 of patch 1; patches 0 and 2 a quarter of it each, and .19 of patch 3 or less */
+  vw_detect_best(z, boxes, N, 100, .5, room, out);
+  assert_true(out[3] == 100 && out[VW_DETECT_NUMBERS + 3] == 50 && out[2 * VW_DETECT_NUMBERS + 1] == 50);
+  assert_true(out[3 * VW_DETECT_NUMBERS] == 0 && out[4 * VW_DETECT_NUMBERS] == -1);
+  vw_detect_best(z, boxes, N, 100, .2, room, out); /* the first covers all but the smallest */
+  assert_true(out[3] == 100 && out[VW_DETECT_NUMBERS] == 0 && out[2 * VW_DETECT_NUMBERS] == -1);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(overlaps), cmocka_unit_test(matching_is_the_cheapest),
-                                     cmocka_unit_test(slots_of_concepts), cmocka_unit_test(slots_of_null_concepts),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(overlaps),
+                                     cmocka_unit_test(best_boxes),
+                                     cmocka_unit_test(matching_is_the_cheapest),
+                                     cmocka_unit_test(slots_of_concepts),
+                                     cmocka_unit_test(slots_of_null_concepts),
                                      cmocka_unit_test(targets)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
