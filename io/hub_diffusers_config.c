@@ -25,10 +25,11 @@ static vw_status read_each(const char *path, const json_t *c, const char *key, i
                            int64_t fallback, int64_t n, int64_t *out) {
   const json_t *v = member(c, key);
   VW_CHECK(!v || !json_is_array(v) || (int64_t)json_array_size(v) == n, VW_ERR_INPUT,
-           "%s: %s has %zu entries, block_out_channels has %" PRId64, path, key, json_array_size(v), n);
+           "%s: %s has %zu entries, expected %" PRId64, path, key, json_array_size(v), n);
   for (int64_t i = 0; i < n; i++) {
     const json_t *one = json_is_array(v) ? json_array_get(v, (size_t)i) : v;
-    VW_CHECK(!v || json_is_integer(one), VW_ERR_INPUT, "%s: %s: expected a whole number, or one a level", path, key);
+    VW_CHECK(!v || json_is_integer(one), VW_ERR_INPUT, "%s: %s: expected a whole number, or a list of %" PRId64, path,
+             key, n);
     out[i] = v ? (int64_t)json_integer_value(one) : fallback;
     VW_CHECK(out[i] >= least && out[i] <= most, VW_ERR_INPUT, "%s: %s is %" PRId64 ", expected %" PRId64 " to %" PRId64,
              path, key, out[i], least, most);

@@ -24,7 +24,7 @@ static vw_status run(vw_bench *b, const char *const *positional, const bench_opt
            tokenizer  ? "MODEL_DIR TEXTS_FILE"
            : pictures ? "MODEL_DIR PICTURES_FOLDER"
                       : "MODEL_DIR alone");
-  if (sd) return vw_bench_sd(b, dir, o->gpu.pictures ? o->gpu.pictures : "1,4");
+  if (sd) return vw_bench_sd(b, dir, o->gpu.pictures ? o->gpu.pictures : "1,4", o->gpu.only);
   VW_TRY(vw_clip_network_open(&b->n, dir, &b->ctx));
   if (tokenizer) return vw_bench_tokenizer(b, dir, data);
   if (pictures) return vw_bench_preprocess(b, dir, data);
@@ -79,7 +79,8 @@ int vw_job_bench(int argc, char **argv) {
       {"variant", 0, VW_OPT_STRING, &o.variant, "NAME", "clip: plain, pooled or cached; default: all"},
       {"pictures", 0, VW_OPT_STRING, &o.gpu.pictures, "LIST",
        "gpu, sd: pictures in a batch (default 1,16,64,256; sd: 1,4)"},
-      {"only", 0, VW_OPT_STRING, &o.gpu.only, "NAME", "gpu: ceilings, text or image; default: all"},
+      {"only", 0, VW_OPT_STRING, &o.gpu.only, "NAME",
+       "gpu: ceilings, text or image; sd: unet, word, encode or decode; default: all"},
       {"order", 0, VW_OPT_INT, &o.gpu.order, "N",
        "gpu: order of the products that give the ceilings (default 8192; cpu 2048, ref 128)"},
       {"timed", 0, VW_OPT_FLAG, &o.gpu.timed, NULL,

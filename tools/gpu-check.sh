@@ -73,8 +73,8 @@ step machine 60 bash -c machine
 step doctor 120 "$viswords" doctor
 
 # ---- right?
-for test in kernels_test_network_ops kernels_test_learning_ops kernels_test_picture_ops kernels_test_cuda_column \
-  kernels_test_network_fixtures; do
+for test in kernels_test_network_ops kernels_test_learning_ops kernels_test_picture_ops \
+  kernels_test_diffusion_ops kernels_test_cuda_column kernels_test_network_fixtures; do
   step "$test" "$limit" "$tests/$test$suffix"
   # what tests say that find no device
   if [ $backend = cuda ] && grep -qi 'skipped' "$out/$test.log" 2>/dev/null; then

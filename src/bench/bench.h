@@ -61,8 +61,9 @@ vw_status vw_bench_preprocess(vw_bench *b, const char *dir, const char *folder);
 /* `bench clip`: see src/bench/clip.c. trials: batch sizes, a comma-separated list; only: a variant, NULL: all. */
 vw_status vw_bench_clip(vw_bench *b, const char *dir, const char *trials, const char *only);
 
-/* `bench sd`: see src/bench/sd.c. pictures: batch sizes, a comma-separated list. */
-vw_status vw_bench_sd(vw_bench *b, const char *dir, const char *pictures);
+/* `bench sd`: see src/bench/sd.c. pictures: batch sizes, a comma-separated list; only: a pass, NULL:
+ * all. */
+vw_status vw_bench_sd(vw_bench *b, const char *dir, const char *pictures, const char *only);
 
 /* `bench gpu`: see src/bench/gpu.c. */
 typedef struct vw_bench_gpu_options {

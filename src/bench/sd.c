@@ -196,7 +196,7 @@ static vw_status measure_batch(void *user, int64_t B) {
   return measure(o->s, o->pass, B);
 }
 
-static vw_status measure_all(sd_bench *s, const char *pictures) {
+static vw_status measure_all(sd_bench *s, const char *pictures, const char *only) {
   vw_bench *b = s->b;
   char kernels[128];
   int64_t side;
@@ -209,6 +209,7 @@ static vw_status measure_all(sd_bench *s, const char *pictures) {
                    side, kernels, vw_precision_name(&b->ctx), b->ctx.threads, b->ctx.threads == 1 ? "" : "s",
                    1e-9 * b->sgemm);
   for (int i = 0; i < PASSES; i++) {
+    if (only && strcmp(only, passes[i].name) != 0) continue;
     if (!b->json) (void)vw_print(stdout, "%s: %s\n", passes[i].name, passes[i].what);
     if (passes[i].batched)
       VW_TRY(vw_bench_each("pictures", pictures, measure_batch, &(one_pass){s, &passes[i]}));
@@ -218,10 +219,13 @@ static vw_status measure_all(sd_bench *s, const char *pictures) {
   return VW_OK;
 }
 
-vw_status vw_bench_sd(vw_bench *b, const char *dir, const char *pictures) {
+vw_status vw_bench_sd(vw_bench *b, const char *dir, const char *pictures, const char *only) {
   sd_bench s = {.b = b};
+  bool known = !only;
+  for (int i = 0; i < PASSES && !known; i++) known = !strcmp(only, passes[i].name);
+  VW_CHECK(known, VW_ERR_ARG, "bench sd: --only '%s': choose unet, word, encode or decode", only);
   VW_TRY(vw_sd_network_open(&s.n, dir, &b->ctx));
-  const vw_status st = measure_all(&s, pictures);
+  const vw_status st = measure_all(&s, pictures, only);
   vw_sd_network_close(s.n);
   return st;
 }

@@ -120,6 +120,11 @@ bench 0 sd "$source_dir/data/sd-tiny" --pictures 2 --seconds 0.01 --ops --backen
 for text in 'unet      2' 'word      2' 'encode    1' 'decode    1' 'MB planned' cross_attention_grad mse_grad; do says "$text"; done
 bench 0 sd "$source_dir/data/sd-tiny" --pictures 1 --seconds 0.01 --json --backend cpu
 says '"pass": "word"'
+bench 0 sd "$source_dir/data/sd-tiny" --seconds 0.01 --only decode --backend cpu
+says 'decode    1'
+grep -q 'unet  ' "$work/out.txt" && fail "--only decode: $(cat "$work/out.txt")"
+bench 2 sd "$source_dir/data/sd-tiny" --only text
+says "choose unet, word, encode or decode"
 bench 2 sd "$model"
 says "has no model_index.json"
 bench 2 sd "$source_dir/data/sd-tiny" --pictures 0
