@@ -162,7 +162,7 @@ static int call_script(const submission *b, const char *what, char **text) {
 }
 
 static void print_indented(const char *text) {
-  for (const char *line = text; *line;) {
+  for (const char *line = text ? text : ""; *line;) {
     const size_t length = strcspn(line, "\n");
     (void)vw_print(stdout, "  %.*s\n", (int)length, line);
     line += length + (line[length] == '\n');

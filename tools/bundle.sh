@@ -102,11 +102,14 @@ cp -r jobs/studies "$stage/jobs/"
 cp -r data/clip-tiny data/objects data/README.md data/LICENCES.md "$stage/data/"
 cp -r tests/reference/fixtures "$stage/tests/reference/"
 cp tests/golden/golden.yaml "$stage/tests/golden/"
-cp tools/gpu-check.sh "$stage/tools/"
+cp tools/gpu-check.sh tools/mpirun.sh "$stage/tools/"
+mkdir -p "$stage/slurm"
+cp -r slurm/*.sh slurm/viswords.sbatch slurm/sites slurm/README.md "$stage/slurm/"
+rm -f "$stage/slurm/site.sh"
 cp tools/bench/*.py "$stage/tools/bench/"
 cp LICENSE "$stage/"
 cp tools/bundle/bin/* "$stage/bin/"
-cp tools/bundle/environment.sh tools/mpirun.sh "$stage/libexec/"
+cp tools/bundle/environment.sh "$stage/libexec/"
 
 # ---- what it asks of a machine: the newest version of a C library's symbol that any file wants.
 glibc=$(find "$stage/bin" "$stage/lib" "$stage/libexec" "$stage/tests/bin" "$stage/openmpi" -type f -exec sh -c 'objdump -T "$@" 2>/dev/null || true' _ {} + |

@@ -26,6 +26,30 @@ for seconds in 2s 8s 0.5m; do
 done
 grep -q "goes on from its checkpoint at step [1-9]" log.txt || { cat log.txt >&2 && fail "did not go on"; }
 
+# The signals of terminals and batch systems, without mpirun; one that was ignored at the start stays ignored.
+start() { # SIGNAL...: ignored
+  rm -rf signal
+  (for name in "$@"; do trap '' "$name"; done; exec "$viswords" learn long.yaml -o signal --threads 1 --cache cache --quiet) 2> log.txt &
+  job=$!
+  until [ -e signal/.lock ]; do kill -0 $job || fail "the run ended: $(cat log.txt)"; sleep 0.02; done
+}
+ends() { # WHAT
+  local code=0
+  wait $job || code=$?
+  { [ "$code" = 75 ] && grep -q 'all is saved in signal' log.txt; } || { cat log.txt >&2 && fail "$1: exit code $code, expected 75"; }
+}
+for signal in HUP USR2 XCPU; do
+  start
+  kill -$signal $job
+  ends $signal
+done
+start HUP
+kill -HUP $job
+sleep 0.3
+kill -0 $job || fail "a HUP that was ignored ended the run"
+kill -TERM $job
+ends "TERM after an ignored HUP"
+
 for wrong in 0 3x 1:75:00 inf; do
   code=0
   "$viswords" learn short.yaml -o two "--max-time=$wrong" 2> log.txt || code=$?

@@ -18,7 +18,22 @@ down() {
     kill -9 "$pid" 2>/dev/null || true
   done
 }
-if [ "$1" = down ]; then down; exit 0; fi
+# What jobs left running, of a node that was set down for example: known by their environment.
+stragglers() {
+  local entry pid
+  for entry in /proc/[0-9]*/environ; do
+    pid=${entry//[!0-9]/}
+    grep -qzxF "SLURM_CONF=$1/slurm.conf" "$entry" 2>/dev/null || continue
+    if grep -qz '^SLURM_JOB_ID=' "$entry" 2>/dev/null || [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = slurmstepd ]; then
+      kill -9 "$pid" 2>/dev/null || true
+    fi
+  done
+}
+if [ "$1" = down ]; then
+  down
+  stragglers "$(cd "$dir" && pwd)"
+  exit 0
+fi
 
 skip() { echo "slurm.sh: skipped: $*" >&2; exit 77; }
 [ "$(id -u)" = 0 ] || skip "slurmd wants root"
