@@ -49,10 +49,11 @@ static vw_status list_items(vw_session *s, const vw_stage *stage, vw_stage_list 
 
 /* Rank 0 looks, all get its list: the file system is asked once. */
 static vw_status share_list(vw_session *s, const vw_stage *stage, vw_stage_list *list) {
-  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? list_items(s, stage, list) : VW_OK));
+  const bool looks = s->ranks.rank == 0;
+  VW_TRY(vw_agree_message(&s->ranks, looks ? list_items(s, stage, list) : VW_OK));
   int64_t head[] = {list->n, list->units};
   VW_TRY(vw_ranks_broadcast(&s->ranks, head, sizeof head, 0));
-  if (s->ranks.rank != 0) list->items = calloc((size_t)head[0] + 1, sizeof *list->items);
+  if (!looks) list->items = calloc((size_t)head[0] + 1, sizeof *list->items);
   list->n = head[0], list->units = head[1];
   VW_TRY(vw_agree_message(&s->ranks, list->items || !list->n ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory")));
   return vw_ranks_broadcast(&s->ranks, list->items, list->n * (int64_t)sizeof *list->items, 0);
@@ -60,19 +61,19 @@ static vw_status share_list(vw_session *s, const vw_stage *stage, vw_stage_list 
 
 static int64_t units_left(const vw_stage_list *list) {
   int64_t units = 0;
-  for (int64_t i = 0; i < list->n; i++) units += list->items[i].units;
+  for (int64_t i = 0; list->items && i < list->n; i++) units += list->items[i].units;
   return units;
 }
 
 static void say_what_is_left(const vw_session *s, const vw_stage *stage, const vw_stage_list *list) {
-  const int64_t left = units_left(list);
+  const int64_t left = units_left(list), all = list->units + left;
   if (s->ranks.rank != 0 || s->options.quiet || !list->units) return;
   if (left == 0)
     (void)vw_print(stderr, "%s: all %lld %s are %s already\n", stage->name, (long long)list->units, stage->unit,
                    stage->done);
   else
     (void)vw_print(stderr, "%s: resuming, %lld of %lld %s are %s already\n", stage->name, (long long)list->units,
-                   (long long)(list->units + left), stage->unit, stage->done);
+                   (long long)all, stage->unit, stage->done);
 }
 
 /* ---- one item after the other ------------------------------------------------------------------------------------ */
