@@ -93,14 +93,31 @@ static vw_status read_vision(const char *path, const json_t *config, const vw_hu
   return VW_OK;
 }
 
+/* Names what the directory is instead, where it says so. */
+static vw_status refuse_without_config(const vw_hub_clip *h) {
+  char path[VW_PATH_BYTES];
+  json_t *index = NULL;
+  VW_TRY(vw_path_format(path, "%s/model_index.json", h->folder));
+  if (!vw_file_exists(path))
+    return VW_RAISE(VW_ERR_INPUT, "%s: has no config.json; expected a model directory as the hub has it", h->folder);
+  VW_TRY(vw_json_read(path, &index));
+  const char *name = json_string_value(json_object_get(index, "_class_name"));
+  const vw_status st =
+      VW_RAISE(VW_ERR_UNSUPPORTED,
+               "%s: is a pipeline of diffusers (model_index.json: %s), expected a model's own directory "
+               "(config.json, as %s saves)",
+               h->folder, name ? name : "no _class_name", h->family->saves);
+  json_decref(index);
+  return st;
+}
+
 static vw_status read_config(vw_hub_clip *h) {
   vw_status st = VW_OK;
   char path[VW_PATH_BYTES];
   json_t *config = NULL;
   const char *type;
   VW_GOTO(vw_path_format(path, "%s/config.json", h->folder));
-  if (!vw_file_exists(path))
-    VW_GOTO(VW_RAISE(VW_ERR_INPUT, "%s: has no config.json; expected a model directory as the hub has it", h->folder));
+  if (!vw_file_exists(path)) VW_GOTO(refuse_without_config(h));
   VW_GOTO(vw_json_read(path, &config));
   VW_GOTO(vw_json_text(path, "", config, "model_type", h->family->type, &type));
   if (strcmp(type, h->family->type) != 0)

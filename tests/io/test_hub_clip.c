@@ -384,6 +384,10 @@ static void wrong_config(void **state) {
   expect_refused(VW_ERR_INPUT, "do_center_crop is off and size is 8 x 9");
   put("preprocessor_config.json", "{\"size\": 8, \"crop_size\": 8, \"image_std\": [1, 0, 1]}");
   expect_refused(VW_ERR_INPUT, "image_std[1]: expected a positive number");
+  assert_int_equal(vw_hub_clip_open(&h, VW_SOURCE_DIR "/data/sd-tiny"), VW_ERR_UNSUPPORTED);
+  assert_non_null(strstr(vw_error_message(), "is a pipeline of diffusers (model_index.json: StableDiffusionPipeline)"));
+  assert_int_equal(vw_hub_clip_open(&h, VW_SOURCE_DIR "/data/owlv2-tiny"), VW_ERR_UNSUPPORTED);
+  assert_non_null(strstr(vw_error_message(), "model_type is 'owlv2', expected 'clip'"));
   assert_int_equal(vw_hub_clip_open(&h, in_folder("nowhere")), VW_ERR_INPUT);
   assert_non_null(strstr(vw_error_message(), "/nowhere: no such model directory"));
 }
