@@ -77,10 +77,10 @@ static const struct listing {
 
 /* All commands' tables, as completion or as the manual page. */
 static int manual(vw_manual_kind kind) {
-  static const char *const endings[] = {
-      "EXIT STATUS", EXIT_CODES, "EXAMPLES",
-      "viswords check STUDY.yaml: every problem before it runs\nviswords run STUDY.yaml -o DIR: all stages; resumes",
-      NULL};
+  static const char codes[] = EXIT_CODES;
+  static const char examples[] = "viswords check STUDY.yaml: every problem before it runs\n"
+                                 "viswords run STUDY.yaml -o DIR: all stages; resumes";
+  static const char *const endings[] = {"EXIT STATUS", codes, "EXAMPLES", examples, NULL};
   const char *names[MOST_JOBS], *about[MOST_JOBS];
   int n = 0, stage;
   for (job j; n < MOST_JOBS && (j = job_at(n, &stage)).name; n++) names[n] = j.name, about[n] = j.summary;

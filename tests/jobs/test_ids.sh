@@ -1,5 +1,5 @@
 #!/bin/bash
-# The trials of the shipped studies are the same ones for ever: study_ids.txt has their ids, made before there was a
+# The trials of the shipped studies are the same ones for ever: study_ids.txt has their ids, those of CLIP made before there was a
 # second network. A key of the study file that comes later must not change them.   test_ids.sh SOURCE BUILD
 set -euo pipefail
 source "$1/tests/jobs/jobs.sh"
