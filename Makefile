@@ -7,7 +7,7 @@ MPIRUN = tools/mpirun.sh
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo smoke test check check-format check-tidy check-layers check-asan check-fuzz check-long check-barriers fuzz soak coverage bundle check-bundle format clean
+.PHONY: help deps build demo smoke test test-slurm check check-format check-tidy check-layers check-asan check-fuzz check-long check-barriers fuzz soak coverage bundle check-bundle format clean
 
 help:
 	@echo 'viswords: learn visual words for frozen vision-language models'
@@ -16,8 +16,9 @@ help:
 	@echo '  make smoke    the same with jobs/studies/smoke.yaml (seconds)'
 	@echo '  make build    build/release/viswords'
 	@echo '  make test     build and run all tests'
+	@echo '  make test-slurm  the batch scripts against a Slurm of three pretended nodes on this machine (root; minutes)'
 	@echo '  make check    format, clang-tidy, who includes whom, tests under sanitizers, 5 s of fuzzing a reader'
-	@echo '  make check-long  the tests three times over under the sanitizers'
+	@echo '  make check-long  clang-tidy with its analyzer on the tests too; all tests three times over under the sanitizers'
 	@echo '  make check-barriers  takes each barrier out of the CUDA kernels and asks whether a test notices (emulated)'
 	@echo '  make fuzz     libFuzzer on every reader of foreign files, to 10 million executions each (docs/fuzzing.md); resumes'
 	@echo '  make soak     SOAK=200 kills at random times and states of a small study, each compared with an undisturbed run'
@@ -43,6 +44,11 @@ test: build
 	@tools/install-deps.sh test
 	@tools/test.sh $(PRESET) $(JOBS)
 
+# Exit code 77: Slurm cannot run here, and why was said.
+test-slurm: build
+	@tools/install-deps.sh slurm
+	@bash tests/slurm/check.sh . $(BUILD) || { code=$$?; [ $$code = 77 ] || exit $$code; }
+
 check: check-format check-layers check-tidy check-asan check-fuzz
 	@echo 'make check: format, layers, clang-tidy, sanitizers and a short fuzzing are clean'
 
@@ -62,7 +68,7 @@ check-tidy: deps
 check-asan: deps
 	@tools/install-deps.sh test
 	@tools/build.sh ci-asan $(JOBS)
-	@tools/test.sh ci-asan $(JOBS)
+	@tools/test.sh ci-asan $(JOBS) --label-exclude long
 
 # Replays the committed inputs and fuzzes each reader for a moment.
 check-fuzz: deps
@@ -74,8 +80,9 @@ fuzz: deps
 	@tools/fuzz.sh $(JOBS)
 
 check-long: deps
-	@tools/install-deps.sh test
+	@tools/install-deps.sh test check
 	@tools/build.sh ci-asan $(JOBS)
+	@TIDY_TESTS=all tools/tidy.sh build/ci-asan $(JOBS)
 	@tools/test.sh ci-asan $(JOBS) --repeat until-fail:3 --schedule-random
 
 check-barriers: deps

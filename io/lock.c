@@ -1,5 +1,6 @@
 #include "io/lock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -37,8 +38,9 @@ static void nap(double seconds) {
   (void)nanosleep(&t, NULL);
 }
 
+static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+
 static vw_status path_of(char path[VW_PATH_BYTES], const char *dir, const char *part) {
-  static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
   if (!part || !part[0]) return vw_path_format(path, "%s/.lock", dir);
   VW_CHECK(strspn(part, allowed) == strlen(part) && strlen(part) <= PART_BYTES, VW_ERR_ARG,
            "lock '%.80s': expected at most %d letters, digits, '-' or '_'", part, PART_BYTES);
@@ -164,6 +166,7 @@ typedef struct taker {
   const char *dir;
   vw_lock_how how;
   vw_lock_record self, seen; /* seen: what is in the way */
+  char path[VW_PATH_BYTES];  /* of the lock that is looked at: the own one, or one that it excludes */
   bool stopped;
 } taker;
 
@@ -243,11 +246,17 @@ static vw_status replace(taker *t, const char *why) {
   return st;
 }
 
+static bool is_own(const taker *t) {
+  return strcmp(t->path, t->lock->path) == 0;
+}
+
 static vw_status refuse(const taker *t) {
+  const bool is_old = !t->seen.epoch[0];
+  const char *name = strrchr(t->path, '/') + 1;
   return VW_RAISE(
-      VW_ERR_INPUT, "%s: process %ld on %s is working here; wait for it or choose another -o directory%s%s%s", t->dir,
-      t->seen.pid, t->seen.host, t->seen.epoch[0] ? "" : " (an older viswords: if that process is gone, delete ",
-      t->seen.epoch[0] ? "" : t->lock->path, t->seen.epoch[0] ? "" : ")");
+      VW_ERR_INPUT, "%s: process %ld on %s is working here%s%s%s; wait for it or choose another -o directory%s%s%s",
+      t->dir, t->seen.pid, t->seen.host, is_own(t) ? "" : " (", is_own(t) ? "" : name, is_own(t) ? "" : ")",
+      is_old ? " (an older viswords: if that process is gone, delete " : "", is_old ? t->path : "", is_old ? ")" : "");
 }
 
 /* Until the file changes, goes, or was silent for the lease. The file is opened anew each time, so that a network file
@@ -258,11 +267,11 @@ static vw_status watch(taker *t, bool *is_silent) {
   vw_log(VW_LOG_WARN,
          "%s: process %ld on %s holds this lock; whether it lives cannot be seen from here: waiting up to %.0f s for a "
          "sign of life",
-         t->lock->path, t->seen.pid, t->seen.host, t->how.lease);
+         t->path, t->seen.pid, t->seen.host, t->how.lease);
   for (bool last = false; !asked_to_stop(t);) {
     vw_lock_record there;
     bool is_there = false, known = false;
-    VW_TRY(vw_lock_record_read(t->lock->path, &there, &is_there, &known));
+    VW_TRY(vw_lock_record_read(t->path, &there, &is_there, &known));
     if (!is_there || strcmp(there.epoch, t->seen.epoch) != 0) return VW_OK; /* look again */
     if (strcmp(there.text, t->seen.text) != 0) return t->how.is_short ? VW_OK : refuse(t);
     if (last) return *is_silent = true, VW_OK;
@@ -272,20 +281,65 @@ static vw_status watch(taker *t, bool *is_silent) {
   return VW_OK;
 }
 
-/* One look at what is in the way: refused, replaced, or the next try may find another state. */
-static vw_status clear(taker *t) {
-  bool is_there = false, known = false, is_silent = false;
+/* One look at what is in the way: refused, done away with by `take_over`, or the next try may find another state. */
+static vw_status clear(taker *t, vw_status (*take_over)(taker *t, const char *why), bool *is_there) {
+  bool known = false, is_silent = false;
   char why[64];
-  VW_TRY(vw_lock_record_read(t->lock->path, &t->seen, &is_there, &known));
-  if (!is_there) return VW_OK;       /* released in between */
-  if (!known) return replace(t, ""); /* an owner that lives finds its epoch gone */
+  VW_TRY(vw_lock_record_read(t->path, &t->seen, is_there, &known));
+  if (!*is_there) return VW_OK;        /* released in between */
+  if (!known) return take_over(t, ""); /* an owner that lives finds its epoch gone */
   const vw_lock_life life = vw_lock_record_life(&t->seen, &t->self);
-  if (life == VW_LOCK_DEAD) return replace(t, "");
+  if (life == VW_LOCK_DEAD) return take_over(t, "");
   if (life == VW_LOCK_ALIVE && !t->how.is_short) return refuse(t);
   if (life == VW_LOCK_ALIVE) return nap(0.05), VW_OK;
   VW_TRY(watch(t, &is_silent));
   (void)snprintf(why, sizeof why, "which gave no sign of life for %.0f s", t->how.lease);
-  return is_silent ? replace(t, why) : VW_OK;
+  return is_silent ? take_over(t, why) : VW_OK;
+}
+
+/* ---- locks that exclude each other ---- */
+
+/* Removes t->seen, if that is still what is there: an owner that was only asleep finds it gone. */
+static vw_status sweep_away(taker *t, const char *why) {
+  vw_lock_record there;
+  bool is_there = false, known = false;
+  const int guard = guard_folder(t->dir);
+  vw_status st = vw_lock_record_read(t->path, &there, &is_there, &known);
+  const bool is_same = st == VW_OK && is_there && strcmp(there.text, t->seen.text) == 0;
+  if (is_same && unlink(t->path) != 0 && errno != ENOENT)
+    st = VW_RAISE(VW_ERR_IO, "%s: cannot remove: %s", t->path, strerror(errno));
+  if (guard >= 0) (void)close(guard);
+  if (is_same && st == VW_OK && t->seen.pid)
+    vw_log(*why ? VW_LOG_WARN : VW_LOG_INFO, "%s: removed the lock of process %ld on %s, %s", t->path, t->seen.pid,
+           t->seen.host, *why ? why : "which is dead");
+  return st;
+}
+
+/* The part of a lock's file name, "" for the whole study's; NULL: no lock. */
+static const char *part_of_name(const char *name) {
+  const char *part = strncmp(name, ".lock", 5) == 0 ? name + 5 : NULL;
+  if (!part || (*part && *part != '-')) return NULL;
+  part += *part == '-';
+  return strspn(part, allowed) == strlen(part) ? part : NULL; /* else one that is being written */
+}
+
+/* Runs that hold a lock which this one excludes: refused where one lives. The own lock is in place already, so of two
+ * that come at once at least one sees the other. (Having made a file in the folder just now, a network file system's
+ * client asks its server for the names.) */
+static vw_status clear_others(taker *t) {
+  vw_status st = VW_OK;
+  DIR *folder = opendir(t->dir);
+  VW_CHECK(folder, VW_ERR_IO, "%s: cannot open: %s", t->dir, strerror(errno));
+  for (const struct dirent *e; st == VW_OK && !t->stopped && (e = readdir(folder));) {
+    const char *part = part_of_name(e->d_name);
+    bool is_there = true;
+    if (!part || !t->how.excludes(t->how.user, part)) continue;
+    st = path_of(t->path, t->dir, part);
+    for (int i = 0; st == VW_OK && !is_own(t) && is_there && i < TRIES && !asked_to_stop(t); i++)
+      st = clear(t, sweep_away, &is_there);
+  }
+  (void)closedir(folder);
+  return st;
 }
 
 static bool is_lock(const char *name) {
@@ -299,13 +353,22 @@ vw_status vw_lock_take(vw_lock *lock, const char *dir, const vw_lock_how *how) {
   if (t.how.lease <= 0) t.how.lease = vw_lock_lease();
   lock->held = false, lock->pulse = NULL, lock->epoch[0] = 0;
   VW_TRY(path_of(lock->path, dir, t.how.part));
+  VW_TRY(path_of(t.path, dir, t.how.part));
   VW_TRY(vw_lock_record_self(&t.self));
   /* a short lock may be passed on any number of times before it is our turn */
   for (int i = 0; (t.how.is_short || i < TRIES) && !lock->held && !asked_to_stop(&t); i++) {
+    bool is_there = false;
     VW_TRY(place(&t));
-    if (!lock->held) VW_TRY(clear(&t));
+    if (!lock->held) VW_TRY(clear(&t, replace, &is_there));
   }
   VW_CHECK(lock->held || t.stopped, VW_ERR_IO, "%s: others keep taking the lock; try again", lock->path);
+  const vw_status st = lock->held && t.how.excludes ? clear_others(&t) : VW_OK;
+  if (st != VW_OK || t.stopped) {
+    char why[VW_PATH_BYTES + 512]; /* giving it back may fail, too */
+    (void)snprintf(why, sizeof why, "%s", vw_error_message());
+    vw_lock_release(lock);
+    if (st != VW_OK) return VW_RAISE(st, "%s", why);
+  }
   vw_folder_sweep(dir, is_lock, 0);
   return VW_OK;
 }

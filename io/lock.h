@@ -1,4 +1,4 @@
-/* One run at a time commits to a part of a study.
+/* One run at a time commits to a part of a study (parts: io/parts.h).
  *
  * DIR/.lock (of a named part: DIR/.lock-PART) says who works on it: an epoch (random, new with every taking), host,
  * boot and process namespace, process, and a counter that the owner's thread increments every 10 s in its own file.
@@ -36,6 +36,10 @@ typedef struct vw_lock_how {
   bool is_short;            /* an owner that lives is waited for instead of refused: for locks that are held a moment */
   double beat, lease;       /* seconds; 0: what vw_lock_beat and vw_lock_lease say */
   bool (*stop)(void *user); /* asked at least once a second while waiting; may be NULL */
+  /* May be NULL: other locks of the folder, by part ("": the whole study's), whose owners must not live while this one
+   * is held. They are looked at when it is in place: where one lives this one is given back and refused, a dead one is
+   * removed, one that cannot be seen is watched as above. Of two that come at once both may be refused. */
+  bool (*excludes)(void *user, const char *part);
   void *user;
 } vw_lock_how;
 
@@ -45,7 +49,7 @@ double vw_lock_lease(void);
 
 /* Takes the lock of `dir`, which exists; `how` may be NULL. Not collective: rank 0 takes it, the ranks agree, the
  * others follow. lock->held false after VW_OK: how->stop said so. Errors: VW_ERR_ARG (part), VW_ERR_INPUT: another run
- * holds it (who, and what to do), or it is no file; VW_ERR_IO; VW_ERR_MEMORY: no thread. */
+ * holds it or one that it excludes (who, and what to do), or it is no file; VW_ERR_IO; VW_ERR_MEMORY: no thread. */
 vw_status vw_lock_take(vw_lock *lock, const char *dir, const vw_lock_how *how);
 
 /* Of a rank of the same run: its commits look at the epoch too. `epoch` is that of the rank that holds the lock. */

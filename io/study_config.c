@@ -1,7 +1,7 @@
-/* The reader of study files: libyaml's document, walked along the table of io/study_keys.c. Values are converted in
+/* The reader of study files: libyaml's document, walked along the table of src/study/keys.c. Values are converted in
  * io/study_values.c. */
 #include "core/durable.h"
-#include "io/study_values.h"
+#include "io/study_walk.h"
 #include "study/config.h"
 #include "study/keys.h"
 
@@ -16,37 +16,42 @@
 enum {
   MOST_BYTES = 1 << 20, /* a study file is written by hand */
   MOST_PAIRS = 4096,    /* of a mapping: twins are looked for pair by pair */
+  MOST_FOLDS = 65536,   /* data sets, folds counted each */
   MOST_NESTED = 500,
   SHOWN = 64 /* bytes of a key in a message */
 };
 
 /* --- walking --------------------------------------------------------------------------------------------------- */
 
-/* The keys known below `rel` of a section, separated by blanks. */
-static void known_keys(vw_section section, const char *rel, char *out, size_t bytes) {
+/* Whether the key can stand in this mapping. */
+static bool is_here(const vw_key *o, const vw_target *t) {
+  return o->section == t->section && !(o->alone && t->common);
+}
+
+/* Appends the keys known below `rel` of a section to a list of words. */
+static void known_keys(const vw_target *t, const char *rel, char *out, size_t bytes) {
   const size_t n_rel = strlen(rel);
   const char *last = "";
-  size_t at = 0;
-  out[0] = 0;
+  size_t at = strlen(out);
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
-    if (o->section != section || strncmp(vw_key_name(o), rel, n_rel) != 0) continue;
+    if (!is_here(o, t) || strncmp(vw_key_name(o), rel, n_rel) != 0) continue;
     const char *k = vw_key_name(o) + n_rel;
     const int n = (int)strcspn(k, ".");
     const bool again = strncmp(last, k, (size_t)n) == 0 && (last[n] == '.' || !last[n]); /* batch.negatives */
-    if (!again && at < bytes) at += (size_t)snprintf(out + at, bytes - at, "%s%.*s", last[0] ? " " : "", n, k);
+    if (!again && at < bytes) at += (size_t)snprintf(out + at, bytes - at, "%s%.*s", at ? " " : "", n, k);
     last = k;
   }
 }
 
 /* The option of a key below `rel`, or with *deeper set when keys begin with it. */
-static const vw_key *find_key(vw_section section, const char *rel, const char *key, bool *deeper) {
+static const vw_key *find_key(const vw_target *t, const char *rel, const char *key, bool *deeper) {
   const size_t n_rel = strlen(rel), n_key = strlen(key);
   *deeper = false;
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
     const char *k = vw_key_name(o);
-    if (o->section != section || strncmp(k, rel, n_rel) != 0 || strncmp(k + n_rel, key, n_key) != 0) continue;
+    if (!is_here(o, t) || strncmp(k, rel, n_rel) != 0 || strncmp(k + n_rel, key, n_key) != 0) continue;
     if (!k[n_rel + n_key]) return o;
     if (k[n_rel + n_key] == '.') *deeper = true;
   }
@@ -76,48 +81,45 @@ static int64_t mapping_count(const yaml_node_t *map) {
   return map->data.mapping.pairs.top - map->data.mapping.pairs.start;
 }
 
-/* Where the keys of a mapping go: `path` is what a user calls the mapping ("models.clip"), `rel` the same below its
- * section with a final dot ("batch."). seen[option]: the node that set it. */
-typedef struct target {
-  vw_section section;
-  void *base;
-  const char *path, *rel;
-  yaml_node_t **seen;
-} target;
-
-static vw_status walk(vw_reader *r, const target *t, yaml_node_t *map);
-
-static vw_status unknown_key(vw_reader *r, const target *t, const yaml_node_t *node, const char *key) {
-  char known[512];
+static vw_status unknown_key(vw_reader *r, const vw_target *t, const yaml_node_t *node, const char *key) {
+  char known[512] = "", beside[64];
   const char *dot = t->path[0] ? "." : "";
-  known_keys(t->section, t->rel, known, sizeof known);
+  (void)snprintf(beside, sizeof beside, "%s.", t->path);
+  known_keys(t, t->rel, known, sizeof known);
+  if (t->common) known_keys(&(vw_target){.section = VW_SEC_STUDY}, beside, known, sizeof known);
   const char *hint = vw_word_hint(known, key);
   if (hint[0]) return VW_AT(r, node, "%s%s%.*s: unknown key%s", t->path, dot, SHOWN, key, hint);
   return VW_AT(r, node, "%s%s%.*s: unknown key; known here: %s", t->path, dot, SHOWN, key, known);
 }
 
-static vw_status walk_pair(vw_reader *r, const target *t, yaml_node_t *map, int64_t i) {
+static vw_status walk_pair(vw_reader *r, const vw_target *t, yaml_node_t *map, int64_t i) {
   const char *key = NULL;
   VW_TRY(mapping_key(r, map, i, t->path, &key));
   yaml_node_t *k = vw_reader_node(r, map->data.mapping.pairs.start[i].key);
   yaml_node_t *v = vw_reader_node(r, map->data.mapping.pairs.start[i].value);
-  bool deeper = false;
-  const vw_key *o = find_key(t->section, t->rel, key, &deeper);
+  char dotted[64];
+  bool deeper = false, ignored = false;
+  const vw_key *o = find_key(t, t->rel, key, &deeper);
+  void *base = t->base;
+  (void)snprintf(dotted, sizeof dotted, "%s.", t->path);
+  if (!o && !deeper && t->common) {
+    o = find_key(&(vw_target){.section = VW_SEC_STUDY}, dotted, key, &ignored);
+    base = r->config;
+  }
   if (!o && !deeper) return unknown_key(r, t, k, key);
   const char *full = vw_reader_path(r, t->path, key);
   VW_CHECK(full, VW_ERR_MEMORY, "%s: out of memory", r->path);
   if (o) {
     t->seen[o - vw_study_keys] = v;
-    return o->type == VW_KEY_SECTION ? VW_OK : vw_reader_assign(r, o, t->base, v, full);
+    return o->type == VW_KEY_SECTION ? VW_OK : vw_reader_assign(r, o, base, v, full);
   }
-  char dotted[64];
   (void)snprintf(dotted, sizeof dotted, "%s%s.", t->rel, key);
-  const target below = {t->section, t->base, full, dotted, t->seen};
-  return walk(r, &below, v);
+  const vw_target below = {t->section, t->base, full, dotted, t->seen, false};
+  return vw_reader_walk(r, &below, v);
 }
 
 /* Reads the keys of one mapping; each that is wrong is kept as a problem. */
-static vw_status walk(vw_reader *r, const target *t, yaml_node_t *map) {
+vw_status vw_reader_walk(vw_reader *r, const vw_target *t, yaml_node_t *map) {
   const char *name = t->path[0] ? t->path : "study file";
   if (map->type != YAML_MAPPING_NODE)
     return VW_AT(r, map, "%s: expected a mapping of keys, got %s", name, vw_reader_got(map));
@@ -127,7 +129,7 @@ static vw_status walk(vw_reader *r, const target *t, yaml_node_t *map) {
   return VW_OK;
 }
 
-static vw_status require(vw_reader *r, const target *t, yaml_node_t *map) {
+static vw_status require(vw_reader *r, const vw_target *t, yaml_node_t *map) {
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
     if (o->section != t->section || o->text || t->seen[i]) continue;
@@ -138,15 +140,15 @@ static vw_status require(vw_reader *r, const target *t, yaml_node_t *map) {
 }
 
 /* A section of its own: all its keys, then those that are not there. */
-static vw_status read_section(vw_reader *r, const target *t, yaml_node_t *map) {
-  VW_TRY(walk(r, t, map));
+vw_status vw_reader_section(vw_reader *r, const vw_target *t, yaml_node_t *map) {
+  VW_TRY(vw_reader_walk(r, t, map));
   return require(r, t, map);
 }
 
 /* --- defaults --------------------------------------------------------------------------------------------------- */
 
 /* Sets every option of a section to its default: the text in the table, read as YAML by the same code as a study. */
-static vw_status set_defaults(vw_reader *r, vw_section section, void *base) {
+vw_status vw_reader_defaults(vw_reader *r, vw_section section, void *base) {
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
     if (o->section != section || !o->text || !o->text[0]) continue;
@@ -165,27 +167,11 @@ static vw_status set_defaults(vw_reader *r, vw_section section, void *base) {
 /* --- sections --------------------------------------------------------------------------------------------------- */
 
 /* Names of data sets and models stand in paths, in study.h5 and on command lines. */
-static vw_status check_name(vw_reader *r, yaml_node_t *node, const char *section, const char *name) {
+vw_status vw_reader_check_name(vw_reader *r, yaml_node_t *node, const char *section, const char *name) {
   const size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
   if (name[n] || n > 64)
     return VW_AT(r, node, "%s: '%.*s' cannot name a part of a study; use at most 64 letters, digits, - and _", section,
                  SHOWN, name);
-  return VW_OK;
-}
-
-/* study.h5 has /words/<model> beside its scales /words/<model>_trial, and /loss_fixed/when: no model's name may be that
- * of a scale. */
-static vw_status check_model_name(vw_reader *r, yaml_node_t *node, const char *name) {
-  static const char *const ends[] = {"_trial", "_step", "_channel"};
-  VW_TRY(check_name(r, node, "models", name));
-  if (strcmp(name, "when") == 0)
-    return VW_AT(r, node, "models: '%s' is a name that study.h5 keeps for a scale; choose another", name);
-  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-    const size_t n = strlen(name), e = strlen(ends[i]);
-    if (n >= e && strcmp(name + n - e, ends[i]) == 0)
-      return VW_AT(r, node, "models: '%s' ends in %s, which study.h5 keeps for its scales; choose another name", name,
-                   ends[i]);
-  }
   return VW_OK;
 }
 
@@ -226,12 +212,12 @@ static vw_status read_data_set(vw_reader *r, yaml_node_t *map, int64_t i) {
   yaml_node_t *key = vw_reader_node(r, map->data.mapping.pairs.start[i].key);
   yaml_node_t *value = vw_reader_node(r, map->data.mapping.pairs.start[i].value);
   VW_TRY(part_name(r, map, i, "data", &d->name));
-  VW_TRY(vw_reader_keep(r, check_name(r, key, "data", d->name)));
+  VW_TRY(vw_reader_keep(r, vw_reader_check_name(r, key, "data", d->name)));
   const char *path = vw_reader_path(r, "data", d->name);
   VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
-  VW_TRY(set_defaults(r, VW_SEC_DATA, d));
-  const target t = {VW_SEC_DATA, d, path, "", seen};
-  VW_TRY(read_section(r, &t, value));
+  VW_TRY(vw_reader_defaults(r, VW_SEC_DATA, d));
+  const vw_target t = {VW_SEC_DATA, d, path, "", seen, false};
+  VW_TRY(vw_reader_section(r, &t, value));
   return check_kind(r, d, seen);
 }
 
@@ -260,6 +246,8 @@ static vw_status spread_folds(vw_reader *r) {
   int64_t n = 0, at = 0;
   for (int64_t i = 0; i < c->n_data; i++) n += c->data[i].folds > 1 ? c->data[i].folds : 1;
   if (n == c->n_data) return VW_OK;
+  VW_CHECK(n <= MOST_FOLDS, VW_ERR_INPUT, "%s: %" PRId64 " data sets with their folds; at most %d", r->path, n,
+           MOST_FOLDS);
   vw_data_config *all = vw_pool_take(&c->pool, (size_t)n * sizeof *all);
   VW_CHECK(all, VW_ERR_MEMORY, "%s: out of memory", r->path);
   for (int64_t i = 0; i < c->n_data; i++) {
@@ -302,35 +290,6 @@ static vw_status read_data(vw_reader *r, yaml_node_t *map) {
   return check_fold_names(r, map);
 }
 
-/* What the words of a kind of models are learned for. */
-static vw_status find_task(vw_reader *r, vw_model_config *m) {
-  int n = 0;
-  const char *task = vw_word_at(r->kinds->tasks, vw_word_place(r->kinds->models, m->kind, strlen(m->kind)), &n);
-  m->task = task ? vw_pool_text(&r->config->pool, task, n) : NULL;
-  const char *keys = r->kinds->keys;
-  for (int i = vw_word_place(r->kinds->models, m->kind, strlen(m->kind)); i > 0; i--) keys += strcspn(keys, ",") + 1;
-  m->keys = vw_pool_text(&r->config->pool, keys, (ptrdiff_t)strcspn(keys, ","));
-  VW_CHECK(m->task && m->keys, VW_ERR_MEMORY, "%s: out of memory", r->path);
-  return VW_OK;
-}
-
-static vw_status read_model(vw_reader *r, yaml_node_t *map, int64_t i, yaml_node_t **learn) {
-  vw_model_config *m = &r->config->models[i];
-  yaml_node_t *seen[VW_MOST_KEYS] = {0};
-  yaml_node_t *key = vw_reader_node(r, map->data.mapping.pairs.start[i].key);
-  yaml_node_t *value = vw_reader_node(r, map->data.mapping.pairs.start[i].value);
-  VW_TRY(vw_reader_keep(r, check_model_name(r, key, m->name)));
-  const char *path = vw_reader_path(r, "models", m->name);
-  VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
-  VW_TRY(set_defaults(r, VW_SEC_MODEL, m));
-  const target t = {VW_SEC_MODEL, m, path, "", seen};
-  VW_TRY(read_section(r, &t, value));
-  VW_TRY(find_task(r, m));
-  for (int o = 0; o < vw_study_n_keys; o++)
-    if (vw_study_keys[o].section == VW_SEC_MODEL && vw_study_keys[o].type == VW_KEY_SECTION) *learn = seen[o];
-  return VW_OK;
-}
-
 /* All names first: a map of steps by model name may stand before the models are read. */
 static vw_status name_models(vw_reader *r, yaml_node_t *map) {
   vw_study_config *c = r->config;
@@ -343,126 +302,20 @@ static vw_status name_models(vw_reader *r, yaml_node_t *map) {
   return VW_OK;
 }
 
-static bool any_free(const vw_study_config *c) {
-  for (int64_t i = 0; i < c->deltas.n; i++)
-    if (isinf(c->deltas.v[i])) return true;
-  return false;
-}
-
-/* A key that nothing reads is a mistake: learn.lr with pgd changes no result. first .. last: the models that read it;
- * own[option]: how many of them have a key of their own instead (NULL: not asked). */
-static vw_status check_used(vw_reader *r, yaml_node_t **seen, const char *prefix, int64_t first, int64_t last,
-                            const int64_t *own) {
-  for (int i = 0; i < vw_study_n_keys; i++) {
-    const vw_key *o = &vw_study_keys[i];
-    bool used = false, is_read = false;
-    if (!seen[i] || o->type == VW_KEY_SECTION) continue;
-    for (int64_t m = first; m < last; m++) {
-      const vw_model_config *model = &r->config->models[m];
-      used |= vw_key_applies(o, model);
-      is_read |= !o->scoped || (model->keys && vw_word_place(model->keys, o->key, strlen(o->key)) >= 0);
-    }
-    if (!is_read)
-      VW_TRY(vw_reader_keep(
-          r, VW_AT(r, seen[i], "%s%s: nothing uses it; no task of this study does: remove it", prefix, o->key)));
-    else if (!used)
-      VW_TRY(vw_reader_keep(
-          r, VW_AT(r, seen[i], "%s%s: nothing uses it; only optimiser %s does: remove it or change learn.optimiser",
-                   prefix, o->key, o->needs == 1 + VW_PGD ? "pgd" : "adamw")));
-    else if (own && own[i] == last - first)
-      VW_TRY(vw_reader_keep(r, VW_AT(r, seen[i], "%s: nothing uses it; every model has its own: remove it", o->key)));
-    else if (o->type == VW_KEY_REAL && strcmp(o->key, "learn.weight_decay") == 0 && !any_free(r->config))
-      VW_TRY(vw_reader_keep(r, VW_AT(r, seen[i],
-                                     "%s%s: nothing uses it; only free words decay: remove it or add "
-                                     "free to trials.deltas",
-                                     prefix, o->key)));
-  }
-  return VW_OK;
-}
-
-/* Defaults, then `learn`, for model i. It is read once: lists are compared with themselves, and thousands of models
- * times thousands of values would take minutes. Only a map of steps says something else to each model. */
-static vw_status read_common(vw_reader *r, yaml_node_t *common, int64_t i, yaml_node_t **seen, vw_learn_config *first) {
-  vw_learn_config *l = &r->config->models[i].learn;
-  const target all = {VW_SEC_LEARN, l, "learn", "", seen};
-  VW_TRY(set_defaults(r, VW_SEC_LEARN, l));
-  if (i == 0) {
-    if (common) VW_TRY(vw_reader_keep(r, walk(r, &all, common)));
-    *first = *l;
-    return VW_OK;
-  }
-  const int64_t steps = l->steps;
-  *l = *first;
-  for (int k = 0; k < vw_study_n_keys; k++)
-    if (seen[k] && vw_study_keys[k].type == VW_KEY_STEPS) vw_steps_of(r, seen[k], steps, &l->steps);
-  return VW_OK;
-}
-
-/* Defaults, then learn, then models.<name>.learn, for one model. */
-static vw_status read_learn_of(vw_reader *r, yaml_node_t *common, yaml_node_t *own, int64_t i, yaml_node_t **seen,
-                               int64_t *n_own, vw_learn_config *first) {
-  yaml_node_t *seen_own[VW_MOST_KEYS] = {0};
-  vw_learn_config *l = &r->config->models[i].learn;
-  char before[96];
-  r->model = r->config->models[i].name;
-  (void)snprintf(before, sizeof before, "models.%s.", r->model);
-  const char *path = vw_reader_path(r, vw_reader_path(r, "models", r->model), "learn");
-  VW_CHECK(path, VW_ERR_MEMORY, "%s: out of memory", r->path);
-  const target mine = {VW_SEC_LEARN, l, path, "", seen_own};
-  VW_TRY(read_common(r, common, i, seen, first));
-  if (own) VW_TRY(vw_reader_keep(r, walk(r, &mine, own)));
-  if (!l->judge_template) l->judge_template = l->templates.name[0];
-  for (int k = 0; k < vw_study_n_keys; k++) n_own[k] += seen_own[k] != NULL;
-  return check_used(r, seen_own, before, i, i + 1, NULL);
-}
-
-static vw_status read_models(vw_reader *r, yaml_node_t *map, yaml_node_t *common) {
-  vw_study_config *c = r->config;
-  yaml_node_t *seen[VW_MOST_KEYS] = {0};
-  int64_t n_own[VW_MOST_KEYS] = {0};
-  vw_learn_config first = {0};
-  for (int64_t i = 0; i < c->n_models; i++) {
-    yaml_node_t *own = NULL;
-    VW_TRY(vw_reader_keep(r, read_model(r, map, i, &own)));
-    VW_TRY(read_learn_of(r, common, own, i, seen, n_own, &first));
-  }
-  return check_used(r, seen, "", 0, c->n_models, n_own);
-}
-
-/* Every slice of a step needs a picture. */
-static vw_status check_slices(vw_reader *r, yaml_node_t *node) {
-  const vw_study_config *c = r->config;
-  for (int64_t i = 0; node && i < c->n_models; i++) {
-    const vw_learn_config *l = &c->models[i].learn;
-    const int64_t most = l->positives > l->negatives ? l->positives : l->negatives;
-    if (c->ranks_per_block > most)
-      return vw_reader_keep(r, VW_AT(r, node,
-                                     "plan.ranks_per_block: %" PRId64 " is more than model '%s' has positives or "
-                                     "negatives in a step (%" PRId64 "): each slice needs a picture",
-                                     c->ranks_per_block, c->models[i].name, most));
-  }
-  return VW_OK;
-}
+/* --- the document ----------------------------------------------------------------------------------------------- */
 
 static vw_status read_document(vw_reader *r) {
   vw_study_config *c = r->config;
-  yaml_node_t *seen[VW_MOST_KEYS] = {0}, *at[3] = {0};
-  static const char *const sections[3] = {"data", "models", "learn"};
+  yaml_node_t *seen[VW_MOST_KEYS] = {0};
   yaml_node_t *root = yaml_document_get_root_node(r->document);
   VW_CHECK(root, VW_ERR_INPUT, "%s: the file is empty; docs/study-file.md shows a study", r->path);
-  VW_TRY(set_defaults(r, VW_SEC_STUDY, c));
-  const target all = {VW_SEC_STUDY, c, "", "", seen};
-  VW_TRY(read_section(r, &all, root));
-  for (int i = 0; i < vw_study_n_keys; i++)
-    for (int k = 0; k < 3; k++)
-      if (strcmp(vw_study_keys[i].key, sections[k]) == 0) at[k] = seen[i];
-  if (at[1]) VW_TRY(vw_reader_keep(r, name_models(r, at[1])));
-  if (at[0]) VW_TRY(vw_reader_keep(r, read_data(r, at[0])));
-  if (!c->n_models) return VW_OK;
-  VW_TRY(read_models(r, at[1], at[2]));
-  for (int i = 0; i < vw_study_n_keys; i++)
-    if (strcmp(vw_study_keys[i].key, "plan.ranks_per_block") == 0) VW_TRY(check_slices(r, seen[i]));
-  return VW_OK;
+  VW_TRY(vw_reader_defaults(r, VW_SEC_STUDY, c));
+  const vw_target all = {VW_SEC_STUDY, c, "", "", seen, false};
+  VW_TRY(vw_reader_section(r, &all, root));
+  yaml_node_t *data = seen[vw_key_place("data")], *models = seen[vw_key_place("models")];
+  if (models) VW_TRY(vw_reader_keep(r, name_models(r, models)));
+  if (data) VW_TRY(vw_reader_keep(r, read_data(r, data)));
+  return vw_reader_models(r, root, models, data, seen);
 }
 
 /* --- public ----------------------------------------------------------------------------------------------------- */

@@ -206,7 +206,7 @@ static vw_status assign_steps_of(vw_reader *r, const vw_key *o, int64_t *member,
     known |= strcmp(name, r->config->models[m].name) == 0;
   }
   const char *near = name && !known ? vw_near_miss(name, names, n) : NULL;
-  if (!known)
+  if (!name || (!known && r->config->n_models))
     return VW_AT(r, key, "%s: %s is no model of this study%s%s%s", path, vw_reader_got(key),
                  near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
   for (int64_t q = 0; q < i; q++) {
@@ -262,7 +262,8 @@ static vw_status choose(vw_reader *r, const vw_key *o, yaml_node_t *node, const 
   char expected[192];
   *place = s ? vw_word_place(choices, s, n) : -1;
   if (*place >= 0) return VW_OK;
-  if (s && vw_word_place(o->later, s, n) >= 0) return not_built(r, node, path, s);
+  if (s && vw_word_place(o->type == VW_KEY_KIND ? r->kinds->later : o->later, s, n) >= 0)
+    return not_built(r, node, path, s);
   if (!s) return refuse(r, o, node, path);
   vw_key_expected(o, r->kinds, expected, sizeof expected);
   return VW_AT(r, node, "%s: expected %s, got %s%s", path, expected, vw_reader_got(node), vw_word_hint(choices, s));

@@ -6,14 +6,14 @@
 
 #include <yaml.h>
 
-enum { VW_MOST_KEYS = 64, VW_MOST_NAMES = 32768 }; /* names: twins are looked for pair by pair */
+enum { VW_MOST_KEYS = 128, VW_MOST_NAMES = 32768 }; /* names: twins are looked for pair by pair */
 
 typedef struct vw_reader {
   const char *path; /* in messages, and what relative paths start from */
   yaml_document_t *document;
   vw_study_config *config;
   const vw_study_kinds *kinds;
-  const char *model;     /* whose learn section is read: picks from a map of steps */
+  const char *model;     /* whose sections are read: picks from a map of steps; NULL: those of all */
   vw_pool scratch;       /* until the file is read */
   vw_problems *problems; /* NULL while a default is read: it must be right */
   bool alone;            /* opens no file */

@@ -1,156 +1,11 @@
-/* `bench`: chooses what is measured; `bench clip`: rates of learning words with a CLIP text encoder, with and without
- * each saving, against this machine's sgemm.
- *
- * Pictures and the other classes' logits are made up: they cost the same. tools/bench/clip_text.py does the same work
- * in PyTorch. Times are medians over repetitions of at least --seconds in all. */
-#include "jobs/bench.h"
-
-#include "core/text.h"
-#include "jobs/session.h"
+/* `bench`: chooses what is measured (src/bench), prints it as JSON. */
+#include "bench/bench.h"
 
 #include "core/durable.h"
-#include "kernels/rate.h"
+#include "jobs/session.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-enum { MAX_RUNS = 4096 };
-
-double vw_bench_now(void) {
-  struct timespec t;
-  (void)clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static const struct variant {
-  const char *name, *what;
-  int64_t P, T; /* cached prefix and computed positions */
-} variants[] = {
-    {"plain", "all 77 positions a trial and step", 0, 77},
-    {"pooled", "nothing behind end-of-text: 7 positions", 0, VW_BENCH_PROMPT},
-    {"cached", "prefix keys and values cached: 2 positions", VW_BENCH_PREFIX, VW_BENCH_PROMPT - VW_BENCH_PREFIX},
-};
-enum { VARIANTS = sizeof variants / sizeof *variants };
-
-/* Every number of a list like "1,16,64". */
-vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(void *user, int64_t number),
-                        void *user) {
-  for (const char *at = list; *at;) {
-    char *end = NULL;
-    const int64_t number = strtoll(at, &end, 10);
-    VW_CHECK(end != at && number > 0 && (*end == ',' || !*end), VW_ERR_ARG, "--%s '%s': numbers, separated by commas",
-             option, list);
-    VW_TRY(each(user, number));
-    at = *end ? end + 1 : end;
-  }
-  return VW_OK;
-}
-
-static int by_value(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
-
-/* Median seconds of a step. */
-static vw_status time_program(vw_program *p, double seconds, double *median) {
-  static double times[MAX_RUNS];
-  int n = 0;
-  VW_TRY(vw_program_run(p)); /* caches, pages, threads */
-  VW_TRY(vw_program_wait(p));
-  for (const double start = vw_bench_now(); n < MAX_RUNS && (n < 3 || vw_bench_now() - start < seconds); n++) {
-    const double begun = vw_bench_now();
-    VW_TRY(vw_program_run(p));
-    VW_TRY(vw_program_wait(p));
-    times[n] = vw_bench_now() - begun;
-  }
-  qsort(times, (size_t)n, sizeof *times, by_value);
-  *median = times[n / 2];
-  return VW_OK;
-}
-
-static vw_status print_ops(vw_program *p) {
-  double seconds[VW_OPS] = {0}, total = 0;
-  int64_t calls[VW_OPS] = {0};
-  static const char *const names[] = {
-#define VW_OP(name, ref, cpu, cuda) #name,
-#include "kernels/ops.def"
-#undef VW_OP
-  };
-  VW_TRY(vw_program_profile(p, seconds, calls));
-  for (int i = 0; i < VW_OPS; i++) total += seconds[i];
-  for (int i = 0; i < VW_OPS; i++)
-    if (calls[i])
-      (void)vw_print(stdout, "      %-22s %4lld calls %9.3f ms %5.1f %%\n", names[i], (long long)calls[i],
-                     1e3 * seconds[i], 100 * seconds[i] / total);
-  return VW_OK;
-}
-
-static void report(vw_bench *b, const struct variant *v, int64_t K, double seconds, double flops, int64_t bytes) {
-  const double rate = (double)K / seconds, achieved = flops / seconds;
-  if (!b->json)
-    (void)vw_print(
-        stdout,
-        "  %-7s %5lld trials  %10.2f ms/step  %10.1f trial-steps/s  %7.1f GFLOP/s  %5.1f %% of sgemm  %6.1f MiB\n",
-        v->name, (long long)K, 1e3 * seconds, rate, 1e-9 * achieved, 100 * achieved / b->sgemm,
-        (double)bytes / 1048576);
-  (void)fflush(stdout);
-  json_array_append_new(b->rows, json_pack("{s:s, s:I, s:f, s:f, s:f, s:f}", "variant", v->name, "trials",
-                                           (json_int_t)K, "seconds", seconds, "trial_steps_per_s", rate, "gflops",
-                                           1e-9 * achieved, "share_of_sgemm", achieved / b->sgemm));
-}
-
-typedef struct clip_rows {
-  vw_bench *b;
-  const struct variant *variant;
-} clip_rows;
-
-vw_status vw_bench_keep(vw_bench *b, const char *what, const int64_t *sizes, int n, const vw_bench_program *p,
-                        double seconds) {
-  const vw_clip_network *net = b->n;
-  const bool image = !strcmp(what, "picture");
-  char kind[VW_RATE_KIND];
-  (void)snprintf(kind, sizeof kind, "%s %lldx%lld", what,
-                 (long long)(image ? net->vision.t.width : net->net.text.tower.t.width),
-                 (long long)(image ? net->vision.t.layers : net->net.text.tower.t.layers));
-  return vw_rates_put(&b->rates, kind, vw_hash_bytes(sizes, (size_t)n * sizeof *sizes), vw_graph_flops(p->graph),
-                      seconds);
-}
-
-static vw_status measure(void *user, int64_t K) {
-  const clip_rows *r = user;
-  vw_bench *b = r->b;
-  const struct variant *v = r->variant;
-  vw_bench_program s = {0};
-  double seconds = 0;
-  vw_status st = VW_OK;
-  VW_GOTO(vw_bench_text_step(b, v->P, v->T, K, &s));
-  VW_GOTO(time_program(s.program, b->seconds, &seconds));
-  report(b, v, K, seconds, vw_graph_flops(s.graph), vw_program_memory_of(s.program).arena);
-  if (v->P) VW_GOTO(vw_bench_keep(b, "step", (int64_t[]){K, v->P, v->T}, 3, &s, seconds)); /* as studies learn */
-  if (b->ops) VW_GOTO(print_ops(s.program));
-cleanup:
-  vw_bench_program_close(&s);
-  return st;
-}
-
-static vw_status run_clip(vw_bench *b, const char *dir, const char *trials, const char *only) {
-  char kernels[128];
-  vw_kernel_set(&b->ctx, kernels);
-  VW_TRY(vw_sgemm_rate(2048, 1, &b->sgemm));
-  if (b->ctx.backend == VW_CPU) b->rates.product = b->sgemm, b->rates.changed = true;
-  if (!b->json)
-    (void)vw_print(stdout, "%s: text encoder %lld x %lld layers; %s, %d thread%s; sgemm %.1f GFLOP/s\n", dir,
-                   (long long)b->n->net.text.tower.t.width, (long long)b->n->net.text.tower.t.layers, kernels,
-                   b->ctx.threads, b->ctx.threads == 1 ? "" : "s", 1e-9 * b->sgemm);
-  for (int i = 0; i < VARIANTS; i++) {
-    if (only && strcmp(only, variants[i].name) != 0) continue;
-    if (!b->json) (void)vw_print(stdout, "%s: %s\n", variants[i].name, variants[i].what);
-    VW_TRY(vw_bench_each("trials", trials, measure, &(clip_rows){b, &variants[i]}));
-  }
-  return VW_OK;
-}
 
 typedef struct bench_options {
   const char *trials, *variant;
@@ -172,7 +27,7 @@ static vw_status run(vw_bench *b, const char *const *positional, const bench_opt
   if (tokenizer) return vw_bench_tokenizer(b, dir, data);
   if (pictures) return vw_bench_preprocess(b, dir, data);
   if (gpu) return vw_bench_gpu(b, dir, &o->gpu);
-  return load ? vw_bench_load(b, dir) : run_clip(b, dir, o->trials ? o->trials : "1,16,64,256", o->variant);
+  return load ? vw_bench_load(b, dir) : vw_bench_clip(b, dir, o->trials ? o->trials : "1,16,64,256", o->variant);
 }
 
 /* To standard output with --json, to a file with --save. */

@@ -18,11 +18,11 @@ static bool asked_to_stop(void *user) {
   return vw_stop_requested();
 }
 
-/* The data set of a block is used by the model in question. */
+/* This run has a block of the model and the data set. */
 static bool is_used(const vw_session *s, int64_t model, int64_t data) {
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
-    if (b->n_selected && b->model_index == model && b->data_index == data) return true;
+    if (b->n_selected && b->model_index == model && b->data_index == data && vw_session_has_block(s, i)) return true;
   }
   return false;
 }
@@ -30,6 +30,7 @@ static bool is_used(const vw_session *s, int64_t model, int64_t data) {
 vw_status vw_session_cache(vw_session *s, bool for_blocks, bool *stopped) {
   for (int64_t m = 0; m < s->config->n_models; m++)
     for (int64_t d = 0; d < s->config->n_data && !*stopped; d++) {
+      if (!vw_study_learns_on(s->config, m, d)) continue;
       const vw_task_inputs in = vw_session_inputs(s, m, d);
       const vw_task_kind *task = s->kinds[m]->task;
       told t = {0};

@@ -44,8 +44,9 @@ static const vw_picture *picture_at(const vw_picture_set *p, int64_t i) {
                                : &p->test_scenes.scene[i - p->train_scenes.n].picture;
 }
 
-static vw_status decode_all(vw_session *s, int64_t data) {
-  const vw_picture_set *p = s->pictures[data];
+static vw_status decode_all(vw_session *s, int64_t set) {
+  const vw_picture_set *p = s->sets[set].pictures;
+  const int64_t data = s->sets[set].index;
   const int64_t n = p->n_train + p->n_test + p->train_scenes.n + p->test_scenes.n;
   const bool tell = !s->options.quiet && isatty(STDERR_FILENO);
   for (int64_t i = 0; i < n; i++) {
@@ -59,8 +60,8 @@ static vw_status decode_all(vw_session *s, int64_t data) {
 }
 
 static vw_status check_pictures(vw_session *s) {
-  for (int64_t i = 0; s->pictures && i < s->config->n_data; i++)
-    if (s->pictures[i]) VW_TRY(decode_all(s, i));
+  for (int64_t i = 0; i < s->n_sets; i++)
+    if (s->sets[i].pictures) VW_TRY(decode_all(s, i));
   return VW_OK;
 }
 
@@ -114,6 +115,7 @@ static void add_model(const vw_session *s, int64_t m, demand *d) {
     weights += (double)bytes;
   }
   for (int64_t i = 0; i < s->config->n_data; i++) {
+    if (!vw_study_learns_on(s->config, m, i)) continue;
     const vw_task_inputs in = vw_session_inputs(s, m, i);
     pictures += s->kinds[m]->task->cache_bytes(&in);
   }

@@ -54,6 +54,7 @@ static vw_status needs_tower(vw_session *s, int64_t model, bool *needed) {
   int64_t missing = 0;
   vw_status st = VW_OK;
   for (int64_t d = 0; s->ranks.rank == 0 && st == VW_OK && d < s->config->n_data && !missing; d++) {
+    if (!vw_study_learns_on(s->config, model, d)) continue;
     const vw_task_inputs in = vw_session_inputs(s, model, d);
     st = s->kinds[model]->task->missing(&in, &missing);
   }

@@ -1,9 +1,10 @@
 /* `draws`: all random draws of a study in one safetensors file, so that another program can repeat the study exactly.
  *
- * Metadata "json": {"models": {name: {"templates", "judge_template"}}, "data": {name: {"classes", "train": [[path,
- * owner]], "test"}}}. Tensors below "<model>/<data>/<concept>/<replica>/": template [steps], positive [steps, n],
- * negative [steps, m] (picture indices into train), watch_template, watch_positive, watch_negative (the fixed set),
- * others_10 (class indices), random_word (token id), and for null concepts null_train, null_test (picture indices).
+ * Metadata "json": {"models": {name: {"templates", "judge_template", "data"}}, "data": {name: {"classes", "train":
+ * [[path, owner]], "test"}}}; a model has "data" of its own where it has other pictures of a data set. Tensors below
+ * "<model>/<data>/<concept>/<replica>/": template [steps], positive [steps, n], negative [steps, m] (picture indices
+ * into train), watch_template, watch_positive, watch_negative (the fixed set), others_10 (class indices), random_word
+ * (token id), and for null concepts null_train, null_test (picture indices).
  *
  * Where a model detects, data sets have "owners" (names), "train_scenes", "test_scenes" (paths) besides, and its
  * positive and negative are places in train_scenes: drawn from `with`, where the boxes of owners `kept` count, and from
@@ -102,6 +103,26 @@ static json_t *owner_list(const vw_picture_set *p) {
   return list;
 }
 
+static json_t *describe_set(const vw_picture_set *p) {
+  json_t *classes = json_array();
+  for (int64_t o = 0; o < p->n_classes; o++) json_array_append_new(classes, vw_json_name(p->owners[o].name));
+  json_t *one =
+      json_pack("{s:o, s:o, s:o}", "classes", classes, "train", picture_list(p, true), "test", picture_list(p, false));
+  if (p->train_scenes.n) {
+    json_object_set_new(one, "owners", owner_list(p));
+    json_object_set_new(one, "train_scenes", scene_list(p, &p->train_scenes));
+    json_object_set_new(one, "test_scenes", scene_list(p, &p->test_scenes));
+  }
+  return one;
+}
+
+/* The pictures that "data" describes; models that have others describe them too. */
+static const vw_picture_set *first_set(const vw_session *s, int64_t data) {
+  for (int64_t i = 0; i < s->n_sets; i++)
+    if (s->sets[i].index == data) return s->sets[i].pictures;
+  return NULL;
+}
+
 static char *describe(const vw_session *s) {
   json_t *models = json_object(), *data = json_object();
   for (int64_t i = 0; i < s->config->n_models; i++) {
@@ -111,18 +132,15 @@ static char *describe(const vw_session *s) {
     json_object_set_new(models, s->config->models[i].name,
                         json_pack("{s:o, s:s}", "templates", templates, "judge_template", l->judge_template));
   }
-  for (int64_t i = 0; i < s->config->n_data; i++) {
-    json_t *classes = json_array();
-    for (int64_t o = 0; o < s->pictures[i]->n_classes; o++)
-      json_array_append_new(classes, vw_json_name(s->pictures[i]->owners[o].name));
-    json_t *one = json_pack("{s:o, s:o, s:o}", "classes", classes, "train", picture_list(s->pictures[i], true), "test",
-                            picture_list(s->pictures[i], false));
-    if (s->pictures[i]->train_scenes.n) {
-      json_object_set_new(one, "owners", owner_list(s->pictures[i]));
-      json_object_set_new(one, "train_scenes", scene_list(s->pictures[i], &s->pictures[i]->train_scenes));
-      json_object_set_new(one, "test_scenes", scene_list(s->pictures[i], &s->pictures[i]->test_scenes));
-    }
-    json_object_set_new(data, s->config->data[i].name, one);
+  for (int64_t i = 0; i < s->n_sets; i++)
+    if (!json_object_get(data, s->sets[i].data.name))
+      json_object_set_new(data, s->sets[i].data.name, describe_set(s->sets[i].pictures));
+  for (int64_t i = 0; i < s->config->n_models * s->config->n_data; i++) {
+    const char *set = s->config->data[i % s->config->n_data].name;
+    json_t *model = json_object_get(models, s->config->models[i / s->config->n_data].name);
+    if (!s->pictures[i] || s->pictures[i] == first_set(s, i % s->config->n_data)) continue;
+    if (!json_object_get(model, "data")) json_object_set_new(model, "data", json_object());
+    json_object_set_new(json_object_get(model, "data"), set, describe_set(s->pictures[i]));
   }
   json_t *all = json_pack("{s:o, s:o}", "models", models, "data", data);
   char *text = json_dumps(all, JSON_COMPACT);

@@ -2,6 +2,7 @@
 
 #include "core/durable.h"
 #include "core/foreign.h"
+#include "io/block_file.h"
 #include "io/safetensors.h"
 #include "learn/block_io.h"
 #include "study/config.h"
@@ -174,7 +175,7 @@ static vw_status add_directory(vw_encode_inputs *in, const char *dir, const char
   VW_TRY(vw_plan_load(path, &plan));
   for (int64_t i = 0; i < plan->n_blocks; i++) {
     vw_block_file_id(&plan->blocks[i], "", id);
-    VW_GOTO(vw_path_format(path, "%s/blocks/%s.safetensors", dir, id));
+    VW_GOTO(vw_block_file_path(path, dir, id));
     if (vw_file_exists(path)) VW_GOTO(add_file(in, path, only, C));
   }
 cleanup:

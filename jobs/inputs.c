@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef char key_text[160];
 
@@ -22,7 +23,8 @@ static vw_status keep(vw_session *s, const char *key, int64_t item, vw_status st
 
 /* An anchor is one token, and better a word that the network learned. */
 static vw_status check_anchor(vw_session *s, int64_t model, int64_t a) {
-  const char *word = s->config->anchors.name[a];
+  const char *word = s->config->models[model].trials.anchors.name[a];
+  char key[VW_STUDY_KEY];
   const vw_word_table *w = &s->words[model];
   int32_t id = 0;
   VW_TRY(vw_tokenizer_word(s->networks[model]->text.tokenizer, word, &id));
@@ -30,31 +32,35 @@ static vw_status check_anchor(vw_session *s, int64_t model, int64_t a) {
   if (w->mask && !w->mask[id])
     odd = VW_RAISE(VW_ERR_INPUT, "'%s' is not among the words that '%s' was trained on: its embedding may mean nothing",
                    word, s->config->models[model].name);
-  return vw_study_keep(s->config, &s->problems, "trials.anchors", a, true, odd);
+  return vw_study_keep(s->config, &s->problems, vw_study_key_of(s->config, model, "trials.anchors", key), a, true, odd);
 }
 
 static vw_status open_model(vw_session *s, int64_t i) {
   const vw_model_config *m = &s->config->models[i];
   const char *vocabulary = s->config->vocabulary;
   key_text key;
+  char own[VW_STUDY_KEY];
   s->kinds[i] = vw_kind_named(m->kind);
   if (!m->weights) return VW_OK; /* a problem already */
-  const vw_status opened = s->kinds[i]->network->open(&s->networks[i], m->weights, &s->ctx);
+  const vw_status opened = s->kinds[i]->network->open(&s->networks[i], m->weights, &s->contexts[i]);
   VW_TRY(keep(s, key_of(key, "models", m->name, "weights"), -1, opened));
   if (!s->networks[i]) return VW_OK;
   const bool file = strchr(vocabulary, '/') || vw_file_exists(vocabulary);
   const vw_status words = vw_word_table_open(&s->words[i], s->networks[i], vocabulary);
   VW_TRY(keep(s, file ? "trials.vocabulary" : key_of(key, "models", m->name, "weights"), -1, words));
-  for (int64_t a = 0; a < s->config->anchors.n; a++) VW_TRY(keep(s, "trials.anchors", a, check_anchor(s, i, a)));
+  for (int64_t a = 0; a < m->trials.anchors.n; a++)
+    VW_TRY(keep(s, vw_study_key_of(s->config, i, "trials.anchors", own), a, check_anchor(s, i, a)));
   if (s->ranks.rank == 0 && s->networks[i]->kind->check_finite)
     VW_TRY(keep(s, key_of(key, "models", m->name, "weights"), -1, s->networks[i]->kind->check_finite(s->networks[i])));
   return VW_OK;
 }
 
 /* What a task cannot learn from, or finds odd. */
-static vw_status check_data(vw_session *s, int64_t i) {
+static vw_status check_data(vw_session *s, const vw_session_set *set) {
+  const int64_t i = set->index;
   key_text key;
   for (int64_t m = 0; m < s->config->n_models; m++) {
+    if (s->pictures[m * s->config->n_data + i] != set->pictures) continue;
     const vw_task_kind *task = s->kinds[m]->task;
     const vw_task_inputs in = vw_session_inputs(s, m, i);
     const vw_status st = task->check ? task->check(&in, s->config->null_concepts) : VW_OK;
@@ -75,10 +81,12 @@ static vw_status refuse(void *user, const char *what, int64_t item, vw_status st
 }
 
 /* Pictures are drawn with replacement, so few are allowed; a step then sees the same ones again and again. */
-static vw_status warn_few(vw_session *s, int64_t i) {
-  const vw_picture_set *p = s->pictures[i];
+static vw_status warn_few(vw_session *s, const vw_session_set *set) {
+  const vw_picture_set *p = set->pictures;
+  const int64_t i = set->index;
   key_text key;
   for (int64_t m = 0; m < s->config->n_models; m++) {
+    if (s->pictures[m * s->config->n_data + i] != p) continue;
     const int64_t batch = s->config->models[m].learn.positives;
     for (int64_t k = 0; k < s->config->data[i].concepts.n; k++) {
       const int64_t owner = vw_picture_set_find(p, s->config->data[i].concepts.name[k]);
@@ -95,11 +103,57 @@ static vw_status warn_few(vw_session *s, int64_t i) {
   return VW_OK;
 }
 
-/* What the tasks of a study see of its data sets. */
-static unsigned seen_by_all(const vw_session *s) {
+/* Whether a model learns on the data set with so many pictures. */
+static bool has_set(const vw_session *s, int64_t model, const vw_session_set *set) {
+  const vw_data_config *on = vw_study_data_of(s->config, model, set->index);
+  return vw_study_learns_on(s->config, model, set->index) && on->train == set->data.train && on->test == set->data.test;
+}
+
+/* Adds the data set as the model has it, where it is not there yet. */
+static void add_set(vw_session *s, int64_t model, int64_t data) {
+  const vw_study_config *c = s->config;
+  if (!vw_study_learns_on(c, model, data)) return;
+  for (int64_t i = 0; i < s->n_sets; i++)
+    if (s->sets[i].index == data && has_set(s, model, &s->sets[i])) return;
+  vw_session_set *set = &s->sets[s->n_sets++];
+  *set = (vw_session_set){.data = *vw_study_data_of(c, model, data), .index = data};
+  set->data.concepts = c->data[data].concepts;
+}
+
+/* The data sets as the models have them, each once; first of all with the numbers of pictures that stand beside it. */
+static void list_sets(vw_session *s) {
+  const vw_study_config *c = s->config;
+  for (int64_t d = 0; d < c->n_data; d++) {
+    for (int64_t m = 0; m < c->n_models; m++) {
+      const vw_data_config *on = vw_study_data_of(c, m, d);
+      if (on->train == c->data[d].train && on->test == c->data[d].test) add_set(s, m, d);
+    }
+    for (int64_t m = 0; m < c->n_models; m++) add_set(s, m, d);
+  }
+}
+
+/* What the tasks of the models that have the set see of it. */
+static unsigned seen_by_all(const vw_session *s, const vw_session_set *set) {
   unsigned sees = 0;
-  for (int64_t m = 0; m < s->config->n_models; m++) sees |= s->kinds[m] ? s->kinds[m]->task->sees : 0U;
+  for (int64_t m = 0; m < s->config->n_models; m++)
+    if (s->kinds[m] && has_set(s, m, set)) sees |= s->kinds[m]->task->sees;
   return sees;
+}
+
+/* Of a data set that is not there sizes alone are known; *done false: it is there, or the study does not say. */
+static vw_status count_data_set(vw_session *s, vw_session_set *set, bool *done) {
+  const vw_data_config *d = &set->data;
+  const bool is_said = d->counts.classes || d->counts.train || d->counts.test;
+  key_text key;
+  *done = s->options.counts_will_do && access(d->root, F_OK) != 0;
+  if (!*done) return VW_OK;
+  const vw_status st =
+      is_said ? vw_picture_set_count(&set->pictures, d)
+              : VW_RAISE(VW_ERR_INPUT, "%s: no such folder: put the data set there, or give data.%s.counts", d->root,
+                         d->name);
+  if (st != VW_OK) return keep(s, key_of(key, "data", d->name, is_said ? "counts" : "root"), -1, st);
+  s->is_counted = true;
+  return VW_OK;
 }
 
 static vw_status tell_left_out(const vw_session *s, const vw_picture_set *p) {
@@ -108,18 +162,24 @@ static vw_status tell_left_out(const vw_session *s, const vw_picture_set *p) {
   return VW_OK;
 }
 
-static vw_status open_data_set(vw_session *s, int64_t i) {
-  const vw_data_config *d = &s->config->data[i];
+static vw_status open_data_set(vw_session *s, vw_session_set *set) {
+  const vw_data_config *d = &set->data;
   key_text key;
   if (!d->root || !d->concepts.n) return VW_OK; /* a problem already */
-  refused_name names = {s, d};
-  const vw_picture_refusals refusals = {refuse, &names};
-  const vw_status opened = vw_picture_set_open(&s->pictures[i], d, s->config->seed, seen_by_all(s), &refusals);
-  VW_TRY(keep(s, key_of(key, "data", d->name, "root"), -1, opened));
-  if (!s->pictures[i]) return VW_OK;
-  VW_TRY(tell_left_out(s, s->pictures[i]));
-  VW_TRY(check_data(s, i));
-  return warn_few(s, i);
+  bool is_absent = false;
+  VW_TRY(count_data_set(s, set, &is_absent));
+  if (!is_absent) {
+    refused_name names = {s, d};
+    const vw_picture_refusals refusals = {refuse, &names};
+    const vw_status opened = vw_picture_set_open(&set->pictures, d, s->config->seed, seen_by_all(s, set), &refusals);
+    VW_TRY(keep(s, key_of(key, "data", d->name, "root"), -1, opened));
+  }
+  if (!set->pictures) return VW_OK; /* a problem already */
+  for (int64_t m = 0; m < s->config->n_models; m++)
+    if (has_set(s, m, set)) s->pictures[m * s->config->n_data + set->index] = set->pictures;
+  if (!is_absent) VW_TRY(tell_left_out(s, set->pictures));
+  VW_TRY(check_data(s, set));
+  return warn_few(s, set);
 }
 
 /* ---- the same inputs on all ranks -------------------------------------------------------------------------------- */
@@ -130,8 +190,8 @@ static vw_status digest_inputs(vw_session *s) {
   vw_hasher *h = vw_hasher_create();
   VW_CHECK(h, VW_ERR_MEMORY, "inputs: out of memory");
   vw_hasher_add(h, &files, sizeof files);
-  for (int64_t i = 0; i < s->config->n_data; i++) {
-    const vw_picture_set *p = s->pictures[i];
+  for (int64_t i = 0; i < s->n_sets; i++) {
+    const vw_picture_set *p = s->sets[i].pictures;
     for (int64_t k = 0; p && k < p->n_owners; k++) {
       vw_hasher_field(h, p->owners[k].name);
       vw_hasher_int(h, p->owners[k].n_train);
@@ -191,13 +251,16 @@ vw_status vw_session_inputs_unchanged(const vw_session *s) {
 vw_status vw_session_open_inputs(vw_session *s) {
   const vw_study_config *c = s->config;
   const size_t n_data = (size_t)c->n_data, n_models = (size_t)c->n_models;
-  s->pictures = calloc(n_data + 1, sizeof *s->pictures), s->networks = calloc(n_models + 1, sizeof *s->networks);
+  s->sets = calloc(n_models * n_data + 1, sizeof *s->sets);
+  s->pictures = calloc(n_models * n_data + 1, sizeof *s->pictures),
+  s->networks = calloc(n_models + 1, sizeof *s->networks);
   s->words = calloc(n_models + 1, sizeof *s->words), s->weights = calloc(n_models + 1, sizeof *s->weights);
   s->tasks = calloc(n_models * n_data + 1, sizeof *s->tasks), s->kinds = calloc(n_models + 1, sizeof *s->kinds);
-  VW_CHECK(s->pictures && s->networks && s->words && s->weights && s->tasks && s->kinds, VW_ERR_MEMORY,
+  VW_CHECK(s->sets && s->pictures && s->networks && s->words && s->weights && s->tasks && s->kinds, VW_ERR_MEMORY,
            "out of memory");
   for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_model(s, i));
-  for (int64_t i = 0; i < c->n_data; i++) VW_TRY(open_data_set(s, i));
+  list_sets(s);
+  for (int64_t i = 0; i < s->n_sets; i++) VW_TRY(open_data_set(s, &s->sets[i]));
   VW_TRY(vw_session_find_alike(s));
   VW_TRY(digest_inputs(s));
   /* reads all weights: no use where nothing will be planned; rank 0 tells the others (vw_session_agree_inputs) */

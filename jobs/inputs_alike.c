@@ -23,8 +23,7 @@ static int64_t tokens_of(const vw_tokenizer *t, const char *name, int32_t ids[NA
 }
 
 /* Where the study file names an owner of pictures: among the classes or concepts, else the folder that has it. */
-static vw_status keep_owner(vw_session *s, int64_t data, int64_t owner, bool warning, vw_status st) {
-  const vw_picture_set *p = s->pictures[data];
+static vw_status keep_owner(vw_session *s, const vw_picture_set *p, int64_t owner, bool warning, vw_status st) {
   const vw_data_config *d = p->data;
   const char *what = "root";
   int64_t item = -1;
@@ -37,22 +36,20 @@ static vw_status keep_owner(vw_session *s, int64_t data, int64_t owner, bool war
 }
 
 /* Two owners that a network reads the same. Without a class among them it only confuses tables. */
-static vw_status say_one_text(vw_session *s, int64_t model, int64_t data, int64_t first, int64_t second) {
-  const vw_picture_set *p = s->pictures[data];
+static vw_status say_one_text(vw_session *s, int64_t model, const vw_picture_set *p, int64_t first, int64_t second) {
   const char *a = p->owners[first].name, *b = p->owners[second].name, *m = s->config->models[model].name;
   if (first >= p->n_classes)
-    return keep_owner(s, data, second, true,
+    return keep_owner(s, p, second, true,
                       VW_RAISE(VW_ERR_INPUT, "the concepts '%s' and '%s' are one text to '%s'", a, b, m));
   return keep_owner(
-      s, data, second, false,
+      s, p, second, false,
       VW_RAISE(VW_ERR_INPUT,
                "'%s' and '%s' are one text to '%s', which reads both alike: neither can ever be told from "
                "the other; rename or leave out one",
                a, b, m));
 }
 
-static vw_status find_one_text(vw_session *s, int64_t model, int64_t data) {
-  const vw_picture_set *p = s->pictures[data];
+static vw_status find_one_text(vw_session *s, int64_t model, const vw_picture_set *p) {
   vw_status st = VW_OK;
   vw_hash *text = calloc((size_t)p->n_owners + 1, sizeof *text);
   VW_CHECK(text, VW_ERR_MEMORY, "out of memory for %" PRId64 " names", p->n_owners);
@@ -63,7 +60,7 @@ static vw_status find_one_text(vw_session *s, int64_t model, int64_t data) {
     text[i] = vw_hash_bytes(ids, (size_t)n * sizeof *ids);
     for (int64_t k = 0; k < i; k++)
       if (text[k].lo == text[i].lo && text[k].hi == text[i].hi) {
-        st = say_one_text(s, model, data, k, i);
+        st = say_one_text(s, model, p, k, i);
         break;
       }
   }
@@ -73,23 +70,25 @@ static vw_status find_one_text(vw_session *s, int64_t model, int64_t data) {
 
 /* ---- anchors ----------------------------------------------------------------------------------------------------- */
 
-static vw_status keep_anchor(vw_session *s, int64_t a, bool warning, vw_status st) {
-  return vw_study_keep(s->config, &s->problems, "trials.anchors", a, warning, st);
+static vw_status keep_anchor(vw_session *s, int64_t model, int64_t a, bool warning, vw_status st) {
+  char own[VW_STUDY_KEY];
+  return vw_study_keep(s->config, &s->problems, vw_study_key_of(s->config, model, "trials.anchors", own), a, warning,
+                       st);
 }
 
 /* An anchor that is a concept's name, as it stands or as the network reads it. */
 static vw_status find_concept(vw_session *s, int64_t model, int64_t a, int32_t id) {
   const vw_study_config *c = s->config;
-  const char *word = c->anchors.name[a];
+  const char *word = c->models[model].trials.anchors.name[a];
   for (int64_t d = 0; d < c->n_data; d++)
-    for (int64_t k = 0; k < c->data[d].concepts.n; k++) {
-      const char *concept = c->data[d].concepts.name[k];
+    for (int64_t k = 0; vw_study_learns_on(c, model, d) && k < vw_study_data_of(c, model, d)->concepts.n; k++) {
+      const char *concept = vw_study_data_of(c, model, d)->concepts.name[k];
       int32_t ids[NAME_TOKENS];
       if (strcmp(concept, word) == 0)
-        return keep_anchor(s, a, true,
+        return keep_anchor(s, model, a, true,
                            VW_RAISE(VW_ERR_INPUT, "'%s' is a concept too: its word starts at the answer", word));
       if (tokens_of(s->networks[model]->text.tokenizer, concept, ids) == 1 && ids[0] == id)
-        return keep_anchor(s, a, true,
+        return keep_anchor(s, model, a, true,
                            VW_RAISE(VW_ERR_INPUT,
                                     "'%s' is the concept '%s' in another spelling: its word starts at the answer", word,
                                     concept));
@@ -97,8 +96,21 @@ static vw_status find_concept(vw_session *s, int64_t model, int64_t a, int32_t i
   return VW_OK;
 }
 
+/* An earlier model with the same anchors and concepts has said it. */
+static bool is_first_to_say(const vw_study_config *c, int64_t model) {
+  const vw_model_config *mine = &c->models[model];
+  for (int64_t m = 0; m < model; m++) {
+    const vw_model_config *other = &c->models[m];
+    if (other->trials.anchors.name == mine->trials.anchors.name && /* those of all models */
+        other->trials.concepts.name == mine->trials.concepts.name &&
+        memcmp(other->learns_on, mine->learns_on, (size_t)c->n_data * sizeof *mine->learns_on) == 0)
+      return false;
+  }
+  return true;
+}
+
 static vw_status find_anchors(vw_session *s, int64_t model) {
-  const vw_names *anchors = &s->config->anchors;
+  const vw_names *anchors = &s->config->models[model].trials.anchors;
   const vw_tokenizer *t = s->networks[model]->text.tokenizer;
   vw_status st = VW_OK;
   int32_t *id = malloc((size_t)(anchors->n + 1) * sizeof *id);
@@ -112,11 +124,11 @@ static vw_status find_anchors(vw_session *s, int64_t model) {
     int64_t k = 0;
     while (id[k] != id[a]) k++;
     if (k < a)
-      st = keep_anchor(s, a, false,
+      st = keep_anchor(s, model, a, false,
                        VW_RAISE(VW_ERR_INPUT,
                                 "'%s' and '%s' are one token of '%s': their trials would be counted twice; keep one",
                                 anchors->name[k], anchors->name[a], s->config->models[model].name));
-    if (st == VW_OK && model == 0) st = find_concept(s, model, a, id[a]);
+    if (st == VW_OK && is_first_to_say(s->config, model)) st = find_concept(s, model, a, id[a]);
   }
   free(id);
   return st;
@@ -158,8 +170,8 @@ static int64_t list_pictures(const vw_picture_set *p, owned_picture *all) {
 }
 
 /* `b` is the picture `a` once more. Two copies in one part of one class do no harm. */
-static vw_status say_one_picture(vw_session *s, int64_t data, const owned_picture *a, const owned_picture *b) {
-  const vw_picture_set *p = s->pictures[data];
+static vw_status say_one_picture(vw_session *s, const vw_picture_set *p, const owned_picture *a,
+                                 const owned_picture *b) {
   char key[160];
   vw_status st = VW_OK;
   if (a->owner != b->owner)
@@ -175,8 +187,7 @@ static vw_status say_one_picture(vw_session *s, int64_t data, const owned_pictur
   return vw_study_keep(s->config, &s->problems, key, -1, !s->options.all_problems, st);
 }
 
-static vw_status find_one_picture(vw_session *s, int64_t data, bool scenes) {
-  const vw_picture_set *p = s->pictures[data];
+static vw_status find_one_picture(vw_session *s, const vw_picture_set *p, bool scenes) {
   const int64_t most = p->n_train + p->n_test + p->train_scenes.n + p->test_scenes.n;
   vw_status st = VW_OK;
   owned_picture *all = malloc((size_t)(most + 1) * sizeof *all);
@@ -188,7 +199,7 @@ static vw_status find_one_picture(vw_session *s, int64_t data, bool scenes) {
     if (x.lo != y.lo || x.hi != y.hi)
       first = i;
     else
-      st = say_one_picture(s, data, &all[first], &all[i]);
+      st = say_one_picture(s, p, &all[first], &all[i]);
   }
   free(all);
   return st;
@@ -219,13 +230,15 @@ static bool same_set(const vw_picture_set *a, const vw_picture_set *b) {
          same_scenes(&a->train_scenes, &b->train_scenes) && same_scenes(&a->test_scenes, &b->test_scenes);
 }
 
-static vw_status find_one_set(vw_session *s, int64_t data) {
-  for (int64_t k = 0; k < data; k++) {
+static vw_status find_one_set(vw_session *s, int64_t set) {
+  const vw_session_set *mine = &s->sets[set];
+  for (int64_t k = 0; k < set; k++) {
+    const vw_session_set *other = &s->sets[k];
     char key[160];
-    if (!s->pictures[k] || !same_set(s->pictures[k], s->pictures[data])) continue;
-    (void)snprintf(key, sizeof key, "data.%s.root", s->config->data[data].name);
+    if (other->index == mine->index || !other->pictures || !same_set(other->pictures, mine->pictures)) continue;
+    (void)snprintf(key, sizeof key, "data.%s.root", mine->data.name);
     const vw_status st = VW_RAISE(VW_ERR_INPUT, "'%s' and '%s' are the same classes, concepts and pictures",
-                                  s->config->data[k].name, s->config->data[data].name);
+                                  other->data.name, mine->data.name);
     return vw_study_keep(s->config, &s->problems, key, -1, true, st);
   }
   return VW_OK;
@@ -235,13 +248,15 @@ vw_status vw_session_find_alike(vw_session *s) {
   for (int64_t m = 0; m < s->config->n_models; m++) {
     if (!s->networks[m]) continue;
     VW_TRY(find_anchors(s, m));
-    for (int64_t d = 0; d < s->config->n_data; d++)
-      if (s->pictures[d]) VW_TRY(find_one_text(s, m, d));
+    for (int64_t d = 0; d < s->config->n_data; d++) {
+      const vw_picture_set *p = s->pictures[m * s->config->n_data + d];
+      if (p && !p->is_counted) VW_TRY(find_one_text(s, m, p)); /* names are made up */
+    }
   }
-  for (int64_t d = 0; d < s->config->n_data; d++) {
-    if (!s->pictures[d]) continue;
-    for (int scenes = 0; scenes < 2; scenes++) VW_TRY(find_one_picture(s, d, scenes == 1));
-    VW_TRY(find_one_set(s, d));
+  for (int64_t i = 0; i < s->n_sets; i++) {
+    if (!s->sets[i].pictures || s->sets[i].pictures->is_counted) continue;
+    for (int scenes = 0; scenes < 2; scenes++) VW_TRY(find_one_picture(s, s->sets[i].pictures, scenes == 1));
+    VW_TRY(find_one_set(s, i));
   }
   return VW_OK;
 }

@@ -25,9 +25,11 @@ bool vw_begin(const vw_command_line *c, int argc, char **argv, const char **posi
 int vw_job_run(int argc, char **argv);
 int vw_job_check(int argc, char **argv);
 int vw_job_plan(int argc, char **argv);
-int vw_job_learn(int argc, char **argv);
-int vw_job_evaluate(int argc, char **argv);
-int vw_job_collect(int argc, char **argv);
+/* A subcommand a stage, in the order of their table: its name, NULL behind the last; what it does; whether it computes
+ * on several threads. */
+const char *vw_job_stage_at(int i, const char **summary, bool *computes);
+int vw_job_stage(int i, int argc, char **argv);
+int vw_job_submit(int argc, char **argv);
 int vw_job_status(int argc, char **argv);
 int vw_job_diff(int argc, char **argv);
 int vw_job_verify(int argc, char **argv);

@@ -7,3 +7,4 @@
 
 const vw_kind vw_kinds[] = {{&vw_clip_kind, &vw_classification_kind}, {&vw_owlv2_kind, &vw_detection_kind}};
 const int vw_n_kinds = sizeof vw_kinds / sizeof *vw_kinds;
+const char vw_kinds_later[] = "stable-diffusion";

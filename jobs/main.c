@@ -1,24 +1,25 @@
 /* viswords: finds the subcommand. */
+#include "jobs/ending.h"
 #include "jobs/jobs.h"
 #include "jobs/waiting.h"
 
+#include "core/manual.h"
 #include "core/text.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
+typedef struct job {
   const char *name;
-  int (*run)(int argc, char **argv);
+  int (*run)(int argc, char **argv); /* NULL: a stage */
   const char *summary;
   bool computes; /* on several threads */
-} jobs[] = {
+} job;
+static const job jobs[] = {
     {"run", vw_job_run, "all stages of a study: plan, learn, evaluate, collect (resumes)", true},
     {"check", vw_job_check, "every problem of a study, its weights and pictures, before it runs"},
     {"plan", vw_job_plan, "list the trials and blocks of a study", true},
-    {"learn", vw_job_learn, "learn the words", true},
-    {"evaluate", vw_job_evaluate, "judge the words and the baselines", true},
-    {"collect", vw_job_collect, "gather block files into study.h5"},
+    {"submit", vw_job_submit, "submit a study to Slurm: cost first, nothing twice", true},
     {"status", vw_job_status, "how far an output directory is"},
     {"doctor", vw_job_doctor, "what this machine and this build can do, and what was never verified"},
     {"diff", vw_job_diff, "compare the results of two output directories"},
@@ -30,17 +31,64 @@ static const struct {
     {"bench", vw_job_bench, "measure rates on this machine", true},
     {"random-clip", vw_job_random_clip, "write a CLIP directory with random weights, for benchmarks"},
 };
-enum { JOBS = sizeof jobs / sizeof *jobs };
+enum { JOBS = sizeof jobs / sizeof *jobs, BEFORE_STAGES = 3, MOST_JOBS = 64 };
+
+/* Job i, the stages behind `plan`; its name is NULL behind the last. *stage: the stage's place, where it is one. */
+static job job_at(int i, int *stage) {
+  job j = {0};
+  int n = 0;
+  while (vw_job_stage_at(n, &j.summary, &j.computes)) n++;
+  *stage = i - BEFORE_STAGES;
+  if (i < BEFORE_STAGES) return jobs[i];
+  if (*stage >= n) return i - n < JOBS ? jobs[i - n] : (job){0};
+  j.name = vw_job_stage_at(*stage, &j.summary, &j.computes);
+  return j;
+}
+
+static int run_job(int i, int argc, char **argv) {
+  int stage;
+  const job j = job_at(i, &stage);
+  return j.run ? j.run(argc, argv) : vw_job_stage(stage, argc, argv);
+}
+
+#define ABOUT "learns visual words against frozen vision-language models"
+#define EXIT_CODES                                                                                                     \
+  "0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff) or are damaged (verify);\n"          \
+  "            75 stopped on request (INT, TERM, HUP, XCPU, USR1, USR2), all saved: the same command goes on\n"
 
 static void usage(FILE *to) {
-  (void)vw_print(to, "usage: viswords COMMAND [ARGUMENTS]\n\nLearns visual words against frozen vision-language "
-                     "models.\n\ncommands:\n");
-  for (int i = 0; i < JOBS; i++) (void)vw_print(to, "  %-12s %s\n", jobs[i].name, jobs[i].summary);
-  (void)vw_print(
-      to, "\n'viswords COMMAND --help' tells more. On several ranks: mpirun -n 4 viswords run STUDY.yaml -o DIR\n"
-          "exit codes: 0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff) or are "
-          "damaged (verify);\n"
-          "            75 stopped on request, all saved: the same command goes on\n");
+  (void)vw_print(to, "usage: viswords COMMAND [ARGUMENTS]\n\nviswords " ABOUT ".\n\ncommands:\n");
+  int stage;
+  for (int i = 0; job_at(i, &stage).name; i++)
+    (void)vw_print(to, "  %-12s %s\n", job_at(i, &stage).name, job_at(i, &stage).summary);
+  (void)vw_print(to, "\n'viswords COMMAND --help' tells more. On several ranks: mpirun -n 4 viswords run STUDY.yaml "
+                     "-o DIR\n--completion bash|zsh|fish, --man: completion for a shell and the manual page, on "
+                     "standard output\nexit codes: " EXIT_CODES);
+}
+
+/* While it is set, commands tell their table of options instead of doing anything. */
+static const struct listing {
+  vw_manual manual;
+  vw_manual_kind kind;
+} * listing;
+
+/* All commands' tables, as completion or as the manual page. */
+static int manual(vw_manual_kind kind) {
+  static const char *const endings[] = {
+      "EXIT STATUS", EXIT_CODES, "EXAMPLES",
+      "viswords check STUDY.yaml: every problem before it runs\nviswords run STUDY.yaml -o DIR: all stages; resumes",
+      NULL};
+  const char *names[MOST_JOBS], *about[MOST_JOBS];
+  int n = 0, stage;
+  for (job j; n < MOST_JOBS && (j = job_at(n, &stage)).name; n++) names[n] = j.name, about[n] = j.summary;
+  const struct listing all = {{"viswords", ABOUT, VISWORDS_VERSION, n, names, about, endings}, kind};
+  vw_manual_begin(&all.manual, kind, stdout);
+  listing = &all;
+  int code = VW_EXIT_OK;
+  for (int i = 0; i < n && code == VW_EXIT_OK; i++) code = run_job(i, 0, NULL);
+  listing = NULL;
+  vw_manual_end(&all.manual, kind, stdout);
+  return code;
 }
 
 static bool is_verbose; /* --verbose, which every command takes */
@@ -66,6 +114,11 @@ bool vw_begin(const vw_command_line *c, int argc, char **argv, const char **posi
   options[n] = (vw_option){"verbose", 0, VW_OPT_FLAG, &is_verbose, NULL, "where in the source an error came from"};
   options[n + 1] = (vw_option){0};
   all.options = options;
+  if (listing) {
+    vw_manual_command(&listing->manual, listing->kind, &all, stdout);
+    *code = VW_EXIT_OK;
+    return false;
+  }
   *code = vw_report(vw_parse_options(&all, argc, argv, positional, &help));
   if (*code != VW_EXIT_OK) return false;
   if (help) vw_print_usage(&all, stdout);
@@ -73,15 +126,16 @@ bool vw_begin(const vw_command_line *c, int argc, char **argv, const char **posi
 }
 
 static int unknown_command(const char *name) {
-  const char *names[JOBS];
-  for (int i = 0; i < JOBS; i++) names[i] = jobs[i].name;
-  const char *near = vw_near_miss(name, names, JOBS);
+  const char *names[MOST_JOBS];
+  int n = 0, stage;
+  while (n < MOST_JOBS && job_at(n, &stage).name) names[n] = job_at(n, &stage).name, n++;
+  const char *near = vw_near_miss(name, names, n);
   (void)vw_print(stderr, "viswords: unknown command '%s'%s%s%s; see 'viswords --help'\n", name,
                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
   return VW_EXIT_REFUSED;
 }
 
-int main(int argc, char **argv) {
+static int dispatch(int argc, char **argv) {
   if (argc < 2) {
     usage(stderr);
     return VW_EXIT_REFUSED;
@@ -94,10 +148,23 @@ int main(int argc, char **argv) {
     (void)vw_print(stdout, "viswords %s\n", VISWORDS_VERSION);
     return VW_EXIT_OK;
   }
-  for (int i = 0; i < JOBS; i++)
-    if (!strcmp(argv[1], jobs[i].name)) {
-      if (jobs[i].computes) vw_wait_asleep(argv);
-      return jobs[i].run(argc - 2, argv + 2);
-    }
+  if (!strcmp(argv[1], "--man")) return manual(VW_MANUAL_PAGE);
+  if (!strcmp(argv[1], "--completion")) {
+    vw_manual_kind kind = VW_MANUAL_BASH;
+    const vw_status st = vw_manual_shell(argc > 2 ? argv[2] : "", &kind);
+    return st == VW_OK ? manual(kind) : vw_report(st);
+  }
+  int stage;
+  for (int i = 0; job_at(i, &stage).name; i++) {
+    if (strcmp(argv[1], job_at(i, &stage).name) != 0) continue;
+    if (job_at(i, &stage).computes) vw_wait_asleep(argv);
+    vw_exit_note_begin();
+    return run_job(i, argc - 2, argv + 2);
+  }
   return unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv) {
+  vw_streams_begin();
+  return vw_ending(dispatch(argc, argv));
 }

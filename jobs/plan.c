@@ -16,6 +16,32 @@ static void print_memory(const vw_session *s, const vw_learn_memory *m, const vw
   (void)vw_print(stdout, "; weights %.1f\n", (double)m->weights / 1048576);
 }
 
+/* The data sets that are not there, and what of their sizes the plan follows from. */
+static void print_counted(const vw_session *s) {
+  for (int64_t i = 0; i < s->n_sets; i++) {
+    const vw_picture_set *p = s->sets[i].pictures;
+    if (p->is_counted)
+      (void)vw_print(stdout,
+                     "missing: %s, for which its counts stand: %lld classes, %lld training and %lld test pictures; put "
+                     "it into %s (kind %s, docs/study-file.md)\n",
+                     p->data->name, (long long)p->n_classes, (long long)p->n_train, (long long)p->n_test, p->data->root,
+                     vw_data_kind_name(p->data));
+  }
+}
+
+static json_t *json_counted(const vw_session *s) {
+  json_t *all = json_array();
+  for (int64_t i = 0; i < s->n_sets; i++) {
+    const vw_picture_set *p = s->sets[i].pictures;
+    if (p->is_counted)
+      json_array_append_new(all, json_pack("{s:s, s:o, s:s, s:I, s:I, s:I}", "data", p->data->name, "root",
+                                           vw_json_name(p->data->root), "kind", vw_data_kind_name(p->data), "classes",
+                                           (json_int_t)p->n_classes, "train", (json_int_t)p->n_train, "test",
+                                           (json_int_t)p->n_test));
+  }
+  return all;
+}
+
 static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task,
                        const vw_prediction *p) {
   json_t *blocks = json_array();
@@ -23,8 +49,9 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_t
     const vw_block *b = &s->plan->blocks[i];
     char id[VW_HASH_TEXT];
     vw_hash_text(b->id, id);
-    json_array_append_new(blocks, json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", id, "model", b->model, "data", b->data,
-                                            "trials", (json_int_t)b->n, "selected", (json_int_t)b->n_selected));
+    json_array_append_new(blocks, json_pack("{s:s*, s:s, s:s, s:I, s:I}", "id", s->is_counted ? NULL : id, "model",
+                                            b->model, "data", b->data, "trials", (json_int_t)b->n, "selected",
+                                            (json_int_t)b->n_selected));
   }
   json_t *memory = json_pack("{s:I, s:I}", "peak", (json_int_t)m->peak, "weights", (json_int_t)m->weights);
   for (int i = 0; task && i < task->n_passes; i++)
@@ -38,6 +65,7 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_t
   for (int i = 0; i < VW_PREDICT_STAGES; i++)
     json_object_set_new(seconds, vw_predict_names[i], json_real(p->seconds[i]));
   json_object_set_new(all, "seconds", seconds);
+  if (s->is_counted) json_object_set_new(all, "missing", json_counted(s));
   (void)vw_json_print(all, JSON_INDENT(1), stdout);
   (void)vw_print(stdout, "\n");
   json_decref(all);
@@ -59,6 +87,7 @@ static vw_status show(vw_session *s, int64_t ranks, bool measure) {
   VW_GOTO(vw_plan_print(s->plan, s->config->ranks, cost, stdout));
   print_memory(s, &memory, task);
   vw_predict_print(s, &prediction);
+  if (s->is_counted) print_counted(s);
   if (s->is_undecided)
     (void)vw_print(stdout,
                    "  plan.backend is auto: the first learn decides it, cuda where every rank has a device, else cpu; "
@@ -108,12 +137,13 @@ int vw_job_plan(int argc, char **argv) {
     return VW_EXIT_REFUSED;
   }
   vw_session s = {0};
-  o.study = positional[0], o.allow_other_kernels = true;
+  o.study = positional[0], o.allow_other_kernels = true, o.counts_will_do = true;
   vw_ranks_single(&s.ranks);
   s.ranks_planned = ranks;
   vw_status st = vw_session_open(&s, &o, false);
   if (st == VW_OK) st = show(&s, ranks > 0 ? ranks : s.config->ranks, measure);
   code = vw_session_report(&s, st);
+  if (code == VW_EXIT_OK && s.is_counted) code = VW_EXIT_REFUSED;
   vw_session_close(&s);
   return code;
 }

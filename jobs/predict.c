@@ -3,25 +3,37 @@
 #include "core/text.h"
 #include "io/block_file.h"
 #include "learn/timing.h"
+#include "results/collect_time.h"
 #include "study/schedule.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start", "features", "learn", "evaluate"};
+const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start", "features", "learn", "evaluate", "collect"};
 
 static const double seconds_a_kind = 1.5, seconds_of_product = 0.3;
 
 typedef struct predictor {
   vw_session *s;
-  vw_rates rates;
+  vw_rates *rates; /* [n_models]; opened for the first model of each precision */
   vw_prediction *out;
   bool measure;
   double *learn; /* [n_blocks] seconds; 0: nothing to do */
   double *judge; /* [n_blocks, then concepts of all models and data sets] */
   int64_t n_judge;
 } predictor;
+
+/* The first model with the precision of this one: their times are one machine's. */
+static int64_t first_alike(const vw_session *s, int64_t model) {
+  int64_t m = 0;
+  while (strcmp(s->precision[m], s->precision[model]) != 0) m++;
+  return m;
+}
+
+static vw_rates *rates_of(const predictor *p, const vw_block_kind *k) {
+  return &p->rates[first_alike(p->s, k->in.model - p->s->config->models)];
+}
 
 static bool is_known(const vw_rates *r, const vw_timed_name *name) {
   double ignored = 0;
@@ -37,20 +49,20 @@ static vw_status seconds_of(predictor *p, const vw_block_kind *k, vw_timed what,
     return VW_OK;
   }
   VW_TRY(vw_timed_name_of(k, what, &name));
-  if (p->measure && vw_can_time(k, what) && !is_known(&p->rates, &name)) {
+  vw_rates *rates = rates_of(p, k);
+  const bool can_run = vw_can_time(k, what) && !(what == VW_TIMED_CACHE && k->in.pictures->is_counted);
+  if (p->measure && can_run && !is_known(rates, &name)) {
     double one = 0;
     VW_TRY(vw_time_runs(k, what, seconds_a_kind, &one));
-    if (one > 0) VW_TRY(vw_rates_put(&p->rates, name.kind, name.shape, name.flops, one));
+    if (one > 0) VW_TRY(vw_rates_put(rates, name.kind, name.shape, name.flops, one));
   }
-  const vw_rate_source source = vw_rates_seconds(&p->rates, name.kind, name.shape, name.flops, seconds);
+  const vw_rate_source source = vw_rates_seconds(rates, name.kind, name.shape, name.flops, seconds);
   if (source > p->out->source) p->out->source = source;
   return VW_OK;
 }
 
-static bool has_file(const vw_session *s, const vw_block *b, const char *end) {
-  char id[VW_BLOCK_ID];
-  vw_block_file_id(b, end, id);
-  return s->out[0] && vw_block_file_exists(s->out, id);
+static bool has_file(const vw_session *s, const char *id) {
+  return s->out[0] && !s->is_counted && vw_block_file_exists(s->out, id);
 }
 
 /* Words of one concept are judged together. */
@@ -76,14 +88,17 @@ static vw_status add_block(predictor *p, int64_t i) {
   if (!vw_block_is_active(b)) return VW_OK;
   const vw_block_kind k = vw_session_block_kind(s, b->model_index, b->data_index, b->n, b->slices);
   vw_block_cost cost;
+  char id[VW_BLOCK_ID];
   double one = 0;
   int64_t runs = 0;
-  if (!has_file(s, b, "")) {
+  vw_block_file_id(b, "", id);
+  if (!has_file(s, id)) {
     VW_TRY(vw_session_cost(s, b, &cost));
     VW_TRY(seconds_of(p, &k, VW_TIMED_STEP, &one));
     p->learn[i] = one * (double)cost.runs;
   }
-  if (has_file(s, b, "-evaluation")) return VW_OK;
+  vw_block_evaluation_id(b, id);
+  if (has_file(s, id)) return VW_OK;
   VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
   VW_TRY(judging_runs(&k, s->plan->trials + b->first, b->n, &runs));
   p->judge[p->n_judge++] = one * (double)runs;
@@ -101,7 +116,7 @@ static bool is_used(const vw_session *s, int64_t model, int64_t data) {
 /* Pictures without features, the texts of the classes (every rank encodes them), baselines. */
 static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
   vw_session *s = p->s;
-  const vw_study_config *c = s->config;
+  const vw_trials_config *trials = &s->config->models[m].trials;
   const vw_block_kind k = vw_session_block_kind(s, m, d, 1, 1);
   const vw_results_source results = vw_session_results(s);
   int64_t runs = 0;
@@ -114,11 +129,11 @@ static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
   VW_TRY(runs_of(&k, VW_PART_OPEN, 0, &runs));
   *texts += one * (double)runs;
   VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
-  VW_TRY(runs_of(&k, VW_PART_JUDGE, 1 + c->anchors.n * (1 + c->deltas.n), &runs));
-  for (int64_t i = 0; i < c->data[d].concepts.n; i++) {
+  VW_TRY(runs_of(&k, VW_PART_JUDGE, 1 + trials->anchors.n * (1 + trials->deltas.n), &runs));
+  for (int64_t i = 0; i < vw_study_data_of(s->config, m, d)->concepts.n; i++) {
     char id[VW_BLOCK_ID];
     VW_TRY(vw_results_baseline_id(&results, m, d, i, id));
-    if (s->out[0] && vw_block_file_exists(s->out, id)) continue;
+    if (has_file(s, id)) continue;
     p->judge[p->n_judge++] = one * (double)runs;
   }
   return VW_OK;
@@ -142,22 +157,51 @@ static vw_status add_all(predictor *p) {
   return VW_OK;
 }
 
+/* Of one rank: what is read in parallel is little of it. Kept with the first model's times. */
+static vw_status add_collect(predictor *p) {
+  const vw_results_source results = vw_session_results(p->s);
+  double *seconds = &p->out->seconds[VW_PREDICT_COLLECT];
+  vw_timed_name name;
+  VW_TRY(vw_collect_time_name(&results, &name));
+  if (p->measure && vw_can_time_collect(&results) && !is_known(p->rates, &name)) {
+    double one = 0;
+    VW_TRY(vw_collect_time(&results, &one));
+    if (one > 0) VW_TRY(vw_rates_put(p->rates, name.kind, name.shape, name.flops, one));
+  }
+  const vw_rate_source source = vw_rates_seconds(p->rates, name.kind, name.shape, name.flops, seconds);
+  if (source == VW_RATE_ESTIMATE || source == VW_RATE_UNKNOWN) *seconds = vw_collect_time_guess(&results);
+  if (source > p->out->source) p->out->source = source;
+  return VW_OK;
+}
+
+static vw_status open_rates(predictor *p, int64_t model) {
+  vw_rates *r = &p->rates[model];
+  vw_context *ctx = &p->s->contexts[model];
+  VW_TRY(vw_rates_open(r, ctx, p->s->cache));
+  if (p->measure) r->n = 0; /* the machine may be another, or as busy as it was not */
+  if (p->measure || r->product <= 0) VW_TRY(vw_time_product(ctx, seconds_of_product, &r->product));
+  return VW_OK;
+}
+
 vw_status vw_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out) {
+  const int64_t n_models = s->config->n_models;
   int64_t most = s->plan->n_blocks;
   predictor p = {.s = s, .out = out, .measure = measure};
   vw_status st = VW_OK;
   *out = (vw_prediction){.ranks = ranks, .seconds = {[VW_PREDICT_START] = vw_seconds() - s->started}};
   for (int64_t d = 0; d < s->config->n_data; d++) most += s->config->n_models * s->config->data[d].concepts.n;
   p.learn = calloc((size_t)s->plan->n_blocks + 1, sizeof *p.learn), p.judge = calloc((size_t)most + 1, sizeof *p.judge);
-  VW_GOTO(p.learn && p.judge ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
-  VW_GOTO(vw_rates_open(&p.rates, &s->ctx, s->cache));
-  if (measure) p.rates.n = 0; /* the machine may be another, or as busy as it was not */
-  if (measure || p.rates.product <= 0) VW_GOTO(vw_time_product(&s->ctx, seconds_of_product, &p.rates.product));
+  p.rates = calloc((size_t)n_models + 1, sizeof *p.rates);
+  VW_GOTO(p.learn && p.judge && p.rates ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
+  for (int64_t m = 0; m < n_models; m++)
+    if (first_alike(s, m) == m) VW_GOTO(open_rates(&p, m));
   VW_GOTO(add_all(&p));
-  if (measure) VW_GOTO(vw_rates_save(&p.rates));
+  VW_GOTO(add_collect(&p));
+  for (int64_t m = 0; measure && m < n_models; m++)
+    if (first_alike(s, m) == m) VW_GOTO(vw_rates_save(&p.rates[m]));
 cleanup:
-  vw_rates_close(&p.rates);
-  free(p.learn), free(p.judge);
+  for (int64_t m = 0; p.rates && m < n_models; m++) vw_rates_close(&p.rates[m]);
+  free(p.rates), free(p.learn), free(p.judge);
   return st;
 }
 

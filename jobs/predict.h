@@ -5,7 +5,14 @@
 #include "jobs/session.h"
 #include "learn/rates.h"
 
-enum { VW_PREDICT_START, VW_PREDICT_FEATURES, VW_PREDICT_LEARN, VW_PREDICT_EVALUATE, VW_PREDICT_STAGES };
+enum {
+  VW_PREDICT_START,
+  VW_PREDICT_FEATURES,
+  VW_PREDICT_LEARN,
+  VW_PREDICT_EVALUATE,
+  VW_PREDICT_COLLECT,
+  VW_PREDICT_STAGES
+};
 
 typedef struct vw_prediction {
   double seconds[VW_PREDICT_STAGES]; /* of what is left to do */
@@ -16,7 +23,7 @@ extern const char *const vw_predict_names[VW_PREDICT_STAGES];
 
 /* For `ranks` ranks as fast as this one: every rank with threads of its own. `measure`: times first one block of each
  * kind and the passes beside it, and leaves the rates in the cache folder; else uses what is there. Files of results
- * and their gathering (collect) are not counted: seconds. Errors: as of the passes; VW_ERR_IO. */
+ * are not counted: seconds. Errors: as of the passes; VW_ERR_IO. */
 vw_status vw_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out);
 
 /* One line for people: "  about 3 min 05 s on 2 ranks x 1 thread (measured): ..." */

@@ -1,21 +1,11 @@
-/* `run` and its single stages: the same session, one or all stages. */
-#include "jobs/session.h"
+/* `run` and its single stages: the same session, one or all stages of the table. */
+#include "jobs/stages/stage.h"
 
 #include "core/log.h"
 #include "core/text.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct stage_set {
-  bool learn, evaluate, collect;
-} stage_set;
-
-/* The collecting stage: block files to study.h5, summary.csv, figures and a table. Any time again. */
-static vw_status stage_collect(vw_session *s) {
-  const vw_results_source source = vw_session_results(s);
-  return vw_collect(&source, &s->sections, s->options.json, &s->all_failed);
-}
 
 /* What this rank held of its device, beside what `plan` predicts: a difference is a mistake of ours. */
 static vw_status print_device(vw_session *s) {
@@ -53,32 +43,27 @@ cleanup:
   return st;
 }
 
-static vw_status stages(vw_session *s, stage_set which, bool *stopped) {
-  *stopped = false;
-  if (which.learn) VW_TRY(vw_stage_learn(s, stopped));
-  if (which.evaluate && !*stopped) VW_TRY(vw_stage_evaluate(s, stopped));
-  if (which.collect && !*stopped) VW_TRY(stage_collect(s));
+/* `only`, or all stages that the study asks for. *now: the one that was last begun. */
+static vw_status run_stages(vw_session *s, const vw_stage *only, const vw_stage **now, bool *stopped) {
+  for (int i = 0; vw_stages[i] && !*stopped; i++) {
+    const vw_stage *stage = vw_stages[i];
+    if (only ? stage != only : !vw_study_has_stage(s->config, stage->name)) continue;
+    *now = stage;
+    VW_TRY(vw_stage_go(stage, s, stopped));
+  }
   VW_TRY(vw_session_check_lock(s)); /* another run may have done the rest while this one slept */
   return print_end(s);
 }
 
-static stage_set of_study(const vw_session *s, stage_set which, bool all) {
-  if (!all) return which;
-  return (stage_set){.learn = vw_study_has_stage(s->config, "learn"),
-                     .evaluate = vw_study_has_stage(s->config, "evaluate"),
-                     .collect = vw_study_has_stage(s->config, "collect")};
-}
-
 /* All ranks come here; rank 0 speaks. */
-static int finish(vw_session *s, vw_status st, bool stopped) {
+static int finish(vw_session *s, vw_status st, bool stopped, const vw_stage *stage) {
   const bool speaks = s->ranks.rank == 0;
   const bool refused = st > 0 || s->problems.n_errors > 0;
   const int done = s->all_failed ? VW_EXIT_FAILED : VW_EXIT_OK;
   const int code = st == VW_OK ? (stopped ? VW_EXIT_REQUEUE : done) : refused ? VW_EXIT_REFUSED : VW_EXIT_FAILED;
   if (st != VW_OK && speaks) (void)vw_session_report(s, st);
-  if ((st == VW_ERR_DEVICE || st == VW_ERR_COMM) && s->plan && speaks)
-    (void)vw_print(stderr, "viswords: finished blocks and checkpoints are kept in %s; the same command goes on\n",
-                   s->out);
+  if ((st == VW_ERR_DEVICE || st == VW_ERR_COMM) && stage && speaks)
+    (void)vw_print(stderr, "viswords: %s are kept in %s; the same command goes on\n", stage->kept, s->out);
   if (st == VW_OK && stopped && speaks)
     (void)vw_print(stderr,
                    "stopped on request or at the end of --max-time; all is saved in %s, the same command goes on\n",
@@ -93,11 +78,12 @@ static int finish(vw_session *s, vw_status st, bool stopped) {
   return code;
 }
 
-static int run_stages(const vw_command_line *text, int argc, char **argv, stage_set which, bool all) {
+/* The command of one stage; NULL: of all. */
+static int run(const vw_stage *stage, int argc, char **argv) {
   vw_session_options o = {.checkpoint_seconds = 60};
   const char *log_level = "info", *max_time = NULL, *positional[1];
   double seconds = 0;
-  const vw_option options[] = {
+  vw_option options[] = {
       {"out", 'o', VW_OPT_STRING, &o.out, "DIR", "output directory (made if missing)"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda; default: the study's"},
       {"precision", 0, VW_OPT_STRING, &o.precision, "NAME",
@@ -114,9 +100,19 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
       {"quiet", 'q', VW_OPT_FLAG, &o.quiet, NULL, "no progress, no table at the end"},
       {"json", 0, VW_OPT_FLAG, &o.json, NULL, "results on standard output as JSON"},
       {"log", 0, VW_OPT_STRING, &log_level, "LEVEL", "error, warn, info or debug"},
+      {"part", 0, VW_OPT_STRING, &o.part, "I/N", "the share of part I of N, beside the others: jobs of an array"},
       {0}};
+  const int n_options = sizeof options / sizeof *options;
+  if (!stage || !stage->has_parts) options[n_options - 2] = (vw_option){0};
   static const char *const names[] = {"STUDY.yaml"};
-  const vw_command_line c = {text->command, "STUDY.yaml -o DIR [options]", text->summary, options, names, 1, 1};
+  const vw_command_line c = {
+      stage ? stage->name : "run",
+      "STUDY.yaml -o DIR [options]",
+      stage ? stage->help : "Runs all stages of a study. What is done already is kept: the same command resumes.",
+      options,
+      names,
+      1,
+      1};
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   if (!o.out) {
@@ -131,6 +127,7 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
                                                  : VW_LOG_INFO);
   o.study = positional[0];
   vw_session s = {0};
+  const vw_stage *now = NULL;
   bool stopped = false;
   vw_stop_signals_install(); /* first: a signal during MPI's start would end the process */
   vw_status st = vw_ranks_open(&s.ranks, NULL, NULL);
@@ -138,29 +135,21 @@ static int run_stages(const vw_command_line *text, int argc, char **argv, stage_
   vw_log_set_rank(s.ranks.rank);
   st = vw_session_open(&s, &o, true);
   if (st == VW_OK && s.stopped) stopped = true;
-  if (st == VW_OK && !s.stopped) st = stages(&s, of_study(&s, which, all), &stopped);
-  return finish(&s, st, stopped);
+  if (st == VW_OK && !s.stopped) st = run_stages(&s, stage, &now, &stopped);
+  return finish(&s, st, stopped, now);
 }
 
 int vw_job_run(int argc, char **argv) {
-  const vw_command_line c = {.command = "run",
-                             .summary =
-                                 "Runs all stages of a study. What is done already is kept: the same command resumes."};
-  return run_stages(&c, argc, argv, (stage_set){0}, true);
+  return run(NULL, argc, argv);
 }
 
-int vw_job_learn(int argc, char **argv) {
-  const vw_command_line c = {.command = "learn", .summary = "Learns the words of a study (resumes)."};
-  return run_stages(&c, argc, argv, (stage_set){.learn = true}, false);
+const char *vw_job_stage_at(int i, const char **summary, bool *computes) {
+  const vw_stage *stage = vw_stages[i];
+  if (!stage) return NULL;
+  *summary = stage->summary, *computes = stage->items != NULL;
+  return stage->name;
 }
 
-int vw_job_evaluate(int argc, char **argv) {
-  const vw_command_line c = {.command = "evaluate",
-                             .summary = "Judges the learned words and the baselines on held-out pictures."};
-  return run_stages(&c, argc, argv, (stage_set){.evaluate = true}, false);
-}
-
-int vw_job_collect(int argc, char **argv) {
-  const vw_command_line c = {.command = "collect", .summary = "Gathers the block files into DIR/study.h5."};
-  return run_stages(&c, argc, argv, (stage_set){.collect = true}, false);
+int vw_job_stage(int i, int argc, char **argv) {
+  return run(vw_stages[i], argc, argv);
 }

@@ -58,17 +58,26 @@ static const char *asked_backend(const vw_session *s) {
   return s->options.backend ? s->options.backend : backend_names[s->config->backend];
 }
 
-/* The backend of DIR/plan.yaml; *backend stays where there is no plan. Rank 0 looks, all get its answer. */
-static vw_status find_planned(const vw_session *s, bool is_strict, int64_t *backend) {
+static bool is_auto(const vw_session *s) {
+  return strcmp(asked_backend(s), backend_names[VW_BACKEND_AUTO]) == 0;
+}
+
+/* The backend of DIR/plan.yaml; *backend stays where there is no plan. Not collective. */
+static vw_status read_planned(const vw_session *s, int64_t *backend) {
   char path[VW_PATH_BYTES];
   vw_plan *plan = NULL;
-  vw_status st = vw_path_format(path, "%s/plan.yaml", s->out);
-  if (s->ranks.rank == 0 && st == VW_OK && s->out[0] && vw_file_exists(path)) {
-    st = vw_plan_load(path, &plan);
-    for (int64_t b = 0; st == VW_OK && b < VW_BACKENDS; b++)
-      if (!strcmp(plan->with.backend, vw_backend_name((vw_backend)b))) *backend = b;
-    vw_plan_destroy(plan);
-  }
+  VW_TRY(vw_path_format(path, "%s/plan.yaml", s->out));
+  if (!s->out[0] || !vw_file_exists(path)) return VW_OK;
+  VW_TRY(vw_plan_load(path, &plan));
+  for (int64_t b = 0; b < VW_BACKENDS; b++)
+    if (!strcmp(plan->with.backend, vw_backend_name((vw_backend)b))) *backend = b;
+  vw_plan_destroy(plan);
+  return VW_OK;
+}
+
+/* Rank 0 looks, all get its answer. */
+static vw_status find_planned(const vw_session *s, bool is_strict, int64_t *backend) {
+  vw_status st = s->ranks.rank == 0 ? read_planned(s, backend) : VW_OK;
   if (st != VW_OK && !is_strict) { /* the damage is told where the plan is read */
     vw_error_clear();
     st = VW_OK;
@@ -103,7 +112,7 @@ static vw_status decide_backend(vw_session *s, vw_backend *backend) {
 static vw_status settle_backend(vw_session *s, bool decides, vw_backend *backend) {
   int64_t planned = -1;
   VW_TRY(vw_backend_named(asked_backend(s), backend));
-  if (strcmp(asked_backend(s), "auto") != 0) return VW_OK;
+  if (!is_auto(s)) return VW_OK;
   vw_inputs_pause(true); /* rank 0 alone reads it */
   const vw_status found = find_planned(s, decides, &planned);
   vw_inputs_pause(false);
@@ -134,26 +143,27 @@ static vw_status choose_folders(vw_session *s) {
 static vw_status picture_hashes(const vw_session *s, vw_hash **hashes, const vw_hash *const **rows) {
   const vw_study_config *c = s->config;
   size_t total = 0, at = 0;
-  for (int64_t i = 0; i < c->n_data; i++) total += (size_t)(c->data[i].concepts.n + c->null_concepts);
-  *hashes = calloc(total * (size_t)c->n_models + 1, sizeof **hashes);
-  const vw_hash **row = calloc((size_t)(c->n_models * c->n_data) + 1, sizeof *row);
+  const int64_t pairs = c->n_models * c->n_data;
+  for (int64_t i = 0; i < pairs; i++) total += (size_t)vw_session_concepts(s, i / c->n_data, i % c->n_data);
+  *hashes = calloc(total + 1, sizeof **hashes);
+  const vw_hash **row = calloc((size_t)pairs + 1, sizeof *row);
   *rows = row;
   VW_CHECK(*hashes && row, VW_ERR_MEMORY, "out of memory");
-  for (int64_t pair = 0; pair < c->n_models * c->n_data; pair++) {
-    const int64_t i = pair % c->n_data;
-    const unsigned sees = s->kinds[pair / c->n_data]->task->sees;
-    row[pair] = *hashes + at;
-    for (int64_t k = 0; k < c->data[i].concepts.n + c->null_concepts; k++) {
-      const bool is_null = k >= c->data[i].concepts.n;
-      const char *concept = is_null ? NULL : c->data[i].concepts.name[k];
+  for (int64_t i = 0; i < pairs; i++) {
+    const vw_names *concepts = &vw_study_data_of(c, i / c->n_data, i % c->n_data)->concepts;
+    const unsigned sees = s->kinds[i / c->n_data]->task->sees;
+    row[i] = *hashes + at;
+    for (int64_t k = 0; s->pictures[i] && k < concepts->n + c->null_concepts; k++) {
+      const bool is_null = k >= concepts->n;
+      const char *concept = is_null ? NULL : concepts->name[k];
       VW_TRY(vw_picture_set_hash(s->pictures[i], sees, concept, is_null, &(*hashes)[at++]));
     }
   }
   return VW_OK;
 }
 
-int64_t vw_session_concepts(const vw_session *s, int64_t data) {
-  return s->config->data[data].concepts.n + s->config->null_concepts;
+int64_t vw_session_concepts(const vw_session *s, int64_t model, int64_t data) {
+  return vw_study_data_of(s->config, model, data)->concepts.n + s->config->null_concepts;
 }
 
 /* What a rank may count on, whatever runs: blocks never depend on how many ranks there are, nor on what else a device
@@ -166,7 +176,7 @@ static int64_t device_budget(const vw_session *s) {
  * processor likes what the task says. */
 static vw_status rows_of_pair(const vw_session *s, int64_t m, int64_t d, int64_t *least, int64_t *most) {
   const vw_study_config *c = s->config;
-  const vw_block_kind kind = vw_session_block_kind(s, m, d, 1, c->ranks_per_block);
+  const vw_block_kind kind = vw_session_block_kind(s, m, d, 1, c->models[m].plan.ranks_per_block);
   VW_TRY(vw_block_efficient_rows(&kind, least));
   if (*least < VW_LEAST_ROWS) *least = VW_LEAST_ROWS;
   *most = kind.task->most_rows;
@@ -179,15 +189,16 @@ static vw_status rows_of_pair(const vw_session *s, int64_t m, int64_t d, int64_t
   return VW_OK;
 }
 
-/* For every model and data set: least[i], most[i]. NULL where the study says how many rows a block has. */
+/* For every model and data set that it learns on: least[i], most[i]. Models for which the study says how many rows a
+ * block has need none. */
 static vw_status rows_of_blocks(const vw_session *s, int64_t **least, int64_t **most) {
   const vw_study_config *c = s->config;
   const int64_t pairs = c->n_models * c->n_data;
-  *least = *most = NULL;
-  if (c->block) return VW_OK;
   *least = calloc((size_t)pairs + 1, sizeof **least), *most = calloc((size_t)pairs + 1, sizeof **most);
   VW_CHECK(*least && *most, VW_ERR_MEMORY, "out of memory");
-  for (int64_t i = 0; i < pairs; i++) VW_TRY(rows_of_pair(s, i / c->n_data, i % c->n_data, *least + i, *most + i));
+  for (int64_t i = 0; i < pairs; i++)
+    if (s->pictures[i] && !c->models[i / c->n_data].plan.block)
+      VW_TRY(rows_of_pair(s, i / c->n_data, i % c->n_data, *least + i, *most + i));
   return VW_OK;
 }
 
@@ -239,14 +250,18 @@ static vw_status open_plan(vw_session *s, bool save) {
       .backend = vw_backend_name(s->ctx.backend), .precision = vw_precision_name(&s->ctx), .kernels = kernels};
   VW_GOTO(picture_hashes(s, &hashes, &rows));
   VW_GOTO(rows_of_blocks(s, &least, &most));
-  const vw_study_inputs inputs = {
-      .weights = s->weights, .pictures = rows, .most_rows = most, .least_rows = least, .concepts_per_block = concepts};
+  const vw_study_inputs inputs = {.weights = s->weights,
+                                  .pictures = rows,
+                                  .most_rows = most,
+                                  .least_rows = least,
+                                  .concepts_per_block = concepts,
+                                  .precision = s->precision};
   VW_GOTO(vw_path_format(path, "%s/plan.yaml", s->out));
   if (save) {
     VW_GOTO(vw_plan_open(path, s->config, &inputs, &here, s->options.allow_other_kernels, &s->plan));
   } else {
     bool is_there = false;
-    if (s->out[0]) VW_GOTO(vw_file_find_plain(path, &is_there));
+    if (s->out[0] && !s->is_counted) VW_GOTO(vw_file_find_plain(path, &is_there)); /* without ids nothing is known */
     VW_GOTO(is_there ? vw_plan_load(path, &s->plan) : vw_plan_create(&s->plan));
     VW_GOTO(vw_plan_update(s->plan, s->config, &inputs, &here, s->options.allow_other_kernels));
   }
@@ -264,15 +279,36 @@ static vw_status read_study(vw_session *s) {
   return choose_folders(s);
 }
 
+static const char *asked_precision(const vw_session *s, int choice) {
+  return s->options.precision ? s->options.precision : precision_names[choice];
+}
+
+vw_status vw_session_set_precision(vw_session *s) {
+  const vw_study_config *c = s->config;
+  char own[VW_STUDY_KEY];
+  const vw_status common = vw_precision_named(asked_precision(s, c->precision), &s->ctx);
+  bool any_failed = common != VW_OK;
+  VW_TRY(vw_study_keep(c, &s->problems, "plan.precision", -1, false, common));
+  s->contexts = calloc((size_t)c->n_models + 1, sizeof *s->contexts);
+  s->precision = calloc((size_t)c->n_models + 1, sizeof *s->precision);
+  VW_CHECK(s->contexts && s->precision, VW_ERR_MEMORY, "out of memory");
+  for (int64_t m = 0; m < c->n_models; m++) {
+    s->contexts[m] = s->ctx;
+    const vw_status mine = vw_precision_named(asked_precision(s, c->models[m].plan.precision), &s->contexts[m]);
+    const char *key = vw_study_key_of(c, m, "plan.precision", own);
+    any_failed |= mine != VW_OK;
+    if (mine != VW_OK && (common == VW_OK || key == own)) VW_TRY(vw_study_keep(c, &s->problems, key, -1, false, mine));
+    s->precision[m] = vw_precision_name(&s->contexts[m]);
+  }
+  return any_failed ? vw_problems_first(&s->problems) : VW_OK;
+}
+
 static vw_status open_local(vw_session *s, vw_backend backend) {
   vw_status opened = VW_OK;
   if (!s->ctx.threads) opened = vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank);
   VW_TRY(vw_study_keep(s->config, &s->problems, "plan.backend", -1, false, opened));
   if (opened != VW_OK) return vw_problems_first(&s->problems);
-  const char *precision = s->options.precision ? s->options.precision : precision_names[s->config->precision];
-  const vw_status chosen = vw_precision_named(precision, &s->ctx);
-  VW_TRY(vw_study_keep(s->config, &s->problems, "plan.precision", -1, false, chosen));
-  if (chosen != VW_OK) return vw_problems_first(&s->problems);
+  VW_TRY(vw_session_set_precision(s));
   return vw_session_open_inputs(s);
 }
 
@@ -282,7 +318,7 @@ static bool wants_stop(void *user) {
 }
 
 static bool is_own_file(const char *name) {
-  static const char *const names[] = {"plan.yaml", "study.h5", "MANIFEST.json", "summary.csv"};
+  static const char *const names[] = {"plan.yaml", "parts", "study.h5", "MANIFEST.json", "summary.csv"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(name, names[i]) == 0) return true;
   return false;
@@ -293,43 +329,58 @@ static bool is_figure(const char *name) {
   return n > 4 && strcmp(name + n - 4, ".svg") == 0;
 }
 
+/* Another run may have made the plan since the backend was chosen here. *other: the plan's, for which everything must
+ * be opened again; < 0: none. */
+static vw_status open_plan_of_all(vw_session *s, int64_t *other) {
+  int64_t planned = -1;
+  *other = -1;
+  if (is_auto(s)) VW_TRY(read_planned(s, &planned));
+  if (planned >= 0 && planned != (int64_t)s->ctx.backend) {
+    *other = planned;
+    return VW_OK;
+  }
+  if (s->part.n) VW_TRY(vw_parts_write(s->out, s->part.n));
+  return open_plan(s, true);
+}
+
 /* plan.yaml belongs to all parts of a study: whoever changes it has it for a moment. */
-static vw_status open_shared_plan(vw_session *s) {
+static vw_status open_shared_plan(vw_session *s, int64_t *other) {
   const vw_lock_how how = {.part = "plan", .is_short = true, .stop = wants_stop};
   vw_lock lock = {0};
   VW_TRY(vw_lock_take(&lock, s->out, &how));
   s->stopped = !lock.held;
-  const vw_status st = s->stopped ? VW_OK : open_plan(s, true);
+  const vw_status st = s->stopped ? VW_OK : open_plan_of_all(s, other);
   vw_lock_release(&lock);
   return st;
 }
 
-/* Rank 0 owns the directory: lock, folders, plan.yaml; then all read what it wrote. */
+/* Rank 0 owns the directory, or its part of it: lock, folders. */
 static vw_status take_directory(vw_session *s) {
-  const vw_lock_how how = {.stop = wants_stop};
   char figures[VW_PATH_BYTES];
   VW_TRY(vw_folder_make(s->out));
-  VW_TRY(vw_lock_take(&s->lock, s->out, &how));
+  VW_TRY(vw_part_lock_take(&s->lock, s->out, s->part, wants_stop));
   s->stopped = !s->lock.held;
   if (s->stopped) return VW_OK;
   VW_TRY(vw_path_format(figures, "%s/figures", s->out));
   vw_folder_sweep(s->out, is_own_file, 0), vw_folder_sweep(figures, is_figure, 0);
-  VW_TRY(vw_block_folder_open(s->out));
-  return open_shared_plan(s);
+  return vw_block_folder_open(s->out);
 }
 
 /* The other ranks: their commits look at rank 0's epoch. */
 static vw_status follow_directory(vw_session *s, const char *epoch) {
-  VW_TRY(vw_lock_follow(&s->lock, s->out, NULL, epoch));
-  return open_plan(s, true);
+  char part[VW_PART_TEXT];
+  vw_part_lock_name(s->part, part);
+  return vw_lock_follow(&s->lock, s->out, part, epoch);
 }
 
-/* DIR/log/rank-<n>.jsonl, appended to: every message of this rank, whatever is shown on the terminal. */
+/* DIR/log/rank-<n>.jsonl, of a part DIR/log/part-<i>-of-<n>-rank-<n>.jsonl, appended to: every message of this rank,
+ * whatever is shown on the terminal. */
 static vw_status open_log(vw_session *s) {
-  char path[VW_PATH_BYTES];
+  char path[VW_PATH_BYTES], part[VW_PART_TEXT];
   int fd = -1;
+  vw_part_lock_name(s->part, part);
   VW_TRY(vw_subfolder_make(s->out, "log", path));
-  VW_TRY(vw_path_format(path, "%s/log/rank-%d.jsonl", s->out, s->ranks.rank));
+  VW_TRY(vw_path_format(path, "%s/log/%s%srank-%d.jsonl", s->out, part, part[0] ? "-" : "", s->ranks.rank));
   VW_TRY(vw_file_append(path, &fd));
   s->log_file = fd + 1;
   vw_log_set_file(fd);
@@ -346,26 +397,83 @@ static void tell_warnings(const vw_session *s) {
     vw_log(VW_LOG_WARN, "and %lld more: 'viswords check %s' lists them", (long long)(n - SHOWN), s->options.study);
 }
 
-vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock) {
-  s->options = *o, s->started = vw_seconds();
-  vw_backend backend = VW_CPU;
+/* Collective. `planned`: the backend; < 0: the one that is asked for. */
+static vw_status open_study(vw_session *s, bool decides, int64_t planned) {
+  vw_backend backend = planned >= 0 ? (vw_backend)planned : VW_CPU;
   vw_inputs_begin();
   vw_status st = vw_agree_message(&s->ranks, read_study(s));
-  if (st == VW_OK) st = settle_backend(s, with_lock, &backend);
+  if (st == VW_OK && planned < 0) st = settle_backend(s, decides, &backend);
   const vw_status opened = st == VW_OK ? open_local(s, backend) : st, changed = vw_inputs_end();
   VW_TRY(st); /* all ranks have agreed */
   VW_TRY(vw_agree_message(&s->ranks, opened != VW_OK ? opened : changed));
   VW_TRY(vw_session_agree_inputs(s));
-  VW_TRY(vw_session_tell_shared_devices(s));
-  vw_sections_add(&s->sections, "start", "read inputs", vw_seconds() - s->started);
-  if (!with_lock) return open_plan(s, false);
+  return vw_session_tell_shared_devices(s);
+}
+
+/* What open_study opened. */
+static void close_study(vw_session *s) {
+  const int64_t n_models = s->config ? s->config->n_models : 0, n_data = s->config ? s->config->n_data : 0;
+  for (int64_t i = 0; s->tasks && i < n_models * n_data; i++)
+    if (s->tasks[i]) s->tasks[i]->kind->close(s->tasks[i]);
+  for (int64_t i = 0; s->words && i < n_models; i++) vw_word_table_close(&s->words[i]);
+  for (int64_t i = 0; s->networks && i < n_models; i++)
+    if (s->networks[i]) s->networks[i]->kind->close(s->networks[i]);
+  for (int64_t i = 0; s->sets && i < s->n_sets; i++) vw_picture_set_close(s->sets[i].pictures);
+  free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->pictures),
+      free(s->sets), free(s->weights), free(s->contexts), free((void *)s->precision);
+  s->tasks = NULL, s->kinds = NULL, s->words = NULL, s->networks = NULL, s->pictures = NULL, s->weights = NULL;
+  s->sets = NULL, s->n_sets = 0, s->contexts = NULL, s->precision = NULL;
+  vw_costs_free(&s->costs);
+  vw_problems_fini(&s->problems);
+  s->problems = (vw_problems){0};
+  vw_study_config_destroy(s->config);
+  s->config = NULL;
+  if (s->ctx.threads) vw_context_close(&s->ctx);
+  s->ctx = (vw_context){0};
+}
+
+/* Collective: rank 0 takes the directory, the others follow. */
+static vw_status lock_directory(vw_session *s) {
   char epoch[VW_LOCK_EPOCH] = ""; /* stays empty: stopped */
   VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? take_directory(s) : VW_OK));
   if (s->ranks.rank == 0 && !s->stopped) memcpy(epoch, s->lock.epoch, sizeof epoch);
   VW_TRY(vw_ranks_broadcast(&s->ranks, epoch, sizeof epoch, 0));
   s->stopped = !epoch[0];
   if (s->stopped) return VW_OK;
-  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? VW_OK : follow_directory(s, epoch)));
+  return vw_agree_message(&s->ranks, s->ranks.rank == 0 ? VW_OK : follow_directory(s, epoch));
+}
+
+/* Collective: rank 0 brings the plan up to date, then all read it. *other >= 0: the backend that another run has
+ * decided on meanwhile; there is no plan here yet. */
+static vw_status share_plan(vw_session *s, int64_t *other) {
+  int64_t found[] = {-1, 0}; /* backend, stopped */
+  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? open_shared_plan(s, &found[0]) : VW_OK));
+  found[1] = s->stopped;
+  VW_TRY(vw_ranks_broadcast(&s->ranks, found, sizeof found, 0));
+  *other = found[0], s->stopped = found[1] != 0;
+  if (*other >= 0 || s->stopped) return VW_OK;
+  return vw_agree_message(&s->ranks, s->ranks.rank == 0 ? VW_OK : open_plan(s, true));
+}
+
+vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_lock) {
+  int64_t other = -1;
+  s->options = *o, s->started = vw_seconds();
+  VW_TRY(vw_part_read(o->part, &s->part));
+  VW_TRY(open_study(s, with_lock, -1));
+  vw_sections_add(&s->sections, "start", "read inputs", vw_seconds() - s->started);
+  if (!with_lock) return open_plan(s, false);
+  VW_TRY(lock_directory(s));
+  if (s->stopped) return VW_OK;
+  VW_TRY(share_plan(s, &other));
+  if (other >= 0) { /* the plan is there now and keeps its backend */
+    vw_log(VW_LOG_INFO, "%s/plan.yaml was made meanwhile and decides for %s: the inputs are read again for it", s->out,
+           vw_backend_name((vw_backend)other));
+    close_study(s);
+    VW_TRY(open_study(s, false, other));
+    VW_TRY(share_plan(s, &other));
+  }
+  if (s->stopped) return VW_OK;
+  VW_CHECK(other < 0, VW_ERR_IO, "%s/plan.yaml: its backend changed while this run began; try again", s->out);
   VW_TRY(vw_agree_message(&s->ranks, open_log(s)));
   if (s->ranks.rank == 0) tell_warnings(s);
   return VW_OK;
@@ -383,20 +491,9 @@ int vw_session_report(const vw_session *s, vw_status st) {
 }
 
 void vw_session_close(vw_session *s) {
-  const int64_t n_models = s->config ? s->config->n_models : 0, n_data = s->config ? s->config->n_data : 0;
-  for (int64_t i = 0; s->tasks && i < n_models * n_data; i++)
-    if (s->tasks[i]) s->tasks[i]->kind->close(s->tasks[i]);
-  for (int64_t i = 0; s->words && i < n_models; i++) vw_word_table_close(&s->words[i]);
-  for (int64_t i = 0; s->networks && i < n_models; i++)
-    if (s->networks[i]) s->networks[i]->kind->close(s->networks[i]);
-  for (int64_t i = 0; s->pictures && i < n_data; i++) vw_picture_set_close(s->pictures[i]);
-  free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->pictures),
-      free(s->weights);
   vw_plan_destroy(s->plan);
-  vw_costs_free(&s->costs);
-  vw_problems_fini(&s->problems);
-  vw_study_config_destroy(s->config);
-  if (s->ctx.threads) vw_context_close(&s->ctx);
+  free(s->part_of);
+  close_study(s);
   if (s->log_file) {
     vw_log_set_file(-1);
     (void)close(s->log_file - 1);
@@ -407,8 +504,8 @@ void vw_session_close(vw_session *s) {
 vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t data) {
   return (vw_task_inputs){.network = s->networks[model],
                           .model = &s->config->models[model],
-                          .pictures = s->pictures[data],
-                          .concepts = vw_session_concepts(s, data),
+                          .pictures = s->pictures[model * s->config->n_data + data],
+                          .concepts = vw_session_concepts(s, model, data),
                           .vectors = 1,
                           .seed = s->config->seed,
                           .weights = s->weights[model],
@@ -433,11 +530,14 @@ vw_results_source vw_session_results(const vw_session *s) {
                              .ranks = s->ranks,
                              .ctx = s->ctx,
                              .out = s->out,
+                             .cache = s->cache,
                              .kinds = s->kinds,
                              .networks = s->networks,
                              .words = s->words,
                              .weights = s->weights,
                              .pictures = s->pictures,
+                             .parts = s->parts,
+                             .part_of = s->part_of,
                              .started = s->started};
 }
 

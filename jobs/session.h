@@ -5,7 +5,7 @@
 #include "cluster/progress.h"
 #include "cluster/ranks.h"
 #include "cluster/sections.h"
-#include "io/lock.h"
+#include "io/parts.h"
 #include "jobs/jobs.h"
 #include "jobs/stop.h"
 #include "learn/block_io.h"
@@ -21,9 +21,18 @@ typedef struct vw_session_options {
   const char *study, *out, *cache, *backend, *precision; /* backend, precision NULL: the study's */
   int64_t threads;           /* 0: the study's, else all cores shared among this node's ranks */
   double checkpoint_seconds; /* between checkpoints of a block */
+  const char *part;          /* "i/n": of the jobs of an array (io/parts.h); NULL: the whole study */
   bool allow_other_kernels, json, quiet;
-  bool all_problems; /* look at weights and pictures also where the study file itself is wrong (viswords check) */
+  bool counts_will_do; /* of a data set that is not there, the study's counts (viswords plan) */
+  bool all_problems;   /* look at weights and pictures also where the study file itself is wrong (viswords check) */
 } vw_session_options;
+
+/* A data set as some of the models have it: those that want the same numbers of pictures share it. */
+typedef struct vw_session_set {
+  vw_data_config data;      /* with all concepts of the data set */
+  int64_t index;            /* of the data set in the study */
+  vw_picture_set *pictures; /* NULL: a problem */
+} vw_session_set;
 
 typedef struct vw_session {
   vw_session_options options;
@@ -33,23 +42,30 @@ typedef struct vw_session {
   vw_study_config *config;
   vw_context ctx;
   char out[VW_PATH_BYTES], cache[VW_PATH_BYTES];
-  vw_lock lock;              /* held by rank 0, followed by the others */
-  bool stopped;              /* asked to stop while it waited for the lock: nothing is open */
-  int log_file;              /* descriptor + 1 of DIR/log/rank-N.jsonl; 0: none */
-  vw_picture_set **pictures; /* [n_data] */
+  vw_study_part part;      /* that this run works on */
+  int64_t parts, *part_of; /* [n_blocks] 1 .. parts, 0: not asked for; vw_session_share_out */
+  vw_lock lock;            /* of the part or the whole; held by rank 0, followed by the others */
+  bool stopped;            /* asked to stop while it waited for the lock: nothing is open */
+  int log_file;            /* descriptor + 1 of this rank's file in DIR/log; 0: none */
+  vw_session_set *sets;    /* in the order of the data sets */
+  int64_t n_sets;
+  vw_picture_set **pictures; /* [n_models * n_data] of the sets; NULL: the model does not learn on it */
   const vw_kind **kinds;     /* [n_models] */
   vw_network **networks;     /* [n_models] */
+  vw_context *contexts;      /* [n_models] ctx with the model's precision */
+  const char **precision;    /* [n_models] its name */
   vw_word_table *words;      /* [n_models] */
   vw_hash *weights;          /* [n_models] */
   vw_hash inputs;            /* of all files that every rank reads: study, lists, configurations, pictures */
   vw_task **tasks;           /* [n_models * n_data]; opened when a stage needs them */
   vw_plan *plan;
   vw_costs costs;          /* vw_session_cost */
+  bool is_counted;         /* a data set is not there: sizes are known, trials have no ids */
   bool is_undecided;       /* plan.backend is auto and no plan is there: only looked at, as the CPU's */
   bool has_shared_weights; /* vw_session_share_weights */
   vw_sections sections;
   double started;
-  bool all_failed; /* collect: not one trial counts; the command ends with exit code 1 */
+  bool all_failed; /* learn, collect: not one trial gave a word; the command ends with exit code 1 */
 } vw_session;
 
 /* Collective (ranks are open). Reads the study, opens networks and pictures, takes the lock of the output directory,
@@ -67,6 +83,9 @@ vw_status vw_cache_folder(const char *asked, const char *out, char cache[VW_PATH
 
 /* What --backend says: auto (the CPU, where no study decides), ref, cpu, cuda. Errors: VW_ERR_ARG. */
 vw_status vw_backend_named(const char *name, vw_backend *b);
+
+/* Fills s->contexts: the session's with each model's precision. Errors: problems of plan.precision. */
+vw_status vw_session_set_precision(vw_session *s);
 
 /* What --precision says: auto (what the backend is best at), fp32, tf32, mixed, bf16; for an open context that nothing
  * was built on. Errors: VW_ERR_ARG, VW_ERR_UNSUPPORTED (not with this backend). */
@@ -103,8 +122,8 @@ vw_status vw_session_cache(vw_session *s, bool for_blocks, bool *stopped);
 /* What results are gathered from. */
 vw_results_source vw_session_results(const vw_session *s);
 
-/* Concepts and null concepts of a data set. */
-int64_t vw_session_concepts(const vw_session *s, int64_t data);
+/* Concepts that a model learns of a data set, and null concepts. */
+int64_t vw_session_concepts(const vw_session *s, int64_t model, int64_t data);
 
 /* What the block that needs most will take of a rank's memory; weights of several models are not added. *task: whose
  * block it is; NULL: there is none. */
@@ -120,15 +139,20 @@ vw_status vw_session_cost(vw_session *s, const vw_block *b, vw_block_cost *out);
  * study does not ask for. */
 vw_status vw_session_costs(vw_session *s, double **cost);
 
+/* Collective: shares the plan's blocks among `parts` parts, by cost. It follows from the plan and from `parts` alone,
+ * so the parts need not talk. */
+vw_status vw_session_share_out(vw_session *s, int64_t parts);
+
+/* Does this run's part have block `block`; has it item `number` of those that are dealt out in turn? After
+ * vw_session_share_out. A run of the whole study has all. */
+bool vw_session_has_block(const vw_session *s, int64_t block);
+bool vw_session_has_item(const vw_session *s, int64_t number);
+
 /* Collective: rank 0 warns where several ranks have one device. */
 vw_status vw_session_tell_shared_devices(const vw_session *s);
 
 /* Collective, before the first pass of a network: a device's weights are read by rank 0 alone and sent to all. Nothing
  * to do on one rank, and for backends that use the mapped file as it lies. Ends the job where a rank does not come. */
 vw_status vw_session_share_weights(vw_session *s);
-
-/* The stages; collective; each resumes. *stopped: asked to stop, all saved. */
-vw_status vw_stage_learn(vw_session *s, bool *stopped);
-vw_status vw_stage_evaluate(vw_session *s, bool *stopped);
 
 #endif

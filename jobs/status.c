@@ -1,15 +1,16 @@
 /* `status`: how far an output directory is. Only looks: never calls MPI_Init, takes no lock, works beside a running
  * study. */
 #include "jobs/jobs.h"
+#include "jobs/slurm_jobs.h"
 
+#include "cluster/progress.h"
 #include "core/text.h"
 #include "io/block_file.h"
 #include "io/json.h"
-#include "io/lock.h"
 #include "io/manifest.h"
+#include "io/parts.h"
 #include "learn/block_io.h"
 
-#include <dirent.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 typedef struct progress {
   const char *model, *data;
   int64_t blocks, trials, learned_blocks, learned, judged, started, started_trials;
+  int64_t timed;  /* trials of the blocks whose times were read */
+  double seconds; /* of a rank, for learning these */
 } progress;
 
 typedef struct look {
@@ -29,6 +32,8 @@ typedef struct look {
   const char *study_file;
   char owner[VW_LOCK_OWNER_BYTES];
   bool locked;
+  vw_slurm_jobs jobs;
+  json_t *held; /* of {"part", "by"}: parts of an array that are at work */
 } look;
 
 static bool is_same(const char *a, const char *b) {
@@ -60,31 +65,47 @@ static void look_at_checkpoint(look *l, const vw_block *b, const char *id, progr
                                   vw_json_name(b->data), "trials", (json_int_t)b->n, "step", (json_int_t)step));
 }
 
+/* How long a finished block was learned; a few of a model and data set are enough for a mean. */
+static void look_at_time(const look *l, const vw_block *b, const char *id, progress *part) {
+  enum { ENOUGH = 20 };
+  vw_safetensors *f = NULL;
+  if (part->learned_blocks >= ENOUGH) return;
+  if (vw_block_file_open(l->dir, id, &f) != VW_OK) vw_error_clear();
+  const char *seconds = f ? vw_safetensors_metadata(f, "seconds") : NULL;
+  if (seconds) part->seconds += strtod(seconds, NULL), part->timed += b->n;
+  if (f) vw_safetensors_close(f);
+}
+
 static void look_at_block(look *l, const vw_block *b) {
   progress p = {.blocks = 1, .trials = b->n};
   char id[VW_BLOCK_ID];
   vw_block_file_id(b, "", id);
-  if (vw_block_file_exists(l->dir, id))
+  if (vw_block_file_exists(l->dir, id)) {
     p.learned_blocks = 1, p.learned = b->n;
-  else
+    look_at_time(l, b, id, part_of(l, b));
+  } else {
     look_at_checkpoint(l, b, id, &p);
-  vw_block_file_id(b, "-evaluation", id);
+  }
+  vw_block_evaluation_id(b, id);
   if (vw_block_file_exists(l->dir, id)) p.judged = b->n;
   add(part_of(l, b), &p);
   add(&l->all, &p);
 }
 
-static int64_t count_baselines(const char *dir) {
+static vw_status count_baselines(void *user, const char *name, const char *path) {
   static const char *const end = "-baselines.safetensors";
-  char path[VW_PATH_BYTES];
-  int64_t n = 0;
-  DIR *folder = vw_path_format(path, "%s/blocks", dir) == VW_OK ? opendir(path) : NULL;
-  for (const struct dirent *e; folder && (e = readdir(folder));) {
-    const size_t length = strlen(e->d_name);
-    n += length > strlen(end) && !strcmp(e->d_name + length - strlen(end), end);
-  }
-  if (folder) (void)closedir(folder);
-  return n;
+  const size_t length = strlen(name);
+  look *l = user;
+  (void)path;
+  l->baselines += length > strlen(end) && !strcmp(name + length - strlen(end), end);
+  return VW_OK;
+}
+
+static void look_at_part(void *user, vw_study_part part, const char *owner) {
+  char name[VW_PART_TEXT];
+  look *l = user;
+  (void)snprintf(name, sizeof name, "%lld/%lld", (long long)part.i, (long long)part.n);
+  json_array_append_new(l->held, json_pack("{s:s, s:o}", "part", name, "by", vw_json_name(owner)));
 }
 
 static const char *look_at_study_file(const char *dir) {
@@ -102,12 +123,14 @@ static vw_status look_at(look *l) {
            l->dir);
   VW_TRY(vw_plan_load(path, &l->plan));
   l->part = calloc((size_t)l->plan->n_blocks + 1, sizeof *l->part);
-  l->running = json_array();
-  VW_CHECK(l->part && l->running, VW_ERR_MEMORY, "%s: out of memory", l->dir);
+  l->running = json_array(), l->held = json_array();
+  VW_CHECK(l->part && l->running && l->held, VW_ERR_MEMORY, "%s: out of memory", l->dir);
   for (int64_t i = 0; i < l->plan->n_blocks; i++) look_at_block(l, &l->plan->blocks[i]);
-  l->baselines = count_baselines(l->dir);
+  if (vw_block_files_visit(l->dir, count_baselines, l) != VW_OK) vw_error_clear(); /* nothing is there yet */
   l->study_file = look_at_study_file(l->dir);
   l->locked = vw_lock_owner(l->dir, NULL, l->owner);
+  VW_TRY(vw_slurm_jobs_look(l->dir, &l->jobs));
+  vw_part_owners(l->dir, look_at_part, l);
   return VW_OK;
 }
 
@@ -115,6 +138,44 @@ static vw_status look_at(look *l) {
 
 static double percent(int64_t n, int64_t of) {
   return of ? 100.0 * (double)n / (double)of : 100;
+}
+
+/* Seconds of a rank that learning what is left will take, as the finished blocks did; -1: none has finished. */
+static double seconds_left(const look *l) {
+  double left = 0;
+  for (int64_t i = 0; i < l->n_parts; i++) {
+    const progress *p = &l->part[i];
+    if (p->learned == p->trials) continue;
+    if (!p->timed) return -1;
+    left += p->seconds / (double)p->timed * (double)(p->trials - p->learned);
+  }
+  return left;
+}
+
+static void print_jobs(const look *l) {
+  const double left = seconds_left(l);
+  if (left > 0)
+    (void)vw_print(stdout, "  left to learn: about %s of one rank, as the finished blocks took\n",
+                   vw_duration_text(left));
+  for (int64_t i = 0; i < l->jobs.n; i++) {
+    const vw_slurm_job *j = &l->jobs.job[i];
+    (void)vw_print(stdout, "  Slurm job %s (%s): %s", j->id, j->what,
+                   !l->jobs.is_known ? "unknown, squeue does not answer"
+                   : j->active       ? j->state
+                                     : "not queued any more");
+    if (j->active > 1) (void)vw_print(stdout, ", %lld tasks", (long long)j->active);
+    (void)vw_print(stdout, "\n");
+  }
+}
+
+static json_t *json_of_jobs(const look *l) {
+  json_t *jobs = json_array();
+  for (int64_t i = 0; i < l->jobs.n; i++) {
+    const vw_slurm_job *j = &l->jobs.job[i];
+    json_array_append_new(jobs, json_pack("{s:s, s:o, s:s?, s:I}", "id", j->id, "what", vw_json_name(j->what), "state",
+                                          j->state[0] ? j->state : NULL, "active_tasks", (json_int_t)j->active));
+  }
+  return jobs;
 }
 
 static void print_text(const look *l) {
@@ -143,7 +204,14 @@ static void print_text(const look *l) {
                  !strcmp(study, "none")    ? "not there yet"
                  : !strcmp(study, "whole") ? "whole (checksum compared)"
                                            : "DAMAGED: run 'viswords collect' again");
-  (void)vw_print(stdout, "  %s%s\n", l->locked ? "held by " : "nobody is working here", l->locked ? l->owner : "");
+  for (size_t i = 0; i < json_array_size(l->held); i++) {
+    const json_t *h = json_array_get(l->held, i);
+    (void)vw_print(stdout, "  part %s is held by %s\n", json_string_value(json_object_get(h, "part")),
+                   json_string_value(json_object_get(h, "by")));
+  }
+  if (l->locked || !json_array_size(l->held))
+    (void)vw_print(stdout, "  %s%s\n", l->locked ? "held by " : "nobody is working here", l->locked ? l->owner : "");
+  print_jobs(l);
 }
 
 static json_t *json_of(const progress *p) {
@@ -161,11 +229,14 @@ static void print_json(const look *l) {
     json_object_set_new(p, "data", vw_json_name(l->part[i].data));
     json_array_append_new(parts, p);
   }
-  json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:I, s:s, s:o?}", "dir", vw_json_name(l->dir), "study",
-                          vw_json_name(l->plan->study), "backend", vw_json_name(l->plan->with.backend), "kernels",
-                          vw_json_name(l->plan->with.kernels), "all", json_of(&l->all), "parts", parts, "checkpoints",
-                          l->running, "baselines", (json_int_t)l->baselines, "study_file", l->study_file, "held_by",
-                          l->locked ? vw_json_name(l->owner) : NULL);
+  json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:I, s:s, s:o?, s:O}", "dir", vw_json_name(l->dir),
+                          "study", vw_json_name(l->plan->study), "backend", vw_json_name(l->plan->with.backend),
+                          "kernels", vw_json_name(l->plan->with.kernels), "all", json_of(&l->all), "parts", parts,
+                          "checkpoints", l->running, "baselines", (json_int_t)l->baselines, "study_file", l->study_file,
+                          "held_by", l->locked ? vw_json_name(l->owner) : NULL, "held_parts", l->held);
+  const double left = seconds_left(l);
+  json_object_set_new(all, "learn_rank_seconds_left", left >= 0 ? json_real(left) : json_null());
+  json_object_set_new(all, "slurm_jobs", json_of_jobs(l));
   (void)vw_json_print(all, JSON_INDENT(1), stdout);
   (void)vw_print(stdout, "\n");
   json_decref(all);
@@ -191,7 +262,8 @@ int vw_job_status(int argc, char **argv) {
   if (st == VW_OK && json) print_json(&l);
   if (st == VW_OK && !json) print_text(&l);
   vw_plan_destroy(l.plan);
+  vw_slurm_jobs_free(&l.jobs);
   free(l.part);
-  json_decref(l.running);
+  json_decref(l.running), json_decref(l.held);
   return vw_report(st);
 }

@@ -15,12 +15,16 @@ static void on_stop(int signal_number) {
   stop_flag = 1;
 }
 
+/* Who started the run may have it ignore some of them (nohup, a shell's background job): that stays. */
 void vw_stop_signals_install(void) {
+  static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU};
   struct sigaction a = {.sa_handler = on_stop};
   (void)sigemptyset(&a.sa_mask);
-  (void)sigaction(SIGTERM, &a, NULL);
-  (void)sigaction(SIGINT, &a, NULL);
-  (void)sigaction(SIGUSR1, &a, NULL);
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    struct sigaction before;
+    if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+      (void)sigaction(signals[i], &a, NULL);
+  }
 }
 
 static double unit(char letter) {

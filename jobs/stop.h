@@ -6,7 +6,8 @@
 
 #include <stdbool.h>
 
-/* SIGTERM, SIGINT, SIGUSR1 ask the running stage to stop at the next step, save and leave with VW_EXIT_REQUEUE. */
+/* SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU ask the running stage to stop at the next step, save and leave
+ * with VW_EXIT_REQUEUE; one that was ignored when the process started stays ignored. */
 void vw_stop_signals_install(void);
 
 /* "90" or "90s", "30m", "1.5h", "1d", "2:30:00" (hours, minutes, seconds) to seconds. Errors: VW_ERR_ARG. */

@@ -1,16 +1,15 @@
-/* `verify`: a model directory against the reference implementation (jobs/verify_model.c), or every checksum of an
+/* `verify`: a model directory against the reference implementation (src/verify/model.c), or every checksum of an
  * output directory. Only looks; works beside a running study. */
-#include "jobs/verify.h"
+#include "verify/verify.h"
 #include "core/durable.h"
 #include "core/text.h"
+#include "io/block_file.h"
 #include "io/json.h"
 #include "io/manifest.h"
 #include "io/safetensors.h"
 #include "jobs/session.h"
 #include "study/plan.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,30 +50,13 @@ static const char *way_out_of(const char *name) {
 }
 
 /* A file that a run took away meanwhile is no finding. */
-static vw_status verify_block(findings *f, const char *path, const char *way_out) {
+static vw_status verify_block(void *user, const char *name, const char *path) {
+  const char *way_out = way_out_of(name);
+  if (!way_out) return VW_OK;
   const vw_status st = verify_tensors(path);
-  if (st == VW_OK || vw_file_exists(path)) return note(f, path, way_out, st);
+  if (st == VW_OK || vw_file_exists(path)) return note(user, path, way_out, st);
   vw_error_clear();
   return VW_OK;
-}
-
-static vw_status verify_blocks(findings *f, const char *dir) {
-  char folder[VW_PATH_BYTES], path[VW_PATH_BYTES];
-  const struct dirent *entry;
-  vw_status st = VW_OK;
-  VW_TRY(vw_path_format(folder, "%s/blocks", dir));
-  DIR *blocks = opendir(folder);
-  VW_CHECK(blocks, VW_ERR_INPUT, "%s: cannot open: %s; expected the output directory of a study", folder,
-           strerror(errno));
-  while ((entry = readdir(blocks))) {
-    const char *way_out = way_out_of(entry->d_name);
-    if (!way_out) continue;
-    VW_GOTO(vw_path_format(path, "%s/%s", folder, entry->d_name));
-    VW_GOTO(verify_block(f, path, way_out));
-  }
-cleanup:
-  (void)closedir(blocks);
-  return st;
 }
 
 static vw_status verify_directory(findings *f, const char *dir) {
@@ -85,7 +67,7 @@ static vw_status verify_directory(findings *f, const char *dir) {
   const vw_status st = vw_plan_load(path, &plan);
   vw_plan_destroy(plan);
   VW_TRY(note(f, path, "put back a copy: without it nobody knows which trials the blocks hold", st));
-  VW_TRY(verify_blocks(f, dir));
+  VW_TRY(vw_block_files_visit(dir, verify_block, f));
   VW_TRY(vw_path_format(path, "%s/study.h5", dir));
   if (!vw_file_exists(path)) return VW_OK;
   return note(f, path, "run `viswords collect`", vw_manifest_verify(path));

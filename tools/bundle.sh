@@ -106,7 +106,7 @@ cp tools/gpu-check.sh "$stage/tools/"
 cp tools/bench/*.py "$stage/tools/bench/"
 cp LICENSE "$stage/"
 cp tools/bundle/bin/* "$stage/bin/"
-cp tools/bundle/environment.sh "$stage/libexec/"
+cp tools/bundle/environment.sh tools/mpirun.sh "$stage/libexec/"
 
 # ---- what it asks of a machine: the newest version of a C library's symbol that any file wants.
 glibc=$(find "$stage/bin" "$stage/lib" "$stage/libexec" "$stage/tests/bin" "$stage/openmpi" -type f -exec sh -c 'objdump -T "$@" 2>/dev/null || true' _ {} + |

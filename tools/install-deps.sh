@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the system packages that viswords needs (Debian 12 and 13; Ubuntu 24.04 as far as its package names go).
-#   tools/install-deps.sh [--check] [build|test|check]...     default: all
+#   tools/install-deps.sh [--check] [build|test|check|slurm]...     default: all but slurm
 #     build    to compile and run viswords, and its tests
 #     test     what single tests need besides: readers of study.h5, strace
+#     slurm    what `make test-slurm` needs besides: a Slurm to start on this machine
 #     check    in addition, what `make check` needs (clang-format, clang-tidy)
 #     --check  only name what is missing: exit 0 when nothing is, 1 otherwise
 # Asks nothing, skips what is there, says what it installs. Not root and no password-free sudo: names what is missing
@@ -26,6 +27,8 @@ readonly PACKAGES_test='
 python3-h5py python3-netcdf4 python3-xarray python3-h5netcdf
 strace'
 # shellcheck disable=SC2034
+readonly PACKAGES_slurm='slurmctld slurmd slurm-client munge'
+# shellcheck disable=SC2034
 readonly PACKAGES_openmpi='libopenmpi-dev openmpi-bin libhdf5-openmpi-dev'
 # shellcheck disable=SC2034
 readonly PACKAGES_mpich='libmpich-dev mpich libhdf5-mpich-dev'
@@ -43,9 +46,9 @@ groups=()
 for arg in "$@"; do
   case $arg in
     --check) only_check=1 ;;
-    build | test | check) groups+=("$arg") ;;
-    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) echo "install-deps.sh: unknown argument '$arg' (expected --check, build, test or check)" >&2; exit 2 ;;
+    build | test | check | slurm) groups+=("$arg") ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "install-deps.sh: unknown argument '$arg' (expected --check, build, test, check or slurm)" >&2; exit 2 ;;
   esac
 done
 [ ${#groups[@]} -gt 0 ] || groups=(build test check)

@@ -21,6 +21,11 @@ ctest --test-dir "$dir" --parallel "$jobs" --output-on-failure --no-tests=error 
   grep -vE '^ *Start |^Internal ctest|^Test project'
 status=${PIPESTATUS[0]}
 set -e
+# What was not run, by its reason; a test says it itself.
+awk '/^[0-9]+\/[0-9]+ Testing: / { name = $3 } /^skipped: / { why = substr($0, 10); n[why] = n[why] " " name }
+  END { for (why in n) print "not run:" n[why] ": " why
+        for (why in n) if (why ~ /fault points/) print "`PRESET=ci make test` builds with fault points and runs these too" }' \
+  "$dir/Testing/Temporary/LastTest.log" 2>/dev/null || true
 failed=$(sed -n 's/^\t *[0-9]* - \(.*\) (\(.*\))$/\1 (\2)/p' "$log" | grep -v '(Skipped)' || true)
 if [ "$status" = 0 ]; then
   echo "tests ($preset): all passed, $(grep -cE 'Test +#.*Passed' "$log") programs; log in $log"

@@ -56,11 +56,54 @@ static int wanted_level(void) {
   return MPI_THREAD_MULTIPLE;
 }
 
+/* How many ranks the launcher says it started; 0: it says nothing. The inner launcher first: mpirun in a Slurm job. */
+static int64_t ranks_started(void) {
+  static const char *const counts[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    const char *text = getenv(counts[i]);
+    if (text && *text) return strtoll(text, NULL, 10);
+  }
+  return 0;
+}
+
+static const char *const srun_way_out =
+    "use 'srun --mpi=pmix' ('srun --mpi=list' shows what there is; pmi2 for an MPICH built with it), or mpirun inside "
+    "the job";
+
+/* Before MPI starts: in a step of srun without any PMI each process would be a run of one rank, and n of them would
+ * write to one directory. Open MPI 4 does not start so at all, not even alone. */
+static vw_status find_pmi(void) {
+  static const char *const marks[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMI_RANK", "PMI_FD", "PMIX_RANK",
+                                      "PMIX_NAMESPACE"};
+#if defined OPEN_MPI && OMPI_MAJOR_VERSION < 5
+  enum { MOST_ALONE = 0 };
+#else
+  enum { MOST_ALONE = 1 };
+#endif
+  const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
+  if (!tasks || strtoll(tasks, NULL, 10) <= MOST_ALONE) return VW_OK;
+  for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+    if (getenv(marks[i])) return VW_OK;
+  return VW_RAISE(VW_ERR_ARG, "srun started %s without a PMI: MPI cannot find its ranks; %s",
+                  strcmp(tasks, "1") != 0 ? "processes" : "this process", srun_way_out);
+}
+
+/* A PMI that this MPI does not speak, or another MPI's launcher: the same. */
+static vw_status find_peers(const vw_ranks *r) {
+  const int64_t started = r->size == 1 ? ranks_started() : 0;
+  const bool is_srun = getenv("SLURM_STEP_NUM_TASKS") && !getenv("OMPI_COMM_WORLD_SIZE");
+  VW_CHECK(started <= 1, VW_ERR_ARG, "the launcher started %lld processes, but MPI sees one rank in each: %s",
+           (long long)started,
+           is_srun ? srun_way_out : "start viswords with the mpirun of the MPI that it was built with");
+  return VW_OK;
+}
+
 vw_status vw_ranks_open(vw_ranks *r, int *argc, char ***argv) {
   int is_on = 0;
   vw_ranks_single(r);
   VW_TRY(VW_MPI(MPI_Initialized, &is_on));
   VW_CHECK(!is_on, VW_ERR_ARG, "vw_ranks_open: MPI is initialised already; open the ranks once a process");
+  VW_TRY(find_pmi());
   const char *file_warning = vw_mpi_files_choose();
   VW_TRY(VW_MPI(MPI_Init_thread, argc, argv, wanted_level(), &r->thread_level));
   r->threads = r->thread_level == MPI_THREAD_MULTIPLE;
@@ -73,6 +116,7 @@ vw_status vw_ranks_open(vw_ranks *r, int *argc, char ***argv) {
   VW_TRY(VW_MPI(MPI_Comm_set_errhandler, r->comms->all, MPI_ERRORS_RETURN));
   VW_TRY(VW_MPI(MPI_Comm_rank, r->comms->all, &r->rank));
   VW_TRY(VW_MPI(MPI_Comm_size, r->comms->all, &r->size));
+  VW_TRY(find_peers(r));
   VW_TRY(VW_MPI(MPI_Comm_split_type, r->comms->all, MPI_COMM_TYPE_SHARED, r->rank, MPI_INFO_NULL, &r->comms->node));
   VW_TRY(VW_MPI(MPI_Comm_rank, r->comms->node, &r->local_rank));
   VW_TRY(VW_MPI(MPI_Comm_size, r->comms->node, &r->local_size));

@@ -26,7 +26,7 @@ typedef struct vw_ranks {
 /* Initialises MPI with MPI_THREAD_MULTIPLE and takes what it gives (the environment variable
  * VISWORDS_MPI_THREADS=single|funneled|serialized|multiple asks for another level, for MPI builds whose one-sided
  * operations refuse threads). argc, argv: of main, or NULL. Close with vw_ranks_close, after a failure too. Once a
- * process. Errors: VW_ERR_COMM. */
+ * process. Errors: VW_ERR_COMM; VW_ERR_ARG: the launcher started several processes and each is alone in MPI. */
 vw_status vw_ranks_open(vw_ranks *r, int *argc, char ***argv);
 
 /* One rank without MPI. Not collective, cannot fail; vw_ranks_close is allowed and not needed. */

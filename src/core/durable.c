@@ -39,6 +39,17 @@ const char *vw_way_out(int err) {
   return "";
 }
 
+/* fsync of a file or, with its flags, of a folder. */
+static vw_status sync_path(const char *path, int flags) {
+  const int fd = open(path, flags | O_CLOEXEC);
+  VW_CHECK(fd >= 0, VW_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+  const int failed = fsync(fd) != 0, err = errno;
+  (void)close(fd);
+  /* some network file systems cannot sync a folder and say EINVAL: nothing more can be done there */
+  VW_CHECK(!failed || ((flags & O_DIRECTORY) && err == EINVAL), VW_ERR_IO, "%s: fsync: %s", path, strerror(err));
+  return VW_OK;
+}
+
 vw_status vw_folder_make(const char *path) {
   char part[VW_PATH_BYTES];
   struct stat info;
@@ -59,7 +70,7 @@ vw_status vw_folder_make(const char *path) {
 vw_status vw_subfolder_make(const char *dir, const char *name, char path[VW_PATH_BYTES]) {
   struct stat info;
   VW_TRY(vw_path_format(path, "%s/%s", dir, name));
-  if (mkdir(path, 0777) == 0) return VW_OK;
+  if (mkdir(path, 0777) == 0) return sync_path(dir, O_RDONLY | O_DIRECTORY); /* else it may go, and all in it */
   const int err = errno;
   const bool is_there = err == EEXIST && lstat(path, &info) == 0;
   VW_CHECK(is_there, VW_ERR_IO, "%s: cannot make the folder: %s%s", path, strerror(err), vw_way_out(err));
@@ -132,17 +143,6 @@ static vw_status ask_guards(const char *path) {
 }
 
 /* ---- writing ---- */
-
-/* fsync of a file or, with its flags, of a folder. */
-static vw_status sync_path(const char *path, int flags) {
-  const int fd = open(path, flags | O_CLOEXEC);
-  VW_CHECK(fd >= 0, VW_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
-  const int failed = fsync(fd) != 0, err = errno;
-  (void)close(fd);
-  /* some network file systems cannot sync a folder and say EINVAL: nothing more can be done there */
-  VW_CHECK(!failed || ((flags & O_DIRECTORY) && err == EINVAL), VW_ERR_IO, "%s: fsync: %s", path, strerror(err));
-  return VW_OK;
-}
 
 static vw_status sync_folder_of(const char *path) {
   char folder[VW_PATH_BYTES];

@@ -128,7 +128,7 @@ static void wait_for_signal(const char *state, const char *path) {
   struct sigaction a = {.sa_handler = no_more};
   sigset_t all, old;
   (void)sigemptyset(&a.sa_mask), (void)sigfillset(&all);
-  (void)sigaction(SIGUSR2, &a, NULL);
+  (void)sigaction(SIGRTMIN, &a, NULL);
   (void)sigprocmask(SIG_SETMASK, &all, &old);
   vw_log(VW_LOG_WARN, "fault: pid %ld paused at %s of %s", (long)getpid(), state, path);
   (void)sigsuspend(&old);

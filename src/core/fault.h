@@ -7,7 +7,7 @@
  * kinds: any (default), or a kind of file by its name: features, plan, lock, block, evaluation, baselines, checkpoint,
  * manifest, study, table, figure. nth: the how manieth time this process comes there, from 1 (default); 0: every time.
  * actions: kill; torn (cut the file to half its bytes, then kill: what a disk leaves that lied about fsync); term, usr1
- * (the signal, to this process); pause (until a signal; SIGUSR2 means no more than that); enospc, eio (the state
+ * (the signal, to this process); pause (until a signal; SIGRTMIN means no more than that); enospc, eio (the state
  * fails).
  *
  * Compiled into builds with VISWORDS_FAULTS (CMake) only; elsewhere a fault point is nothing and the variable is not

@@ -55,8 +55,12 @@ typedef enum vw_purpose {
   VW_DRAW_BOOTSTRAP = 6,
   VW_DRAW_NULL = 7,
   VW_DRAW_WEIGHTS = 8,
-  VW_DRAW_AGAINST = 13, /* detection: the pictures without a concept that its words are learned against */
-  VW_DRAW_WATCH = 0x100 /* added to a purpose: the same draw on the fixed evaluation set */
+  VW_DRAW_NOISE = 9,      /* that latents are diffused with in a step of learning */
+  VW_DRAW_TIMESTEP = 10,  /* of a step of learning */
+  VW_DRAW_POSTERIOR = 11, /* latents of a picture's moments */
+  VW_DRAW_LATENT = 12,    /* where a generated picture starts */
+  VW_DRAW_AGAINST = 13,   /* detection: the pictures without a concept that its words are learned against */
+  VW_DRAW_WATCH = 0x100   /* added to a purpose: the same draw on the fixed evaluation set */
 } vw_purpose;
 
 VW_HD vw_philox vw_philox4x32(uint64_t key, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3) {

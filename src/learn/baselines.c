@@ -38,7 +38,7 @@ typedef struct builder {
   const vw_task_inputs *in;
   const vw_task_kind *kind;
   const vw_word_table *w;
-  const vw_study_config *config;
+  const vw_trials_config *trials; /* of the model */
 } builder;
 
 static vw_baseline_row *next_row(vw_baselines *b, const char *kind, const char *anchor) {
@@ -52,8 +52,8 @@ static vw_status add_words(const builder *of) {
   const vw_text *text = &of->in->network->text;
   const int64_t C = of->in->network->width;
   int32_t id = 0;
-  for (int64_t a = 0; a < of->config->anchors.n; a++) {
-    vw_baseline_row *r = next_row(b, "anchor", of->config->anchors.name[a]);
+  for (int64_t a = 0; a < of->trials->anchors.n; a++) {
+    vw_baseline_row *r = next_row(b, "anchor", of->trials->anchors.name[a]);
     (void)snprintf(r->delta, sizeof r->delta, "0");
     (void)snprintf(r->word, sizeof r->word, "%s", r->anchor);
     VW_TRY(vw_tokenizer_word(text->tokenizer, r->anchor, &id));
@@ -96,8 +96,8 @@ static double largest_finite(const vw_numbers *deltas) {
 
 static vw_status add_directions(const builder *of) {
   vw_baselines *b = of->b;
-  const vw_numbers *deltas = &of->config->deltas;
-  const int64_t C = of->in->network->width, n_anchors = of->config->anchors.n;
+  const vw_numbers *deltas = &of->trials->deltas;
+  const int64_t C = of->in->network->width, n_anchors = of->trials->anchors.n;
   const double most = largest_finite(deltas);
   double *direction = malloc((size_t)C * sizeof *direction);
   uint64_t key = 0;
@@ -108,12 +108,12 @@ static vw_status add_directions(const builder *of) {
     int32_t id = 0;
     int64_t nearest = 0;
     double distance = 0;
-    VW_GOTO(vw_tokenizer_word(of->in->network->text.tokenizer, of->config->anchors.name[a], &id));
+    VW_GOTO(vw_tokenizer_word(of->in->network->text.tokenizer, of->trials->anchors.name[a], &id));
     VW_GOTO(vw_anchor_neighbour(&of->w->e, id, &nearest, &distance));
     for (int64_t i = 0; i < deltas->n; i++) {
       const double delta = deltas->v[i];
       if (isinf(delta) || (of->kind->few_directions && delta < most)) continue;
-      vw_baseline_row *r = next_row(b, "random_direction", of->config->anchors.name[a]);
+      vw_baseline_row *r = next_row(b, "random_direction", of->trials->anchors.name[a]);
       vw_delta_text(delta, r->delta);
       for (int64_t c = 0; c < C; c++)
         b->vectors[(b->n - 1) * C + c] = b->vectors[a * C + c] + delta * distance * direction[c];
@@ -125,9 +125,10 @@ cleanup:
 }
 
 vw_status vw_baselines_list(vw_baselines *b, const vw_task_inputs *in, const vw_task_kind *kind, const vw_word_table *w,
-                            const vw_study_config *config, const char *concept) {
-  const int64_t most = config->anchors.n * (config->deltas.n + 1) + 2;
-  const builder of = {.b = b, .in = in, .kind = kind, .w = w, .config = config};
+                            const char *concept) {
+  const vw_trials_config *trials = &in->model->trials;
+  const int64_t most = trials->anchors.n * (trials->deltas.n + 1) + 2;
+  const builder of = {.b = b, .in = in, .kind = kind, .w = w, .trials = trials};
   *b = (vw_baselines){.concept = concept};
   b->rows = calloc((size_t)most, sizeof *b->rows);
   b->vectors = calloc((size_t)(most * in->network->width), sizeof *b->vectors);

@@ -18,10 +18,10 @@ typedef struct vw_baselines {
   int64_t n;
 } vw_baselines;
 
-/* Lists them for one concept of the task's data set: the anchors untouched, a random word, the concept's own name,
- * random directions. Nothing is judged. The caller frees it, after a failure too. `config`, `concept` are borrowed. */
+/* Lists them for one concept of the task's data set: the model's anchors untouched, a random word, the concept's own
+ * name, random directions. Nothing is judged. The caller frees it, after a failure too. `concept` is borrowed. */
 vw_status vw_baselines_list(vw_baselines *b, const vw_task_inputs *in, const vw_task_kind *kind, const vw_word_table *w,
-                            const vw_study_config *config, const char *concept);
+                            const char *concept);
 void vw_baselines_free(vw_baselines *b);
 
 /* As the task judges them. */

@@ -237,7 +237,7 @@ static vw_status prepare(vw_block_run *r, const vw_study_config *config, const v
   VW_TRY(write_state(r));
   if (team) VW_TRY(vw_sliced_create(r, team));
   VW_TRY(vw_program_bind_inputs(r->trained.program, r->watch.program));
-  VW_TRY(check_memory(r, config->memory));
+  VW_TRY(check_memory(r, r->t->in.model->plan.memory));
   VW_TRY(vw_program_prepare(r->watch.program));
   VW_TRY(vw_program_prepare(r->trained.program));
   return team ? vw_sliced_prepare(r) : VW_OK;

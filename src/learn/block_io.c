@@ -1,5 +1,6 @@
 #include "learn/block_io.h"
 
+#include "core/random.h"
 #include "io/block_file.h"
 #include "io/json.h"
 #include "study/metrics.h"
@@ -16,18 +17,27 @@ void vw_block_file_id(const vw_block *b, const char *suffix, char id[VW_BLOCK_ID
   (void)snprintf(id, VW_BLOCK_ID, "%s%s", text, suffix);
 }
 
-vw_status vw_baseline_file_id(const vw_study_config *config, vw_hash weights, vw_hash protocol, vw_hash pictures,
-                              const char *data, const char *concept, char id[VW_BLOCK_ID]) {
+void vw_block_evaluation_id(const vw_block *b, char id[VW_BLOCK_ID]) {
+  char suffix[VW_HASH_TEXT + 16] = "-evaluation", judging[VW_HASH_TEXT];
+  vw_hash_text(b->judging, judging);
+  if (vw_judging_is_own(b->judging)) (void)snprintf(suffix, sizeof suffix, "-evaluation-%.16s", judging);
+  vw_block_file_id(b, suffix, id);
+}
+
+vw_status vw_baseline_file_id(const vw_baseline_inputs *in, const char *data, const char *concept,
+                              char id[VW_BLOCK_ID]) {
+  const vw_trials_config *trials = in->trials;
   char text[VW_HASH_TEXT];
   vw_hasher *h = vw_hasher_create();
   VW_CHECK(h, VW_ERR_MEMORY, "out of memory");
   vw_hasher_field(h, "viswords-baselines-1");
-  vw_hasher_add(h, &weights, sizeof weights), vw_hasher_add(h, &protocol, sizeof protocol);
-  vw_hasher_add(h, &pictures, sizeof pictures);
+  vw_hasher_add(h, &in->weights, sizeof in->weights), vw_hasher_add(h, &in->protocol, sizeof in->protocol);
+  vw_hasher_add(h, &in->pictures, sizeof in->pictures);
   vw_hasher_field(h, data), vw_hasher_field(h, concept);
-  vw_hasher_int(h, config->seed);
-  for (int64_t i = 0; i < config->anchors.n; i++) vw_hasher_field(h, config->anchors.name[i]);
-  for (int64_t i = 0; i < config->deltas.n; i++) vw_hasher_double(h, config->deltas.v[i]);
+  vw_hasher_int(h, in->seed);
+  for (int64_t i = 0; i < trials->anchors.n; i++) vw_hasher_field(h, trials->anchors.name[i]);
+  for (int64_t i = 0; i < trials->deltas.n; i++) vw_hasher_double(h, trials->deltas.v[i]);
+  if (vw_judging_is_own(in->judging)) vw_hasher_add(h, &in->judging, sizeof in->judging);
   vw_hash_text(vw_hasher_done(h), text);
   vw_hasher_destroy(h);
   (void)snprintf(id, VW_BLOCK_ID, "%s-baselines", text);
@@ -234,6 +244,30 @@ vw_status vw_block_results_write(const char *dir, const vw_block *b, const vw_tr
   return st;
 }
 
+/* Numbers that do not compress better than learned ones. */
+static void make_up(double *x, int64_t n, uint64_t key) {
+  for (int64_t i = 0; x && i < n; i++) x[i] = vw_uniform(vw_draw_u32(key, 0, (uint32_t)(i >> 32), (uint32_t)i)) - 0.5;
+}
+
+vw_status vw_block_made_up_write(const char *dir, const vw_block *b, const vw_trial *trials,
+                                 const vw_learn_config *learn, const vw_network *network) {
+  vw_block_state s;
+  result_columns c = {0};
+  VW_TRY(vw_block_state_create(&s, learn, b->n, network->width));
+  vw_status st = columns_allocate(&c, &s);
+  make_up(s.words, s.K * s.C, 1), make_up(s.anchors, s.K * s.C, 2), make_up(s.history, s.points * s.K, 3);
+  make_up(s.loss_start, s.K, 4), make_up(s.loss_end, s.K, 5), make_up(s.kkt, s.K, 6), make_up(s.grad_norm, s.K, 7);
+  for (int64_t k = 0; st == VW_OK && k < s.K; k++) s.radius[k] = 1, c.nearest_text[k] = "word";
+  for (int64_t i = 0; st == VW_OK && i < s.points; i++) c.history_step[i] = i * s.every;
+  s.step = learn->steps;
+  if (st == VW_OK) st = vw_convert(c.words, network->word_type, s.words, VW_F64, s.K * s.C);
+  if (st == VW_OK) st = vw_convert(c.anchors, network->word_type, s.anchors, VW_F64, s.K * s.C);
+  if (st == VW_OK) st = write_columns(dir, b, trials, &s, &c, network->word_type);
+  columns_free(&c);
+  vw_block_state_free(&s);
+  return st;
+}
+
 vw_status vw_block_words_read(const char *dir, const vw_block *b, int64_t C, double **words) {
   char id[VW_BLOCK_ID];
   vw_safetensors *f = NULL;
@@ -250,23 +284,46 @@ vw_status vw_block_words_read(const char *dir, const vw_block *b, int64_t C, dou
   return st;
 }
 
+vw_status vw_block_failed_read(const char *dir, const vw_block *b, uint8_t **failed) {
+  char id[VW_BLOCK_ID];
+  vw_safetensors *f = NULL;
+  vw_tensor t;
+  vw_block_file_id(b, "", id);
+  *failed = NULL;
+  VW_TRY(vw_block_file_open(dir, id, &f));
+  vw_status st = vw_safetensors_find(f, "failed", &t);
+  if (st == VW_OK && (t.dtype != VW_U8 || vw_count(&t) != b->n))
+    st = VW_RAISE(VW_ERR_INPUT, "%s: tensor 'failed' is %s, expected %" PRId64 " of u8; delete the file and run again",
+                  vw_safetensors_path(f), vw_shape_text(&t), b->n);
+  uint8_t *x = st == VW_OK ? malloc((size_t)b->n + 1) : NULL;
+  if (st == VW_OK && !x) st = VW_RAISE(VW_ERR_MEMORY, "results of a block: out of memory");
+  if (x) memcpy(x, t.data, (size_t)b->n);
+  vw_safetensors_close(f);
+  *failed = x;
+  return st;
+}
+
 /* ---- evaluation -------------------------------------------------------------------------------------------------- */
 
 vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials,
                                     const vw_task_kind *task, const double *metrics) {
-  char id[VW_BLOCK_ID], *list = dump(trial_list(trials, b->n, NULL)), *columns = dump(column_names(task));
+  char id[VW_BLOCK_ID], judging[VW_HASH_TEXT];
+  char *list = dump(trial_list(trials, b->n, NULL)), *columns = dump(column_names(task));
   const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, b->n, task->n_metrics), metrics)};
   vw_status st = VW_OK;
-  vw_block_file_id(b, "-evaluation", id);
+  vw_block_evaluation_id(b, id);
+  vw_hash_text(b->judging, judging);
   if (!list || !columns) st = VW_RAISE(VW_ERR_MEMORY, "evaluation: out of memory");
-  const vw_keyvalue metadata[] = {{"model", b->model}, {"data", b->data}, {"columns", columns}, {"trials", list}};
-  if (st == VW_OK) st = vw_block_file_write(dir, id, e, 1, metadata, 4);
+  const vw_keyvalue metadata[] = {
+      {"model", b->model}, {"data", b->data}, {"columns", columns}, {"trials", list}, {"judging", judging}};
+  if (st == VW_OK) st = vw_block_file_write(dir, id, e, 1, metadata, vw_judging_is_own(b->judging) ? 5 : 4);
   free(list), free(columns);
   return st;
 }
 
-vw_status vw_baselines_write(const char *dir, const char *id, const char *model, const char *data,
-                             const vw_task_kind *task, const vw_baselines *b, const double *metrics) {
+vw_status vw_baselines_write(const char *dir, const char *id, const vw_baselines_of *of, const vw_task_kind *task,
+                             const vw_baselines *b, const double *metrics) {
+  char judging[VW_HASH_TEXT];
   vw_json_watch();
   json_t *list = json_array();
   vw_status st = VW_OK;
@@ -278,9 +335,10 @@ vw_status vw_baselines_write(const char *dir, const char *id, const char *model,
   char *text = dump(list), *columns = dump(column_names(task));
   if (!text || !columns) st = VW_RAISE(VW_ERR_MEMORY, "baselines: out of memory");
   const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, b->n, task->n_metrics), metrics)};
-  const vw_keyvalue metadata[] = {
-      {"model", model}, {"data", data}, {"concept", b->concept}, {"columns", columns}, {"rows", text}};
-  if (st == VW_OK) st = vw_block_file_write(dir, id, e, 1, metadata, 5);
+  vw_hash_text(of->judging, judging);
+  const vw_keyvalue metadata[] = {{"model", of->model}, {"data", of->data}, {"concept", b->concept},
+                                  {"columns", columns}, {"rows", text},     {"judging", judging}};
+  if (st == VW_OK) st = vw_block_file_write(dir, id, e, 1, metadata, vw_judging_is_own(of->judging) ? 6 : 5);
   free(text), free(columns);
   return st;
 }

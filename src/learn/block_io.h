@@ -5,6 +5,7 @@
  * free); on_sphere, failed [K] u8; anchor_id, nearest, rank_words, rank_all [K] i64. Metadata: model, data, steps,
  * seconds, trials (JSON list of {"id","concept","anchor","delta","replica","null","nearest"}). <block
  * id>-evaluation.safetensors: metrics [K, metrics] f64. Metadata: columns (JSON list of names), trials as above.
+ * Evaluations and baselines of a study with keys of judging have "judging" beside, their hash.
  * <concept id>-baselines.safetensors: metrics [R, metrics] f64. Metadata: columns, model, data, concept, rows (JSON
  * list of
  *   {"kind","concept","anchor","delta","word"}); kind: anchor | name | random_word | random_direction; anchor and delta
@@ -18,12 +19,23 @@
 
 enum { VW_BLOCK_ID = VW_HASH_TEXT + 48 };
 
-/* "3f...": the stem of a block's file names; suffix "" or "-evaluation". */
+/* "3f...": the stem of a block's file names. */
 void vw_block_file_id(const vw_block *b, const char *suffix, char id[VW_BLOCK_ID]);
 
-/* The stem of a concept's baselines file: hash of weights, protocol, the concept's pictures, anchors and deltas. */
-vw_status vw_baseline_file_id(const vw_study_config *config, vw_hash weights, vw_hash protocol, vw_hash pictures,
-                              const char *data, const char *concept, char id[VW_BLOCK_ID]);
+/* The stem of the file with the metrics of its words: "3f...-evaluation", and with keys of judging their hash behind it
+ * ("3f...-evaluation-90ab..."), so that another judging stands beside, and is never taken for this one. */
+void vw_block_evaluation_id(const vw_block *b, char id[VW_BLOCK_ID]);
+
+/* What a concept's baselines depend on besides names. */
+typedef struct vw_baseline_inputs {
+  vw_hash weights, protocol, pictures, judging;
+  int64_t seed;
+  const vw_trials_config *trials; /* the model's anchors and deltas */
+} vw_baseline_inputs;
+
+/* The stem of the file with a concept's baselines: a hash of all that they depend on. */
+vw_status vw_baseline_file_id(const vw_baseline_inputs *in, const char *data, const char *concept,
+                              char id[VW_BLOCK_ID]);
 
 vw_status vw_block_checkpoint_save(const char *dir, const char *id, const vw_block_state *s);
 /* Fills words, moments, history, loss_start, seconds and step from the newest whole checkpoint; *found false: there is
@@ -33,14 +45,27 @@ vw_status vw_block_checkpoint_load(const char *dir, const char *id, vw_block_sta
 vw_status vw_block_results_write(const char *dir, const vw_block *b, const vw_trial *trials, const vw_block_state *s,
                                  const vw_word_table *w);
 
+/* Results of a block that was never learned, of the same sizes: for timing what reads them. */
+vw_status vw_block_made_up_write(const char *dir, const vw_block *b, const vw_trial *trials,
+                                 const vw_learn_config *learn, const vw_network *network);
+
 /* The words [K, C] of a finished block as double, malloc'ed; the caller frees them. */
 vw_status vw_block_words_read(const char *dir, const vw_block *b, int64_t C, double **words);
+
+/* Which trials [K] of a finished block failed, their words or losses not being finite: 1, else 0; malloc'ed, the caller
+ * frees it. Errors: as of vw_block_file_open. */
+vw_status vw_block_failed_read(const char *dir, const vw_block *b, uint8_t **failed);
 
 vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials,
                                     const vw_task_kind *task, const double *metrics /* [b->n, metrics] */);
 
-vw_status vw_baselines_write(const char *dir, const char *id, const char *model, const char *data,
-                             const vw_task_kind *task, const vw_baselines *b, const double *metrics);
+/* What baselines belong to. */
+typedef struct vw_baselines_of {
+  const char *model, *data;
+  vw_hash judging;
+} vw_baselines_of;
+vw_status vw_baselines_write(const char *dir, const char *id, const vw_baselines_of *of, const vw_task_kind *task,
+                             const vw_baselines *b, const double *metrics);
 
 /* Judging picture by picture: what one picture gave, numbers [n, m], in <stem>-picture-<i>.safetensors. `stem` is that
  * of the file that the metrics will be in. */

@@ -6,6 +6,8 @@
 #include "core/fault.h"
 #include "core/log.h"
 
+#include <stdlib.h>
+
 static void say_what_is_missing(const vw_collected *c) {
   if (c->missing)
     vw_log(VW_LOG_WARN,
@@ -16,6 +18,58 @@ static void say_what_is_missing(const vw_collected *c) {
            "%lld blocks and the baselines of %lld concepts are not judged yet: run 'viswords evaluate', then collect "
            "again",
            (long long)c->unjudged_blocks, (long long)c->missing_baselines);
+}
+
+typedef struct part_missing {
+  int64_t learned, judged, baselines; /* blocks, blocks, concepts that are not */
+} part_missing;
+
+/* The row of a trial that the study asks for tells whether its block's files are there. */
+static void count_blocks(const vw_collected *c, part_missing *of) {
+  const vw_plan *p = c->s->plan;
+  for (int64_t i = 0; i < p->n_blocks; i++) {
+    const vw_block *b = &p->blocks[i];
+    int64_t k = 0;
+    if (!vw_block_is_active(b)) continue;
+    while (k < b->n && p->trials[b->first + k].row < 0) k++;
+    const vw_trial_row *r = &c->rows[p->trials[b->first + k].row];
+    part_missing *part = &of[c->s->part_of[i] - 1];
+    part->learned += !r->learned, part->judged += r->learned && !r->judged;
+  }
+}
+
+/* A concept's baselines have at least one row; parts take concepts in turn (vw_session_has_item). */
+static vw_status count_baselines(const vw_collected *c, part_missing *of) {
+  const vw_study_config *config = c->s->config;
+  int64_t items = 0;
+  for (int64_t m = 0; m < config->n_models; m++)
+    for (int64_t d = 0; d < config->n_data; d++)
+      if (vw_study_learns_on(config, m, d)) items += vw_study_data_of(config, m, d)->concepts.n;
+  bool *is_there = calloc((size_t)items + 1, sizeof *is_there);
+  VW_CHECK(is_there, VW_ERR_MEMORY, "collect: out of memory");
+  for (int64_t i = 0; i < c->n_baselines; i++) is_there[c->baselines[i].item] = true;
+  for (int64_t i = 0; i < items; i++) of[i % c->s->parts].baselines += !is_there[i];
+  free(is_there);
+  return VW_OK;
+}
+
+/* Which part of an array is to go on. */
+static vw_status say_which_part(const vw_collected *c) {
+  if (!c->s->parts || !(c->missing || c->unjudged_blocks || c->missing_baselines)) return VW_OK;
+  part_missing *of = calloc((size_t)c->s->parts, sizeof *of);
+  VW_CHECK(of, VW_ERR_MEMORY, "collect: out of memory");
+  count_blocks(c, of);
+  const vw_status st = count_baselines(c, of);
+  for (int64_t i = 0; st == VW_OK && i < c->s->parts; i++)
+    if (of[i].learned || of[i].judged || of[i].baselines)
+      vw_log(VW_LOG_WARN,
+             "part %lld/%lld: %lld blocks are not learned, %lld blocks and the baselines of %lld concepts not judged: "
+             "'viswords %s --part %lld/%lld'",
+             (long long)i + 1, (long long)c->s->parts, (long long)of[i].learned, (long long)of[i].judged,
+             (long long)of[i].baselines, of[i].learned ? "learn" : "evaluate", (long long)i + 1,
+             (long long)c->s->parts);
+  free(of);
+  return st;
 }
 
 /* Rank 0 alone: what people look at. */
@@ -43,6 +97,7 @@ vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool jso
   VW_GOTO(vw_collect_read(s, &c));
   vw_sections_add(sections, "collect", "blocks and summary", vw_seconds() - start);
   if (s->ranks.rank == 0) say_what_is_missing(&c);
+  VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? say_which_part(&c) : VW_OK));
   if (s->ranks.rank == 0 && s->ranks.comms && s->ranks.comms->file_warning)
     vw_log(VW_LOG_WARN, "%s", s->ranks.comms->file_warning);
   start = vw_seconds();

@@ -19,12 +19,14 @@ typedef struct vw_results_source {
   const vw_plan *plan;
   vw_ranks ranks;
   vw_context ctx;
-  const char *out;             /* the output directory */
+  const char *out, *cache;     /* the output directory; that of features and rates */
   const vw_kind *const *kinds; /* [n_models], as all below */
   vw_network *const *networks;
   const vw_word_table *words;
   const vw_hash *weights;
-  vw_picture_set *const *pictures; /* [n_data] */
+  vw_picture_set *const *pictures; /* [n_models * n_data]; NULL: the model does not learn on the data set */
+  int64_t parts;                   /* of an array that learned it (io/parts.h); 0: of none */
+  const int64_t *part_of;          /* [blocks of the plan] 1 .. parts */
   double started;                  /* vw_seconds() */
 } vw_results_source;
 

@@ -167,10 +167,17 @@ static void put_legend(FILE *out, int height) {
   }
 }
 
+/* A task's figure has a panel for each of its models and data set that it learns on. */
+static bool has_panel(const vw_collected *c, const vw_task_kind *task, int64_t pair) {
+  const vw_study_config *config = c->s->config;
+  const int64_t model = pair / config->n_data;
+  return vw_collect_task(c, model) == task && vw_study_learns_on(config, model, pair % config->n_data);
+}
+
 static void put_figure(const vw_collected *c, const vw_task_kind *task, FILE *out) {
   const vw_study_config *config = c->s->config;
   int64_t panels = 0;
-  for (int64_t m = 0; m < config->n_models; m++) panels += vw_collect_task(c, m) == task ? config->n_data : 0;
+  for (int64_t i = 0; i < config->n_models * config->n_data; i++) panels += has_panel(c, task, i);
   const int width = (int)(PANEL * panels), below = TOP + HEIGHT + BELOW, height = below + LEGEND * (STYLES / 2) + 16;
   (void)fprintf(out,
                 "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
@@ -184,7 +191,7 @@ static void put_figure(const vw_collected *c, const vw_task_kind *task, FILE *ou
                 task->metrics[task->headline].name);
   for (int64_t i = 0, at = 0; i < config->n_models * config->n_data; i++) {
     panel p = {.c = c, .task = task, .out = out, .model = i / config->n_data, .data = i % config->n_data};
-    if (vw_collect_task(c, p.model) != task) continue;
+    if (!has_panel(c, task, i)) continue;
     p.x0 = LEFT + (double)(PANEL * at++);
     find_deltas(&p);
     put_axes(&p);

@@ -101,16 +101,17 @@ static const vw_column anchor_columns[] = {
 static vw_status find_anchors(const vw_results_source *s, int64_t model, anchor_row *rows, char *vectors) {
   const vw_network *network = s->networks[model];
   const vw_word_table *words = &s->words[model];
+  const vw_names *anchors = &s->config->models[model].trials.anchors;
   const vw_dtype type = network->word_type;
   const int64_t width = network->width;
   VW_CHECK(rows && vectors, VW_ERR_MEMORY, "collect: out of memory");
   double *x = malloc((size_t)width * sizeof *x);
   VW_CHECK(x, VW_ERR_MEMORY, "collect: out of memory");
   vw_status st = VW_OK;
-  for (int64_t i = 0; i < s->config->anchors.n; i++) {
+  for (int64_t i = 0; i < anchors->n; i++) {
     int32_t id = 0;
     int64_t nearest = 0;
-    VW_GOTO(vw_tokenizer_word(network->text.tokenizer, s->config->anchors.name[i], &id));
+    VW_GOTO(vw_tokenizer_word(network->text.tokenizer, anchors->name[i], &id));
     VW_GOTO(vw_anchor_neighbour(&words->e, id, &nearest, &rows[i].distance));
     VW_GOTO(vw_text_word_vector(&network->text, id, x));
     VW_GOTO(vw_convert(vectors + i * width * (int64_t)vw_dtype_bytes(type), type, x, VW_F64, width));
@@ -123,7 +124,7 @@ cleanup:
 }
 
 static vw_status write_anchor_rows(const vw_writer *w, int64_t model, anchor_row *rows, const void *vectors) {
-  const vw_names *anchors = &w->c->s->config->anchors;
+  const vw_names *anchors = &w->c->s->config->models[model].trials.anchors;
   const char *name = w->c->s->config->models[model].name;
   const vw_row_range all = {0, anchors->n};
   vw_file_path group, scale, path, channel;
@@ -151,8 +152,8 @@ cleanup:
 
 static vw_status write_anchors(const vw_writer *w) {
   const vw_results_source *s = w->c->s;
-  const int64_t n = s->config->anchors.n;
   for (int64_t m = 0; m < s->config->n_models; m++) {
+    const int64_t n = s->config->models[m].trials.anchors.n;
     anchor_row *rows = calloc((size_t)n + 1, sizeof *rows);
     void *vectors = calloc((size_t)n + 1, (size_t)s->networks[m]->width * sizeof(double));
     vw_status st = vw_writer_memory(w, rows && vectors);

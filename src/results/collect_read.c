@@ -64,7 +64,7 @@ static vw_status plan_rows(vw_collected *c) {
 static vw_status open_if_there(const vw_results_source *s, const char *id, vw_safetensors **file) {
   char path[VW_PATH_BYTES];
   *file = NULL;
-  VW_TRY(vw_path_format(path, "%s/blocks/%s.safetensors", s->out, id));
+  VW_TRY(vw_block_file_path(path, s->out, id));
   if (!vw_file_exists(path)) return VW_OK;
   const vw_status st = vw_block_file_open(s->out, id, file);
   if (st != VW_ERR_INPUT) return st;
@@ -178,7 +178,7 @@ static vw_status read_block(vw_collected *c, int64_t i) {
     return VW_OK;
   }
   VW_TRY(fill_rows(c, b, c->file[i]));
-  vw_block_file_id(b, "-evaluation", id);
+  vw_block_evaluation_id(b, id);
   VW_TRY(open_if_there(c->s, id, &judged));
   if (!judged) c->unjudged_blocks++;
   const vw_status st = judged ? fill_metrics(c, b, judged) : VW_OK;
@@ -220,7 +220,7 @@ static bool kind_of(const char *text, vw_measured *what) {
 
 /* Appends the rows of one concept's file to c->baselines. */
 static vw_status add_baselines(vw_collected *c, const vw_baseline *where, const vw_safetensors *f) {
-  const vw_study_config *config = c->s->config;
+  const vw_names *anchors = &c->s->config->models[where->model_index].trials.anchors;
   json_t *list = NULL;
   const double *metrics = NULL;
   vw_status st = VW_OK;
@@ -236,7 +236,7 @@ static vw_status add_baselines(vw_collected *c, const vw_baseline *where, const 
     vw_baseline *b = &all[c->n_baselines++];
     *b = *where;
     b->delta = *delta ? strtod(delta, NULL) : NAN;
-    b->anchor_index = *anchor ? place_of(&config->anchors, anchor) : -1;
+    b->anchor_index = *anchor ? place_of(anchors, anchor) : -1;
     if (!kind_of(member(row, "kind"), &b->what) || (*anchor && b->anchor_index < 0))
       VW_GOTO(VW_RAISE(VW_ERR_INPUT,
                        "%s: row %" PRId64 " is of an unknown kind or anchor; delete the file and run again",
@@ -254,7 +254,8 @@ static vw_status read_baselines(vw_collected *c) {
   int64_t item = 0;
   for (int64_t m = 0; m < s->config->n_models; m++)
     for (int64_t d = 0; d < s->config->n_data; d++)
-      for (int64_t k = 0; k < s->config->data[d].concepts.n; k++, item++) {
+      for (int64_t k = 0; vw_study_learns_on(s->config, m, d) && k < vw_study_data_of(s->config, m, d)->concepts.n;
+           k++, item++) {
         const vw_baseline where = {.item = item, .model_index = m, .data_index = d, .concept_index = k};
         char id[VW_BLOCK_ID];
         vw_safetensors *f = NULL;
@@ -328,8 +329,8 @@ static void set_texts(vw_collected *c) {
     vw_baseline *b = &c->baselines[i];
     b->row = i;
     b->model = config->models[b->model_index].name, b->data = config->data[b->data_index].name;
-    b->concept = config->data[b->data_index].concepts.name[b->concept_index];
-    b->anchor = b->anchor_index < 0 ? "" : config->anchors.name[b->anchor_index];
+    b->concept = vw_study_data_of(config, b->model_index, b->data_index)->concepts.name[b->concept_index];
+    b->anchor = b->anchor_index < 0 ? "" : config->models[b->model_index].trials.anchors.name[b->anchor_index];
     b->kind = vw_measured_names[b->what], b->word = b->word_text;
   }
 }
@@ -409,11 +410,14 @@ const char *vw_collect_metric_name(const vw_collected *c, int64_t model, int met
 
 vw_status vw_results_baseline_id(const vw_results_source *s, int64_t model, int64_t data, int64_t concept,
                                  char id[VW_BLOCK_ID]) {
-  vw_hash protocol, pictures;
-  const char *name = s->config->data[data].concepts.name[concept];
-  VW_TRY(vw_protocol_hash(s->config, model, data, &protocol));
-  VW_TRY(vw_picture_set_hash(s->pictures[data], s->kinds[model]->task->sees, name, false, &pictures));
-  return vw_baseline_file_id(s->config, s->weights[model], protocol, pictures, s->config->data[data].name, name, id);
+  const char *name = vw_study_data_of(s->config, model, data)->concepts.name[concept];
+  vw_baseline_inputs in = {
+      .weights = s->weights[model], .seed = s->config->seed, .trials = &s->config->models[model].trials};
+  VW_TRY(vw_protocol_hash(s->config, model, data, &in.protocol));
+  VW_TRY(vw_judging_hash(s->config, model, data, &in.judging));
+  VW_TRY(vw_picture_set_hash(s->pictures[model * s->config->n_data + data], s->kinds[model]->task->sees, name, false,
+                             &in.pictures));
+  return vw_baseline_file_id(&in, s->config->data[data].name, name, id);
 }
 
 static vw_status share_summary(vw_collected *c) {

@@ -114,8 +114,9 @@ static void print_head(const vw_task_kind *task, FILE *out) {
 static void print_table(const vw_collected *c, int64_t model, int64_t data, FILE *out) {
   const vw_study_config *config = c->s->config;
   (void)vw_print(out, "\n%s: words of %s for %s (%lld concepts, %lld anchors); 95 %% intervals\n", config->study,
-                 config->models[model].name, config->data[data].name, (long long)config->data[data].concepts.n,
-                 (long long)config->anchors.n);
+                 config->models[model].name, config->data[data].name,
+                 (long long)vw_study_data_of(config, model, data)->concepts.n,
+                 (long long)config->models[model].trials.anchors.n);
   print_head(vw_collect_task(c, model), out);
   for (int64_t i = 0; i < c->n_summary; i++)
     if (opens_line(c, &c->summary[i], model, data)) {
@@ -127,7 +128,8 @@ static void print_table(const vw_collected *c, int64_t model, int64_t data, FILE
 void vw_collect_print(const vw_collected *c, FILE *out) {
   const counts n = count_trials(c);
   for (int64_t m = 0; m < c->s->config->n_models; m++)
-    for (int64_t d = 0; d < c->s->config->n_data; d++) print_table(c, m, d, out);
+    for (int64_t d = 0; d < c->s->config->n_data; d++)
+      if (vw_study_learns_on(c->s->config, m, d)) print_table(c, m, d, out);
   const vw_task_kind *task = vw_collect_task_at(c, 0);
   (void)vw_print(out, "\n%lld trials: %lld learned, %lld learned nothing (%s not above the untouched anchor's)",
                  (long long)c->n, (long long)n.learned, (long long)n.nothing,

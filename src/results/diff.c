@@ -103,11 +103,22 @@ static vw_status compare_trials(vw_diff *d, int mine) {
   return VW_OK;
 }
 
+/* Blocks that are in both have one precision; those of a model may have their own. */
+static bool same_precision(const vw_plan *a, const vw_plan *b) {
+  for (int64_t i = 0; i < a->n_blocks; i++)
+    for (int64_t j = 0; j < b->n_blocks; j++)
+      if (same_hash(a->blocks[i].id, b->blocks[j].id) &&
+          strcmp(vw_block_precision(a, &a->blocks[i]), vw_block_precision(b, &b->blocks[j])) != 0)
+        return false;
+  return true;
+}
+
 /* Other kernels are a difference of their own only where the same bits are asked for. */
 static void compare_kernels(vw_diff *d) {
   const vw_plan_kernels *a = &d->plan[0]->with, *b = &d->plan[1]->with;
-  d->other_kernels = strcmp(a->backend, b->backend) != 0 || strcmp(a->precision, b->precision) != 0 ||
-                     strcmp(a->kernels, b->kernels) != 0 || d->plan[0]->other_kernels.n || d->plan[1]->other_kernels.n;
+  d->other_kernels = !same_precision(d->plan[0], d->plan[1]) || strcmp(a->backend, b->backend) != 0 ||
+                     strcmp(a->precision, b->precision) != 0 || strcmp(a->kernels, b->kernels) != 0 ||
+                     d->plan[0]->other_kernels.n || d->plan[1]->other_kernels.n;
 }
 
 /* Bits depend on which words are learned together and on the slices of a step. */
@@ -117,6 +128,15 @@ static bool same_blocks(const vw_plan *a, const vw_plan *b) {
     while (j < b->n_blocks && !same_hash(a->blocks[i].id, b->blocks[j].id)) j++;
     if (j == b->n_blocks || a->blocks[i].slices != b->blocks[j].slices) return false;
   }
+  return true;
+}
+
+/* How words are judged is no part of a trial: the same words may have other metrics. */
+static bool same_judging(const vw_plan *a, const vw_plan *b) {
+  for (int64_t i = 0; i < a->n_blocks; i++)
+    for (int64_t j = 0; j < b->n_blocks; j++)
+      if (same_hash(a->blocks[i].id, b->blocks[j].id) && !same_hash(a->blocks[i].judging, b->blocks[j].judging))
+        return false;
   return true;
 }
 
@@ -149,6 +169,8 @@ vw_status vw_diff_compare(vw_diff *d) {
     const size_t n = strlen(d->why);
     (void)snprintf(d->why + n, sizeof d->why - n, "%sother kernels: %s and %s", n ? "; " : "", a, b);
   }
+  if (!d->why[0] && !same_judging(d->plan[0], d->plan[1]))
+    (void)snprintf(d->why, sizeof d->why, "the studies judge the same words in other ways (keys of judge)");
   if (!d->why[0] && !same_blocks(d->plan[0], d->plan[1]))
     (void)snprintf(d->why, sizeof d->why,
                    "the plans learn the same trials in other blocks (plan.ranks, plan.block) or in other slices of a "

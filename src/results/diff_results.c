@@ -29,7 +29,7 @@ typedef struct side {
 static vw_status open_if_there(const char *dir, const char *id, vw_safetensors **f) {
   char path[VW_PATH_BYTES];
   *f = NULL;
-  VW_TRY(vw_path_format(path, "%s/blocks/%s.safetensors", dir, id));
+  VW_TRY(vw_block_file_path(path, dir, id));
   return vw_file_exists(path) ? vw_block_file_open(dir, id, f) : VW_OK;
 }
 
@@ -50,7 +50,7 @@ static vw_status side_open(side *s, const char *dir, const vw_plan *p) {
     char id[VW_BLOCK_ID];
     vw_block_file_id(b, "", id);
     VW_TRY(open_if_there(dir, id, &s->results[i]));
-    vw_block_file_id(b, "-evaluation", id);
+    vw_block_evaluation_id(b, id);
     VW_TRY(open_if_there(dir, id, &s->evaluation[i]));
     for (int64_t k = 0; k < b->n; k++) {
       place *at = &s->places[b->first + k];

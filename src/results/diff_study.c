@@ -130,7 +130,7 @@ static bool is_copied_scale(const vw_study_data *a) {
   } copies[] = {{"/loss/", "_trial"},
                 {"/loss_fixed/", "_trial"},
                 {"/anchors/", "/channel"},
-                {"/evaluation/classification_baselines/", "/metric"}};
+                {"/evaluation/", "_baselines/metric"}};
   const size_t n = strlen(a->path);
   for (size_t i = 0; a->ndim == 1 && i < sizeof copies / sizeof *copies; i++) {
     const size_t end = strlen(copies[i].end);

@@ -14,6 +14,11 @@ const vw_study_place *vw_study_find_place(const vw_study_config *c, const char *
   return whole;
 }
 
+const char *vw_study_key_of(const vw_study_config *c, int64_t model, const char *key, char own[VW_STUDY_KEY]) {
+  (void)snprintf(own, VW_STUDY_KEY, "models.%s.%s", c->models[model].name, key);
+  return vw_study_find_place(c, own, -1) ? own : key;
+}
+
 vw_status vw_study_keep(const vw_study_config *c, vw_problems *problems, const char *key, int64_t item, bool warning,
                         vw_status st) {
   const vw_study_place *at = st == VW_OK ? NULL : vw_study_find_place(c, key, item);
@@ -29,6 +34,14 @@ void vw_study_config_destroy(vw_study_config *config) {
   vw_pool_fini(&config->pool);
   free(config->places);
   free(config);
+}
+
+bool vw_study_learns_on(const vw_study_config *c, int64_t model, int64_t data) {
+  return c->models[model].learns_on[data];
+}
+
+const vw_data_config *vw_study_data_of(const vw_study_config *c, int64_t model, int64_t data) {
+  return &c->models[model].on[data];
 }
 
 bool vw_study_has_stage(const vw_study_config *config, const char *stage) {

@@ -1,7 +1,7 @@
 /* A study file (docs/study-file.md) as a plain struct. Names of things, no files but the study and the class lists it
  * points to are opened here: weights and pictures are checked by those who read them.
  *
- * Schema, defaults, ranges, messages and the printed reference come from one table, io/study_keys.c. */
+ * Schema, defaults, ranges, messages and the printed reference come from one table, src/study/keys.c. */
 #ifndef VW_STUDY_CONFIG_H
 #define VW_STUDY_CONFIG_H
 
@@ -22,7 +22,7 @@ typedef struct vw_numbers {
   double *v;
 } vw_numbers;
 
-/* Orders follow the choices in io/study_keys.c. */
+/* Orders follow the choices in src/study/keys.c. */
 typedef enum vw_data_kind {
   VW_DATA_FOLDERS,
   VW_DATA_DREAMBOOTH,
@@ -60,12 +60,10 @@ typedef struct vw_learn_config {
   int64_t loss_points;          /* points of the stored training loss */
 } vw_learn_config;
 
-typedef struct vw_model_config {
-  const char *name;
-  const char *kind, *task, *keys; /* of vw_study_kinds; keys "": none of its own */
-  const char *weights;
-  vw_learn_config learn;
-} vw_model_config;
+/* What a data set holds, as the study says, for plans where it is not there. 0: not said. */
+typedef struct vw_data_counts {
+  int64_t classes, train, test; /* pictures of all classes together */
+} vw_data_counts;
 
 typedef struct vw_data_config {
   const char *name;
@@ -83,7 +81,46 @@ typedef struct vw_data_config {
   int64_t crop_least;                   /* the same: a box's longer side in pixels, at least */
   const char *names;                    /* imagenet: list of the classes' names; NULL: the first there is */
   int64_t folds, fold;                  /* dreambooth: parts that are held out in turn, 0: a third is; which one */
+  vw_data_counts counts;
 } vw_data_config;
+
+/* Which trials a model has: trials.*, then models.<name>.trials.* Nothing of it changes a trial, but `train` and
+ * `test`, which stand for those of the data set. */
+typedef struct vw_trials_config {
+  vw_names anchors;
+  vw_numbers deltas; /* INFINITY: free */
+  int64_t replicas;
+  vw_names concepts;   /* n = 0: all of its data sets' */
+  int64_t train, test; /* 0: the data set's */
+} vw_trials_config;
+
+/* How a model's words are learned on this machine: plan.*, then models.<name>.plan.* */
+typedef struct vw_plan_config {
+  int64_t block; /* rows of a block; 0: auto */
+  int64_t ranks_per_block;
+  int64_t memory; /* bytes that a block may take; 0: no limit */
+  int precision;  /* vw_precision_choice */
+} vw_plan_config;
+
+/* How words are judged, where no trial depends on it: judge.*, then models.<name>.judge.* */
+typedef struct vw_judge_config {
+  vw_names templates; /* one {} each; n = 0: learn.judge_template alone */
+} vw_judge_config;
+
+typedef struct vw_model_config {
+  const char *name;
+  const char *kind, *task, *keys; /* of vw_study_kinds; keys "": none of its own */
+  const char *takes;              /* kinds of data sets that the task learns on, separated by blanks; "": any */
+  const char *weights;
+  vw_names data; /* that it learns on, in the study's order; use vw_study_learns_on */
+  vw_learn_config learn;
+  vw_trials_config trials;
+  vw_plan_config plan;
+  vw_judge_config judge;
+  /* [n_data] the data sets as this model has them: its own concepts and numbers of pictures; use vw_study_data_of. */
+  vw_data_config *on;
+  bool *learns_on; /* [n_data] */
+} vw_model_config;
 
 /* Where a value stands in the file, from 1. */
 typedef struct vw_study_place {
@@ -100,18 +137,13 @@ typedef struct vw_study_config {
   vw_model_config *models;
   int64_t n_models;
 
-  vw_names anchors;
-  vw_numbers deltas; /* INFINITY: free */
-  int64_t replicas, null_concepts;
+  int64_t null_concepts;
   const char *vocabulary; /* "default", "words", "all", or the path of a list of words */
 
   int64_t ranks, threads; /* threads 0: auto */
-  int64_t ranks_per_block;
-  int64_t block;  /* rows of a block; 0: auto */
-  int64_t memory; /* bytes that a block may take; 0: no limit */
-  int backend;    /* vw_backend_choice */
-  int precision;  /* vw_precision_choice */
-  int algorithms; /* vw_algorithms_choice */
+  int backend;            /* vw_backend_choice */
+  int algorithms;         /* vw_algorithms_choice */
+  int precision; /* vw_precision_choice of models that have none of their own: models[m].plan says what is used */
   vw_names stages;
   const char *cache; /* NULL: the user's cache directory */
 
@@ -123,10 +155,11 @@ typedef struct vw_study_config {
 } vw_study_config;
 
 /* The kinds of models that a program knows, separated by blanks, and the task that each one's words are learned for, in
- * the same order: "clip", "classification". Then the keys that not all tasks read but this one does, separated by
- * blanks within a task and by commas between tasks: "learn.batch.negatives". */
+ * the same order: "clip", "classification". Then, separated by blanks within a task and by commas between tasks: the
+ * keys that not all tasks read but this one does ("learn.batch.negatives"), and the kinds of data sets that it learns
+ * on (none: any). Last the kinds of models that the program will know, separated by blanks. */
 typedef struct vw_study_kinds {
-  const char *models, *tasks, *keys;
+  const char *models, *tasks, *keys, *data, *later;
 } vw_study_kinds;
 
 /* Reads and checks a study file. On success the caller owns *config: vw_study_config_destroy.
@@ -151,12 +184,26 @@ vw_status vw_study_config_parse_alone(const char *path, const char *text, size_t
 /* Where the value of a key stands ("models.clip.weights"), or the item-th of its list; NULL: not in the file. */
 const vw_study_place *vw_study_find_place(const vw_study_config *config, const char *key, int64_t item);
 
+/* The key that decides a value of a model: its own where it has one ("models.clip.trials.anchors"), else the key of all
+ * ("trials.anchors"). */
+enum { VW_STUDY_KEY = 160 };
+const char *vw_study_key_of(const vw_study_config *config, int64_t model, const char *key, char own[VW_STUDY_KEY]);
+
 /* Keeps a failure of somebody who used the key's value, with "file:line:column: key: " before its message; as
  * vw_problems_keep (or as a warning) does. */
 vw_status vw_study_keep(const vw_study_config *config, vw_problems *problems, const char *key, int64_t item,
                         bool warning, vw_status st);
 
 void vw_study_config_destroy(vw_study_config *config); /* NULL allowed */
+
+/* "folders", ...: the kind of a data set; lives until the next call of this thread. */
+const char *vw_data_kind_name(const vw_data_config *d);
+
+/* Whether the model learns on the data set: the trials of all other pairs do not exist. */
+bool vw_study_learns_on(const vw_study_config *config, int64_t model, int64_t data);
+
+/* The data set as the model has it, with the concepts that it learns and its numbers of pictures. */
+const vw_data_config *vw_study_data_of(const vw_study_config *config, int64_t model, int64_t data);
 
 bool vw_study_has_stage(const vw_study_config *config, const char *stage);
 
@@ -170,6 +217,11 @@ vw_status vw_class_text(const char *text_template, const char *name, char *out, 
  * input files: "key: value" lines in the order of the table. Hashed into trial ids. The caller frees *text.
  * Errors: VW_ERR_MEMORY. */
 vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text);
+
+/* Everything of the study file that judging a word of this model depends on and learning it does not: lines as above.
+ * "" where words are judged as before there were such keys. Hashed into evaluations. The caller frees *text. Errors:
+ * VW_ERR_MEMORY. */
+vw_status vw_study_judging_text(const vw_study_config *config, int64_t model, int64_t data, char **text);
 
 /* Every value that the study decides, defaults too: "key: value" lines in the order of the table, whatever the order,
  * comments and spellings in the file. Not in it: where things lie (root, weights, cache), and the classes, which may

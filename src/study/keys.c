@@ -10,13 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STUDY(m) VW_SEC_STUDY, offsetof(vw_study_config, m)
-#define DATA(m)  VW_SEC_DATA, offsetof(vw_data_config, m)
-#define MODEL(m) VW_SEC_MODEL, offsetof(vw_model_config, m)
-#define LEARN(m) VW_SEC_LEARN, offsetof(vw_learn_config, m)
-#define MOST     1e9
+#define STUDY(m)  VW_SEC_STUDY, offsetof(vw_study_config, m)
+#define DATA(m)   VW_SEC_DATA, offsetof(vw_data_config, m)
+#define MODEL(m)  VW_SEC_MODEL, offsetof(vw_model_config, m)
+#define LEARN(m)  VW_SEC_LEARN, offsetof(vw_learn_config, m)
+#define TRIALS(m) VW_SEC_TRIALS, offsetof(vw_trials_config, m)
+#define PLAN(m)   VW_SEC_PLAN, offsetof(vw_plan_config, m)
+#define JUDGE(m)  VW_SEC_JUDGE, offsetof(vw_judge_config, m)
+#define MOST      1e9
 
-/* The texts of a few of CLIP's own zero-shot templates: what a picture is of, not how it was made. */
+/* What a picture is of, not how it was made. */
 static const char TEMPLATES[] = "['a photo of a {}', 'a photo of the {}', 'a good photo of a {}', "
                                 "'a photo of one {}', 'a close-up photo of a {}', 'a picture of a {}']";
 
@@ -66,27 +69,47 @@ const vw_key vw_study_keys[] = {
     {"data.<name>.folds", VW_KEY_INT, DATA(folds), "0", .max = 1000, .kinds = "dreambooth",
      .help = "0: a third of a subject's pictures is held out, at least one; k: each of k parts in turn, as data sets "
              "NAME-1 to NAME-k"},
+    {"data.<name>.counts.classes", VW_KEY_INT, DATA(counts.classes), "", .min = 1, .max = MOST, .aside = true,
+     .help = "for `viswords plan` where the data set is not there: its classes, unless `classes` lists them"},
+    {"data.<name>.counts.train", VW_KEY_INT, DATA(counts.train), "", .min = 1, .max = MOST, .aside = true,
+     .help = "the same: training pictures of all classes together"},
+    {"data.<name>.counts.test", VW_KEY_INT, DATA(counts.test), "", .min = 1, .max = MOST, .aside = true,
+     .help = "the same: test pictures of all classes together"},
 
     {"models", VW_KEY_SECTION, STUDY(models), NULL, .help = "the networks, by a name of your choice"},
-    {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "clip", .later = "stable-diffusion", .protocol = true,
-     .help = "clip: a CLIPModel of any size; owlv2: an Owlv2ForObjectDetection of any size"},
+    {"models.<name>.kind", VW_KEY_KIND, MODEL(kind), "first", .protocol = true,
+     .help = "what the directory holds; clip: a CLIPModel, owlv2: an Owlv2ForObjectDetection, both of any size"},
     {"models.<name>.weights", VW_KEY_PATH, MODEL(weights), NULL,
      .help = "a model directory as on the Hugging Face hub"},
+    {"models.<name>.data", VW_KEY_NAMES, MODEL(data), "",
+     .help = "the data sets that it learns on; default: every one that has what its task needs"},
     {"models.<name>.learn", VW_KEY_SECTION, MODEL(learn), "",
      .help = "any key of learn, for this model only: models.clip.learn.steps"},
+    {"models.<name>.trials", VW_KEY_SECTION, MODEL(trials), "",
+     .help = "its own anchors, deltas and replicas, and the keys below"},
+    {"models.<name>.trials.concepts", VW_KEY_NAMES, TRIALS(concepts), "", .alone = true,
+     .help = "those of its data sets' concepts that it learns; default: all"},
+    {"models.<name>.trials.pictures.train", VW_KEY_INT, TRIALS(train), "", .min = 1, .max = MOST, .alone = true,
+     .help = "in the place of data.<name>.pictures.train, for this model only; trials are those of such a data set"},
+    {"models.<name>.trials.pictures.test", VW_KEY_INT, TRIALS(test), "", .min = 1, .max = MOST, .alone = true,
+     .help = "in the place of data.<name>.pictures.test"},
+    {"models.<name>.plan", VW_KEY_SECTION, MODEL(plan), "",
+     .help = "its own block, ranks_per_block, memory and precision"},
+    {"models.<name>.judge", VW_KEY_SECTION, MODEL(judge), "", .help = "any key of judge, for this model only"},
 
-    {"trials.anchors", VW_KEY_NAMES, STUDY(anchors), NULL,
+    {"trials", VW_KEY_SECTION, STUDY(models), "", .help = "which words are learned"},
+    {"trials.anchors", VW_KEY_NAMES, TRIALS(anchors), NULL,
      .help = "the words that learning starts from, one token each"},
-    {"trials.deltas", VW_KEY_DELTAS, STUDY(deltas), "[0.1, 0.25, 0.5, 1.0]", .min = 0, .max = 1e6, .above = true,
+    {"trials.deltas", VW_KEY_DELTAS, TRIALS(deltas), "[0.1, 0.25, 0.5, 1.0]", .min = 0, .max = 1e6, .above = true,
      .help = "radii of the ball, in distances from the anchor to its nearest neighbour"},
-    {"trials.replicas", VW_KEY_INT, STUDY(replicas), "1", .min = 1, .max = 1e6, .help = "repeats with other draws"},
+    {"trials.replicas", VW_KEY_INT, TRIALS(replicas), "1", .min = 1, .max = 1e6, .help = "repeats with other draws"},
     {"trials.null_concepts", VW_KEY_INT, STUDY(null_concepts), "1", .max = 1e6,
      .help = "concepts made of pictures drawn at random: what a ball reaches for anything"},
     {"trials.vocabulary", VW_KEY_VOCABULARY, STUDY(vocabulary), "default", "default words all", .protocol = true,
      .help = "an anchor's neighbours: whole words, all entries, a file with a word a line; default: the model's "
              "trained_words.txt, else words"},
 
-    {"learn", VW_KEY_SECTION, STUDY(models), "", .help = "how words are learned and judged"},
+    {"learn", VW_KEY_SECTION, STUDY(models), "", .help = "how words are learned"},
     {"learn.optimiser", VW_KEY_CHOICE, LEARN(optimiser), "pgd", "pgd adamw", .protocol = true,
      .help = "pgd: normalised projected gradient; adamw: then projected"},
     {"learn.steps", VW_KEY_STEPS, LEARN(steps), "1000", .min = 1, .max = MOST, .protocol = true,
@@ -114,17 +137,26 @@ const vw_key vw_study_keys[] = {
     {"learn.loss_points", VW_KEY_INT, LEARN(loss_points), "100", .min = 1, .max = 1e6, .protocol = true,
      .help = "points of the stored training loss"},
 
+    {"judge", VW_KEY_SECTION, STUDY(models), "",
+     .help =
+         "how words are judged, where no trial depends on it: what changes here is judged again, never learned again"},
+    {"judge.templates", VW_KEY_TEMPLATES, JUDGE(templates), "", .judging = true, .scoped = true, .as_ever = "0",
+     .help = "classification: sentences with one {} each, over which the features of classes, words and names are "
+             "averaged; default: "
+             "learn.judge_template alone"},
+
+    {"plan", VW_KEY_SECTION, STUDY(models), "", .help = "how the work is cut and computed; changes no trial"},
     {"plan.ranks", VW_KEY_INT, STUDY(ranks), "8", .min = 1, .max = 1e6,
      .help = "ranks that block sizes are made for, however many run"},
-    {"plan.ranks_per_block", VW_KEY_INT, STUDY(ranks_per_block), "1", .min = 1, .max = 1024,
+    {"plan.ranks_per_block", VW_KEY_INT, PLAN(ranks_per_block), "1", .min = 1, .max = 1024,
      .help = "slices that the pictures of a block's step are cut into, for so many ranks to share; for networks whose "
              "step is long, not for CLIP"},
-    {"plan.block", VW_KEY_AUTO, STUDY(block), "auto", .min = 1, .max = 65536,
+    {"plan.block", VW_KEY_AUTO, PLAN(block), "auto", .min = 1, .max = 65536,
      .help = "words learned together; auto: at most 64 (on a GPU 2048), blocks a multiple of ranks where their steps "
              "stay efficient"},
     {"plan.backend", VW_KEY_CHOICE, STUDY(backend), "auto", "auto ref cpu cuda",
      .help = "which kernels; auto: the first learn decides, cuda where every rank has a device, else cpu"},
-    {"plan.precision", VW_KEY_CHOICE, STUDY(precision), "auto", "auto fp32 tf32 mixed bf16",
+    {"plan.precision", VW_KEY_CHOICE, PLAN(precision), "auto", "auto fp32 tf32 mixed bf16",
      .help = "of cuda (ref: fp64, cpu: fp32): tf32: products of 10-bit factors; mixed: the same for texts, pictures in "
              "bf16; bf16: texts too; auto: mixed. Words, cosines and losses are fp32 in all"},
     {"plan.algorithms", VW_KEY_CHOICE, STUDY(algorithms), "first", "first timed",
@@ -133,7 +165,7 @@ const vw_key vw_study_keys[] = {
          "made and recorded in it"},
     {"plan.threads", VW_KEY_AUTO, STUDY(threads), "auto", .min = 1, .max = 65536,
      .help = "of a rank; auto: the cores that the node's ranks may use, shared among them"},
-    {"plan.memory", VW_KEY_MEMORY, STUDY(memory), "auto", .min = 1, .max = 9e15,
+    {"plan.memory", VW_KEY_MEMORY, PLAN(memory), "auto", .min = 1, .max = 9e15,
      .help = "of a rank: bytes, or with KiB, MiB, GiB, TiB"},
     {"stages", VW_KEY_STAGES, STUDY(stages), "[learn, evaluate, collect]", "learn evaluate collect",
      "transfer probe tsne figures report", .help = "what `viswords run` does"},
@@ -141,13 +173,28 @@ const vw_key vw_study_keys[] = {
 };
 const int vw_study_n_keys = sizeof vw_study_keys / sizeof vw_study_keys[0];
 
+int vw_key_place(const char *key) {
+  int i = 0;
+  while (strcmp(vw_study_keys[i].key, key) != 0) i++;
+  return i;
+}
+
 const char *vw_data_kind_name(const vw_data_config *d) {
-  static const char *const names[] = {[VW_DATA_FOLDERS] = "folders",
-                                      [VW_DATA_DREAMBOOTH] = "dreambooth",
-                                      [VW_DATA_COCO] = "coco",
-                                      [VW_DATA_VOC] = "voc",
-                                      [VW_DATA_IMAGENET] = "imagenet"};
-  return names[d->kind];
+  static _Thread_local char name[32];
+  int n = 0;
+  const char *word = vw_word_at(vw_study_keys[vw_key_place("data.<name>.kind")].choices, d->kind, &n);
+  (void)snprintf(name, sizeof name, "%.*s", n, word ? word : "");
+  return name;
+}
+
+/* In the order of vw_section. */
+static const vw_shared_section shared[VW_SHARED_SECTIONS] = {{"learn", offsetof(vw_model_config, learn)},
+                                                             {"trials", offsetof(vw_model_config, trials)},
+                                                             {"plan", offsetof(vw_model_config, plan)},
+                                                             {"judge", offsetof(vw_model_config, judge)}};
+
+const vw_shared_section *vw_section_shared(vw_section section) {
+  return section >= VW_SEC_LEARN ? &shared[section - VW_SEC_LEARN] : NULL;
 }
 
 bool vw_key_is_of_kind(const vw_key *o, const vw_data_config *d) {
@@ -156,8 +203,10 @@ bool vw_key_is_of_kind(const vw_key *o, const vw_data_config *d) {
 }
 
 const char *vw_key_name(const vw_key *o) {
-  static const char *const prefix[VW_SECTIONS] = {"", "data.<name>.", "models.<name>.", "learn."};
-  return o->key + strlen(prefix[o->section]);
+  const vw_shared_section *of = vw_section_shared(o->section);
+  const size_t model = strlen("models.<name>."), before = o->alone || o->section == VW_SEC_MODEL ? model : 0;
+  if (o->section == VW_SEC_DATA) return o->key + strlen("data.<name>.");
+  return o->key + before + (of ? strlen(of->key) + 1 : 0);
 }
 
 const char *vw_word_at(const char *list, int i, int *length) {
@@ -279,14 +328,20 @@ void vw_study_print_keys(FILE *out, const vw_study_kinds *kinds, bool markdown) 
     const vw_key *o = &vw_study_keys[i];
     char expected[192];
     vw_key_expected(o, kinds, expected, sizeof expected);
+    char first[64];
     const char *given = !o->text ? "required" : o->text[0] ? o->text : "-";
+    if (o->type == VW_KEY_KIND) { /* of this program's list */
+      (void)snprintf(first, sizeof first, "%.*s", (int)strcspn(kinds->models, " "), kinds->models);
+      given = first;
+    }
     if (markdown) {
       const char *quote = o->text && o->text[0] ? "`" : "";
       (void)vw_print(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
     } else {
       (void)vw_print(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
     }
-    if (o->later && !markdown) (void)vw_print(out, "%28s not in this version: %s\n", "", o->later);
+    const char *later = o->type == VW_KEY_KIND ? kinds->later : o->later;
+    if (later && later[0] && !markdown) (void)vw_print(out, "%28s not in this version: %s\n", "", later);
   }
 }
 
@@ -363,33 +418,44 @@ static bool is_as_ever(const vw_key *o, const void *base) {
   return strcmp(value, expected) == 0;
 }
 
-vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text) {
+/* What identifies a trial, or an evaluation: the keys that apply and do not say what was meant before them. */
+static vw_status identity_text(const vw_study_config *config, int64_t model, int64_t data, bool judging, char **text) {
   const vw_model_config *m = &config->models[model];
-  const void *base[VW_SECTIONS] = {config, &config->data[data], m, &m->learn};
+  const void *base[VW_SECTIONS] = {config,   vw_study_data_of(config, model, data), m, &m->learn, &m->trials, &m->plan,
+                                   &m->judge};
   size_t bytes = 0;
   *text = NULL;
   FILE *out = open_memstream(text, &bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "no memory for the protocol's text");
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
-    if (o->protocol && vw_key_applies(o, m) && !is_as_ever(o, base[o->section]))
+    if ((judging ? o->judging : o->protocol) && vw_key_applies(o, m) && !is_as_ever(o, base[o->section]))
       print_value(out, o, o->key, base[o->section]);
   }
   return close_text(out, text);
 }
 
+vw_status vw_study_protocol_text(const vw_study_config *config, int64_t model, int64_t data, char **text) {
+  return identity_text(config, model, data, false, text);
+}
+
+vw_status vw_study_judging_text(const vw_study_config *config, int64_t model, int64_t data, char **text) {
+  return identity_text(config, model, data, true, text);
+}
+
 /* The values of one section, keys written in full; not where things lie, nor the classes, which may be in a file. */
 static void print_section(FILE *out, vw_section section, const void *base, const char *name, int optimiser) {
+  const vw_shared_section *of = vw_section_shared(section);
+  const char *before = section == VW_SEC_STUDY ? "" : section == VW_SEC_DATA ? "data." : "models.";
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
     char key[256];
     if (o->section != section || o->type == VW_KEY_SECTION || o->type == VW_KEY_PATH || o->type == VW_KEY_CLASSES)
       continue;
-    if (o->needs && o->needs != 1 + optimiser) continue;
+    if (o->aside || (o->needs && o->needs != 1 + optimiser)) continue;
     if (section == VW_SEC_DATA && !vw_key_is_of_kind(o, base)) continue;
-    static const char *const before[VW_SECTIONS] = {"", "data.", "models.", "models."};
-    static const char *const between[VW_SECTIONS] = {"", ".", ".", ".learn."};
-    (void)snprintf(key, sizeof key, "%s%s%s%s", before[section], name, between[section], vw_key_name(o));
+    (void)snprintf(key, sizeof key, "%s%s%s%s%s%s", before, name, section == VW_SEC_STUDY ? "" : ".", of ? of->key : "",
+                   of ? "." : "", vw_key_name(o));
     print_value(out, o, key, base);
   }
 }
@@ -405,7 +471,9 @@ vw_status vw_study_values_text(const vw_study_config *config, char **text) {
   for (int64_t i = 0; i < config->n_models; i++) {
     const vw_model_config *m = &config->models[i];
     print_section(out, VW_SEC_MODEL, m, m->name, 0);
-    print_section(out, VW_SEC_LEARN, &m->learn, m->name, m->learn.optimiser);
+    for (int s = VW_SEC_LEARN; s < VW_SECTIONS; s++)
+      print_section(out, (vw_section)s, (const char *)m + vw_section_shared((vw_section)s)->offset, m->name,
+                    m->learn.optimiser);
   }
   return close_text(out, text);
 }

@@ -1,10 +1,21 @@
-/* The table of all keys of a study file, private to io/study_*.c. */
+/* The table of all keys of a study file, private to src/study and io/study_*.c. */
 #ifndef VW_STUDY_KEYS_H
 #define VW_STUDY_KEYS_H
 
 #include "study/config.h"
 
-typedef enum vw_section { VW_SEC_STUDY, VW_SEC_DATA, VW_SEC_MODEL, VW_SEC_LEARN, VW_SECTIONS } vw_section;
+/* A key of learn, trials, plan or judge may stand for all models, and again under one: models.<name>.learn.steps. */
+typedef enum vw_section {
+  VW_SEC_STUDY,
+  VW_SEC_DATA,
+  VW_SEC_MODEL,
+  VW_SEC_LEARN,
+  VW_SEC_TRIALS,
+  VW_SEC_PLAN,
+  VW_SEC_JUDGE,
+  VW_SECTIONS
+} vw_section;
+enum { VW_SHARED_SECTIONS = VW_SECTIONS - VW_SEC_LEARN }; /* those from VW_SEC_LEARN on */
 
 typedef enum vw_key_type {
   VW_KEY_TEXT,       /* const char * */
@@ -39,7 +50,10 @@ typedef struct vw_key {
   int needs;       /* optimiser that alone reads the key, plus 1; 0: always read */
   bool above;
   bool protocol; /* part of a trial's identity */
+  bool judging;  /* part of an evaluation's identity, not of a trial's: words are judged again, never learned again */
   bool scoped;   /* read by the tasks that name it alone (vw_study_kinds.keys) */
+  bool aside;    /* decides nothing about results: no part of the values that two studies are compared by */
+  bool alone;    /* of a shared section: stands under a model alone, there is none for all models */
   /* Of a data set: the kinds that alone read it, separated by blanks; NULL: all. */
   const char *kinds;
   /* Of a key that came later: the value that was always meant before, as it is printed; only another one enters the
@@ -53,14 +67,21 @@ extern const int vw_study_n_keys;
 /* Whether words of this model depend on the key: by its optimiser and by what its task reads. */
 bool vw_key_applies(const vw_key *o, const vw_model_config *m);
 
+/* The place in the table of a key that is there. */
+int vw_key_place(const char *key);
 /* Whether data sets of this kind read the key. */
 bool vw_key_is_of_kind(const vw_key *o, const vw_data_config *d);
 
-/* The name of a data set's kind. */
-const char *vw_data_kind_name(const vw_data_config *d);
-
 /* The key below its section: "learn.batch.positives" to "batch.positives". */
 const char *vw_key_name(const vw_key *o);
+
+/* "learn", "trials", ...: the key of a shared section, and where the struct that its keys count in lies in a model's.
+ */
+typedef struct vw_shared_section {
+  const char *key;
+  size_t offset;
+} vw_shared_section;
+const vw_shared_section *vw_section_shared(vw_section section);
 
 /* "an integer from 1 to 64", "a list of names", ...: what a value must be. */
 void vw_key_expected(const vw_key *o, const vw_study_kinds *kinds, char *out, size_t bytes);

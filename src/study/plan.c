@@ -39,6 +39,10 @@ bool vw_block_is_active(const vw_block *b) {
   return b->n_selected > 0 && b->model_index >= 0 && b->data_index >= 0;
 }
 
+const char *vw_block_precision(const vw_plan *plan, const vw_block *b) {
+  return b->precision ? b->precision : plan->with.precision;
+}
+
 int64_t vw_plan_active_blocks(const vw_plan *plan) {
   int64_t n = 0;
   for (int64_t b = 0; b < plan->n_blocks; b++) n += plan->blocks[b].n_selected > 0;
@@ -120,9 +124,9 @@ static void find_names(const vw_study_config *c, vw_trial *t) {
     if (strcmp(c->models[m].name, t->model) == 0) t->model_index = m;
   for (int64_t d = 0; d < c->n_data; d++)
     if (strcmp(c->data[d].name, t->data) == 0) t->data_index = d;
-  t->anchor_index = place_of(&c->anchors, t->anchor);
-  if (t->data_index < 0) return;
-  const vw_data_config *data = &c->data[t->data_index];
+  t->anchor_index = t->model_index < 0 ? -1 : place_of(&c->models[t->model_index].trials.anchors, t->anchor);
+  if (t->model_index < 0 || t->data_index < 0) return;
+  const vw_data_config *data = vw_study_data_of(c, t->model_index, t->data_index);
   if (!t->null_concept)
     t->concept_index = place_of(&data->concepts, t->concept);
   else {
@@ -159,20 +163,45 @@ static int by_place(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
+/* The precision that new words of a model get. */
+static const char *precision_of(const vw_plan *plan, const vw_study_inputs *in, int64_t model) {
+  return in->precision ? in->precision[model] : plan->with.precision;
+}
+
+/* A model's words have one precision: blocks that are there say which. */
+static vw_status check_precision(const vw_plan *plan, const vw_study_config *c, const vw_study_inputs *in) {
+  for (int64_t i = 0; i < plan->n_blocks; i++) {
+    const vw_block *b = &plan->blocks[i];
+    const char *there = vw_block_precision(plan, b);
+    for (int64_t m = 0; m < c->n_models; m++) {
+      const char *here = precision_of(plan, in, m);
+      if (strcmp(c->models[m].name, b->model) != 0) continue;
+      VW_CHECK(strcmp(here, there) == 0, VW_ERR_INPUT,
+               "plan.yaml was made for %s words of model '%s', this run has %s: a study's words of a model have one "
+               "precision; choose another output directory",
+               there, b->model, here);
+    }
+  }
+  return VW_OK;
+}
+
 /* Appends one block of `n` trials; names are copied, so that the plan does not lean on the study file. */
 static vw_status append_block(vw_plan *plan, const vw_study_config *c, const vw_study_inputs *in,
                               const vw_trial *wanted, const entry *which, int64_t n) {
   vw_block *b = &plan->blocks[plan->n_blocks];
   const vw_trial *first = &wanted[which[0].at];
+  const int64_t slices = c->models[first->model_index].plan.ranks_per_block;
+  const char *precision = precision_of(plan, in, first->model_index);
   *b = (vw_block){.weights = in->weights[first->model_index],
                   .first = plan->n_trials,
                   .n = n,
-                  .slices = c->ranks_per_block < 1 ? 1 : c->ranks_per_block,
+                  .slices = slices < 1 ? 1 : slices,
                   .n_selected = n,
                   .model_index = first->model_index,
                   .data_index = first->data_index};
   VW_TRY(keep(&plan->pool, first->model, &b->model));
   VW_TRY(keep(&plan->pool, first->data, &b->data));
+  if (strcmp(precision, plan->with.precision) != 0) VW_TRY(keep(&plan->pool, precision, &b->precision));
   VW_TRY(vw_protocol_hash(c, b->model_index, b->data_index, &b->protocol));
   for (int64_t i = 0; i < n; i++) {
     vw_trial *t = &plan->trials[plan->n_trials + i];
@@ -192,11 +221,12 @@ static vw_status append_block(vw_plan *plan, const vw_study_config *c, const vw_
 static vw_status append_group(vw_plan *plan, const vw_study_config *c, const vw_study_inputs *in,
                               const vw_trial *wanted, const entry *which, int64_t n) {
   const vw_trial *first = &wanted[which[0].at];
+  const vw_plan_config *own = &c->models[first->model_index].plan;
   const int64_t pair = first->model_index * c->n_data + first->data_index;
   const int64_t most = in->most_rows ? in->most_rows[pair] : VW_MOST_CPU_ROWS;
   const int64_t asked = in->least_rows ? in->least_rows[pair] : VW_LEAST_ROWS, least = asked < most ? asked : most;
-  const int64_t teams = c->ranks_per_block > 1 ? (c->ranks + c->ranks_per_block - 1) / c->ranks_per_block : c->ranks;
-  const int64_t blocks = vw_plan_block_count(n, teams, c->block, least, most);
+  const int64_t team = own->ranks_per_block, teams = team > 1 ? (c->ranks + team - 1) / team : c->ranks;
+  const int64_t blocks = vw_plan_block_count(n, teams, own->block, least, most);
   vw_block *grown = realloc(plan->blocks, (size_t)(plan->n_blocks + blocks) * sizeof *grown);
   VW_CHECK(grown, VW_ERR_MEMORY, "no memory for %" PRId64 " blocks", plan->n_blocks + blocks);
   plan->blocks = grown;
@@ -231,6 +261,20 @@ static vw_status append_new(vw_plan *plan, const vw_study_config *c, const vw_st
   return VW_OK;
 }
 
+/* How words of each block are judged: the one thing of a block that follows the study. */
+static vw_status set_judging(vw_plan *plan, const vw_study_config *c) {
+  for (int64_t i = 0; i < plan->n_blocks; i++) {
+    vw_block *b = &plan->blocks[i];
+    vw_hash now = {0};
+    if (b->model_index < 0 || b->data_index < 0) continue;
+    VW_TRY(vw_judging_hash(c, b->model_index, b->data_index, &now));
+    if (now.lo == b->judging.lo && now.hi == b->judging.hi) continue;
+    b->judging = now;
+    plan->changed = true;
+  }
+  return VW_OK;
+}
+
 vw_status vw_plan_update(vw_plan *plan, const vw_study_config *config, const vw_study_inputs *inputs,
                          const vw_plan_kernels *here, bool allow_other_kernels) {
   vw_pool scratch = {0};
@@ -240,6 +284,7 @@ vw_status vw_plan_update(vw_plan *plan, const vw_study_config *config, const vw_
   plan->n_new = 0;
   VW_GOTO(vw_study_trials(config, inputs, &scratch, &wanted, &n));
   VW_GOTO(check_kernels(plan, here, allow_other_kernels));
+  VW_GOTO(check_precision(plan, config, inputs));
   entry *sorted = vw_pool_take(&scratch, (size_t)n * sizeof *sorted);
   if (!sorted) {
     st = VW_RAISE(VW_ERR_MEMORY, "no memory for %" PRId64 " trials", n);
@@ -251,6 +296,7 @@ vw_status vw_plan_update(vw_plan *plan, const vw_study_config *config, const vw_
   for (int64_t i = 0; i < n; i++)
     if (sorted[i].at >= 0) sorted[fresh++] = sorted[i];
   VW_GOTO(append_new(plan, config, inputs, wanted, sorted, fresh));
+  VW_GOTO(set_judging(plan, config));
   if (plan->study && strcmp(plan->study, config->study) != 0)
     vw_log(VW_LOG_WARN,
            "the plan was of study '%s' and becomes that of '%s': blocks and trials of '%s' are kept, study.h5 and "
@@ -338,8 +384,9 @@ vw_status vw_plan_print(const vw_plan *plan, int64_t ranks, const double *cost, 
       trials += k->n_selected, blocks++;
     }
     if (blocks)
-      (void)vw_print(out, "  %s on %s: %" PRId64 " trials, %" PRId64 " blocks of %" PRId64 " to %" PRId64 " rows\n",
-                     first->model, first->data, trials, blocks, least, most);
+      (void)vw_print(out, "  %s on %s: %" PRId64 " trials, %" PRId64 " blocks of %" PRId64 " to %" PRId64 " rows%s%s\n",
+                     first->model, first->data, trials, blocks, least, most, first->precision ? ", " : "",
+                     first->precision ? first->precision : "");
   }
   (void)vw_print(out, "  backend %s, %s, %s\n", plan->with.backend, plan->with.precision, plan->with.kernels);
   const int64_t team = largest_team(plan), teams = (ranks + team - 1) / team;

@@ -1,8 +1,9 @@
 /* The plan: every trial of a study in fixed blocks, recorded once in plan.yaml of the output directory.
  *
- * The plan only grows. Trials are known by their ids, so a study that gained an anchor keeps every block it has and
- * gets new ones; a trial that the study no longer asks for stays, with row -1. Bits of a result depend on the rows of
- * its block and on the kernels, so both are recorded, and other kernels are refused. */
+ * The plan only grows, but for how words are judged, which follows the study. Trials are known by their ids, so a study
+ * that gained an anchor keeps every block it has and gets new ones; a trial that the study no longer asks for stays,
+ * with row -1. Bits of a result depend on the rows of its block and on the kernels, so both are recorded, and other
+ * kernels are refused. */
 #ifndef VW_STUDY_PLAN_H
 #define VW_STUDY_PLAN_H
 
@@ -15,7 +16,9 @@ typedef struct vw_block {
   vw_hash id; /* of its trials' ids in order */
   const char *model, *data;
   vw_hash weights, protocol;       /* as in vw_trial_hash */
+  vw_hash judging;                 /* as the study asked last (vw_judging_hash); its evaluation is of this one */
   int64_t first, n;                /* trials[first .. first + n) of the plan */
+  const char *precision;           /* of its words; NULL: the plan's */
   int64_t slices;                  /* parts of a step's pictures, which ranks may share (learn/team.h); 1: whole */
   int64_t n_selected;              /* trials with row >= 0; 0: nothing to do */
   int64_t model_index, data_index; /* places in the study file, -1: not in it */
@@ -58,9 +61,9 @@ vw_status vw_plan_set_algorithms(vw_plan *plan, const char *text);
 /* Writes it beside, then renames; does nothing when the plan has not changed. */
 vw_status vw_plan_save(vw_plan *plan, const char *path);
 
-/* Brings the plan to what the study asks for: rows of known trials, blocks for new ones. `config` must outlive neither.
- * Errors: VW_ERR_INPUT when the plan was made with other kernels, unless allow_other_kernels; the plan is unchanged
- * then. */
+/* Brings the plan to what the study asks for: rows of known trials, blocks for new ones. `config` may be freed after
+ * the call. Errors: VW_ERR_INPUT when the plan was made with other kernels, unless allow_other_kernels; the plan is
+ * unchanged then. */
 vw_status vw_plan_update(vw_plan *plan, const vw_study_config *config, const vw_study_inputs *inputs,
                          const vw_plan_kernels *here, bool allow_other_kernels);
 
@@ -72,6 +75,9 @@ vw_status vw_plan_open(const char *path, const vw_study_config *config, const vw
  * `most` rows whose number is a multiple of ranks, but none below `least` rows: smaller batches cost more than they
  * spread. */
 int64_t vw_plan_block_count(int64_t n, int64_t ranks, int64_t block, int64_t least, int64_t most);
+
+/* How exactly a block is computed: "fp32". */
+const char *vw_block_precision(const vw_plan *plan, const vw_block *b);
 
 /* The study asks for some of the block's trials and names its model and data set. */
 bool vw_block_is_active(const vw_block *b);

@@ -69,6 +69,9 @@ static void put_block(FILE *out, const vw_plan *plan, const vw_block *b) {
   vw_hash_text(b->protocol, id);
   put_line(out, "  protocol", id);
   (void)fprintf(out, "  rows: %" PRId64 "\n", b->n);
+  vw_hash_text(b->judging, id);
+  if (vw_judging_is_own(b->judging)) put_line(out, "  judging", id);
+  if (b->precision) put_line(out, "  precision", b->precision);
   if (b->slices > 1) (void)fprintf(out, "  slices: %" PRId64 "\n", b->slices);
   (void)fprintf(out, "  trials:\n");
   for (const vw_trial *t = &plan->trials[b->first]; t < &plan->trials[b->first + b->n]; t++) {
@@ -331,17 +334,27 @@ static vw_status read_trial(cursor *c, const vw_block *b, vw_trial *t) {
   return line_end(c);
 }
 
-/* `trials:`, in front of it the slices where the block's steps are cut. */
-static vw_status trials_line(cursor *c, int64_t *slices) {
-  static const char key[] = "  trials:";
-  *slices = 1;
+/* `trials:`, in front of it what a block may have: keys of judging, a precision of its own, slices of its steps. */
+static vw_status trials_line(cursor *c, vw_block *b) {
+  b->slices = 1;
   if (!advance(c)) return AT(c, "the file ends where trials: should stand");
-  if (skip(c, key)) return VW_OK;
-  if (!skip(c, "  slices: ")) return AT(c, "expected trials:");
-  VW_TRY(get_int(c, slices));
-  VW_TRY(line_end(c));
-  if (*slices < 2 || *slices > 1024) return AT(c, "expected 2 to 1024 slices");
-  return get_key(c, key);
+  if (skip(c, "  judging: ")) {
+    VW_TRY(get_hash(c, &b->judging));
+    VW_TRY(line_end(c));
+    if (!advance(c)) return AT(c, "the file ends where trials: should stand");
+  }
+  if (skip(c, "  precision: ")) {
+    VW_TRY(get_text(c, &b->precision));
+    VW_TRY(line_end(c));
+    if (!advance(c)) return AT(c, "the file ends where trials: should stand");
+  }
+  if (skip(c, "  slices: ")) {
+    VW_TRY(get_int(c, &b->slices));
+    VW_TRY(line_end(c));
+    if (b->slices < 2 || b->slices > 1024) return AT(c, "expected 2 to 1024 slices");
+    if (!advance(c)) return AT(c, "the file ends where trials: should stand");
+  }
+  return skip(c, "  trials:") ? VW_OK : AT(c, "expected trials:");
 }
 
 static vw_status read_block(cursor *c, vw_plan *plan, vw_block *b, int64_t *n_trials) {
@@ -356,7 +369,7 @@ static vw_status read_block(cursor *c, vw_plan *plan, vw_block *b, int64_t *n_tr
   VW_TRY(hash_line(c, "  protocol: ", &b->protocol));
   VW_TRY(int_line(c, "  rows: ", &b->n));
   if (b->n < 1 || b->n > plan->n_trials - *n_trials) return AT(c, "a block of more rows than the plan has left");
-  VW_TRY(trials_line(c, &b->slices));
+  VW_TRY(trials_line(c, b));
   for (int64_t i = 0; i < b->n; i++) VW_TRY(read_trial(c, b, &plan->trials[b->first + i]));
   *n_trials += b->n;
   VW_TRY(vw_block_hash(&plan->trials[b->first], b->n, &id));

@@ -1,6 +1,7 @@
 #include "study/schedule.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 static int by_cost(const void *a, const void *b, void *cost) {
@@ -14,36 +15,57 @@ void vw_schedule_sort(int64_t *order, int64_t n, const double *cost) {
   qsort_r(order, (size_t)n, sizeof *order, by_cost, (void *)(uintptr_t)cost);
 }
 
+typedef struct load {
+  double cost;
+  int64_t worker;
+} load;
+
+static bool is_less(const load *a, const load *b) {
+  return a->cost != b->cost ? a->cost < b->cost : a->worker < b->worker;
+}
+
 /* Lets the root of a heap sink: the least load stands first. */
-static void sink(double *load, int64_t n) {
+static void sink(load *heap, int64_t n) {
   for (int64_t i = 0, child = 1; child < n; child = 2 * i + 1) {
-    if (child + 1 < n && load[child + 1] < load[child]) child++;
-    if (load[i] <= load[child]) return;
-    const double swap = load[i];
-    load[i] = load[child], load[child] = swap;
+    if (child + 1 < n && is_less(&heap[child + 1], &heap[child])) child++;
+    if (!is_less(&heap[child], &heap[i])) return;
+    const load swap = heap[i];
+    heap[i] = heap[child], heap[child] = swap;
     i = child;
   }
 }
 
-vw_status vw_schedule_length(const double *cost, int64_t n, int64_t workers, double *length) {
-  const int64_t used = workers < n ? workers : n; /* the others find the queue empty */
+/* worker may be NULL. *length: the largest load. */
+static vw_status share(const double *cost, int64_t n, int64_t workers, int64_t *worker, double *length) {
+  const int64_t used = workers < n ? workers : n; /* the others find nothing */
   *length = 0;
   if (used <= 0) return VW_OK;
-  double *load = calloc((size_t)used, sizeof *load);
+  load *heap = calloc((size_t)used, sizeof *heap);
   int64_t *order = malloc((size_t)n * sizeof *order);
-  if (!load || !order) {
-    free(load), free(order);
+  if (!heap || !order) {
+    free(heap), free(order);
     return VW_RAISE(VW_ERR_MEMORY, "no memory to schedule %" PRId64 " items", n);
   }
+  for (int64_t i = 0; i < used; i++) heap[i].worker = i;
   for (int64_t i = 0; i < n; i++) order[i] = i;
   vw_schedule_sort(order, n, cost);
   for (int64_t i = 0; i < n; i++) {
-    load[0] += cost[order[i]];
-    if (load[0] > *length) *length = load[0];
-    sink(load, used);
+    if (worker) worker[order[i]] = heap[0].worker;
+    heap[0].cost += cost[order[i]];
+    if (heap[0].cost > *length) *length = heap[0].cost;
+    sink(heap, used);
   }
-  free(load), free(order);
+  free(heap), free(order);
   return VW_OK;
+}
+
+vw_status vw_schedule_length(const double *cost, int64_t n, int64_t workers, double *length) {
+  return share(cost, n, workers, NULL, length);
+}
+
+vw_status vw_schedule_share(const double *cost, int64_t n, int64_t workers, int64_t *worker) {
+  double ignored;
+  return share(cost, n, workers, worker, &ignored);
 }
 
 vw_status vw_schedule_utilisation(const double *cost, int64_t n, int64_t workers, double *share) {

@@ -56,6 +56,14 @@ vw_status vw_protocol_hash(const vw_study_config *config, int64_t model, int64_t
   return VW_OK;
 }
 
+vw_status vw_judging_hash(const vw_study_config *config, int64_t model, int64_t data, vw_hash *hash) {
+  char *text = NULL;
+  VW_TRY(vw_study_judging_text(config, model, data, &text));
+  *hash = text[0] ? vw_hash_bytes(text, strlen(text)) : (vw_hash){0};
+  free(text);
+  return VW_OK;
+}
+
 vw_status vw_trial_hash(const vw_trial *t, vw_hash weights, vw_hash protocol, vw_hash *id) {
   vw_hasher *h = vw_hasher_create();
   VW_CHECK(h, VW_ERR_MEMORY, "no memory for a trial's identity");
@@ -93,22 +101,24 @@ static const char **concept_names(const vw_study_config *c, const vw_data_config
 /* The trials of one model on one data set, from out[0] on. */
 static vw_status list_trials(const vw_study_config *c, const vw_study_inputs *in, int64_t m, int64_t d, vw_pool *pool,
                              vw_trial *out, int64_t *n) {
-  const vw_data_config *data = &c->data[d];
+  const vw_data_config *data = vw_study_data_of(c, m, d);
+  const vw_trials_config *trials = &c->models[m].trials;
   vw_hash protocol;
+  if (!vw_study_learns_on(c, m, d)) return VW_OK;
   VW_TRY(vw_protocol_hash(c, m, d, &protocol));
   const char **concept = concept_names(c, data, pool);
   VW_CHECK(concept, VW_ERR_MEMORY, "no memory for the names of concepts");
   for (int64_t k = 0; k < data->concepts.n + c->null_concepts; k++)
-    for (int64_t r = 0; r < c->replicas; r++)
-      for (int64_t a = 0; a < c->anchors.n; a++)
-        for (int64_t e = 0; e < c->deltas.n; e++) {
+    for (int64_t r = 0; r < trials->replicas; r++)
+      for (int64_t a = 0; a < trials->anchors.n; a++)
+        for (int64_t e = 0; e < trials->deltas.n; e++) {
           vw_trial *t = &out[*n];
           *t = (vw_trial){.data_hash = in->pictures[m * c->n_data + d][k],
                           .model = c->models[m].name,
                           .data = data->name,
                           .concept = concept[k],
-                          .anchor = c->anchors.name[a],
-                          .delta = c->deltas.v[e],
+                          .anchor = trials->anchors.name[a],
+                          .delta = trials->deltas.v[e],
                           .replica = r,
                           .null_concept = k >= data->concepts.n,
                           .model_index = m,
@@ -121,13 +131,19 @@ static vw_status list_trials(const vw_study_config *c, const vw_study_inputs *in
   return VW_OK;
 }
 
+double vw_study_trial_count(const vw_study_config *c, int64_t model, int64_t data) {
+  const vw_trials_config *t = &c->models[model].trials;
+  const double concepts = (double)(vw_study_data_of(c, model, data)->concepts.n + c->null_concepts);
+  if (!vw_study_learns_on(c, model, data)) return 0;
+  return (double)t->replicas * (double)t->anchors.n * (double)t->deltas.n * concepts;
+}
+
 vw_status vw_study_trials(const vw_study_config *c, const vw_study_inputs *inputs, vw_pool *pool, vw_trial **trials,
                           int64_t *n) {
   enum { MOST = 10000000 }; /* far beyond any study; keeps the products below from overflowing */
-  const double each = (double)c->replicas * (double)c->anchors.n * (double)c->deltas.n;
   double total = 0;
-  for (int64_t d = 0; d < c->n_data; d++)
-    total += (double)c->n_models * each * (double)(c->data[d].concepts.n + c->null_concepts);
+  for (int64_t m = 0; m < c->n_models; m++)
+    for (int64_t d = 0; d < c->n_data; d++) total += vw_study_trial_count(c, m, d);
   VW_CHECK(total <= MOST, VW_ERR_INPUT, "%s: %.3g trials are more than the %d that a study may have", c->path, total,
            MOST);
   *n = 0;

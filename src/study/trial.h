@@ -20,14 +20,16 @@ typedef struct vw_trial {
 
 /* Hashes of what the study's files hold, by those who read them. All borrowed. */
 typedef struct vw_study_inputs {
-  const vw_hash *weights;         /* [n_models]: weights, tokenizer and the list of neighbours */
-  const vw_hash *const *pictures; /* [n_models * n_data][concepts, then null concepts]: as the model's task sees them */
+  const vw_hash *weights; /* [n_models]: weights, tokenizer and the list of neighbours */
+  /* [n_models * n_data][concepts that the model learns, then null concepts]: as the model's task sees them */
+  const vw_hash *const *pictures;
   /* [n_models * n_data] rows of a new block at most, by what a backend's memory holds; NULL: what a processor likes. */
   const int64_t *most_rows;
   const int64_t *concepts_per_block; /* [n_models] 1: a block's trials share concept and replica; 0 or NULL: any */
   /* [n_models * n_data] rows of a new block at least, below which a step is not efficient, though ranks stay idle then;
    * NULL: a few. */
   const int64_t *least_rows;
+  const char *const *precision; /* [n_models] as the backend names it; NULL: the kernels' (vw_plan_kernels) */
 } vw_study_inputs;
 
 enum { VW_DELTA_TEXT = 32 };
@@ -55,8 +57,19 @@ vw_status vw_trial_stream_key(const vw_study_config *config, const vw_trial *t, 
 /* Hash of what the study file decides for words of this model on this data set. */
 vw_status vw_protocol_hash(const vw_study_config *config, int64_t model, int64_t data, vw_hash *hash);
 
+/* Hash of what the study file decides for judging alone (keys of judge); zero: judged as before there were such keys.
+ */
+vw_status vw_judging_hash(const vw_study_config *config, int64_t model, int64_t data, vw_hash *hash);
+
+static inline bool vw_judging_is_own(vw_hash judging) {
+  return judging.lo || judging.hi;
+}
+
 /* The identity of a trial from its names, its data_hash, and the hashes that its block shares. */
 vw_status vw_trial_hash(const vw_trial *t, vw_hash weights, vw_hash protocol, vw_hash *id);
+
+/* Trials that the model has on the data set; 0: it does not learn on it. As a real number: the product may be large. */
+double vw_study_trial_count(const vw_study_config *config, int64_t model, int64_t data);
 
 /* All trials of a study: models, data sets, concepts (null concepts last), replicas, anchors, deltas; the last runs
  * fastest. *trials is owned by the pool and borrows the names of `config`; row is the place in the list. */

@@ -1,5 +1,6 @@
 #include "tasks/classify.h"
 
+#include "tasks/classify_ensemble.h"
 #include "tasks/features.h"
 #include "tasks/sentences.h"
 
@@ -36,7 +37,9 @@ static vw_status open_parts(vw_classify *t, vw_hash weights, const char *cache) 
   t->class_text = malloc((size_t)(t->prompts.t.M * t->pictures->n_classes) * vw_clip_feature_bytes(t->network) + 1);
   VW_CHECK(t->class_text, VW_ERR_MEMORY, "class texts: out of memory");
   for (int64_t m = 0; m < t->prompts.t.M; m++) VW_TRY(encode_classes(t, m));
-  return vw_classify_tables(t);
+  VW_TRY(vw_classify_tables(t));
+  t->judge_logits = t->test_logits;
+  return VW_OK;
 }
 
 vw_status vw_classify_open(vw_classify **out, const vw_task_inputs *in) {
@@ -56,6 +59,7 @@ vw_status vw_classify_open(vw_classify **out, const vw_task_inputs *in) {
 
 void vw_classify_close(vw_classify *t) {
   if (!t) return;
+  vw_ensemble_close(t);
   vw_prompts_free(&t->prompts);
   free(t->train), free(t->test), free(t->class_text), free(t->rest), free(t->truth), free(t->test_logits);
   free(t);

@@ -14,12 +14,14 @@ typedef struct vw_classify {
   const vw_learn_config *learn;   /* borrowed */
   const vw_picture_set *pictures; /* borrowed: owners (classes first, then concepts outside them), pictures */
   vw_prompts prompts;
-  int64_t judge;           /* index of the judging template; M - 1 when it is not among the learning ones */
-  int64_t learn_templates; /* templates 0 .. learn_templates - 1 are drawn in training */
-  void *train, *test;      /* features [pictures, p] of the feature type */
-  void *class_text;        /* [M, classes, p] */
-  double *rest, *truth;    /* [M, train pictures]: log-sum-exp over all classes; the own class' logit */
-  double *test_logits;     /* [test pictures, classes] in the judging template */
+  int64_t judge;                /* index of the judging template; M - 1 when it is not among the learning ones */
+  int64_t learn_templates;      /* templates 0 .. learn_templates - 1 are drawn in training */
+  void *train, *test;           /* features [pictures, p] of the feature type */
+  void *class_text;             /* [M, classes, p] */
+  double *rest, *truth;         /* [M, train pictures]: log-sum-exp over all classes; the own class' logit */
+  double *test_logits;          /* [test pictures, classes] in the judging template */
+  const double *judge_logits;   /* those that words are judged by: test_logits, or the ensemble's */
+  struct vw_ensemble *ensemble; /* of judge.templates, once words are judged (tasks/classify_ensemble.h); else NULL */
   int64_t seed;
 } vw_classify;
 

@@ -37,7 +37,7 @@ static void fill_logits(vw_judge *j, const vw_others *others) {
   const int64_t C = p->n_classes;
   for (int64_t o = 0; o < p->n_owners; o++)
     for (int64_t i = p->owners[o].test_first; i < p->owners[o].test_first + p->owners[o].n_test; i++) {
-      const double *z = j->task->test_logits + i * C;
+      const double *z = j->task->judge_logits + i * C;
       j->best_other[i] = largest(z, C, j->slot->class_index, -1);
       j->best_10[i] = -INFINITY;
       for (int64_t k = 0; k < others->n; k++)

@@ -1,5 +1,6 @@
 /* The row of classification: which functions stand behind its door. */
 #include "tasks/classify.h"
+#include "tasks/classify_ensemble.h"
 #include "tasks/classify_graph.h"
 #include "tasks/classify_judge.h"
 #include "tasks/features.h"
@@ -29,7 +30,9 @@ static vw_status prompt_sizes(const vw_task_inputs *in, vw_prompt_sizes *s) {
 static vw_status shape(const vw_task_inputs *in, int64_t rows, vw_step_shape *s) {
   const vw_picture_set *p = in->pictures;
   const int64_t slots = rows < in->concepts ? rows : in->concepts;
+  const vw_names *judging = &in->model->judge.templates;
   vw_prompt_sizes prompts;
+  if (judging->n) VW_TRY(vw_prompt_sizes_of(in->network, judging->name, judging->n, &prompts)); /* can be judged */
   VW_TRY(prompt_sizes(in, &prompts));
   s->K = rows;
   s->size[VW_CLASSIFY_SLOTS] = slots < 1 ? 1 : slots;
@@ -104,10 +107,17 @@ static vw_status part(const vw_task_inputs *in, vw_task_part what, vw_graph *g, 
 }
 
 static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, int64_t *runs) {
+  if (what == VW_PART_CACHE && in->pictures->is_counted) {
+    *runs = in->pictures->n_train + in->pictures->n_test;
+    return VW_OK;
+  }
   if (what == VW_PART_CACHE)
     return vw_features_missing_pictures(in->pictures, vw_clip_of(in->network), in->weights, in->cache, runs);
-  *runs = what == VW_PART_JUDGE ? (words + BATCH - 1) / BATCH
-                                : in->model->learn.templates.n * ((in->pictures->n_classes + BATCH - 1) / BATCH);
+  /* The sentences of judging are taken to be as long as those of learning; their texts are counted with the others,
+   * though judging alone encodes them. */
+  const int64_t texts = in->model->learn.templates.n + in->model->judge.templates.n;
+  *runs = what == VW_PART_JUDGE ? vw_ensemble_size(in->model) * ((words + BATCH - 1) / BATCH)
+                                : texts * ((in->pictures->n_classes + BATCH - 1) / BATCH);
   return VW_OK;
 }
 
@@ -138,22 +148,8 @@ static int64_t cached(const vw_task_inputs *in) {
 
 /* ---- judging ----------------------------------------------------------------------------------------------------- */
 
-/* Features of all words: vectors in the judging template, then texts in their places. */
-static vw_status encode(const vw_classify *t, const vw_judged *w, void *q) {
-  const size_t one = vw_clip_feature_bytes(t->network);
-  VW_TRY(vw_clip_encode_words(t->network, &t->prompts, t->judge, w->words, w->n, q));
-  for (int64_t i = 0; w->texts && i < w->n; i++) {
-    char text[512];
-    const char *texts[] = {text};
-    if (!w->texts[i]) continue;
-    VW_TRY(vw_class_text(t->learn->judge_template, w->texts[i], text, sizeof text));
-    VW_TRY(vw_clip_encode_text(t->network, texts, 1, (char *)q + (size_t)i * one));
-  }
-  return VW_OK;
-}
-
 static vw_status judge(vw_task *task, const vw_judged *w, double *metrics) {
-  const vw_classify *t = (const vw_classify *)task;
+  vw_classify *t = (vw_classify *)task;
   vw_slot slot = {0};
   vw_others others;
   vw_judge judge = {0};
@@ -161,10 +157,11 @@ static vw_status judge(vw_task *task, const vw_judged *w, double *metrics) {
   void *q = malloc((size_t)w->n * vw_clip_feature_bytes(t->network) + 1);
   if (!q) st = VW_RAISE(VW_ERR_MEMORY, "evaluation: out of memory");
   if (st != VW_OK) goto cleanup;
+  VW_GOTO(vw_ensemble_open(t));
   VW_GOTO(vw_slot_create(&slot, t, w->concept, w->null_concept));
   VW_GOTO(vw_slot_others(&slot, t, w->concept, &others));
   VW_GOTO(vw_judge_create(&judge, t, &slot, &others));
-  VW_GOTO(encode(t, w, q));
+  VW_GOTO(vw_ensemble_encode(t, w, q));
   VW_GOTO(vw_judge_features(&judge, q, w->n, metrics));
 cleanup:
   vw_judge_free(&judge);
@@ -243,7 +240,7 @@ static const vw_metric metrics[VW_CLASSIFY_METRICS] = {
 
 const vw_task_kind vw_classification_kind = {.name = "classification",
                                              .sees = VW_SEES_CROPS | VW_SEES_TEST,
-                                             .keys = "learn.batch.negatives",
+                                             .keys = "learn.batch.negatives judge.templates",
                                              .metrics = metrics,
                                              .n_metrics = VW_CLASSIFY_METRICS,
                                              .metrics_are = "shares of held-out pictures (docs/protocol.md)",

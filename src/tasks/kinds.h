@@ -12,6 +12,7 @@ typedef struct vw_kind {
 
 extern const vw_kind vw_kinds[];
 extern const int vw_n_kinds;
+extern const char vw_kinds_later[]; /* networks of the design that are not in the list yet, separated by blanks */
 
 /* The kind that a study's model names; NULL: there is none. */
 const vw_kind *vw_kind_named(const char *name);

@@ -74,6 +74,7 @@ typedef struct vw_picture_set {
   vw_scenes train_scenes; /* those drawn for any owner */
   vw_scenes test_scenes;  /* the whole part of an annotated data set, else all test pictures of the owners */
 
+  bool is_counted;      /* no data set was opened: only sizes are known (vw_picture_set_count) */
   const char *left_out; /* what of the data set is not used, and why: lines, or "" */
   vw_pool pool;
 } vw_picture_set;
@@ -90,6 +91,11 @@ typedef struct vw_picture_refusals {
  * instead, and *s is NULL when any was. */
 vw_status vw_picture_set_open(vw_picture_set **s, const vw_data_config *data, int64_t seed, unsigned sees,
                               const vw_picture_refusals *refusals);
+
+/* A set of which only the sizes are known, from the study's counts: owners with as many pictures as the data set's
+ * classes have on average, and no more than the study uses; hashes are zero, pictures cannot be read. The caller closes
+ * it. Errors: VW_ERR_INPUT (a count is missing, or says too little). */
+vw_status vw_picture_set_count(vw_picture_set **s, const vw_data_config *data);
 void vw_picture_set_close(vw_picture_set *s); /* NULL allowed */
 
 /* Decodes a picture of the set, and cuts its crop. Errors: as vw_image_read; VW_ERR_IO where the file's bytes are no

@@ -14,3 +14,15 @@ for n in 1 2 4; do
   [ "$mpi_kind" = mpich ] && [ "$code" = 9 ] && code=7
   [ "$code" = 7 ] || { echo "FAILED: abort of a rank of $n: exit code $code, expected 7" && exit 1; }
 done
+# What a launcher started is alone in MPI: refused, not n runs at once.
+alone=$(mktemp)
+trap 'rm -f "$alone"' EXIT
+refused() { # TEXT VARIABLE=VALUE...
+  local code=0
+  env "${@:2}" "$ranks" > "$alone" 2>&1 || code=$?
+  { [ "$code" != 0 ] && grep -q "$1" "$alone"; } || { cat "$alone" && echo "FAILED: ${*:2}: exit code $code" && exit 1; }
+}
+refused 'the launcher started 3 processes, but MPI sees one rank in each: start viswords with the mpirun' PMI_SIZE=3
+refused "the launcher started 3 processes, .* 'srun --mpi=pmix'" SLURM_STEP_NUM_TASKS=3 PMI_RANK=1
+refused "srun started processes without a PMI: .* 'srun --mpi=pmix'" SLURM_STEP_NUM_TASKS=3
+for one in PMI_SIZE=1 SLURM_NTASKS=3; do env $one "$ranks"; done

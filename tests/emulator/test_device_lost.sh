@@ -43,18 +43,19 @@ lost() { # DIR: the run said what happened, and what to do
 out=$work/one # lost when the first block is there
 first=$(basename "$("$emulated" plan "$work/study.yaml" --backend cuda --json | sed -n 's/.*"id": "\([0-9a-f]*\)".*/\1/p' | head -1)")
 code=0
-VW_EMULATOR_FAIL_FILE=$out/blocks/$first.safetensors \
+first_file=$out/blocks/${first:0:2}/$first.safetensors
+VW_EMULATOR_FAIL_FILE=$first_file \
   "$emulated" run "$work/study.yaml" -o "$out" "${options[@]}" 2> "$out.log" || code=$?
 [ "$code" = 1 ] || fail "exit code $code, expected 1: $(cat "$out.log")"
 lost "$out"
-[ "$(blocks "$out")" = "$out/blocks/$first.safetensors" ] || fail "expected the first block alone: $(blocks "$out")"
-before=$(stat -c '%i %y' "$out/blocks/$first.safetensors")
+[ "$(blocks "$out")" = "$first_file" ] || fail "expected the first block alone: $(blocks "$out")"
+before=$(stat -c '%i %y' "$first_file")
 for calls in 1 300; do # at the start, in the preparation of a block: nothing is harmed
   VW_EMULATOR_FAIL_AFTER=$calls "$emulated" run "$work/study.yaml" -o "$out" "${options[@]}" 2> "$out.log" && fail "not lost at $calls"
   [ "$(blocks "$out" | wc -l)" = 1 ] || fail "blocks: $(blocks "$out")"
 done
 "$emulated" run "$work/study.yaml" -o "$out" "${options[@]}"
-[ "$(stat -c '%i %y' "$out/blocks/$first.safetensors")" = "$before" ] || fail "a finished block was written again"
+[ "$(stat -c '%i %y' "$first_file")" = "$before" ] || fail "a finished block was written again"
 same "$work/whole/blocks" "$out/blocks"
 
 # Rank 1 loses its device before the weights come, then as soon as any block is there: rank 0 hears of it, and finishes

@@ -11,9 +11,8 @@
  * (GOALS: the first ten steps; later ones amplify rounding); every final share within the 95 % Wilson interval of the
  * reference's share of its pictures, every average precision (a fixture without counts) within .02. */
 #include "core/status.h"
-#include "io/safetensors.h"
+#include "io/block_file.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -237,29 +236,16 @@ cleanup:
   return st;
 }
 
-static vw_status check_file(check *c, const char *path) {
+static vw_status check_file(void *user, const char *name, const char *path) {
+  check *c = user;
   vw_safetensors *f = NULL;
+  const size_t n = strlen(name), end = strlen(".safetensors");
+  if (n <= end || strcmp(name + n - end, ".safetensors") != 0) return VW_OK;
   VW_TRY(vw_safetensors_open(&f, path));
-  const vw_status st = strstr(path, "-evaluation.")  ? check_metrics(c, f, false)
-                       : strstr(path, "-baselines.") ? check_metrics(c, f, true)
+  const vw_status st = strstr(name, "-evaluation.")  ? check_metrics(c, f, false)
+                       : strstr(name, "-baselines.") ? check_metrics(c, f, true)
                                                      : check_block(c, f);
   vw_safetensors_close(f);
-  return st;
-}
-
-static vw_status check_folder(check *c, const char *out) {
-  char path[4096];
-  vw_status st = VW_OK;
-  (void)snprintf(path, sizeof path, "%s/blocks", out);
-  DIR *folder = opendir(path);
-  VW_CHECK(folder, VW_ERR_IO, "%s: no such folder", path);
-  for (struct dirent *e; st == VW_OK && (e = readdir(folder)) != NULL;) {
-    const size_t n = strlen(e->d_name), end = strlen(".safetensors");
-    if (n <= end || strcmp(e->d_name + n - end, ".safetensors") != 0) continue;
-    (void)snprintf(path, sizeof path, "%s/blocks/%s", out, e->d_name);
-    st = check_file(c, path);
-  }
-  (void)closedir(folder);
   return st;
 }
 
@@ -283,7 +269,7 @@ int main(int argc, char **argv) {
   c.exact = !strcmp(argv[3], "exact");
   VW_GOTO(vw_safetensors_open(&c.golden, argv[1]));
   VW_GOTO(read_json(c.golden, "json", &c.names));
-  VW_GOTO(check_folder(&c, argv[2]));
+  VW_GOTO(vw_block_files_visit(argv[2], check_file, &c));
   if (c.matched != expected_rows(&c))
     c.wrong++, printf("%" PRId64 " rows of %" PRId64 " are there\n", c.matched, expected_rows(&c));
   printf("%s: %" PRId64 " rows compared, %" PRId64 " numbers off; largest relative difference %.2g, of a share %.2g\n",

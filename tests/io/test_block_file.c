@@ -1,6 +1,7 @@
 /* Blocks are whole or not there; of two checkpoints one always is. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/durable.h"
@@ -58,7 +59,7 @@ static void test_block(void **state) {
   assert_ok(vw_checkpoint_write(dir, "b7", 10, &entry, 1, &meta, 1));
   assert_ok(vw_block_file_write(dir, "b7", &entry, 1, &meta, 1));
   assert_true(vw_block_file_exists(dir, "b7"));
-  assert_false(vw_file_exists(file("b7.checkpoint.a")));
+  assert_false(vw_file_exists(file("b7/b7.checkpoint.a")));
   assert_ok(vw_block_file_open(dir, "b7", &f));
   assert_string_equal(vw_safetensors_metadata(f, "steps"), "300");
   assert_ok(vw_safetensors_find(f, "words", &t));
@@ -66,17 +67,19 @@ static void test_block(void **state) {
   vw_safetensors_close(f);
 
   /* under another block's name, then with one bit turned around */
-  assert_ok(vw_path_format(path, "%s/blocks/b8.safetensors", dir));
+  assert_ok(vw_path_format(path, "%s/blocks/b8", dir));
+  assert_int_equal(mkdir(path, 0777), 0);
+  assert_ok(vw_path_format(path, "%s/blocks/b8/b8.safetensors", dir));
   char old[VW_PATH_BYTES];
-  assert_ok(vw_path_format(old, "%s/blocks/b7.safetensors", dir));
+  assert_ok(vw_path_format(old, "%s/blocks/b7/b7.safetensors", dir));
   assert_int_equal(link(old, path), 0);
   assert_int_equal(vw_block_file_open(dir, "b8", &f), VW_ERR_INPUT);
   assert_non_null(strstr(vw_error_message(), "not the block of block b8"));
-  damage("b7.safetensors");
+  damage("b7/b7.safetensors");
   assert_false(vw_block_file_exists(dir, "b7"));
   assert_int_equal(vw_block_file_open(dir, "b7", &f), VW_ERR_INPUT);
   assert_non_null(strstr(vw_error_message(), "delete it and run again"));
-  assert_ok(vw_file_write(file("b7.safetensors"), "short", 5));
+  assert_ok(vw_file_write(file("b7/b7.safetensors"), "short", 5));
   assert_int_equal(vw_block_file_open(dir, "b7", &f), VW_ERR_INPUT);
   assert_non_null(strstr(vw_error_message(), "delete it and run again"));
   assert_int_equal(vw_block_file_write(dir, "../x", &entry, 1, NULL, 0), VW_ERR_ARG);
@@ -107,12 +110,12 @@ static void test_checkpoints(void **state) {
     assert_ok(vw_checkpoint_write(dir, "c", step, &entry, 1, NULL, 0));
     expect_checkpoint(step);
   }
-  damage("c.checkpoint.a"); /* 500: the previous one counts */
+  damage("c/c.checkpoint.a"); /* 500: the previous one counts */
   expect_checkpoint(400);
   words_of(600, words, &entry);
   assert_ok(vw_checkpoint_write(dir, "c", 600, &entry, 1, NULL, 0)); /* over the damaged one */
   expect_checkpoint(600);
-  assert_true(vw_file_exists(file("c.checkpoint.b")));
+  assert_true(vw_file_exists(file("c/c.checkpoint.b")));
   assert_ok(vw_checkpoint_remove(dir, "c"));
   expect_checkpoint(-1);
 }
@@ -128,8 +131,74 @@ static void test_leftovers(void **state) {
   assert_true(vw_file_exists(file("keep.safetensors")));
 }
 
+static void move(const char *from, const char *to) {
+  char old[VW_PATH_BYTES];
+  assert_ok(vw_path_format(old, "%s", file(from)));
+  assert_int_equal(rename(old, file(to)), 0);
+}
+
+static vw_status count(void *user, const char *name, const char *where) {
+  int *n = user;
+  assert_true(strlen(where) > strlen(name) && !strcmp(where + strlen(where) - strlen(name), name));
+  if (!strncmp(name, "e7", 2)) ++*n;
+  return VW_OK;
+}
+
+/* What an older version wrote into blocks/ itself is read, replaced and removed there. */
+static void test_flat(void **state) {
+  float words[4];
+  vw_safetensors_entry entry;
+  vw_safetensors *f = NULL;
+  int64_t found = 0;
+  int n = 0;
+  (void)state;
+  for (int64_t step = 1; step <= 2; step++) {
+    words_of((float)step, words, &entry);
+    assert_ok(vw_checkpoint_write(dir, "e7", step, &entry, 1, NULL, 0));
+  }
+  move("e7/e7.checkpoint.a", "e7.checkpoint.a");
+  assert_ok(vw_checkpoint_open(dir, "e7", &f, &found));
+  assert_int_equal(found, 2);
+  vw_safetensors_close(f);
+  assert_ok(vw_checkpoint_write(dir, "e7", 3, &entry, 1, NULL, 0)); /* over the older one, where it is */
+  assert_false(vw_file_exists(file("e7/e7.checkpoint.a")));
+  assert_ok(vw_checkpoint_open(dir, "e7", &f, &found));
+  assert_int_equal(found, 3);
+  vw_safetensors_close(f);
+
+  assert_ok(vw_block_file_write(dir, "e7", &entry, 1, NULL, 0));
+  assert_false(vw_file_exists(file("e7.checkpoint.a")) || vw_file_exists(file("e7/e7.checkpoint.b")));
+  move("e7/e7.safetensors", "e7.safetensors");
+  assert_true(vw_block_file_exists(dir, "e7"));
+  damage("e7.safetensors");
+  assert_false(vw_block_file_exists(dir, "e7"));
+  assert_ok(vw_block_file_write(dir, "e7", &entry, 1, NULL, 0));
+  assert_true(vw_block_file_exists(dir, "e7"));
+  assert_false(vw_file_exists(file("e7/e7.safetensors")));
+  assert_ok(vw_block_file_write(dir, "e7-evaluation", &entry, 1, NULL, 0));
+  assert_ok(vw_block_files_visit(dir, count, &n));
+  assert_int_equal(n, 2);
+  assert_ok(vw_block_file_remove(dir, "e7"));
+  assert_false(vw_block_file_exists(dir, "e7"));
+  n = 0;
+  assert_ok(vw_block_files_visit(dir, count, &n));
+  assert_int_equal(n, 1);
+}
+
+/* A folder that somebody planted is not written into. */
+static void test_linked_folder(void **state) {
+  float words[4];
+  vw_safetensors_entry entry;
+  (void)state;
+  words_of(1, words, &entry);
+  assert_int_equal(symlink(dir, file("f0")), 0);
+  assert_int_equal(vw_block_file_write(dir, "f012", &entry, 1, NULL, 0), VW_ERR_INPUT);
+  assert_int_equal(unlink(file("f0")), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_block), cmocka_unit_test(test_checkpoints),
-                                     cmocka_unit_test(test_leftovers)};
+                                     cmocka_unit_test(test_leftovers), cmocka_unit_test(test_flat),
+                                     cmocka_unit_test(test_linked_folder)};
   return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -11,8 +11,8 @@
 #include "core/log.h"
 #include "io/block_file.h"
 #include "io/json.h"
-#include "io/lock.h"
 #include "io/manifest.h"
+#include "io/parts.h"
 #include "tests/support/fail.h"
 
 static char dir[64], path[VW_PATH_BYTES];
@@ -199,7 +199,7 @@ static vw_safetensors *opened;
 static int64_t sequence;
 
 static void no_block(void) {
-  (void)unlink(file("blocks/b.safetensors"));
+  (void)unlink(file("blocks/b/b.safetensors"));
 }
 static void a_block(void) {
   const vw_safetensors_entry e = entry();
@@ -212,7 +212,7 @@ static vw_status write_block(void) {
 /* Whole or not there; never a file that readers refuse. */
 static void block_whole(vw_status st) {
   vw_tensor t;
-  if (st != VW_OK && !vw_file_exists(file("blocks/b.safetensors"))) return;
+  if (st != VW_OK && !vw_file_exists(file("blocks/b/b.safetensors"))) return;
   assert_ok(vw_block_file_open(dir, "b", &opened));
   assert_ok(vw_safetensors_find(opened, "words", &t));
   assert_int_equal(t.ndim, 2);
@@ -271,8 +271,8 @@ static vw_status remove_checkpoints(void) {
   return vw_checkpoint_remove(dir, "c");
 }
 static void none_if_ok(vw_status st) {
-  if (st == VW_OK) assert_false(vw_file_exists(file("blocks/c.checkpoint.a")));
-  if (st == VW_OK) assert_false(vw_file_exists(file("blocks/c.checkpoint.b")));
+  if (st == VW_OK) assert_false(vw_file_exists(file("blocks/c/c.checkpoint.a")));
+  if (st == VW_OK) assert_false(vw_file_exists(file("blocks/c/c.checkpoint.b")));
   assert_ok(vw_block_folder_open(dir));
 }
 static vw_status open_folder(void) {
@@ -441,16 +441,53 @@ static vw_status look(void) {
   return VW_OK;
 }
 
+/* A part beside the whole study's owner: a dead one's lock goes, a living one's is never lost. */
+static vw_status take_part(void) {
+  const vw_status st = vw_part_lock_take(&lock, dir, (vw_study_part){1, 2}, NULL);
+  return st == VW_ERR_INPUT && strstr(vw_error_message(), "is working here") ? VW_OK : st; /* /proc does not say */
+}
+static void part_or_free(vw_status st) {
+  if (st != VW_OK) assert_false(lock.held);
+  if (lock.held) assert_true(vw_file_exists(file(".lock-part-1-of-2")) && !vw_file_exists(file(".lock")));
+  vw_lock_release(&lock);
+  (void)unlink(file(".lock-part-1-of-2"));
+}
+static vw_status part_or_be_refused(void) {
+  return take_part();
+}
+static void whole_stays(vw_status st) {
+  (void)st;
+  assert_false(lock.held);
+  assert_true(vw_file_exists(file(".lock")));
+  (void)unlink(file(".lock-part-1-of-2"));
+}
+static vw_status write_parts(void) {
+  return vw_parts_write(dir, 7);
+}
+static void no_parts(void) {
+  (void)unlink(file("parts"));
+}
+static void seven_or_none(vw_status st) {
+  int64_t n = 0;
+  assert_ok(vw_parts_read(dir, &n));
+  assert_true(n == 7 || (st != VW_OK && n == 0));
+}
+
 static void test_lock(void **state) {
   static const fail_case fresh = {"lock", no_lock, take, held_or_free},
                          stale = {"lock, stale", stale_lock, take_or_be_refused, held_or_free},
                          living = {"lock of the living", NULL, take_or_be_refused, never_taken},
-                         owner = {"lock, owner", NULL, look, never_taken};
+                         owner = {"lock, owner", NULL, look, never_taken},
+                         part = {"part's lock", stale_lock, take_part, part_or_free},
+                         beside = {"part's lock beside the living", NULL, part_or_be_refused, whole_stays},
+                         parts = {"parts", no_parts, write_parts, seven_or_none};
   (void)state;
   fail_each(&fresh, FAIL_IO, EIO);
   for (int i = 0; i < 2; i++) {
     fail_each(&stale, i ? FAIL_IO : FAIL_MEMORY, i ? EIO : ENOMEM);
   }
+  fail_each(&part, FAIL_IO, EIO);
+  fail_each(&parts, FAIL_IO, ENOSPC);
   no_lock();
   const pid_t child = fork();
   if (child == 0) {
@@ -462,6 +499,7 @@ static void test_lock(void **state) {
   while (!vw_file_exists(file(".lock"))) (void)usleep(1000);
   fail_each(&living, FAIL_IO, EIO);
   fail_each(&owner, FAIL_IO, EIO);
+  fail_each(&beside, FAIL_IO, EIO);
   assert_int_equal(kill(child, SIGKILL), 0);
   assert_int_equal(waitpid(child, NULL, 0), child);
   no_lock();

@@ -384,8 +384,8 @@ static void wrong_config(void **state) {
   expect_refused(VW_ERR_INPUT, "do_center_crop is off and size is 8 x 9");
   put("preprocessor_config.json", "{\"size\": 8, \"crop_size\": 8, \"image_std\": [1, 0, 1]}");
   expect_refused(VW_ERR_INPUT, "image_std[1]: expected a positive number");
-  assert_int_equal(vw_hub_clip_open(&h, "/nonexistent/model"), VW_ERR_INPUT);
-  assert_non_null(strstr(vw_error_message(), "/nonexistent/model: no such model directory"));
+  assert_int_equal(vw_hub_clip_open(&h, in_folder("nowhere")), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "/nowhere: no such model directory"));
 }
 
 /* The network that ships with viswords, and its tokenizer, belong together. */

@@ -61,10 +61,11 @@ static void test_full(void **state) {
   assert_int_equal(c->models[1].learn.negatives, 24);
   assert_int_equal(c->models[1].learn.templates.n, 2);
   assert_string_equal(c->models[1].learn.judge_template, "a {}");
-  assert_string_equal(c->anchors.name[2], "7");
-  assert_true(c->deltas.n == 2 && c->deltas.v[0] == 0.5 && isinf(c->deltas.v[1]));
-  assert_int_equal(c->replicas, 2);
-  assert_int_equal(c->memory, INT64_C(2) << 30);
+  assert_string_equal(c->models[0].trials.anchors.name[2], "7");
+  assert_true(c->models[0].trials.deltas.n == 2 && c->models[0].trials.deltas.v[0] == 0.5 &&
+              isinf(c->models[0].trials.deltas.v[1]));
+  assert_int_equal(c->models[0].trials.replicas, 2);
+  assert_int_equal(c->models[0].plan.memory, INT64_C(2) << 30);
   assert_int_equal(c->backend, VW_BACKEND_REF);
   assert_true(vw_study_has_stage(c, "evaluate") && !vw_study_has_stage(c, "collect"));
   vw_study_config_destroy(c);
@@ -77,9 +78,11 @@ static void test_defaults(void **state) {
   vw_study_config *c = parse(SMALL);
   const vw_learn_config *l = &c->models[0].learn;
   assert_string_equal(c->study, "study");
-  assert_true(c->seed == 0 && c->ranks == 8 && c->threads == 0 && c->block == 0 && c->memory == 0 && !c->cache);
-  assert_true(c->deltas.n == 4 && c->deltas.v[0] == 0.1 && c->deltas.v[3] == 1.0);
-  assert_true(c->replicas == 1 && c->null_concepts == 1 && c->stages.n == 3);
+  assert_true(c->seed == 0 && c->ranks == 8 && c->threads == 0 && c->models[0].plan.block == 0 &&
+              c->models[0].plan.memory == 0 && !c->cache);
+  assert_true(c->models[0].trials.deltas.n == 4 && c->models[0].trials.deltas.v[0] == 0.1 &&
+              c->models[0].trials.deltas.v[3] == 1.0);
+  assert_true(c->models[0].trials.replicas == 1 && c->null_concepts == 1 && c->stages.n == 3);
   assert_string_equal(c->vocabulary, "default");
   assert_true(l->optimiser == VW_PGD && l->steps == 1000 && l->eta == 0.1 && l->weight_decay == 0.01);
   assert_true(l->positives == 8 && l->negatives == 8 && l->loss_points == 100);
@@ -218,9 +221,9 @@ static const struct {
      "s.yaml:1:8: data: 'o/p' cannot name a part of a study; use at most 64 letters, digits, - and _", VW_ERR_INPUT},
     {"data: {}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
      "s.yaml:1:7: data: expected data sets by name, got an empty mapping", VW_ERR_INPUT},
-    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {owl: {kind: stable-diffusion, weights: w}}\ntrials: {anchors: "
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {sd: {kind: stable-diffusion, weights: w}}\ntrials: {anchors: "
      "[the]}\n",
-     "s.yaml:2:22: models.owl.kind: stable-diffusion is part of the design, but this version of viswords cannot do it "
+     "s.yaml:2:21: models.sd.kind: stable-diffusion is part of the design, but this version of viswords cannot do it "
      "yet",
      VW_ERR_UNSUPPORTED},
     {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {kind: clip}}\ntrials: {anchors: [the]}\n",
@@ -368,17 +371,36 @@ static void test_many_models(void **state) {
   }
 }
 
+/* Many models times many data sets: refused at once, with nothing allocated for each pair. */
+static void test_many_pairs(void **state) {
+  (void)state;
+  enum { MANY = 2000 };
+  char *text = NULL;
+  size_t bytes = 0;
+  vw_study_config *c = NULL;
+  FILE *out = open_memstream(&text, &bytes);
+  assert_non_null(out);
+  (void)fprintf(out, "trials: {anchors: [the]}\ndata:\n");
+  for (int i = 0; i < MANY; i++) (void)fprintf(out, "  d%d: {root: r, concepts: [a]}\n", i);
+  (void)fprintf(out, "models:\n");
+  for (int i = 0; i < MANY; i++) (void)fprintf(out, "  m%d: {weights: w}\n", i);
+  assert_int_equal(fclose(out), 0);
+  assert_int_equal(vw_study_config_parse("s.yaml", text, bytes, &vw_test_kinds, NULL, &c), VW_ERR_INPUT);
+  assert_string_equal(vw_error_message(), "s.yaml:2004:3: models: 2000 on 2000 data sets are more than 65536 pairs");
+  free(text);
+}
+
 /* The studies that are shipped, and the class list they point to. */
 static void test_shipped(void **state) {
   (void)state;
   vw_study_config *c = NULL;
   assert_ok(vw_study_config_read(VW_SOURCE_DIR "/jobs/studies/demo.yaml", &vw_test_kinds, NULL, &c));
-  assert_true(c->data[0].concepts.n >= 10 && c->anchors.n >= 4 && c->deltas.n == 4);
+  assert_true(c->data[0].concepts.n >= 10 && c->models[0].trials.anchors.n >= 4 && c->models[0].trials.deltas.n == 4);
   assert_true(c->data[0].classes.n > 100);
   assert_string_equal(c->models[0].learn.judge_template, "a photo of a {}");
   vw_study_config_destroy(c);
   assert_ok(vw_study_config_read(VW_SOURCE_DIR "/jobs/studies/smoke.yaml", &vw_test_kinds, NULL, &c));
-  assert_true(c->data[0].concepts.n == 2 && c->anchors.n == 2 && c->deltas.n == 2);
+  assert_true(c->data[0].concepts.n == 2 && c->models[0].trials.anchors.n == 2 && c->models[0].trials.deltas.n == 2);
   vw_study_config_destroy(c);
 }
 
@@ -389,7 +411,11 @@ static void test_reference_is_current(void **state) {
   size_t bytes = 0;
   FILE *out = open_memstream(&printed, &bytes);
   assert_non_null(out);
-  vw_study_print_keys(out, &vw_test_kinds, true);
+  /* As vw_kinds_of_study makes them of jobs/kinds.c. */
+  static const vw_study_kinds shipped = {
+      "clip owlv2", "classification detection",
+      "learn.batch.negatives judge.templates,learn.batch.negatives learn.matching data.<name>.pictures.negatives", ","};
+  vw_study_print_keys(out, &shipped, true);
   assert_int_equal(fclose(out), 0);
   FILE *f = fopen(VW_SOURCE_DIR "/docs/study-file.md", "r");
   assert_non_null(f);
@@ -402,7 +428,7 @@ static void test_reference_is_current(void **state) {
 
 /* A key that only some tasks read: an error where no model's task does, and no part of a trial's identity elsewhere. */
 static void test_scope(void **state) {
-  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,"};
+  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,", ",", ""};
   static const char text[] = "data: {objects: {root: r, concepts: [fox]}}\n"
                              "models: {a: {kind: toy, weights: w}, b: {kind: clip, weights: w}}\n"
                              "trials: {anchors: [dog]}\n"
@@ -427,8 +453,193 @@ static void test_scope(void **state) {
   assert_non_null(strstr(vw_error_message(), "s.yaml:4:28: learn.batch.negatives: nothing uses it"));
 }
 
+/* Two data sets, two models with values of their own over what stands for all. */
+#define PAIRS                                                                                                          \
+  "data: {o: {root: r, concepts: [cat, dog], pictures: {train: 9}}, p: {root: r, concepts: [owl]}}\n"                  \
+  "trials: {anchors: [the, red], deltas: [0.5]}\n"                                                                     \
+  "plan: {block: 32, memory: 1 GiB}\n"
+
+static void test_values_of_a_model(void **state) {
+  static const char text[] =
+      PAIRS "models:\n"
+            "  a: {weights: w, data: [o], trials: {deltas: [free, 1], concepts: [dog], pictures: {train: 4}},\n"
+            "      plan: {block: 2, precision: tf32, ranks_per_block: 2}}\n"
+            "  b: {weights: w, trials: {replicas: 3}}\n";
+  (void)state;
+  vw_study_config *c = parse(text);
+  const vw_model_config *a = &c->models[0], *b = &c->models[1];
+  assert_true(a->trials.anchors.n == 2 && b->trials.anchors.n == 2);
+  assert_true(a->trials.deltas.n == 2 && isinf(a->trials.deltas.v[0]) && b->trials.deltas.v[0] == 0.5);
+  assert_true(a->trials.replicas == 1 && b->trials.replicas == 3);
+  assert_true(a->plan.block == 2 && b->plan.block == 32 && a->plan.memory == b->plan.memory);
+  assert_true(a->plan.ranks_per_block == 2 && b->plan.ranks_per_block == 1);
+  assert_true(a->plan.precision == VW_PRECISION_TF32 && b->plan.precision == VW_PRECISION_AUTO);
+  assert_int_equal(c->precision, VW_PRECISION_AUTO);
+  assert_true(vw_study_learns_on(c, 0, 0) && !vw_study_learns_on(c, 0, 1));
+  assert_true(vw_study_learns_on(c, 1, 0) && vw_study_learns_on(c, 1, 1));
+  assert_true(a->data.n == 1 && b->data.n == 2);
+  const vw_data_config *mine = vw_study_data_of(c, 0, 0), *other = vw_study_data_of(c, 1, 0);
+  assert_true(mine->concepts.n == 1 && mine->train == 4 && mine->test == 16);
+  assert_string_equal(mine->concepts.name[0], "dog");
+  assert_true(other->concepts.n == 2 && other->train == 9);
+  vw_study_config_destroy(c);
+}
+
+/* The name of a data set with folds means all of them, that of a fold this one. */
+static void test_folds_of_a_model(void **state) {
+  (void)state;
+  vw_study_config *c = parse("data: {s: {kind: dreambooth, root: r, concepts: [dog], folds: 3}, o: {root: r, concepts: "
+                             "[cat]}}\ntrials: {anchors: [the]}\n"
+                             "models: {a: {weights: w, data: [s]}, b: {weights: w, data: [o, s-2]}}\n");
+  assert_int_equal(c->n_data, 4);
+  for (int d = 0; d < 4; d++) {
+    assert_int_equal(vw_study_learns_on(c, 0, d), d < 3);
+    assert_int_equal(vw_study_learns_on(c, 1, d), d == 1 || d == 3);
+  }
+  vw_study_config_destroy(c);
+}
+
+/* A model's concepts may leave a data set without any: the model does not learn on it. */
+static void test_data_without_concepts(void **state) {
+  (void)state;
+  vw_study_config *c = parse(PAIRS "models: {a: {weights: w, trials: {concepts: [owl]}}, b: {weights: w}}\n");
+  assert_true(!vw_study_learns_on(c, 0, 0) && vw_study_learns_on(c, 0, 1) && vw_study_learns_on(c, 1, 0));
+  vw_study_config_destroy(c);
+}
+
+/* What a model says for itself is what a study says for all: the identity of a trial and the values are the same. */
+static void test_spellings(void **state) {
+  static const char *const same[] = {
+      "data: {o: {root: r, concepts: [cat, dog], pictures: {train: 4}}}\n"
+      "trials: {anchors: [the], deltas: [1]}\nlearn: {steps: 5}\nmodels: {a: {weights: w}}\n",
+      "data: {o: {root: r, concepts: [cat, dog]}}\n"
+      "models: {a: {weights: w, data: [o], learn: {steps: 5}, trials: {anchors: [the], deltas: [1], pictures: {train: "
+      "4}}}}\n",
+  };
+  char *protocol[2];
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    vw_study_config *c = parse(same[i]);
+    assert_ok(vw_study_protocol_text(c, 0, 0, &protocol[i]));
+    vw_study_config_destroy(c);
+  }
+  assert_string_equal(protocol[0], protocol[1]);
+  assert_non_null(strstr(protocol[0], "data.<name>.pictures.train: 4\n"));
+  free(protocol[0]), free(protocol[1]);
+}
+
+static void test_wrong_of_a_model(void **state) {
+  static const struct {
+    const char *text, *message;
+  } cases[] = {
+      {PAIRS "models: {a: {weights: w, data: [oo]}, b: {weights: w}}\n",
+       "s.yaml:4:33: models.a.data: 'oo' is no data set of this study; did you mean o?"},
+      {PAIRS "models: {a: {weights: w, data: [o]}}\n",
+       "s.yaml:1:66: data.p: nothing uses it; no model learns on it: remove it or change the models' data or "
+       "trials.concepts"},
+      {PAIRS "models: {a: {weights: w, trials: {concepts: [owl, ape]}}, b: {weights: w}}\n",
+       "s.yaml:4:51: models.a.trials.concepts: 'ape' is no concept of a data set that the model learns on"},
+      {PAIRS "models: {a: {weights: w, data: [o, p], trials: {concepts: [owl]}}, b: {weights: w}}\n",
+       "s.yaml:4:33: models.a.data: 'o' has none of the model's trials.concepts"},
+      {PAIRS "models: {a: {weights: w, trials: {deltas: [1]}}, b: {weights: w, trials: {deltas: [2]}}}\n",
+       "s.yaml:2:39: trials.deltas: nothing uses it; every model has its own: remove it"},
+      {PAIRS "models: {a: {weights: w, plan: {block: 1}}, b: {weights: w, plan: {block: 2}}}\n",
+       "s.yaml:3:15: plan.block: nothing uses it; every model has its own: remove it"},
+      {PAIRS "models: {a: {weights: w, plan: {ranks: 1}}}\n",
+       "s.yaml:4:33: models.a.plan.ranks: unknown key; known here: ranks_per_block block precision memory"},
+      {PAIRS "models: {a: {weights: w, trials: {vocabulary: all}}}\n",
+       "s.yaml:4:35: models.a.trials.vocabulary: unknown key; known here: concepts pictures anchors deltas replicas"},
+      {PAIRS "models: {a: {weights: w, plan: {ranks_per_block: 9}}}\n",
+       "s.yaml:4:50: models.a.plan.ranks_per_block: 9 is more than model 'a' has positives or negatives in a step (8): "
+       "each slice needs a picture"},
+      {PAIRS "models: {a: {weights: w, learn: {optimiser: adamw, weight_decay: 1}}}\n",
+       "s.yaml:4:66: models.a.learn.weight_decay: nothing uses it; only free words decay: remove it or add free to "
+       "trials.deltas"},
+      {"data: {o: {root: r, concepts: [cat]}}\nmodels: {a: {weights: w, trials: {anchors: [the]}}, b: {weights: w}}\n",
+       "s.yaml:1:1: trials.anchors: missing; give the words that learning starts from, one token each"},
+      {"data: {o: {root: r, concepts: [cat], pictures: {negatives: 3}}}\nmodels: {a: {weights: w}}\n"
+       "trials: {anchors: [the]}\n",
+       "s.yaml:1:60: data.o.pictures.negatives: nothing uses it; no task that learns on this data set does: remove it"},
+      {"data: {o: {root: r, concepts: [cat]}, s: {kind: dreambooth, root: r, concepts: [dog], folds: 2}}\n"
+       "models: {a: {weights: w, data: [o]}}\ntrials: {anchors: [the]}\n",
+       "s.yaml:1:39: data.s-1: nothing uses it; no model learns on it: remove it or change the models' data or "
+       "trials.concepts\n"
+       "s.yaml:1:39: data.s-2: nothing uses it; no model learns on it: remove it or change the models' data or "
+       "trials.concepts"},
+      {SMALL "plan: {rank: 3}\n", "s.yaml:4:8: plan.rank: unknown key; did you mean ranks?"},
+      {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\n"
+       "trials: {anchors: [the], concepts: [cat]}\n",
+       "s.yaml:3:26: trials.concepts: unknown key; known here: anchors deltas replicas null_concepts vocabulary"},
+  };
+  int failures = 0;
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    failures += !is_refused(cases[i].text, cases[i].message, VW_ERR_INPUT);
+  assert_int_equal(failures, 0);
+}
+
+/* A task learns on data sets of the kinds that have what it needs. */
+static void test_kinds_of_data(void **state) {
+  static const vw_study_kinds two = {"clip toy", "classification colouring", "learn.batch.negatives,", ",coco voc", ""};
+  static const char text[] = "data: {o: {root: r, concepts: [fox]}}\n"
+                             "models: {b: {kind: clip, weights: w}, a: {kind: toy, weights: w}}\n"
+                             "trials: {anchors: [dog]}\n";
+  static const char named[] = "data: {o: {root: r, concepts: [fox]}}\n"
+                              "models: {b: {kind: clip, weights: w}, a: {kind: toy, weights: w, data: [o]}}\n"
+                              "trials: {anchors: [dog]}\n";
+  vw_study_config *c = NULL;
+  (void)state;
+  assert_int_equal(vw_study_config_parse("s.yaml", text, strlen(text), &two, NULL, &c), VW_ERR_INPUT);
+  assert_string_equal(vw_error_message(), "s.yaml:2:39: models.a: no data set of this study is of a kind that its "
+                                          "task, colouring, learns on: coco voc");
+  vw_problems p = {0};
+  assert_ok(vw_study_config_parse("s.yaml", named, strlen(named), &two, &p, &c));
+  assert_int_equal(p.n_errors, 2);
+  assert_string_equal(p.item[1].text,
+                      "s.yaml:2:73: models.a.data: 'o' is of kind folders; the task colouring learns on coco voc");
+  vw_study_config_destroy(c);
+  vw_problems_fini(&p);
+}
+
+/* Keys of judging alone are part of an evaluation's identity and of no trial's. */
+static void test_judging_text(void **state) {
+  static const char *const studies[] = {
+      SMALL, SMALL "judge: {templates: ['a {}', 'the {}']}\n",
+      "data: {o: {root: r, concepts: [cat]}}\ntrials: {anchors: [the]}\nmodels: {clip: "
+      "{weights: w, judge: {templates: ['a {}', 'the {}']}}}\n",
+      SMALL "judge: {templates: ['the {}', 'a {}']}\n"};
+  char *judging[4], *protocol[4];
+  (void)state;
+  for (int i = 0; i < 4; i++) {
+    vw_study_config *c = parse(studies[i]);
+    assert_ok(vw_study_judging_text(c, 0, 0, &judging[i]));
+    assert_ok(vw_study_protocol_text(c, 0, 0, &protocol[i]));
+    assert_string_equal(protocol[i], protocol[0]);
+    vw_study_config_destroy(c);
+  }
+  assert_null(strstr(protocol[0], "judge.templates"));
+  assert_string_equal(judging[0], ""); /* as ever */
+  assert_string_equal(judging[1], "judge.templates: 2\n- 4 a {}\n- 6 the {}\n");
+  assert_string_equal(judging[2], judging[1]);
+  assert_string_not_equal(judging[3], judging[1]);
+  for (int i = 0; i < 4; i++) free(judging[i]), free(protocol[i]);
+
+  static const vw_study_kinds toy = {"toy", "colouring", "learn.batch.negatives", "", ""};
+  vw_study_config *c = NULL;
+  assert_int_equal(vw_study_config_parse("s.yaml", studies[1], strlen(studies[1]), &toy, NULL, &c), VW_ERR_INPUT);
+  assert_string_equal(vw_error_message(),
+                      "s.yaml:4:20: judge.templates: nothing uses it; no task of this study does: remove it");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_values_of_a_model),
+      cmocka_unit_test(test_folds_of_a_model),
+      cmocka_unit_test(test_data_without_concepts),
+      cmocka_unit_test(test_spellings),
+      cmocka_unit_test(test_wrong_of_a_model),
+      cmocka_unit_test(test_judging_text),
+      cmocka_unit_test(test_kinds_of_data),
       cmocka_unit_test(test_scope),
       cmocka_unit_test(test_full),
       cmocka_unit_test(test_defaults),
@@ -439,6 +650,7 @@ int main(void) {
       cmocka_unit_test(test_missing_file),
       cmocka_unit_test(test_template_fill),
       cmocka_unit_test(test_many_models),
+      cmocka_unit_test(test_many_pairs),
       cmocka_unit_test(test_reference_is_current),
       cmocka_unit_test(test_shipped),
   };

@@ -16,7 +16,8 @@ static const char good[] = "study: demo\n"
                            "    classes: [fox, owl]\n"
                            "models:\n"
                            "  clip: {weights: ~/clip, learn: {optimiser: adamw, lr: 2e-3, steps: 50}}\n"
-                           "  other: {kind: clip, weights: clip-b32}\n"
+                           "  other: {kind: clip, weights: clip-b32, data: [objects], plan: {block: 3},\n"
+                           "    trials: {concepts: [no, teapot], pictures: {train: 3}, anchors: [the, big]}}\n"
                            "trials: {anchors: [the, red, 7], deltas: [0.5, free], replicas: 2}\n"
                            "learn:\n"
                            "  steps: {clip: 400, other: 300}\n"
@@ -52,9 +53,13 @@ static void whole_or_none(vw_status st) {
     assert_non_null(config);
     assert_int_equal(problems.n, 0);
     assert_int_equal(config->n_models, 2);
-    assert_int_equal(config->anchors.n, 3);
+    assert_int_equal(config->models[0].trials.anchors.n, 3);
     assert_int_equal(config->models[1].learn.steps, 300);
     assert_int_equal(config->data[0].concepts.n, 3);
+    assert_int_equal(vw_study_data_of(config, 0, 0)->concepts.n, 3);
+    assert_int_equal(vw_study_data_of(config, 1, 0)->concepts.n, 2);
+    assert_int_equal(config->models[1].trials.anchors.n, 2);
+    assert_true(vw_study_learns_on(config, 0, 0) && vw_study_learns_on(config, 1, 0));
   }
   vw_study_config_destroy(config), config = NULL;
   vw_problems_fini(&problems), problems = (vw_problems){0};

@@ -51,11 +51,11 @@ contents() {
   tail -c +$((9 + header)) "$1"
 }
 
-# One line a finished file of an output or cache folder: hash of its contents, name.
+# One line a finished file of an output or cache folder: hash of its contents, name without folders.
 results() {
   local file
   (cd "$1" && find . -name '*.safetensors' | sort) | while read -r file; do
-    echo "$(contents "$1/$file" | sha256sum | cut -d ' ' -f 1) $file"
+    echo "$(contents "$1/$file" | sha256sum | cut -d ' ' -f 1) $(basename "$file")"
   done
 }
 

@@ -63,7 +63,7 @@ has "$work/json" '"recall_minus_anchor"' '"what": "real name"' '"nothing_learned
 
 # --- blocks that are missing, then made
 cp -r "$work/1" "$work/part"
-some=$(cd "$work/part/blocks" && ls | grep -v -e - | head -1)
+some=$(cd "$work/part/blocks" && find . -name '*.safetensors' ! -name '*-*' | sort | head -1)
 rm "$work/part/blocks/$some"
 mpi 2 "$viswords" collect "$work/study.yaml" -o "$work/part" -q > "$work/table" 2> "$work/message"
 has "$work/table" ', 4 missing'

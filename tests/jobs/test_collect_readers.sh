@@ -23,8 +23,8 @@ study "$work/study.yaml" 4 'dog, hammer'
 sed -i 's/ball:/b:/; s/objects:/o:/; s/stages: .*/stages: [learn, evaluate, collect]/' "$work/study.yaml"
 "$viswords" run "$work/study.yaml" -o "$work/whole" -t 1 -q --log error > /dev/null
 cp -r "$work/whole" "$work/part" # some blocks, none judged
-rm "$work"/part/blocks/*-*
-rm "$(ls "$work"/part/blocks/*.safetensors | head -1)"
+rm "$work"/part/blocks/*/*-*
+rm "$(ls "$work"/part/blocks/*/*.safetensors | head -1)"
 collect study part
 mkdir "$work/none" # no loss was ever stored: dimensions of length 0
 cp "$work/whole/plan.yaml" "$work/none"

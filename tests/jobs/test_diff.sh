@@ -17,7 +17,7 @@ equal() {
 }
 learn run "$work/study.yaml" a
 learn collect "$work/study.yaml" a
-block=$(cd "$work/a/blocks" && ls | grep -v -e - | head -1)
+block=$(cd "$work/a/blocks" && find . -name '*.safetensors' ! -name '*-*' | sort | head -1)
 
 cp -r "$work/a" "$work/same"
 equal same

@@ -65,7 +65,7 @@ same "$cache" "$work/cache-2"
 collected "$dir"
 [ "$(find "$work/cache-2" -name '*.partial-*' | wc -l)" = 3 ] || fail "a cache others write to was swept at once"
 find "$work/cache-2" -name '*.partial-*' -exec touch -d '2 days ago' {} +
-rm "$dir"/blocks/*-evaluation.safetensors "$(find "$dir"/blocks -name '*[0-9a-f].safetensors' | head -1)"
+rm "$dir"/blocks/*/*-evaluation.safetensors "$(find "$dir"/blocks -name '*[0-9a-f].safetensors' | head -1)"
 run 0 '' "$dir"
 same "$work/whole" "$dir"
 left=$(find "$dir" "$work/cache-2" -name '*.partial*' -o -name '*.deleted' -o -name '.lock*')
@@ -145,7 +145,7 @@ code=0
 mpi 2 "$viswords" run "$small" -o "$dir" "${options[@]}" 2> "$dir.log" || code=$?
 [ "$code" = 2 ] || fail "the second run, of two ranks: exit code $code"
 has "$dir.log" "process $first on .* is working here"
-kill -USR2 $first # go on
+kill -RTMIN $first # go on
 wait $first || fail "the first run: $(cat "$dir.first")"
 same "$work/whole" "$dir"
 collected "$dir"

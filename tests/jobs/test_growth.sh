@@ -32,7 +32,7 @@ dir=$work/two learn "$work/two.yaml" "all 24 trials are done already"
 # Words of the grown study are those of a study planned at once, trial by trial (blocks differ).
 words() { # DIR: trial id and loss of every trial
   local file
-  for file in "$1"/blocks/*.safetensors; do
+  for file in "$1"/blocks/*/*.safetensors; do
     contents "$file" | head -c 4000 | tr -d '\0' | grep -ao '\\"id\\":\\"[0-9a-f]*' || true
   done | sort
 }

@@ -30,7 +30,7 @@ start() {
 go_on() {
   local p
   for p in $(pgrep -x viswords); do
-    [ "$(readlink "/proc/$p/cwd")" != "$work" ] || kill -USR2 "$p"
+    [ "$(readlink "/proc/$p/cwd")" != "$work" ] || kill -RTMIN "$p"
   done
   code=0
   wait $waiter || code=$?

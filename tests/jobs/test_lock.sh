@@ -128,7 +128,7 @@ job=$!
 pids+=("$job")
 until [ "$(grep -c 'fault: pid' ranks.txt)" = 2 ]; do kill -0 $job || fail "it ended: $(cat ranks.txt)"; sleep 0.02; done
 mv ranks/.lock ranks/.lock.old # as another run would have replaced it
-for pid in $(sed -n 's/.*fault: pid \([0-9]*\) paused.*/\1/p' ranks.txt); do kill -USR2 "$pid"; done
+for pid in $(sed -n 's/.*fault: pid \([0-9]*\) paused.*/\1/p' ranks.txt); do kill -RTMIN "$pid"; done
 wait $job || code=$?
 [ "$code" = 1 ] || fail "exit code $code: $(cat ranks.txt)"
 has ranks.txt "this run's lock is gone"

@@ -46,13 +46,16 @@ cmp made/plan.yaml before.yaml || fail "plan wrote into the output directory"
 study study.yaml 20 dog
 cache=(--cache "$work/rates" --backend cpu)
 plan 0 study.yaml "${cache[@]}" --ranks 1 --threads 1
-says "^  about .* on 1 rank x 1 thread (estimate, from a matrix product; --measure times the study's own): start .*, features .*, learn .*, evaluate .*"
+says "^  about .* on 1 rank x 1 thread (estimate, from a matrix product; --measure times the study's own): start .*, features .*, learn .*, evaluate .*, collect .*"
 [ ! -e rates ] || fail "plan without --measure wrote rates"
 plan 0 study.yaml "${cache[@]}" --ranks 1 --threads 1 --measure
 says "^  about .* on 1 rank x 1 thread (measured): "
 plan 0 study.yaml "${cache[@]}" --ranks 1 --threads 1 --json
 says '"from": "measured"'
 one=$(sed -n 's/.*"learn": \([0-9.]*\).*/\1/p' out.txt)
+awk '/"collect": /{ exit !($2 > 0.0005) }' out.txt || fail "collect: $(cat out.txt)"
+grep -q '"kind": "collect"' rates/rates/*.json || fail "the time of collect was not kept"
+[ -z "$(find rates -name 'timing-*')" ] || fail "made-up results stayed"
 plan 0 study.yaml "${cache[@]}" --ranks 2 --threads 1 --json
 two=$(sed -n 's/.*"learn": \([0-9.]*\).*/\1/p' out.txt)
 awk -v one="$one" -v two="$two" 'BEGIN { exit !(two > 0.49 * one && two < one) }' || fail "learn: $one s on 1 rank, $two on 2"
@@ -78,3 +81,45 @@ says "backend 'gpu': choose"
 sed -i 's/steps:/stepz:/' study.yaml
 plan 2 study.yaml
 says "learn.stepz: unknown key; did you mean steps"
+
+# a data set that is not there, with counts: what it would be, no ids, nothing written, exit code 2
+study study.yaml 20 dog
+plan 0 study.yaml "${cache[@]}" --ranks 1 --threads 1 --json
+cp out.txt there.txt
+sed -i "s#root: .*#root: $work/later/objects#; s#pictures: .*#pictures: {train: 4, test: 2}\n    counts: {train: 24, test: 12}#" study.yaml
+before=$(find . -type f -printf '%p %s %T@\n' | grep -v out.txt | sort)
+plan 2 study.yaml "${cache[@]}" --ranks 1 --threads 1
+says "^study small: 12 trials in 4 blocks (12 trials new)$"
+says "^  memory of a rank: [0-9.]* MiB for the largest block"
+says "^  about .* on 1 rank x 1 thread (scaled): "
+says "^missing: objects, for which its counts stand: 4 classes, 24 training and 12 test pictures; put it into $work/later/objects (kind folders"
+plan 2 study.yaml "${cache[@]}" --ranks 1 --threads 1 --json -o made
+[ "$(find . -type f -printf '%p %s %T@\n' | grep -v out.txt | sort)" = "$before" ] || fail "plan wrote something"
+grep -q '"id"' out.txt && fail "ids of trials whose pictures nobody has seen"
+python3 - there.txt out.txt << 'END'
+import json, sys
+there, counted = (json.load(open(f)) for f in sys.argv[1:])
+# 4 classes, of which one has fewer pictures than the mean of the others: sizes are close, the blocks are the same
+assert counted["missing"] == [{"data": "objects", "root": counted["missing"][0]["root"], "kind": "folders", "classes": 4,
+                               "train": 24, "test": 12}], counted["missing"]
+assert counted["trials"] == there["trials"] == counted["new"], counted
+for block in there["blocks"]: del block["id"]
+assert counted["blocks"] == there["blocks"], counted["blocks"]
+assert abs(counted["memory"]["peak"] / there["memory"]["peak"] - 1) < 0.02, (counted["memory"], there["memory"])
+for stage in ("learn", "evaluate"):
+    assert abs(counted["seconds"][stage] / there["seconds"][stage] - 1) < 0.25, (counted["seconds"], there["seconds"])
+assert "missing" not in there
+END
+plan 2 study.yaml "${cache[@]}" --ranks 1 --threads 1 --measure # what needs no picture is measured
+says "put it into "
+for wrong in 's/train: 24, //;counts.train is missing' 's/{train: 24/{classes: 3, train: 24/;counts.classes is 3, but 4 classes are listed' \
+  '/counts:/d;no such folder: put the data set there, or give data.objects.counts' \
+  's/ classes: .*//;counts.classes is missing' 's/{train: 24/{classes: 0, train: 24/;counts.classes: expected an integer of 1 or more'; do
+  sed "${wrong%%;*}" study.yaml > wrong.yaml
+  plan 2 wrong.yaml
+  says "${wrong#*;}"
+done
+plan 2 study.yaml --backend gpu
+code=0
+"$viswords" run study.yaml -o never > out.txt 2>&1 || code=$?
+[ "$code" = 2 ] && [ ! -e never ] || fail "run without the data set: exit code $code"

@@ -61,23 +61,24 @@ done
 mkdir other && ln -s "$work/other" cache-2
 options[4]=cache-2
 mkdir features && ln -s "$work/features" other/features
-rm out/blocks/*-baselines.safetensors
+rm out/blocks/*/*-baselines.safetensors
 run 2 'cache-2/features: a symbolic link'
 rm other/features
 run 0 ''
 [ -n "$(ls other/features)" ] || fail "a cache that is a link holds nothing"
 options[4]=cache
 mv out real && ln -s "$work/real" out
-rm real/blocks/*-evaluation.safetensors
+rm real/blocks/*/*-evaluation.safetensors
 run 0 ''
 rm out && mv real out
 
 echo "only names of ours are swept"
 ours=(blocks/0123.safetensors.partial-0123456789abcdef blocks/0123.checkpoint.a.deleted study.h5.partial-0123456789abcdef
+  blocks/01/0123-evaluation.safetensors.partial-0123456789abcdef blocks/01/0123.checkpoint.b.deleted
   MANIFEST.json.partial-0123456789abcdef figures/a.svg.partial-0123456789abcdef)
-foreign=(blocks/notes.partial-0123456789abcdef blocks/0123.safetensors.partial-mine blocks/thesis.deleted
+foreign=(blocks/notes.partial-0123456789abcdef blocks/01/notes.partial-0123456789abcdef blocks/01/mine blocks/0123.safetensors.partial-mine blocks/thesis.deleted
   notes.partial-0123456789abcdef figures/a.png.partial-0123456789abcdef)
-(cd out && touch "${ours[@]}" "${foreign[@]}")
+(cd out && mkdir -p blocks/01 && touch "${ours[@]}" "${foreign[@]}")
 run 0 ''
 for name in "${ours[@]}"; do [ ! -e "out/$name" ] || fail "$name stays"; done
 for name in "${foreign[@]}"; do [ -e "out/$name" ] || fail "$name is gone: it was not ours"; done

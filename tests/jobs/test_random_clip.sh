@@ -51,7 +51,7 @@ ls -A "$work" | grep -q random-clip && fail "something is left: $(ls -A "$work")
 random_clip 2
 says "DIR is missing"
 random_clip 2 "$work/none" --size B/33
-says "viswords random-clip: --size 'B/33': choose B/32, B/16, L/14 or H/14"
+says "viswords: random-clip: --size 'B/33': choose B/32, B/16, L/14 or H/14"
 random_clip 1 "$work/none" --size B/32 --tokenizer "$work/nowhere"
 says "$work/nowhere/vocab.json"
 random_clip 1 "$work/none/deep/er" --size B/32 --tokenizer "$work/nowhere"

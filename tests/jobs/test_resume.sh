@@ -63,7 +63,7 @@ kill_all() {
 # interrupted DIR: is there a checkpoint of a block that is not finished?
 interrupted() {
   local file
-  for file in "$1"/blocks/*.checkpoint.?; do
+  for file in "$1"/blocks/*/*.checkpoint.?; do
     if [ -e "$file" ] && [ ! -e "${file%.checkpoint.?}.safetensors" ]; then return 0; fi
   done
   return 1
@@ -122,7 +122,7 @@ for how in "USR1 job 75" "TERM job any" "TERM rank 75"; do
     kill "-$signal" "$job"
   else
     kill "-$signal" "$(rank_of 2)"
-    kill -USR2 "$(rank_of 1)" "$(rank_of 3)" # they go on
+    kill -RTMIN "$(rank_of 1)" "$(rank_of 3)" # they go on
   fi
   ends "$code"
   for pid in $all; do gone "$pid"; done
@@ -149,8 +149,8 @@ start 1 "$dir" renamed:checkpoint:3=usr1
 ends 75
 id=$(basename "$(find "$dir/blocks" -name '*.checkpoint.a')" .checkpoint.a)
 cp -r "$dir" "$dir-2"
-flip "$dir/blocks/$id.checkpoint.b" # of steps 3 (a) and 4 (b)
-for slot in a b; do truncate -s -20 "$dir-2/blocks/$id.checkpoint.$slot"; done
+flip "$dir/blocks/${id:0:2}/$id.checkpoint.b" # of steps 3 (a) and 4 (b)
+for slot in a b; do truncate -s -20 "$dir-2/blocks/${id:0:2}/$id.checkpoint.$slot"; done
 finish 1 "$dir"
 has "$dir.log" "block=$id a checkpoint is passed over: .*$id.checkpoint.b"
 has "$dir.log" "block $id goes on from its checkpoint at step 3"

@@ -36,8 +36,8 @@ for file in "$block" "$dir/study.h5"; do
 done
 for ((at = 8; at < 8 + flips; at++)); do damaged "$block" "$at" 0; done # the header
 
-cp "$block" "$dir/blocks/$(basename "$block" .safetensors).checkpoint.a"
-truncate -s -1 "$dir/blocks/$(basename "$block" .safetensors).checkpoint.a"
+cp "$block" "${block%.safetensors}.checkpoint.a"
+truncate -s -1 "${block%.safetensors}.checkpoint.a"
 "$viswords" verify --files "$dir" --json > "$work/bad.json" && fail "a truncated checkpoint is not found"
 grep -q 'checkpoint.a' "$work/bad.json" || fail "checkpoint: $(cat "$work/bad.json")"
 "$viswords" verify --files "$work" 2> "$work/none.txt" && fail "a directory without a study"

@@ -117,9 +117,7 @@ static vw_status write_results(void) {
   return vw_block_results_write(dir, &block, trials, &state_of, &table);
 }
 static void no_results(void) {
-  char path[256];
-  (void)snprintf(path, sizeof path, "%s/blocks/%s.safetensors", dir, id);
-  (void)unlink(path);
+  assert_ok(vw_block_file_remove(dir, id));
 }
 /* Whole (the metadata too: every trial is in the list) or not there. */
 static void results_whole(vw_status st) {
@@ -153,7 +151,8 @@ static vw_status write_baselines(void) {
   static const double metrics[2 * VW_MOST_METRICS];
   vw_baseline_row rows[2] = {{"anchor", "dog", "0.5", "dog", true}, {"name", "", "", "cat", true}};
   const vw_baselines b = {.concept = "cat", .rows = rows, .n = 2};
-  return vw_baselines_write(dir, "b-baselines", "clip", "objects", task, &b, metrics);
+  return vw_baselines_write(dir, "b-baselines", &(vw_baselines_of){.model = "clip", .data = "objects"}, task, &b,
+                            metrics);
 }
 static void file_whole(const char *name, const char *key, vw_status st) {
   vw_safetensors *f = NULL;
@@ -165,9 +164,7 @@ static void file_whole(const char *name, const char *key, vw_status st) {
   assert_non_null(strstr(list, "dog"));
   assert_non_null(strstr(list, strcmp(key, "rows") ? "hammer" : "name"));
   vw_safetensors_close(f);
-  char path[256];
-  (void)snprintf(path, sizeof path, "%s/blocks/%s.safetensors", dir, name);
-  (void)unlink(path);
+  assert_ok(vw_block_file_remove(dir, name));
   assert_ok(vw_block_folder_open(dir));
 }
 static void evaluation_whole(vw_status st) {
@@ -180,7 +177,7 @@ static void baselines_whole(vw_status st) {
 }
 static vw_status baseline_id(void) {
   char name[VW_BLOCK_ID];
-  return vw_baseline_file_id(config, (vw_hash){0}, (vw_hash){0}, (vw_hash){0}, "objects", "cat", name);
+  return vw_baseline_file_id(&(vw_baseline_inputs){.trials = &config->models[0].trials}, "objects", "cat", name);
 }
 static void nothing(vw_status st) {
   (void)st;

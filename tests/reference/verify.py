@@ -35,6 +35,8 @@ def parse():
     p.add_argument("--texts", type=pathlib.Path, help="texts to compare, one a line, instead of the built-in ones")
     p.add_argument("--pictures", type=pathlib.Path, nargs="*", help="JPEG or PNG files instead of the built-in ones")
     p.add_argument("--words", nargs="*", help="anchors: words of one token each, instead of entries of the vocabulary")
+    p.add_argument("--alpha", choices=["drop", "white"],
+                   help="transparent pictures: alpha dropped, as transformers 4 does, or on white, as 5 does; default: as this one")
     p.add_argument("--small", action="store_true", help="two pictures and no states by layer: a fixture of the tests")
     return p.parse_args()
 
@@ -48,11 +50,22 @@ def load(folder):
 
 
 def processor_of(folder, config):
+    """On Pillow, also where torchvision is installed, which resamples otherwise (transformers 5 then prefers it)."""
+    on_pillow = hasattr(transformers, "CLIPImageProcessorPil")  # asked first: naming the other warns
+    kind = transformers.CLIPImageProcessorPil if on_pillow else transformers.CLIPImageProcessor
     try:
-        return transformers.CLIPImageProcessor.from_pretrained(folder)
+        return kind.from_pretrained(folder)
     except OSError:
         S = config.vision_config.image_size
-        return transformers.CLIPImageProcessor(size={"shortest_edge": S}, crop_size={"height": S, "width": S})
+        return kind(size={"shortest_edge": S}, crop_size={"height": S, "width": S})
+
+
+def opened(data, alpha):
+    image = Image.open(io.BytesIO(data))
+    if alpha == "white" and ("A" in image.getbands() or image.info.get("transparency") is not None):
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, (255, 255, 255, 255)), image)
+    return image.convert("RGB")
 
 
 def synthetic_pictures():
@@ -65,6 +78,8 @@ def synthetic_pictures():
         rgb = np.stack([np.sin(9 * x + p) * np.cos(7 * y - p) for p in phase], -1) * 100 + 128
         rgb[h // 4 : h // 2, w // 3 : w // 2] = rng.uniform(0, 255, 3)
         image = Image.fromarray(rgb.clip(0, 255).astype(np.uint8)).convert(mode)
+        if mode == "RGBA":
+            image.putalpha(Image.fromarray((255 * x / x.max()).astype(np.uint8)))
         file = io.BytesIO()
         image.save(file, kind)
         out.append((f"built in, {mode} {w} x {h} {kind}", file.getvalue()))
@@ -155,10 +170,9 @@ def texts_part(ref, texts, small):
     return out
 
 
-def pictures_part(ref, pictures, small):
-    opened = [Image.open(io.BytesIO(data)).convert("RGB") for _, data in pictures]
+def pictures_part(ref, pictures, alpha, small):
     shape = dict(input_data_format="channels_last", return_tensors="pt")  # said: 1 or 3 rows would be taken for channels
-    pixels = torch.cat([ref.processor(p, **shape).pixel_values for p in opened]).float()
+    pixels = torch.cat([ref.processor(opened(d, alpha), **shape).pixel_values for _, d in pictures]).float()
     out = {f"picture.{i}": torch.tensor(list(data), dtype=torch.uint8) for i, (_, data) in enumerate(pictures)}
     out["pixels"] = pixels.permute(0, 2, 3, 1)
     with torch.no_grad():
@@ -248,11 +262,13 @@ def main():
     ref = Reference(args.model)
     texts = args.texts.read_text().splitlines() if args.texts else TEXTS
     pictures = [(p.name, p.read_bytes()) for p in args.pictures] if args.pictures else synthetic_pictures()
-    out = texts_part(ref, texts, args.small) | pictures_part(ref, pictures[: 2 if args.small else None], args.small)
+    alpha = args.alpha or ("drop" if int(transformers.__version__.split(".")[0]) < 5 else "white")
+    out = texts_part(ref, texts, args.small) | pictures_part(
+        ref, pictures[: 2 if args.small else None], alpha, args.small)
     out["logits"] = ref.scale * out["image_features"] @ out["text_features"].T
     out |= words_part(ref, ref.entries(args.words), out["image_features"])
     about = {"kind": "clip", "pictures": [name for name, _ in pictures],
-             "pillow": int(PIL.__version__.split(".")[0]), **LEARN}
+             "alpha": alpha, "pillow": int(PIL.__version__.split(".")[0]), **LEARN}
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}, Pillow {PIL.__version__}"
     save_file({k: v.detach().contiguous() for k, v in out.items()}, args.out,
               metadata={"format": "viswords-reference 1", "made_with": versions, "json": json.dumps(about)})

@@ -238,6 +238,81 @@ static void test_slices(void **state) {
   vw_study_config_destroy(c), vw_study_config_destroy(more);
 }
 
+/* How words are judged follows the study; nothing else of a block does, and no trial is new. */
+static void test_judging(void **state) {
+  (void)state;
+  vw_study_config *plain = study(2, TWO, ""), *many = study(2, TWO, "judge: {templates: ['a {}', 'the {}']}");
+  vw_plan *plan = NULL;
+  char *first = NULL, *text = NULL;
+  vw_hash judging;
+  assert_ok(vw_judging_hash(plain, 0, 0, &judging));
+  assert_false(vw_judging_is_own(judging));
+  assert_ok(vw_judging_hash(many, 0, 0, &judging));
+  assert_true(vw_judging_is_own(judging));
+  assert_ok(vw_plan_open(path, plain, &inputs, &here, false, &plan));
+  assert_false(vw_judging_is_own(plan->blocks[0].judging));
+  vw_plan_destroy(plan);
+  assert_ok(vw_file_read(path, &first, NULL));
+  for (int i = 0; i < 2; i++) { /* changed, then read */
+    assert_ok(vw_plan_open(path, many, &inputs, &here, false, &plan));
+    assert_int_equal(plan->n_new, 0);
+    for (int64_t b = 0; b < plan->n_blocks; b++) assert_true(plan->blocks[b].judging.lo == judging.lo);
+    vw_plan_destroy(plan);
+  }
+  assert_ok(vw_file_read(path, &text, NULL));
+  assert_non_null(strstr(damage(text, "  judging: \"", "  judging: z"), "expected a hash"));
+  free(text);
+  assert_int_equal(unlink(path), 0);
+  assert_ok(vw_plan_open(path, many, &inputs, &here, false, &plan));
+  vw_plan_destroy(plan);
+  assert_ok(vw_plan_open(path, plain, &inputs, &here, false, &plan)); /* back again: the file that was */
+  vw_plan_destroy(plan);
+  assert_ok(vw_file_read(path, &text, NULL));
+  assert_string_equal(text, first);
+  free(text), free(first);
+  vw_study_config_destroy(plain), vw_study_config_destroy(many);
+}
+
+/* A model's own precision stands with its blocks, and later runs are held to it. */
+static void test_precision(void **state) {
+  (void)state;
+  static const vw_plan_kernels cuda = {"cuda", "mixed", "sm_90"};
+  static const char *const exact[] = {"fp32"}, *const other[] = {"tf32"}, *const common[] = {"mixed"};
+  const vw_study_inputs with[] = {{weights, pictures, .precision = exact},
+                                  {weights, pictures, .precision = other},
+                                  {weights, pictures, .precision = common}};
+  vw_study_config *c = study(2, TWO, "");
+  vw_plan *plan = NULL;
+  char *text = NULL, *printed = NULL;
+  size_t bytes = 0;
+  assert_ok(vw_plan_open(path, c, &with[2], &cuda, false, &plan)); /* as all: nothing is written with blocks */
+  assert_null(plan->blocks[0].precision);
+  assert_string_equal(vw_block_precision(plan, &plan->blocks[0]), "mixed");
+  vw_plan_destroy(plan);
+  assert_int_equal(unlink(path), 0);
+  for (int i = 0; i < 2; i++) { /* made, then read */
+    assert_ok(vw_plan_open(path, c, &with[0], &cuda, false, &plan));
+    assert_string_equal(plan->with.precision, "mixed");
+    for (int64_t b = 0; b < plan->n_blocks; b++) assert_string_equal(plan->blocks[b].precision, "fp32");
+    FILE *out = open_memstream(&printed, &bytes);
+    assert_non_null(out);
+    assert_ok(vw_plan_print(plan, 8, NULL, out));
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(printed, " rows, fp32\n"));
+    free(printed);
+    vw_plan_destroy(plan);
+  }
+  for (int i = 1; i < 3; i++) {
+    assert_int_equal(vw_plan_open(path, c, &with[i], &cuda, true, &plan), VW_ERR_INPUT);
+    assert_non_null(strstr(vw_error_message(), "made for fp32 words of model 'clip', this run has "));
+  }
+  assert_ok(vw_file_read(path, &text, NULL));
+  assert_non_null(strstr(damage(text, "  precision: \"fp32\"", "  precisian: \"fp32\""), "expected trials:"));
+  assert_non_null(strstr(damage(text, "  precision: \"fp32\"", "  precision: 'fp32' "), "expected a text"));
+  free(text);
+  vw_study_config_destroy(c);
+}
+
 /* The algorithms that a device chose come back to the letter; a damaged list of them is refused. */
 static void test_algorithms(void **state) {
   (void)state;
@@ -359,6 +434,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_kernels, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_slices, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_judging, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_precision, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_algorithms, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_print, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_size_of_the_paper, set_up, tear_down),

@@ -99,7 +99,7 @@ static void chosen(vw_status st) {
 }
 
 static int64_t trials_of(const vw_study_config *c) {
-  return (c->data[0].concepts.n + c->null_concepts) * c->anchors.n * c->deltas.n * c->replicas;
+  return (int64_t)vw_study_trial_count(c, 0, 0);
 }
 
 static void check(vw_status st, const vw_study_config *c, int64_t before) {

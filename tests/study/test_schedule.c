@@ -37,7 +37,23 @@ static void test_length(void **state) {
   assert_true(share_of(mixed, 5, 2) == 12.0 / 16); /* by numbers alone it would be 5 of 6 */
 }
 
+/* Every item has one worker, the loads are those of the queue, and the order of the list is no matter. */
+static void test_share(void **state) {
+  (void)state;
+  static const double steps[] = {7, 6, 5, 4, 3, 2, 1}, even[] = {1, 1, 1, 1};
+  static const int64_t expected[] = {0, 1, 2, 2, 1, 0, 0}, in_turn[] = {0, 1, 2, 0};
+  int64_t worker[7];
+  assert_ok(vw_schedule_share(steps, 7, 3, worker));
+  assert_memory_equal(worker, expected, sizeof expected);
+  assert_ok(vw_schedule_share(even, 4, 3, worker));
+  assert_memory_equal(worker, in_turn, sizeof in_turn);
+  assert_ok(vw_schedule_share(even, 4, 100, worker)); /* the others have nothing */
+  for (int64_t i = 0; i < 4; i++) assert_int_equal(worker[i], i);
+  assert_ok(vw_schedule_share(even, 0, 3, worker));
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_order), cmocka_unit_test(test_length)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_order), cmocka_unit_test(test_length),
+                                     cmocka_unit_test(test_share)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

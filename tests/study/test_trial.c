@@ -114,12 +114,13 @@ static vw_hash first_id(const char *more, const vw_study_inputs *in) {
 static void test_identity(void **state) {
   (void)state;
   static const char *const same[] = {"trials: {anchors: [the, red]}\nplan: {ranks: 3}\n",
-                                     "trials: {anchors: [the], deltas: [0.1], null_concepts: 0}\nstages: [learn]\n"};
+                                     "trials: {anchors: [the], deltas: [0.1], null_concepts: 0}\nstages: [learn]\n",
+                                     "trials: {anchors: [the]}\njudge: {templates: ['a {}', 'the {}']}\n"};
   static const char *const other[] = {"trials: {anchors: [the]}\nseed: 1\n", "trials: {anchors: [red]}\n",
                                       "trials: {anchors: [the], deltas: [0.2]}\n",
                                       "trials: {anchors: [the]}\nlearn: {steps: 3}\n"};
   const vw_hash id = first_id("trials: {anchors: [the]}\n", &inputs);
-  for (int i = 0; i < 2; i++) assert_true(first_id(same[i], &inputs).lo == id.lo);
+  for (int i = 0; i < 3; i++) assert_true(first_id(same[i], &inputs).lo == id.lo);
   for (int i = 0; i < 4; i++) assert_true(first_id(other[i], &inputs).lo != id.lo);
   const vw_hash new_weights[2] = {{9, 9}, {2, 2}}, new_o[4] = {{9, 9}};
   const vw_hash *const new_pictures[4] = {new_o, on_p, on_o, on_p};

@@ -12,7 +12,8 @@
 
 const vw_study_kinds vw_test_kinds = {
     "clip owlv2", "classification detection",
-    "learn.batch.negatives,learn.batch.negatives learn.matching data.<name>.pictures.negatives"};
+    "learn.batch.negatives judge.templates,learn.batch.negatives learn.matching data.<name>.pictures.negatives", ",",
+    "stable-diffusion"};
 
 void vw_assert_near(const char *what, const double *a, const double *b, int64_t n, double tol) {
   double worst = 0, largest = 1;

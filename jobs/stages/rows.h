@@ -1,0 +1,9 @@
+/* The rows of the table of stages, each defined in the file of its name. */
+#ifndef VW_JOBS_STAGES_ROWS_H
+#define VW_JOBS_STAGES_ROWS_H
+
+#include "jobs/stages/stage.h"
+
+extern const vw_stage vw_stage_learn, vw_stage_evaluate, vw_stage_collect;
+
+#endif

@@ -1,0 +1,6 @@
+/* The table of stages. Another one is a row here and a file beside it (docs/design.md, Stages). */
+#include "jobs/stages/rows.h"
+
+#include <stddef.h>
+
+const vw_stage *const vw_stages[] = {&vw_stage_learn, &vw_stage_evaluate, &vw_stage_collect, NULL};

@@ -1,0 +1,70 @@
+/* `viswords bench`: what its parts share. */
+#ifndef VW_BENCH_BENCH_H
+#define VW_BENCH_BENCH_H
+
+#include "learn/rates.h"
+#include "networks/clip.h"
+
+#include <jansson.h>
+
+typedef struct vw_bench {
+  vw_clip_network *n;
+  vw_context ctx;
+  double seconds, sgemm;
+  json_t *rows, *head; /* head: what stands beside the rows; NULL: sgemm and threads */
+  bool json, ops;
+  const char *save;      /* NULL, or a file that gets the JSON */
+  const char *precision; /* NULL: auto (vw_precision_named) */
+  vw_rates rates;        /* of this machine, for `viswords plan` */
+} vw_bench;
+
+/* Seconds of a steady clock. */
+double vw_bench_now(void);
+
+/* Numbers of a comma-separated list: calls `each` with every one of them. `option` names the list in messages. */
+vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(void *user, int64_t number),
+                        void *user);
+
+/* ---- programs of real size, made-up data (src/bench/step.c) */
+
+enum { VW_BENCH_PREFIX = 5, VW_BENCH_PROMPT = 7 }; /* "a photo of a <w>": start a photo of a | word end */
+
+typedef struct vw_bench_program {
+  vw_graph *graph;
+  vw_program *program;
+} vw_bench_program;
+
+/* The training step of K trials of the text encoder: P positions of the prompt cached, T computed. Pictures and the
+ * other classes' logits are made up: they cost the same. Ready to run; closed by the caller, also after an error. */
+vw_status vw_bench_text_step(vw_bench *b, int64_t P, int64_t T, int64_t K, vw_bench_program *out);
+/* The image tower on B pictures at once. */
+vw_status vw_bench_image_tower(vw_bench *b, int64_t B, vw_bench_program *out);
+void vw_bench_program_close(vw_bench_program *p);
+
+/* Leaves the time of a program in the rates that `viswords plan` reads: what is "step" (of the text encoder) or
+ * "picture" (of the image tower), sizes[n] tell it from others. Errors: VW_ERR_MEMORY. */
+vw_status vw_bench_keep(vw_bench *b, const char *what, const int64_t *sizes, int n, const vw_bench_program *p,
+                        double seconds);
+
+/* ---- parts */
+
+/* Rates of reading what a user brings, on one thread, warm caches. Each prints rows and adds them to b->rows.
+ * load: weights from a model directory to both towers' programs, beside the page cache. tokenizer: texts of a file, one
+ * a line. preprocess: the pictures in a folder and below, decoded, resized, normalised. */
+vw_status vw_bench_load(vw_bench *b, const char *dir);
+vw_status vw_bench_tokenizer(vw_bench *b, const char *dir, const char *texts);
+vw_status vw_bench_preprocess(vw_bench *b, const char *dir, const char *folder);
+
+/* `bench clip`: see src/bench/clip.c. trials: batch sizes, a comma-separated list; only: a variant, NULL: all. */
+vw_status vw_bench_clip(vw_bench *b, const char *dir, const char *trials, const char *only);
+
+/* `bench gpu`: see src/bench/gpu.c. */
+typedef struct vw_bench_gpu_options {
+  const char *trials, *pictures; /* batch sizes of the text encoder and of the image tower; NULL: the defaults */
+  const char *only;              /* "ceilings", "text" or "image"; NULL: all */
+  int64_t order;                 /* of the products that give the ceilings; 0: by backend */
+  bool timed;                    /* the library's algorithms are timed for each product of a network */
+} vw_bench_gpu_options;
+vw_status vw_bench_gpu(vw_bench *b, const char *dir, const vw_bench_gpu_options *options);
+
+#endif
