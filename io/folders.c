@@ -302,7 +302,7 @@ static vw_status read_class(vw_class_pictures *c, const char *name, const char *
 /* The folder of a class, in its own spelling. */
 static vw_status find_class(const char *root, const char *name, const vw_name_list *there, const char **folder) {
   const int64_t at = vw_name_place((const char *const *)there->name, there->n, name);
-  *folder = at < 0 ? NULL : there->name[at];
+  *folder = at < 0 || !there->name ? NULL : there->name[at];
   if (*folder) return VW_OK;
   const char *near = vw_near_miss(name, (const char *const *)there->name, there->n);
   return VW_RAISE(VW_ERR_INPUT, "%s: no class '%s' among its %" PRId64 " folders%s%s%s", root, name, there->n,

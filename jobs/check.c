@@ -34,14 +34,24 @@ static void show_progress(bool wanted, int64_t done, int64_t n) {
   if (wanted && done == n) (void)vw_print(stderr, "\n");
 }
 
+/* Picture i of a set: crops of both parts, then scenes of both. */
+static const vw_picture *picture_at(const vw_picture_set *p, int64_t i) {
+  if (i < p->n_train) return &p->train[i];
+  i -= p->n_train;
+  if (i < p->n_test) return &p->test[i];
+  i -= p->n_test;
+  return i < p->train_scenes.n ? &p->train_scenes.scene[i].picture
+                               : &p->test_scenes.scene[i - p->train_scenes.n].picture;
+}
+
 static vw_status decode_all(vw_session *s, int64_t set) {
   const vw_picture_set *p = s->sets[set].pictures;
   const int64_t data = s->sets[set].index;
-  const int64_t n = p->n_train + p->n_test;
+  const int64_t n = p->n_train + p->n_test + p->train_scenes.n + p->test_scenes.n;
   const bool tell = !s->options.quiet && isatty(STDERR_FILENO);
   for (int64_t i = 0; i < n; i++) {
     vw_image image = {0};
-    const vw_status st = vw_picture_read(p, i < p->n_train ? &p->train[i] : &p->test[i - p->n_train], &image);
+    const vw_status st = vw_picture_read(p, picture_at(p, i), &image);
     if (st == VW_OK) vw_image_free(&image);
     VW_TRY(keep_picture(s, data, st));
     show_progress(tell, i + 1, n);

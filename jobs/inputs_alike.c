@@ -151,12 +151,22 @@ static int by_hash(const void *a, const void *b) {
   return p->owner != q->owner ? (p->owner < q->owner ? -1 : 1) : strcmp(p->picture->path, q->picture->path);
 }
 
-static void list_pictures(const vw_picture_set *p, owned_picture *all) {
+/* Scenes have no owner: what matters is that none is learned from and judged by. */
+static int64_t list_scenes(const vw_picture_set *p, owned_picture *all) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < p->train_scenes.n; i++)
+    all[n++] = (owned_picture){&p->train_scenes.scene[i].picture, 0, false};
+  for (int64_t i = 0; i < p->test_scenes.n; i++) all[n++] = (owned_picture){&p->test_scenes.scene[i].picture, 0, true};
+  return n;
+}
+
+static int64_t list_pictures(const vw_picture_set *p, owned_picture *all) {
   for (int64_t o = 0; o < p->n_owners; o++) {
     const vw_picture_owner *w = &p->owners[o];
     for (int64_t i = 0; i < w->n_train; i++) *all++ = (owned_picture){&p->train[w->train_first + i], o, false};
     for (int64_t i = 0; i < w->n_test; i++) *all++ = (owned_picture){&p->test[w->test_first + i], o, true};
   }
+  return p->n_train + p->n_test;
 }
 
 /* `b` is the picture `a` once more. Two copies in one part of one class do no harm. */
@@ -177,12 +187,12 @@ static vw_status say_one_picture(vw_session *s, const vw_picture_set *p, const o
   return vw_study_keep(s->config, &s->problems, key, -1, !s->options.all_problems, st);
 }
 
-static vw_status find_one_picture(vw_session *s, const vw_picture_set *p) {
-  const int64_t n = p->n_train + p->n_test;
+static vw_status find_one_picture(vw_session *s, const vw_picture_set *p, bool scenes) {
+  const int64_t most = p->n_train + p->n_test + p->train_scenes.n + p->test_scenes.n;
   vw_status st = VW_OK;
-  owned_picture *all = malloc((size_t)(n + 1) * sizeof *all);
-  VW_CHECK(all, VW_ERR_MEMORY, "out of memory for %" PRId64 " pictures", n);
-  list_pictures(p, all);
+  owned_picture *all = malloc((size_t)(most + 1) * sizeof *all);
+  VW_CHECK(all, VW_ERR_MEMORY, "out of memory for %" PRId64 " pictures", most);
+  const int64_t n = scenes ? list_scenes(p, all) : list_pictures(p, all);
   qsort(all, (size_t)n, sizeof *all, by_hash);
   for (int64_t i = 1, first = 0; i < n && st == VW_OK; i++) {
     const vw_hash x = all[first].picture->hash, y = all[i].picture->hash;
@@ -203,13 +213,21 @@ static bool same_hashes(const vw_picture *a, const vw_picture *b, int64_t n) {
   return true;
 }
 
+static bool same_scenes(const vw_scenes *a, const vw_scenes *b) {
+  if (a->n != b->n) return false;
+  for (int64_t i = 0; i < a->n; i++)
+    if (!same_hashes(&a->scene[i].picture, &b->scene[i].picture, 1)) return false;
+  return true;
+}
+
 static bool same_set(const vw_picture_set *a, const vw_picture_set *b) {
   if (a->n_owners != b->n_owners || a->n_classes != b->n_classes || a->n_train != b->n_train || a->n_test != b->n_test)
     return false;
   if (a->data->concepts.n != b->data->concepts.n) return false;
   for (int64_t k = 0; k < a->data->concepts.n; k++)
     if (strcmp(a->data->concepts.name[k], b->data->concepts.name[k]) != 0) return false;
-  return same_hashes(a->train, b->train, a->n_train) && same_hashes(a->test, b->test, a->n_test);
+  return same_hashes(a->train, b->train, a->n_train) && same_hashes(a->test, b->test, a->n_test) &&
+         same_scenes(&a->train_scenes, &b->train_scenes) && same_scenes(&a->test_scenes, &b->test_scenes);
 }
 
 static vw_status find_one_set(vw_session *s, int64_t set) {
@@ -237,7 +255,7 @@ vw_status vw_session_find_alike(vw_session *s) {
   }
   for (int64_t i = 0; i < s->n_sets; i++) {
     if (!s->sets[i].pictures || s->sets[i].pictures->is_counted) continue;
-    VW_TRY(find_one_picture(s, s->sets[i].pictures));
+    for (int scenes = 0; scenes < 2; scenes++) VW_TRY(find_one_picture(s, s->sets[i].pictures, scenes == 1));
     VW_TRY(find_one_set(s, i));
   }
   return VW_OK;

@@ -73,7 +73,7 @@ static vw_status open_file(box_file *f, const char *folder) {
   if (!vw_file_exists(f->path)) return VW_OK;
   VW_TRY(vw_file_read(f->path, &f->text, NULL));
   for (const char *p = f->text; *p; p++) lines += *p == '\n';
-  f->line = malloc((size_t)lines * sizeof *f->line);
+  f->line = calloc((size_t)lines, sizeof *f->line);
   VW_CHECK(f->line, VW_ERR_MEMORY, "%s: out of memory", f->path);
   for (char *at = f->text, *next = NULL; at && *at; at = next, number++) {
     next = strchr(at, '\n');
@@ -95,10 +95,14 @@ static vw_status file_of(box_file *f, const char *path, const char **name) {
   return strcmp(folder, f->folder) == 0 ? VW_OK : open_file(f, folder);
 }
 
+static bool is_of(const line *l, const char *name) {
+  return l->name && strcmp(l->name, name) == 0;
+}
+
 /* How many boxes a picture has in its file. */
 static int64_t count(const box_file *f, const char *name) {
   int64_t n = 0;
-  for (int64_t i = 0; i < f->n; i++) n += strcmp(f->line[i].name, name) == 0;
+  for (int64_t i = 0; i < f->n; i++) n += is_of(&f->line[i], name);
   return n;
 }
 
@@ -126,7 +130,7 @@ static vw_status fill(vw_dataset_part *p, box_file *f, vw_box *to) {
     const vw_box *old = &p->box[picture->first_box];
     const int64_t first = at, n_old = picture->n_boxes;
     for (int64_t k = 0; old->whole && k < f->n; k++)
-      if (strcmp(f->line[k].name, name) == 0) {
+      if (is_of(&f->line[k], name)) {
         const double *b = f->line[k].box;
         to[at++] = (vw_box){.owner = old->owner, .box = {b[0], b[1], b[2], b[3]}, .area = b[2] * b[3]};
       }

@@ -42,10 +42,10 @@ vw_status vw_picture_take(vw_picture_set *s, const vw_dataset *d, vw_part part, 
 
 vw_status vw_leave_out(vw_picture_set *s, const char *fmt, ...) {
   char line[1024];
-  va_list list;
-  va_start(list, fmt);
-  (void)vsnprintf(line, sizeof line, fmt, list);
-  va_end(list);
+  va_list ap;
+  va_start(ap, fmt);
+  (void)vsnprintf(line, sizeof line, fmt, ap);
+  va_end(ap);
   const size_t before = strlen(s->left_out), n = strlen(line);
   char *text = vw_pool_take(&s->pool, before + n + 2);
   VW_CHECK(text, VW_ERR_MEMORY, "pictures: out of memory");
