@@ -39,6 +39,7 @@ build: deps
 
 demo smoke: build
 	@tools/study.sh $(BUILD)/viswords jobs/studies/$@.yaml $(OUT)/$@ $(RANKS)
+	@if [ $@ = demo ]; then tools/boxes.sh $(BUILD)/viswords $(OUT)/demo; fi
 
 test: build
 	@tools/install-deps.sh test

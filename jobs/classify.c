@@ -225,7 +225,8 @@ int vw_job_classify(int argc, char **argv) {
       {"names", 'n', VW_OPT_LIST, &o.name_files, "FILE", "names to choose from, one a line; -: standard input"},
       {"name", 0, VW_OPT_LIST, &o.names, "NAME", "a name; may be given again and again"},
       {"words", 'w', VW_OPT_LIST, &o.words, "PATH[:PART,...]",
-       "learned words: an output directory, a block or safetensors file; PART: a trial's id, a concept, an anchor"},
+       "learned words: an output directory, a block or safetensors file; PART: a model, a trial's id, a concept, an "
+       "anchor"},
       {"template", 0, VW_OPT_STRING, &c.in.word_template, "TEXT",
        "where names and words stand; default 'a photo of a {}'"},
       {"top", 'k', VW_OPT_INT, &c.top, "N", "names shown for each picture; default 5"},

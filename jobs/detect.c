@@ -351,7 +351,8 @@ int vw_job_detect(int argc, char **argv) {
       {"name", 'n', VW_OPT_LIST, &o.names, "NAME", "a thing to look for; may be given again and again"},
       {"names", 0, VW_OPT_LIST, &o.name_files, "FILE", "things to look for, one a line; -: standard input"},
       {"words", 'w', VW_OPT_LIST, &o.words, "PATH[:PART,...]",
-       "learned words: an output directory, a block or safetensors file; PART: a trial's id, a concept, an anchor"},
+       "learned words: an output directory, a block or safetensors file; PART: a model, a trial's id, a concept, an "
+       "anchor"},
       {"template", 0, VW_OPT_STRING, &d.in.word_template, "TEXT",
        "where names and words stand; default 'a photo of a {}'"},
       {"out", 'o', VW_OPT_STRING, &d.out, "DIR", "draw the boxes on PNG copies in DIR, with a JSON file beside each"},

@@ -20,6 +20,7 @@ typedef struct vw_encode_inputs {
   int64_t vector_room;       /* words that fit */
   vw_text_list pictures;     /* paths */
   const char *word_template; /* "a photo of a {}" */
+  const char *model;         /* words of this one of a study's models alone; NULL: of any */
   vw_pool pool;
 } vw_encode_inputs;
 
@@ -29,12 +30,13 @@ vw_status vw_encode_add_texts(vw_encode_inputs *in, const vw_option_list *texts,
                               bool fill);
 
 /* Words of width C of a block file, of an output directory (all its block files), or of any safetensors file (vectors
- * and matrices of that width, as textual inversion saves them). only: NULL, or a part of the names that count.
+ * and matrices of that width, as textual inversion saves them). only: NULL, or a part of the names that count, or several joined by '+'.
  * Errors: VW_ERR_IO, VW_ERR_INPUT: nothing of that width or name. */
 vw_status vw_encode_add_words(vw_encode_inputs *in, const char *path, const char *only, int64_t C);
 
 /* The same of "PATH" or "PATH:PART,PART...": words whose name holds one of the parts, which are a study's trial ids,
- * concepts or anchors. A file or folder that has the colon in its own name is taken whole. */
+ * concepts or anchors (joined by '+': all of them); of a part that is the name of one of its models words of that model alone. Where those of
+ * several models would be taken: VW_ERR_INPUT. A file or folder that has the colon in its own name is taken whole. */
 vw_status vw_encode_add_named_words(vw_encode_inputs *in, const char *spec, int64_t C);
 
 /* A picture, or all pictures in a folder and below. */

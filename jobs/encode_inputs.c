@@ -93,6 +93,24 @@ static vw_status add_word(vw_encode_inputs *in, const char *name, const vw_tenso
   return add(in, &in->words, name);
 }
 
+/* Whether a name holds all the parts between the '+' of `only`; NULL: any name will do. */
+static bool is_meant(const char *name, const char *only) {
+  for (const char *at = only; at && *at;) {
+    char part[256];
+    const size_t n = strcspn(at, "+");
+    (void)snprintf(part, sizeof part, "%.*s", (int)n, at);
+    if (!strstr(name, part)) return false;
+    at += n + (at[n] == '+');
+  }
+  return true;
+}
+
+static bool has_word(const vw_encode_inputs *in, const char *name) {
+  for (int64_t i = 0; i < in->words.n; i++)
+    if (!strcmp(in->words.text[i], name)) return true;
+  return false;
+}
+
 static bool is_float(vw_dtype t) {
   return t == VW_F32 || t == VW_F64 || t == VW_F16 || t == VW_BF16;
 }
@@ -121,6 +139,7 @@ static vw_status add_block(vw_encode_inputs *in, const vw_safetensors *file, con
   vw_status st = VW_OK;
   VW_TRY(vw_safetensors_find(file, "words", &words));
   if (words.ndim != 2 || words.dim[1] != C || !is_float(words.dtype)) return VW_OK; /* of another network */
+  if (in->model && (!model || strcmp(in->model, model) != 0)) return VW_OK;
   json_t *list = json_loads(trials, 0, NULL);
   if (!list || (int64_t)json_array_size(list) != words.dim[0])
     st = VW_RAISE(VW_ERR_INPUT, "%s: metadata 'trials' does not list the %" PRId64 " words", path, words.dim[0]);
@@ -131,7 +150,7 @@ static vw_status add_block(vw_encode_inputs *in, const vw_safetensors *file, con
                       path, i);
         goto cleanup;
       }
-      if (!only || strstr(name, only)) VW_GOTO(add_word(in, name, &words, (int64_t)i, C));
+      if (is_meant(name, only) && !has_word(in, name)) VW_GOTO(add_word(in, name, &words, (int64_t)i, C));
     }
 cleanup:
   json_decref(list);
@@ -149,7 +168,7 @@ static vw_status add_vectors(vw_encode_inputs *in, const vw_safetensors *file, c
         (void)snprintf(name, sizeof name, "%s", vw_safetensors_name(file, i));
       else
         (void)snprintf(name, sizeof name, "%s[%" PRId64 "]", vw_safetensors_name(file, i), row);
-      if (!only || strstr(name, only)) VW_TRY(add_word(in, name, &t, row, C));
+      if (is_meant(name, only)) VW_TRY(add_word(in, name, &t, row, C));
     }
   }
   return VW_OK;
@@ -201,22 +220,68 @@ vw_status vw_encode_add_words(vw_encode_inputs *in, const char *path, const char
   return VW_OK;
 }
 
-vw_status vw_encode_add_named_words(vw_encode_inputs *in, const char *spec, int64_t C) {
+/* Whether an output directory has blocks of a model of this name. */
+static vw_status is_model(const char *dir, const char *name, bool *is) {
   char path[VW_PATH_BYTES];
-  const char *colon = strrchr(spec, ':');
-  if (!colon || vw_file_exists(spec) || is_directory(spec)) return vw_encode_add_words(in, spec, NULL, C);
-  VW_TRY(vw_path_format(path, "%.*s", (int)(colon - spec), spec));
-  for (const char *at = colon + 1; at;) {
-    char part[256];
-    const char *comma = strchr(at, ',');
-    const int n = (int)(comma ? comma - at : (ptrdiff_t)strlen(at));
-    VW_CHECK(n > 0 && n < (int)sizeof part, VW_ERR_ARG, "words '%s': nothing between the commas behind the colon",
-             spec);
-    (void)snprintf(part, sizeof part, "%.*s", n, at);
-    VW_TRY(vw_encode_add_words(in, path, part, C));
-    at = comma ? comma + 1 : NULL;
+  vw_plan *plan = NULL;
+  *is = false;
+  VW_TRY(vw_path_format(path, "%s/plan.yaml", dir));
+  if (!is_directory(dir) || !vw_file_exists(path)) return VW_OK;
+  VW_TRY(vw_plan_load(path, &plan));
+  for (int64_t i = 0; i < plan->n_blocks; i++) *is |= strcmp(plan->blocks[i].model, name) == 0;
+  vw_plan_destroy(plan);
+  return VW_OK;
+}
+
+/* The words from `first` on are of one model: vectors of another network may have the same width and mean nothing. */
+static vw_status check_one_model(const vw_encode_inputs *in, int64_t first, const char *dir) {
+  for (int64_t i = first + 1; i < in->words.n; i++) {
+    const char *a = in->words.text[first], *b = in->words.text[i];
+    const size_t n = strcspn(a, ":"), m = strcspn(b, ":");
+    VW_CHECK(n == m && !strncmp(a, b, n), VW_ERR_INPUT,
+             "%s: holds words of this width that '%.*s' learned and others of '%.*s': name the model first, as in "
+             "%s:%.*s,%s",
+             dir, (int)n, a, (int)m, b, dir, (int)n, a, "fox");
   }
   return VW_OK;
+}
+
+/* The next of the parts between commas. *at: where the one behind it begins, NULL behind the last. */
+static vw_status next_part(const char *spec, const char **at, char part[256]) {
+  const char *comma = strchr(*at, ',');
+  const int n = (int)(comma ? comma - *at : (ptrdiff_t)strlen(*at));
+  VW_CHECK(n > 0 && n < 256, VW_ERR_ARG, "words '%s': nothing between the commas behind the colon", spec);
+  (void)snprintf(part, 256, "%.*s", n, *at);
+  *at = comma ? comma + 1 : NULL;
+  return VW_OK;
+}
+
+vw_status vw_encode_add_named_words(vw_encode_inputs *in, const char *spec, int64_t C) {
+  char path[VW_PATH_BYTES], part[256], model[256] = "";
+  const char *colon = strrchr(spec, ':');
+  const int64_t first = in->words.n;
+  vw_status st = VW_OK;
+  if (!colon || vw_file_exists(spec) || is_directory(spec)) {
+    VW_TRY(vw_encode_add_words(in, spec, NULL, C));
+    return is_directory(spec) ? check_one_model(in, first, spec) : VW_OK;
+  }
+  VW_TRY(vw_path_format(path, "%.*s", (int)(colon - spec), spec));
+  for (const char *at = colon + 1; at;) {
+    bool is = false;
+    VW_TRY(next_part(spec, &at, part));
+    VW_TRY(is_model(path, part, &is));
+    if (is) memcpy(model, part, sizeof model);
+  }
+  in->model = model[0] ? model : NULL;
+  int64_t parts = 0;
+  for (const char *at = colon + 1; at && st == VW_OK;) {
+    st = next_part(spec, &at, part);
+    if (st == VW_OK && strcmp(part, model) != 0) st = vw_encode_add_words(in, path, part, C), parts++;
+  }
+  if (st == VW_OK && !parts) st = vw_encode_add_words(in, path, NULL, C);
+  in->model = NULL;
+  VW_TRY(st);
+  return is_directory(path) ? check_one_model(in, first, path) : VW_OK;
 }
 
 /* ---- pictures ---------------------------------------------------------------------------------------------------- */
