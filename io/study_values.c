@@ -75,6 +75,7 @@ vw_status vw_reader_load(vw_reader *r, const char *text, size_t bytes) {
   VW_CHECK(yaml_parser_initialize(&parser), VW_ERR_MEMORY, "%s: out of memory", r->path);
   yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
   yaml_parser_set_input_string(&parser, (const unsigned char *)text, bytes);
+  r->text = text, r->bytes = bytes;
   if (!yaml_parser_load(&parser, r->document)) {
     st = not_yaml(r, &parser, text, bytes);
     yaml_parser_delete(&parser);
@@ -142,21 +143,42 @@ static bool in_range(const vw_key *o, double v) {
   return (o->above ? v > o->min : v >= o->min) && v <= o->max;
 }
 
-/* Plain decimal integers: no quotes, blanks, hexadecimal or octal. */
-static bool integer_of(const yaml_node_t *node, int64_t *v) {
-  const char *s = scalar(node);
-  if (!s || node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || !strchr("+-0123456789", s[0])) return false;
+/* Whether a tag stands before a scalar. libyaml calls what has no tag a text, as what is tagged !!str. */
+static bool has_tag(const vw_reader *r, const yaml_node_t *node) {
+  const size_t first = node->start_mark.index, last = node->end_mark.index;
+  size_t at = 0, character = 0;
+  if (last - first == node->data.scalar.length) return false; /* the value and nothing else */
+  for (; at < r->bytes && character < first; at++)
+    character += at + 1 >= r->bytes || ((unsigned char)r->text[at + 1] & 0xC0) != 0x80;
+  for (; at < r->bytes && character < last; at++, character++) /* tags and anchors of numbers are ASCII, or no number */
+    if (r->text[at] == '!') return true;
+  return false;
+}
+
+/* The text of what YAML reads as a number: not quoted, and tagged as a number or not at all; else NULL. Zeros before
+ * other digits are refused: 010 is eight to some readers and ten to others. */
+static const char *number_text(const vw_reader *r, const yaml_node_t *node, bool real) {
+  const char *s = scalar(node), *tag = (const char *)node->tag;
+  if (!s || node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) return NULL;
+  const bool is_number = tag && (strcmp(tag, YAML_INT_TAG) == 0 || (real && strcmp(tag, YAML_FLOAT_TAG) == 0));
+  if (!is_number && ((tag && strcmp(tag, YAML_STR_TAG) != 0) || has_tag(r, node))) return NULL;
   const char *digits = s + strspn(s, "+-");
-  if (digits[0] == '0' && digits[1]) return false; /* 010 is eight to some readers and ten to others */
+  return digits[0] == '0' && strchr("0123456789", digits[1]) && digits[1] ? NULL : s;
+}
+
+/* Plain decimal integers: no quotes, blanks, hexadecimal or octal. */
+static bool integer_of(const vw_reader *r, const yaml_node_t *node, int64_t *v) {
+  const char *s = number_text(r, node, false);
+  if (!s || !strchr("+-0123456789", s[0])) return false;
   char *end = NULL;
   errno = 0;
   *v = strtoll(s, &end, 10);
   return !errno && !*end;
 }
 
-static bool real_of(const yaml_node_t *node, double *v) {
-  const char *s = scalar(node);
-  if (!s || node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) return false;
+static bool real_of(const vw_reader *r, const yaml_node_t *node, double *v) {
+  const char *s = number_text(r, node, true);
+  if (!s) return false;
   if (s[strspn(s, "+-.0123456789eE")]) return false; /* strtod also reads hexadecimal, inf and nan */
   char *end = NULL;
   *v = strtod(s, &end);
@@ -188,7 +210,7 @@ static vw_status assign_int(vw_reader *r, const vw_key *o, int64_t *member, yaml
     *member = 0;
     return VW_OK;
   }
-  const bool ok = o->type == VW_KEY_MEMORY ? memory_of(node, &v) : integer_of(node, &v) && in_range(o, (double)v);
+  const bool ok = o->type == VW_KEY_MEMORY ? memory_of(node, &v) : integer_of(r, node, &v) && in_range(o, (double)v);
   if (!ok) return refuse(r, o, node, path);
   *member = v;
   return VW_OK;
@@ -215,7 +237,7 @@ static vw_status assign_steps_of(vw_reader *r, const vw_key *o, int64_t *member,
   }
   const char *full = vw_reader_path(r, path, name);
   if (!full) return out_of_memory(r);
-  if (!integer_of(value, &v) || !in_range(o, (double)v)) return refuse(r, o, value, full);
+  if (!integer_of(r, value, &v) || !in_range(o, (double)v)) return refuse(r, o, value, full);
   if (r->model && strcmp(name, r->model) == 0) *member = v;
   return VW_OK;
 }
@@ -226,7 +248,8 @@ void vw_steps_of(const vw_reader *r, const yaml_node_t *node, int64_t otherwise,
   for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
     const char *name = scalar(vw_reader_node(r, pair->key));
     int64_t v = 0;
-    if (name && r->model && strcmp(name, r->model) == 0 && integer_of(vw_reader_node(r, pair->value), &v)) *steps = v;
+    if (name && r->model && strcmp(name, r->model) == 0 && integer_of(r, vw_reader_node(r, pair->value), &v))
+      *steps = v;
   }
 }
 
@@ -242,7 +265,7 @@ static vw_status assign_steps(vw_reader *r, const vw_key *o, int64_t *member, ya
 
 static vw_status assign_real(vw_reader *r, const vw_key *o, double *member, yaml_node_t *node, const char *path) {
   double v = 0;
-  if (!real_of(node, &v) || !in_range(o, v)) return refuse(r, o, node, path);
+  if (!real_of(r, node, &v) || !in_range(o, v)) return refuse(r, o, node, path);
   *member = v;
   return VW_OK;
 }
@@ -366,7 +389,7 @@ static vw_status assign_delta(vw_reader *r, const vw_key *o, vw_numbers *v, yaml
   double *delta = &v->v[v->n];
   if (s && strcmp(s, "free") == 0)
     *delta = INFINITY;
-  else if (!real_of(item, delta) || !in_range(o, *delta))
+  else if (!real_of(r, item, delta) || !in_range(o, *delta))
     return refuse(r, o, item, path);
   for (int64_t j = 0; j < v->n; j++)
     if (v->v[j] == *delta) return VW_AT(r, item, "%s: '%s' is listed twice; keep one", path, s);

@@ -11,6 +11,8 @@ enum { VW_MOST_KEYS = 128, VW_MOST_NAMES = 32768 }; /* names: twins are looked f
 typedef struct vw_reader {
   const char *path; /* in messages, and what relative paths start from */
   yaml_document_t *document;
+  const char *text; /* that the document was read from, borrowed; marks of nodes count its characters */
+  size_t bytes;
   vw_study_config *config;
   const vw_study_kinds *kinds;
   const char *model;     /* whose sections are read: picks from a map of steps; NULL: those of all */

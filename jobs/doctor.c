@@ -69,8 +69,7 @@ static bool wants_cuda(const doctor *d) {
   return !strcmp(d->backend, "cuda");
 }
 
-/* ---- the program and its libraries --------------------------------------------------------------------------------
- */
+/* ---- the program and its libraries ------------------------------------------------------------------------------- */
 
 static void look_at_program(doctor *d) {
   vw_library library[VW_LIBRARIES];
@@ -121,8 +120,7 @@ static void look_at_cpu(doctor *d) {
   vw_context_close(&ctx);
 }
 
-/* ---- devices ------------------------------------------------------------------------------------------------------
- */
+/* ---- devices ----------------------------------------------------------------------------------------------------- */
 
 static void version_line(doctor *d, const char *key, int code, const char *none) {
   if (code)
@@ -171,8 +169,7 @@ static void look_at_devices(doctor *d) {
   if (st != VW_OK) problem(d, "CUDA", st, wants_cuda(d));
 }
 
-/* ---- exchange between ranks ---------------------------------------------------------------------------------------
- */
+/* ---- exchange between ranks -------------------------------------------------------------------------------------- */
 
 static void look_at_exchange(doctor *d) {
   vw_nccl_versions v;
@@ -193,8 +190,7 @@ static void look_at_exchange(doctor *d) {
                                                         "goes through the host");
 }
 
-/* ---- system -------------------------------------------------------------------------------------------------------
- */
+/* ---- system ------------------------------------------------------------------------------------------------------ */
 
 static const char *file_system_name(long type) {
   static const struct {
@@ -248,8 +244,7 @@ static void look_at_system(doctor *d) {
   limit_line(d, "stack", RLIMIT_STACK, 1024, "KiB", "ulimit -s: at least 8192");
 }
 
-/* ---- what was verified where --------------------------------------------------------------------------------------
- */
+/* ---- what was verified where ------------------------------------------------------------------------------------- */
 
 static void look_at_verified(doctor *d) {
   static const struct {

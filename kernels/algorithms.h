@@ -4,17 +4,19 @@
  * The same plan must give the same bits, so a choice is one of these, each the same in every run:
  *   - the library's first suggestion: the default, decided by the kernel set (vw_kernel_set) alone;
  *   - the fastest of a few suggestions, timed once in prepare: vw_algorithms_time, then vw_algorithms_text into the
- * plan;
+ *     plan;
  *   - what a plan recorded: vw_algorithms_obey before the first program is prepared.
- * Text: one line a product, "library key: value", all free of characters that YAML quotes, in the order of first use:
  *
- *   cublaslt forward 1600x768x3072 bf16 bf16 f32 bias: id 66 tile 20 stages 36 split 1 reduction 0 swizzle 0 custom 0
- *   inner 0 cluster 3                                              (on one line)
+ * Text: one line a product, "library key: value", all free of characters that YAML quotes, in the order of first use
+ * (here in two lines):
+ *
+ *   cublaslt forward 1600x768x3072 bf16 bf16 f32 bias:
+ *            id 66 tile 20 stages 36 split 1 reduction 0 swizzle 0 custom 0 inner 0 cluster 3
  *
  * The library decides what stands behind its name. cuBLASLt's key is direction, rows x width in x width out, types of
  * factors and result, arithmetic, bias or plain. Products of one key share their algorithm. A line without the name of
- * a library is cuBLASLt's: plans of before held no others. Backends other than cuda have nothing to choose: their text
- * is empty. */
+ * a library is cuBLASLt's: earlier plans held no others. Backends other than cuda have nothing to choose: their text is
+ * empty. */
 #ifndef VW_KERNELS_ALGORITHMS_H
 #define VW_KERNELS_ALGORITHMS_H
 #include "kernels/op.h"
@@ -30,9 +32,9 @@ void vw_algorithms_time(vw_context *ctx, bool on);
 vw_status vw_algorithms_text(const vw_context *ctx, char **text);
 
 /* Replaces all choices by recorded ones; products that the text lacks take the library's first suggestion, so nothing
- * is timed any more. NULL or "" records nothing: only the latter holds. Preparing fails with VW_ERR_UNSUPPORTED where
- * the device or library cannot run a recorded algorithm. Errors: VW_ERR_INPUT with the number of a line that is none.
- */
+ * is timed any more. With NULL or "", every product takes the first suggestion. Preparing fails with
+ * VW_ERR_UNSUPPORTED where the device or library cannot run a recorded algorithm. Errors: VW_ERR_INPUT with the number
+ * of a line that is none. */
 vw_status vw_algorithms_obey(vw_context *ctx, const char *text);
 
 /* A library with choices, in kernels/cuda; only in builds with CUDA. */

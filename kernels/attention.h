@@ -1,12 +1,16 @@
 /* attention: multi-head scaled dot products, optionally behind a cached prefix.
- *   in   qkv [B, T, 3C] (q, k, v side by side; C = heads * D)
- *        prefix [M, P, 2C] (optional, VW_PARAM or VW_ACT; keys and values side by side, no gradient)
- *        row_prefix [B] i32 (which prefix a row reads), prefix_len [M] i32 (1..P valid positions)   both present with
- * prefix length [B] i32 (optional): positions t >= length[b] are padding: their keys are never read, their outputs are
- * 0 out  y [B, T, C] (VW_ACT)     lse [B, heads, T] (VW_STAT): log-sum-exp of the scaled scores, kept for the gradient
+ *   in   qkv         [B, T, 3C]   q, k, v side by side; C = heads * D
+ *        prefix      [M, P, 2C]   optional, VW_PARAM or VW_ACT: keys and values side by side; no gradient
+ *        row_prefix  [B] i32      which prefix a row reads; present with `prefix`
+ *        prefix_len  [M] i32      1..P valid positions; present with `prefix`
+ *        length      [B] i32      optional: positions t >= length[b] are padding: their keys are never read, their
+ *                                 outputs are 0
+ *   out  y           [B, T, C]    (VW_ACT)
+ *        lse         [B, heads, T] (VW_STAT): log-sum-exp of the scaled scores, kept for the gradient
  * Row (b, t) sees all valid prefix positions, and own positions 0..t (causal) or 0..length-1. scale = D^-1/2.
- * attention_grad: dqkv [B, T, 3C] from dy, qkv, y, lse (probabilities are recomputed, never stored; Dao et al. 2022,
- * arXiv 2205.14135, eq. of the backward pass); zero at padding. The prefix gets no gradient: it precedes the word. */
+ *
+ * attention_grad: out dqkv [B, T, 3C] from dy, qkv, y, lse; zero at padding. Probabilities are recomputed, never stored
+ * (Dao et al. 2022, arXiv 2205.14135, eq. of the backward pass). The prefix gets no gradient: it precedes the word. */
 #ifndef VW_KERNELS_ATTENTION_H
 #define VW_KERNELS_ATTENTION_H
 #include "kernels/op.h"

@@ -1,14 +1,18 @@
 /* cross_attention: multi-head scaled dot products of a picture's positions with given keys and values, which rows may
  * share: the states of a text, once a word and step, not once a picture.
- *   in   q [B, S.., C] (T = positions S.. together; C = heads * D)
- *        kv [K, J, 2C]: keys and values of J states side by side   row_kv [B] i32: which of the K a row reads
+ *   in   q       [B, S.., C]   T = positions S.. together; C = heads * D
+ *        kv      [K, J, 2C]    keys and values of J states side by side
+ *        row_kv  [B] i32       which of the K a row reads
  *   attr heads
- *   out  y like q (VW_ACT)   lse [B, heads, T] (VW_STAT): log-sum-exp of the scaled scores, kept for the gradient
+ *   out  y       like q (VW_ACT)
+ *        lse     [B, heads, T] (VW_STAT): log-sum-exp of the scaled scores, kept for the gradient
  *   y = softmax(q k' / sqrt(D)) v, every head alone; every position sees all J states
  * cross_attention_grad: from dy, q, kv, row_kv, y and lse
- *   out  dq like q, and dkv [K, J, 2C] = the sum over rows b with row_kv[b] == k, in row order, without atomics; 0
- * where there is none. attr dq, dkv: which of the two is asked for; the other is empty ([0]) Indices are data: kernels
- * trust them. */
+ *   attr dq, dkv: which of the two is wanted; the other is empty ([0])
+ *   out  dq      like q
+ *        dkv     [K, J, 2C] = the sum over rows b with row_kv[b] == k, in row order, without atomics; 0 where there is
+ *                none
+ * Indices are data: kernels trust them. */
 #ifndef VW_KERNELS_CROSS_ATTENTION_H
 #define VW_KERNELS_CROSS_ATTENTION_H
 #include "kernels/op.h"

@@ -1,10 +1,12 @@
 /* draw: random members of per-row pools; what makes a training step need nothing of the host.
- *   in   key [B, 2] u32 (low, high word of the row's stream key)   step [1] i64   pool [L] i32
- *        offset [B] i32, count [B] i32: row b draws from pool[offset[b] .. offset[b] + count[b])
- *   out  index [B, S] i32 ([B] when attr.squeeze and S is 1):
- *        pool[offset + vw_below(vw_draw_u32(key, step, purpose, first + s), count)]
- * With replacement. Rows with equal keys and pools get equal draws (shared streams); columns first .. first + S of a
- * wider draw are what a draw of their own gives. core/random.h. */
+ *   in   key            [B, 2] u32 (low, high word of the row's stream key)
+ *        step           [1] i64
+ *        pool           [L] i32
+ *        offset, count  [B] i32: row b draws from pool[offset[b] .. offset[b] + count[b])
+ *   out  index          [B, S] i32 ([B] when attr.squeeze and S is 1)
+ *   index[b,s] = pool[offset + vw_below(vw_draw_u32(key, step, purpose, first + s), count)]
+ * With replacement. Rows with equal keys and pools get equal draws (shared streams). Columns first .. first + S of a
+ * wider draw are what a draw of these columns alone gives. core/random.h. */
 #ifndef VW_KERNELS_DRAW_H
 #define VW_KERNELS_DRAW_H
 #include "kernels/op.h"

@@ -1,11 +1,15 @@
 /* focal_loss: sigmoid focal loss of words at all patches of pictures, a number a word.
- *   in   z [K, S, N] (logits)   picture [G, S] i32, G divides K, as in patch_logits   matched [P, N] i32: 1 where the
- *        patch has a true box, else 0   boxes [P] i32: how many have   batch [G, A] i32: all pictures of the step,
- * which the S may be a slice of attr alpha: weight of matched patches, 1 - alpha of the others out  loss [K] (VW_HEAD)
- * = sum over s, n of f(z[k,s,n]) / max(1, sum over a of boxes[batch[g,a]]) f(z) = a p^2 softplus(y), y = -z and a =
- * alpha where matched, else y = z and a = 1 - alpha; p = sigmoid(y) focal_loss_grad: dz = dloss / max(1, boxes) a p^2
- * (2 (1 - p) softplus(y) + p), its sign turned where matched. Source: Lin et al. 2017, arXiv 1708.02002, eq. 5 with
- * gamma 2. */
+ *   in   z        [K, S, N]    logits
+ *        picture  [G, S] i32   G divides K, as in patch_logits
+ *        matched  [P, N] i32   1 where the patch has a true box, else 0
+ *        boxes    [P] i32      how many have
+ *        batch    [G, A] i32   all pictures of the step, of which the S may be a slice
+ *   attr alpha: weight of matched patches, 1 - alpha of the others
+ *   out  loss     [K] (VW_HEAD) = sum over s, n of f(z[k,s,n]) / max(1, sum over a of boxes[batch[g,a]])
+ *   f(z) = a p^2 softplus(y),  p = sigmoid(y);  y = -z and a = alpha where matched, else y = z and a = 1 - alpha
+ * focal_loss_grad:
+ *   dz = dloss / max(1, boxes) a p^2 (2 (1 - p) softplus(y) + p), its sign turned where matched
+ * Source: Lin et al. 2017, arXiv 1708.02002, eq. 5 with gamma 2. */
 #ifndef VW_KERNELS_FOCAL_LOSS_H
 #define VW_KERNELS_FOCAL_LOSS_H
 #include "kernels/op.h"

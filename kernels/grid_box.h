@@ -1,9 +1,12 @@
 /* grid_box: boxes of a grid of patches from a box head's numbers: each patch starts from its own place and size.
- *   in   x [B, N, 4], N = side^2, patches row by row     out  y [B, N, 4] (VW_HEAD): centre x, y, width, height in 0..1
- *   y = sigmoid(x + bias);  bias of column i (row j), both 1..side:  of the centre  log(c + 1e-4) - log1p(-c + 1e-4)
- *   with c = i / side (j / side), of both sizes the same of c = 1 / side. The two arguments are rounded to fp32 on all
- *   backends, as transformers rounds them: at c = 1 that moves the bias by 3e-4
- * No gradient: boxes do not depend on words. Source: Minderer et al. 2022, arXiv 2205.06230, as transformers has it. */
+ *   in   x [B, N, 4], N = side^2, patches row by row
+ *   out  y [B, N, 4] (VW_HEAD): centre x, y, width, height in 0..1
+ *   y = sigmoid(x + bias), with the bias of column i (row j), both 1..side:
+ *     of the centre   log(c + 1e-4) - log1p(-c + 1e-4),  c = i / side (j / side)
+ *     of both sizes   the same of c = 1 / side
+ * The two arguments are rounded to fp32 on all backends, as transformers rounds them: at c = 1 that moves the bias by
+ * 3e-4. No gradient: boxes do not depend on words. Source: Minderer et al. 2022, arXiv 2205.06230, as transformers has
+ * it. */
 #ifndef VW_KERNELS_GRID_BOX_H
 #define VW_KERNELS_GRID_BOX_H
 #include "kernels/op.h"

@@ -1,5 +1,7 @@
 /* l2norm: y = x / |x|, over the last axis (no epsilon, as CLIP divides; a zero row gives zeros).
- *   in   x [N.., C]     out  y like x (VW_HEAD)   rnorm [N..] (VW_STAT) = 1 / |x| (0 for a zero row)
+ *   in   x      [N.., C]
+ *   out  y      like x (VW_HEAD)
+ *        rnorm  [N..] (VW_STAT) = 1 / |x| (0 for a zero row)
  * l2norm_grad: dx = (dy - y (dy . y)) rnorm. */
 #ifndef VW_KERNELS_L2NORM_H
 #define VW_KERNELS_L2NORM_H

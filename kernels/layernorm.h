@@ -1,7 +1,9 @@
 /* layernorm: y = gamma * (x - mean) * rstd + beta, statistics over the last axis.
- *   in   x [N.., C]   gamma, beta [C]
- *   out  y like x (VW_ACT, or VW_RESIDUAL where a residual stream starts)     mean, rstd [N..] (VW_STAT), kept for the
- * gradient Source: Ba et al. 2016, arXiv 1607.06450, eq. 4. gamma, beta are frozen: only dx is ever asked for. */
+ *   in   x           [N.., C]
+ *        gamma, beta [C]
+ *   out  y           like x (VW_ACT, or VW_RESIDUAL where a residual stream starts)
+ *        mean, rstd  [N..] (VW_STAT), kept for the gradient
+ * gamma and beta are frozen: only dx is ever wanted. Source: Ba et al. 2016, arXiv 1607.06450, eq. 4. */
 #ifndef VW_KERNELS_LAYERNORM_H
 #define VW_KERNELS_LAYERNORM_H
 #include "kernels/op.h"

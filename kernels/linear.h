@@ -1,6 +1,10 @@
 /* linear: z = x W^T + b;  y = act(z) + residual.
- *   in   x [N.., K]  weight [M, K]  bias [M] (optional)  residual [N.., M] (optional)
- *   out  y [N.., M]  z [N.., M]: the pre-activation, kept for the gradient; empty ([0]) when act is none
+ *   in   x         [N.., K]
+ *        weight    [M, K]
+ *        bias      [M] (optional)
+ *        residual  [N.., M] (optional)
+ *   out  y         [N.., M]
+ *        z         [N.., M]: the pre-activation, kept for the gradient; empty ([0]) when act is none
  * linear_grad: dz = dy * act'(z);  dx = dz W. The residual's gradient is dy itself; weights are frozen: no gradient.
  * W is stored (out, in) as the hub has it. SiLU: z sigmoid(z); QuickGELU: z sigmoid(1.702 z); GELU: z Phi(z) (Hendrycks
  * & Gimpel 2016, exact). */

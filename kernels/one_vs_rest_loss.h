@@ -1,13 +1,15 @@
 /* one_vs_rest_loss: softmax cross-entropy over all classes where all logits but the word's are constants.
- *   in   z [B, S] (the word's logit on picture s of the row)   picture [B, S] i32   row_table [B] i32
- *        rest [R, P] (log-sum-exp of the other classes' logits on picture p)   truth [R, P] (logit of p's own class;
- *        unused for pictures of the word's concept)
+ *   in   z          [B, S]       the word's logit on picture s of the row
+ *        picture    [B, S] i32
+ *        row_table  [B] i32
+ *        rest       [R, P]       log-sum-exp of the other classes' logits on picture p
+ *        truth      [R, P]       logit of p's own class; unused for pictures of the word's concept
  *   attr positives: pictures s < positives show the word's concept, the others do not
  *        of: what the sum is divided by; 0: S; more than S: the S are a slice of the pictures of a step
- *   out  loss [B] (VW_HEAD) = (1/of) sum_s (logaddexp(rest, z) - target), target = z for positives, truth otherwise,
- *        read at [row_table[b], picture[b,s]]
- * The same real number as the full softmax over [other classes, word]:
- * other classes' text features are frozen, so their part is summed once a study and not once a step.
+ *   out  loss       [B] (VW_HEAD) = (1/of) sum_s (logaddexp(rest, z) - target), target = z for positives, truth
+ *                   otherwise, read at [row_table[b], picture[b,s]]
+ * This is the same real number as the full softmax over [other classes, word]. The text features of the other classes
+ * are frozen, so their part is summed once a study and not once a step.
  * one_vs_rest_loss_grad: dz = dloss / of (sigmoid(z - rest) - [s < positives]). */
 #ifndef VW_KERNELS_ONE_VS_REST_LOSS_H
 #define VW_KERNELS_ONE_VS_REST_LOSS_H

@@ -82,8 +82,7 @@ static inline bool vw_present(const vw_tensor *t) {
   return t->ndim > 0;
 }
 
-/* ---- what a kernel sees --------------------------------------------------------------------------------------------
- */
+/* ---- what a kernel sees ------------------------------------------------------------------------------------------ */
 
 /* How exactly a backend computes; what is stored follows from it (src/graph's policy), words and losses never change.
  */
@@ -118,7 +117,7 @@ typedef struct vw_call {
    * NULL. */
   const vw_parts *parts[VW_MAX_IN];
   const void *attr; /* the op's typed struct */
-  void *scratch;    /* from the plan, VW_ALIGN-aligned, shared between calls: holds nothing between runs */
+  void *scratch;    /* from the program, VW_ALIGN-aligned, shared between calls: holds nothing between runs */
   size_t scratch_bytes;
   void *state;     /* from prepare; freed by release */
   uint32_t frozen; /* bit i: input i is a weight: its data stay as they are from prepare to release */
@@ -141,8 +140,7 @@ typedef struct vw_kernel {
 /* NULL where the backend lacks the op. */
 const vw_kernel *vw_kernel_of(vw_backend backend, vw_op_id id);
 
-/* ---- shared by contracts -------------------------------------------------------------------------------------------
- */
+/* ---- shared by contracts ----------------------------------------------------------------------------------------- */
 
 typedef enum vw_activation { VW_ACT_NONE, VW_ACT_QUICK_GELU, VW_ACT_GELU, VW_ACT_SILU } vw_activation;
 

@@ -1,14 +1,20 @@
 /* pgd_step: normalised projected gradient step of all words at once (docs/protocol.md, Optimiser).
- *   in   words [K, C] (state, updated in place)   grad [K, C]   anchor [K, C]   radius [K] (inf: free)   step [1] i64
+ *   in   words   [K, C] (state, updated in place)
+ *        grad    [K, C]
+ *        anchor  [K, C]
+ *        radius  [K] (inf: free)
+ *        step    [1] i64
  *   attr eta0, steps:  eta_t = eta0 / 2 (1 + cos(pi t / steps)), t = step[0]; 0 from t = steps on
- *   out  words' [K, C] (takes words' storage):  v <- P(v - eta_t R g / |g|);  R = radius, or |anchor| when free.
+ *   out  words'  [K, C] (takes words' storage):  v <- P(v - eta_t R g / |g|);  R = radius, or |anchor| when free.
  * P: v <- anchor + (v - anchor) min(1, radius / |v - anchor|). No move when |g| is 0 or not finite. Norms are sums of
  * doubles in fixed order (squares of fp32 gradients under- and overflow fp32).
  *
  * adamw_step: decoupled weight decay (Loshchilov & Hutter 2019, alg. 2), then the same projection.
- *   in   words, grad, anchor, radius, m [K, C] (state), v [K, C] (state), step     attr lr, beta1, beta2, eps,
- * weight_decay out  words', m', v' (in place). Weight decay is applied to rows with infinite radius only. Bias
- * correction with t = step+1. Rows whose gradient is not finite do not move (nor do their m, v). */
+ *   in   words, grad, anchor, radius, m [K, C] (state), v [K, C] (state), step
+ *   attr lr, beta1, beta2, eps, weight_decay
+ *   out  words', m', v' (in place)
+ * Weight decay is applied to rows with infinite radius only. Bias correction with t = step + 1. Rows whose gradient is
+ * not finite do not move (nor do their m, v). */
 #ifndef VW_KERNELS_PGD_STEP_H
 #define VW_KERNELS_PGD_STEP_H
 #include "kernels/op.h"

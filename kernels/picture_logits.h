@@ -1,7 +1,9 @@
 /* picture_logits: z[b,s] = scale * (q[b] . features[picture[b,s]]).
- *   in   q [B, C] (unit length, VW_HEAD)   features [P, C] (unit length, VW_HEAD)   picture [B, S] i32     out z [B, S]
- * (VW_HEAD) picture_logits_grad: dq[b] = scale * sum_s dz[b,s] features[picture[b,s]], s in order. Features are frozen.
- */
+ *   in   q         [B, C] (unit length, VW_HEAD)
+ *        features  [P, C] (unit length, VW_HEAD)
+ *        picture   [B, S] i32
+ *   out  z         [B, S] (VW_HEAD)
+ * picture_logits_grad: dq[b] = scale * sum_s dz[b,s] features[picture[b,s]], s in order. Features are frozen. */
 #ifndef VW_KERNELS_PICTURE_LOGITS_H
 #define VW_KERNELS_PICTURE_LOGITS_H
 #include "kernels/op.h"

@@ -1,7 +1,13 @@
 /* record: keeps a row of numbers every so many steps, on the device.
- *   in   history [points, B] (state, in place)   x [B]   step [1] i64      attr every
- *   out  history': row step / every = x where step % every == 0 and the row exists; unchanged otherwise.
- * advance: step' = step + 1 (in place), the last node of a training step.  in step [1] i64  out step'. */
+ *   in   history   [points, B] (state, in place)
+ *        x         [B]
+ *        step      [1] i64
+ *   attr every
+ *   out  history': row step / every = x where step % every == 0 and the row exists; unchanged otherwise
+ *
+ * advance: step' = step + 1 (in place), the last node of a training step.
+ *   in   step      [1] i64
+ *   out  step' */
 #ifndef VW_KERNELS_RECORD_H
 #define VW_KERNELS_RECORD_H
 #include "kernels/op.h"

@@ -1,8 +1,14 @@
 /* splice: puts a learned word into a template's token embeddings.
- *   in   words [K, C] (VW_HEAD)   tail [M, T, C] (VW_PARAM: token + position embeddings of each template's positions;
- * at the word's place the position embedding alone)   row_word [B] i32   row_template [B] i32   word_pos [M] i32 (in
- * 0..T-1) out  x [B, T, C] (VW_RESIDUAL):  x[b,t] = tail[m,t] + (t == word_pos[m] ? words[row_word[b]] : 0),  m =
- * row_template[b] splice_grad: dwords[k] = sum over rows b with row_word[b] == k, in row order, of dx[b, word_pos[m]].
+ *   in   words         [K, C] (VW_HEAD)
+ *        tail          [M, T, C] (VW_PARAM): token + position embeddings of each template's positions; at the word's
+ *                      place the position embedding alone
+ *        row_word      [B] i32
+ *        row_template  [B] i32
+ *        word_pos      [M] i32, in 0..T-1
+ *   out  x             [B, T, C] (VW_RESIDUAL)
+ *   x[b,t] = tail[m,t] + (t == word_pos[m] ? words[row_word[b]] : 0),  m = row_template[b]
+ * splice_grad:
+ *   dwords[k] = sum over rows b with row_word[b] == k, in row order, of dx[b, word_pos[m]]
  * No atomics. Indices are data: kernels trust them (the block builder checks them once). */
 #ifndef VW_KERNELS_SPLICE_H
 #define VW_KERNELS_SPLICE_H

@@ -1,5 +1,6 @@
 /* timestep_embedding: the sinusoids by which a diffusion network knows how noisy its input is.
- *   in   t [B] i32: steps of the schedule      attr width C (even), cosine_first, shift, period
+ *   in   t [B] i32: steps of the schedule
+ *   attr width C (even), cosine_first, shift, period
  *   out  y [B, C] (VW_ACT): with h = C / 2 and w_i = period^(-i / (h - shift)), i = 0..h-1,
  *        y[b] = [cos(t w), sin(t w)] where cosine_first, else [sin(t w), cos(t w)]
  * Angles are made in double everywhere: a float has lost 6e-5 of an angle near 1000. No gradient: t is an integer.

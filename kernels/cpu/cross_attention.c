@@ -2,7 +2,7 @@
  *
  *   y, dq   a (row, head) and CHUNK queries a thread at a time; the packed keys of a head serve its chunks
  *   dkv     a (row, head) and a block of keys a thread at a time, into the scratch [B, J, 2C]; then the sum over the
- * rows that share keys, in row order, a thread to a range of keys
+ *           rows that share keys, in row order, a thread to a range of keys
  *
  * The same bits for any number of threads. */
 #include "kernels/cross_attention.h"

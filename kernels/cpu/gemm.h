@@ -1,7 +1,7 @@
 /* The matrix product behind linear and patch_embed: c [N, M] = act(a [N, K] b + bias) + residual, row-major fp32.
  *
  *   panels    b is packed once into panels of NR columns, [K][NR] each, padded with zeros (frozen weights: in prepare,
- *             shared by all plans of the process; others: at every run, into scratch)
+ *             shared by all programs of the process; others: at every run, into scratch)
  *   a         is packed at every run into tiles of MR rows, [K][MR] each; where a_z is given, times act'(a_z)
  *   threads   each makes its own panels with all rows and all of k, KC at a time; then the panel's bias, activation
  *             and residual while it is in the cache

@@ -1,7 +1,11 @@
 /* One register tile of a product: c [rows, NR] += a [rows, k] b [k, NR], once for each instruction set. No include
- * guard: gemm_tiles.c includes it several times, with TILE       the function's name                 TARGET      its
- * target attribute MR         rows at most                        VECTORS     vectors a row, NR = VECTORS * LANES VEC,
- * LANES vector type and its floats          ZERO, LOAD(p), STORE(p, v), SPREAD(f), FMA(x, y, sum)
+ * guard: gemm_tiles.c includes it several times, with
+ *   TILE        the function's name
+ *   TARGET      its target attribute
+ *   MR          rows at most
+ *   VECTORS     vectors a row, NR = VECTORS * LANES
+ *   VEC, LANES  vector type and its floats
+ *   ZERO, LOAD(p), STORE(p, v), SPREAD(f), FMA(x, y, sum)
  *
  * a is packed [k][MR], b is packed [k][NR]; both are read once, front to back. Each element of c is one chain of
  * fused multiply-adds in the order of k, continued from c unless `first`: its bits depend on its row of a and its

@@ -1,8 +1,10 @@
 /* The register tiles, and the choice among them at run time.
  *
- *   avx512    8 x 48: 24 sums, 3 vectors of b           KC: a panel's block of b stays in the first-level cache beside
- * a avx2      4 x 24: 12 sums, 3 vectors of b, 1 of a   tile's block of a (24 KB + 4 KB) portable  4 x 24, multiply
- * then add: other bits than the two above, which agree with each other */
+ *   avx512    8 x 48: 24 sums, 3 vectors of b
+ *   avx2      4 x 24: 12 sums, 3 vectors of b, 1 of a
+ *   portable  4 x 24, multiply then add: other bits than the two above, which agree with each other
+ *
+ * KC: a panel's part of b stays in the first-level cache beside a tile's part of a (24 KB + 4 KB). */
 #include "kernels/cpu/gemm.h"
 
 #include "kernels/cpu/simd.h"

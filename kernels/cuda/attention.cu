@@ -239,8 +239,7 @@ template <typename X, int N> static vw_status launch_grad(vw_context *ctx, const
                    vw_data<X>(&c->out[0]), dyy, dy, qkv, lse, g);
 }
 
-/* ---- the op: which family takes a call ----------------------------------------------------------------------------
- */
+/* ---- the op: which family takes a call --------------------------------------------------------------------------- */
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
   const vw_tensor *qkv = &c->in[ATTN_QKV];

@@ -2,9 +2,9 @@
  * memory, nothing is tiled over keys.
  *
  *   y, dq   a warp a (row, head, query): a lane makes the scores of keys lane, lane + 32, ..., then the sums over keys
- * of channels lane, lane + 32, ...; keys and values come from L1 and L2 dkv     a block a (word, head, key): its warps
- * share out the queries of all rows that read the word, each adds in order, then the warps' sums are added in order: no
- * atomics, the same bits in every run
+ *           of channels lane, lane + 32, ...; keys and values come from L1 and L2
+ *   dkv     a thread block a (word, head, key): its warps share out the queries of all rows that read the word, each
+ *           adds in order, then the warps' sums are added in order: no atomics, the same bits in every run
  *
  * Sums in fp32. 4 T J C operations a row forward, 6 for dq, 10 for dkv: at the rate of fp32. */
 #include "kernels/cross_attention.h"

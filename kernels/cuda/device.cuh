@@ -14,7 +14,7 @@ struct vw_cuda_held {
   size_t bytes;
 };
 
-/* vw_context.device of the cuda backend. One stream: calls are ordered as the plan lists them. */
+/* vw_context.device of the cuda backend. One stream: calls are ordered as the program lists them. */
 struct vw_cuda {
   int device; /* ordinal among the visible ones */
   cudaStream_t stream;

@@ -62,8 +62,7 @@ __global__ static void __launch_bounds__(32 * ROWS_PER_BLOCK)
   }
 }
 
-/* ---- rows in registers: lane l has channels 8 l .. 8 l + 7 of every chunk of 256 -----------------------------------
- */
+/* ---- rows in registers: lane l has channels 8 l .. 8 l + 7 of every chunk of 256 --------------------------------- */
 
 template <typename X, typename Y, int CHUNKS>
 __global__ static void __launch_bounds__(32 * ROWS_PER_BLOCK)
@@ -128,8 +127,7 @@ __global__ static void __launch_bounds__(32 * ROWS_PER_BLOCK)
   }
 }
 
-/* ---- launches -----------------------------------------------------------------------------------------------------
- */
+/* ---- launches ---------------------------------------------------------------------------------------------------- */
 
 /* Calls f with the chunks that hold C channels. */
 template <typename F> static vw_status with_chunks(int64_t C, F f) {

@@ -406,7 +406,7 @@ vw_status vw_product_create(vw_context *ctx, const vw_product_spec *spec, void *
   VW_TRY(vw_check_aligned("linear", "the residual", spec->c));
   VW_TRY(vw_check_aligned("linear", "the result", spec->out->data));
   vw_product *p = static_cast<vw_product *>(calloc(1, sizeof *p));
-  VW_CHECK(p, VW_ERR_MEMORY, "out of memory: the plan of a linear layer");
+  VW_CHECK(p, VW_ERR_MEMORY, "out of memory: the call of a linear op");
   vw_status st = describe(ctx, p, spec);
   if (st == VW_OK) st = choose(ctx, p, spec, scratch);
   if (st != VW_OK) {

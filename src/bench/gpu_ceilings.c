@@ -61,7 +61,7 @@ static vw_status random_matrix(vw_context *ctx, vw_dtype type, int64_t n, uint64
   return st;
 }
 
-/* y = x W^T of order n by a plan of the linear op alone. */
+/* y = x W^T of order n by a program of the linear op alone. */
 static vw_status product_rate(vw_context *ctx, vw_dtype type, int64_t n, double seconds, double *rate) {
   const vw_policy policy = {.param = type, .act = type, .residual = type, .head = type, .stat = type};
   const vw_memory *memory = vw_memory_of(ctx->backend);

@@ -51,8 +51,7 @@ struct vw_nccl {
   bool is_aborted;
 };
 
-/* ---- the library --------------------------------------------------------------------------------------------------
- */
+/* ---- the library ------------------------------------------------------------------------------------------------- */
 
 static void version_text(int code, char text[VW_NCCL_TEXT]) {
   (void)snprintf(text, VW_NCCL_TEXT, "%d.%d.%d", code / 10000, code / 100 % 100, code % 100);
@@ -126,8 +125,7 @@ vw_status vw_nccl_look(vw_nccl_versions *v) {
   return VW_OK;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------
- */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 /* After any failure: takes back what is enqueued on this rank. The others hear of it from NCCL or by their timeout. */
 static vw_status abandon(vw_nccl *n, vw_status st) {
@@ -179,8 +177,7 @@ static vw_status complete(vw_nccl *n, const char *what, ncclResult_t result) {
   return wait_stream(n, what);
 }
 
-/* ---- open, close --------------------------------------------------------------------------------------------------
- */
+/* ---- open, close ------------------------------------------------------------------------------------------------- */
 
 static vw_status check_same_version(const vw_transport *t) {
   int64_t ends[2] = {nccl.version, -(int64_t)nccl.version};
@@ -258,8 +255,7 @@ void vw_nccl_close(vw_nccl *n) {
   free(n);
 }
 
-/* ---- moving -------------------------------------------------------------------------------------------------------
- */
+/* ---- moving ------------------------------------------------------------------------------------------------------ */
 
 vw_status vw_nccl_broadcast(vw_nccl *n, void *data, int64_t bytes, int root) {
   return complete(n, "broadcast", nccl.Broadcast(data, data, (size_t)bytes, ncclUint8, root, n->comm, n->stream));

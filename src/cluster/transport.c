@@ -13,8 +13,7 @@
 enum { PIECE = 16 << 20, SPINS = 2000, NAP_NS = 20000, COLUMNS = 256 };
 static const double default_timeout = 600;
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------
- */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 double vw_transport_deadline(const vw_transport *t) {
   return vw_seconds() + t->o.timeout;
@@ -38,8 +37,7 @@ vw_status vw_transport_late(vw_transport *t, const char *what, int peer) {
       what, t->rank, t->size, t->ranks->host, t->o.timeout, who);
 }
 
-/* ---- open, close --------------------------------------------------------------------------------------------------
- */
+/* ---- open, close ------------------------------------------------------------------------------------------------- */
 
 static vw_status kind_of_environment(vw_transport_kind *kind) {
   const char *text = getenv("VISWORDS_TRANSPORT");
@@ -151,8 +149,7 @@ bool vw_transport_is_broken(const vw_transport *t) {
   return t->is_broken;
 }
 
-/* ---- moving -------------------------------------------------------------------------------------------------------
- */
+/* ---- moving ------------------------------------------------------------------------------------------------------ */
 
 static vw_status check_usable(const vw_transport *t) {
   VW_CHECK(!t->is_broken, VW_ERR_COMM, "transport: broken by an earlier failure; end the run");
@@ -177,8 +174,7 @@ vw_status vw_transport_gather(vw_transport *t, void *data, const int64_t *bytes,
   return t->size == 1 ? VW_OK : vw_transport_mpi_gather(t, data, bytes, root);
 }
 
-/* ---- sum of slices ------------------------------------------------------------------------------------------------
- */
+/* ---- sum of slices ----------------------------------------------------------------------------------------------- */
 
 static double element(const void *x, vw_dtype type, int64_t i) {
   return type == VW_F32 ? (double)((const float *)x)[i] : ((const double *)x)[i];

@@ -15,8 +15,7 @@ typedef struct move {
   int64_t bytes;
 } move;
 
-/* ---- open, close --------------------------------------------------------------------------------------------------
- */
+/* ---- open, close ------------------------------------------------------------------------------------------------- */
 
 static vw_status allocate_stage(const vw_transport *t, void **out) {
   const vw_transport_memory *m = &t->o.memory;
@@ -46,8 +45,7 @@ void vw_transport_mpi_close(vw_transport *t) {
   if (is_idle && !t->is_broken && t->comm != MPI_COMM_NULL) (void)MPI_Comm_free(&t->comm);
 }
 
-/* ---- one move -----------------------------------------------------------------------------------------------------
- */
+/* ---- one move ---------------------------------------------------------------------------------------------------- */
 
 static bool is_sender(const vw_transport *t, const move *m) {
   return m->how == SEND || (m->how == BROADCAST && m->peer == t->rank);

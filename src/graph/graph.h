@@ -1,9 +1,13 @@
-/* A network is described once: build -> reverse -> plan (dtypes, lifetimes, binding) -> an array of calls.
+/* A network is described once: build -> reverse -> program (dtypes, lifetimes, binding), an array of calls.
  *
- *   vw_graph_create; descriptions call op builders and vw_weight/vw_input/...; vw_reverse emits the gradient nodes;
- *   vw_program_create resolves roles to storage types, measures scratch and lays out one arena; leaves are bound;
- * vw_program_prepare; vw_program_run as often as wanted. The graph may be destroyed after the plan. The graph calls
- * that op contracts use (vw_emit, vw_value_tensor, vw_wanted) stand in kernels/op.h. */
+ *   1  vw_graph_create; descriptions call op builders and vw_weight/vw_input/...
+ *   2  vw_reverse emits the gradient nodes
+ *   3  vw_program_create resolves roles to storage types, measures scratch and lays out one arena
+ *   4  leaves are bound; vw_program_prepare
+ *   5  vw_program_run, as often as wanted
+ *
+ * The graph may be destroyed once its programs are created. The graph calls that op contracts use (vw_emit,
+ * vw_value_tensor, vw_wanted) stand in kernels/op.h. */
 #ifndef VW_GRAPH_GRAPH_H
 #define VW_GRAPH_GRAPH_H
 
@@ -11,10 +15,10 @@
 #include "kernels/op.h"
 
 typedef enum vw_leaf_kind {
-  VW_LEAF_WEIGHT, /* frozen, bound by name, shared by plans */
-  VW_LEAF_INPUT,  /* data of this plan: bound (borrowed) or written */
-  VW_LEAF_STATE,  /* owned by the plan, survives runs; in-place ops update it */
-  VW_LEAF_FILL    /* constant of the plan */
+  VW_LEAF_WEIGHT, /* frozen, bound by name, shared by programs */
+  VW_LEAF_INPUT,  /* data of this program: bound (borrowed) or written */
+  VW_LEAF_STATE,  /* owned by the program, survives runs; in-place ops update it */
+  VW_LEAF_FILL    /* constant of the program */
 } vw_leaf_kind;
 
 enum { VW_NAME_BYTES = 128 };
@@ -74,20 +78,18 @@ double vw_graph_flops(const vw_graph *g);
 typedef struct vw_leaf {
   vw_value value;
   vw_leaf_kind kind;
-  const char *name; /* owned by the graph or plan it was asked of */
-  vw_tensor tensor; /* of a plan: storage type resolved, data where bound */
+  const char *name; /* owned by the graph or program it was asked of */
+  vw_tensor tensor; /* of a program: storage type resolved, data where bound */
 } vw_leaf;
 int64_t vw_graph_leaf_count(const vw_graph *g);
 vw_leaf vw_graph_leaf(const vw_graph *g, int64_t i);
 
-/* ---- plan
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- program ----------------------------------------------------------------------------------------------------- */
 
 typedef struct vw_program vw_program;
 
-/* Plans for the backend of ctx, which must outlive the plan. policy: of all scopes without one of their own; NULL:
- * vw_default_policy of the backend. Errors: VW_ERR_UNSUPPORTED naming an op the backend lacks;
- * VW_ERR_MEMORY. */
+/* Makes a program for the backend of ctx, which must outlive it. policy: of all scopes without one of their own; NULL:
+ * vw_default_policy of the backend. Errors: VW_ERR_UNSUPPORTED naming an op the backend lacks; VW_ERR_MEMORY. */
 vw_status vw_program_create(vw_program **p, const vw_graph *g, vw_context *ctx, const vw_policy *policy);
 void vw_program_destroy(vw_program *p); /* NULL allowed */
 
@@ -102,19 +104,19 @@ vw_status vw_program_bind_inputs(vw_program *p, const vw_program *from);
 int64_t vw_program_leaf_count(const vw_program *p);
 vw_leaf vw_program_leaf(const vw_program *p, int64_t i);
 
-/* Binds a leaf to memory of the backend that outlives the plan (weights shared by plans; for ref and cpu any host
- * memory). Shape and resolved storage type must match. */
+/* Binds a leaf to memory of the backend that outlives the program (weights shared by programs; for ref and cpu any
+ * host memory). Shape and resolved storage type must match. */
 vw_status vw_program_bind(vw_program *p, vw_value leaf, const void *data);
 
-/* Has an output written to memory of the backend that outlives the plan, instead of the arena. Before prepare. */
+/* Has an output written to memory of the backend that outlives the program, instead of the arena. Before prepare. */
 vw_status vw_program_place(vw_program *p, vw_value output, void *data);
 
 /* A weight that every call only packs into an order of its own: it need not exist in its resolved type. */
 bool vw_program_packs(const vw_program *p, vw_value leaf);
-/* Binds such a weight to where it lies in its files; `parts` and their data outlive the plan. */
+/* Binds such a weight to where it lies in its files; `parts` and their data outlive the program. */
 vw_status vw_program_bind_parts(vw_program *p, vw_value leaf, const vw_parts *parts);
 
-/* Host to a leaf that the plan owns (inputs that are not bound, states): converts between float types. Shape must
+/* Host to a leaf that the program owns (inputs that are not bound, states): converts between float types. Shape must
  * match. */
 vw_status vw_program_write(vw_program *p, vw_value leaf, const vw_tensor *host);
 /* A leaf or an output to the host; converts to host->dtype. */
@@ -129,7 +131,7 @@ vw_status vw_program_wait(vw_program *p);
 /* Runs once with a clock around every call; seconds[op id] and calls[op id] are added to (VW_OPS entries each). */
 vw_status vw_program_profile(vw_program *p, double *seconds, int64_t *calls);
 
-/* One call of a prepared plan (src/graph/profile.c); the tensors and attributes are the plan's. */
+/* One call of a prepared program (src/graph/profile.c); the tensors and attributes are the program's. */
 typedef struct vw_call_view {
   const vw_op *op;
   const void *attr;
@@ -145,8 +147,8 @@ vw_call_view vw_program_call(const vw_program *p, int64_t i);
  * repetition. */
 vw_status vw_program_time_calls(vw_program *p, const int64_t *repeats, double *seconds);
 
-/* Bytes the plan owns: arena (values by lifetime + scratch) and leaves, and what the arena would be without reuse.
- * Beside them: weights, which plans share. */
+/* Bytes the program owns: arena (values by lifetime + scratch) and leaves, and what the arena would be without reuse.
+ * Beside them: weights, which programs share. */
 typedef struct vw_program_memory {
   int64_t arena, scratch, leaves, without_reuse, weights;
 } vw_program_memory;
@@ -154,7 +156,7 @@ vw_program_memory vw_program_memory_of(const vw_program *p);
 /* The arena that vw_program_create_beside adds to what `beside` holds: 0 where it fits. */
 int64_t vw_program_arena_beside(const vw_program_memory *p, const vw_program_memory *beside);
 
-/* The same before anything is allocated; inputs count as leaves that the plan owns. Errors as vw_program_create. */
+/* The same before anything is allocated; inputs count as leaves that the program owns. Errors as vw_program_create. */
 vw_status vw_program_measure(const vw_graph *g, vw_context *ctx, const vw_policy *policy, vw_program_memory *out);
 
 /* What one run of a program does, from shapes alone: no context, no device, no memory is needed. Only nodes that an

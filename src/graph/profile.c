@@ -1,4 +1,4 @@
-/* What a plan consists of, call by call, and how long each takes alone. */
+/* What a program consists of, call by call, and how long each takes alone. */
 #include "graph/program_internal.h"
 
 #include <inttypes.h>
@@ -53,7 +53,7 @@ static vw_status time_call(vw_program *p, const plan_call *c, int64_t repeats, d
   return VW_OK;
 }
 
-/* In the order of the plan, as a call's inputs are overwritten by later calls: an index read behind its time could
+/* In the order of the program, as a call's inputs are overwritten by later calls: an index read behind its time could
  * point anywhere. Outputs never share memory with inputs, so a repetition computes the same again. */
 vw_status vw_program_time_calls(vw_program *p, const int64_t *repeats, double *seconds) {
   VW_CHECK(p->prepared, VW_ERR_ARG, "program: run before prepare");

@@ -148,7 +148,7 @@ static int by_size(const void *a, const void *b) {
   const plan_value *const *x = a, *const *y = b;
   const size_t sx = vw_bytes(&(*x)->tensor), sy = vw_bytes(&(*y)->tensor);
   if (sx != sy) return sx < sy ? 1 : -1;
-  return *x < *y ? -1 : *x > *y; /* same plan on every machine */
+  return *x < *y ? -1 : *x > *y; /* same layout on every machine */
 }
 
 /* Largest first, each at the lowest offset free during its life. `placed` is kept sorted by offset. */

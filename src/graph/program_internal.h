@@ -1,4 +1,4 @@
-/* Shared by the files that plan and run programs. */
+/* Shared by the files that make and run programs. */
 #ifndef VW_GRAPH_PROGRAM_INTERNAL_H
 #define VW_GRAPH_PROGRAM_INTERNAL_H
 
@@ -14,7 +14,7 @@ typedef struct plan_value {
   vw_value storage;      /* itself, or the value whose memory it takes over */
   bool is_alias;         /* the same numbers as `storage`, under another shape: no call makes it */
   size_t offset;         /* in the arena */
-  bool owned;            /* data was allocated by this plan */
+  bool owned;            /* data was allocated by this program */
   void *placed;          /* an output's memory outside the arena; NULL: none */
 } plan_value;
 

@@ -1,4 +1,4 @@
-/* Data in and out of a plan, and the executor: a loop over calls. */
+/* Data in and out of a program, and the executor: a loop over calls. */
 #include "graph/program_internal.h"
 
 #include <stdlib.h>
@@ -36,8 +36,8 @@ vw_status vw_program_bind(vw_program *p, vw_value leaf, const void *data) {
   VW_TRY(leaf_value(p, leaf, "bind", &v));
   const leaf_record *l = &p->leaves[v->leaf];
   VW_CHECK(!p->prepared && !v->owned, VW_ERR_ARG, "program: leaf '%s' is bound too late or twice", l->name);
-  VW_CHECK(l->kind == VW_LEAF_WEIGHT || l->kind == VW_LEAF_INPUT, VW_ERR_ARG, "program: leaf '%s' belongs to the plan",
-           l->name);
+  VW_CHECK(l->kind == VW_LEAF_WEIGHT || l->kind == VW_LEAF_INPUT, VW_ERR_ARG,
+           "program: leaf '%s' belongs to the program", l->name);
   v->tensor.data = (void *)(uintptr_t)data; /* kernels never write a weight or an input */
   return VW_OK;
 }

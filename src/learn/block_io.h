@@ -1,15 +1,32 @@
 /* A block's files below DIR/blocks (io/block_file.h): checkpoint, results, evaluation, and the baselines of a concept.
+ * K trials of a block, words of C numbers, R rows of baselines.
  *
- * <block id>.safetensors: words, anchors [K, C] (f32; f64 from the ref backend); history [points, K], history_step
- * [points] i64; loss_start, loss_end, grad_norm, kkt, radius, distance [K] f64 (distance: |word - anchor|; radius inf:
- * free); on_sphere, failed [K] u8; anchor_id, nearest, rank_words, rank_all [K] i64. Metadata: model, data, steps,
- * seconds, trials (JSON list of {"id","concept","anchor","delta","replica","null","nearest"}). <block
- * id>-evaluation.safetensors: metrics [K, metrics] f64. Metadata: columns (JSON list of names), trials as above.
- * Evaluations and baselines of a study with keys of judging have "judging" beside, their hash.
- * <concept id>-baselines.safetensors: metrics [R, metrics] f64. Metadata: columns, model, data, concept, rows (JSON
- * list of
- *   {"kind","concept","anchor","delta","word"}); kind: anchor | name | random_word | random_direction; anchor and delta
- * "" where they do not apply. A name the network does not know has a row with "word" "" and NaN metrics. */
+ * <block id>.safetensors
+ *   words, anchors                                        [K, C] f32 (f64 from the ref backend)
+ *   history                                               [points, K]
+ *   history_step                                          [points] i64
+ *   loss_start, loss_end, grad_norm, kkt                  [K] f64
+ *   radius                                                [K] f64; inf: free
+ *   distance                                              [K] f64: |word - anchor|
+ *   on_sphere, failed                                     [K] u8
+ *   anchor_id, nearest, rank_words, rank_all              [K] i64
+ *   metadata  model, data, steps, seconds
+ *             trials: JSON list of {"id","concept","anchor","delta","replica","null","nearest"}
+ *
+ * <block id>-evaluation.safetensors
+ *   metrics                                               [K, metrics] f64
+ *   metadata  columns: JSON list of names
+ *             trials: as above
+ *
+ * <concept id>-baselines.safetensors
+ *   metrics                                               [R, metrics] f64
+ *   metadata  columns, model, data, concept
+ *             rows: JSON list of {"kind","concept","anchor","delta","word"}
+ *               kind: anchor | name | random_word | random_direction
+ *               anchor, delta: "" where they do not apply
+ *             A name the network does not know has a row with "word" "" and NaN metrics.
+ *
+ * Evaluations and baselines of a study with keys of judging also have "judging" in their metadata: its hash. */
 #ifndef VW_LEARN_BLOCK_IO_H
 #define VW_LEARN_BLOCK_IO_H
 

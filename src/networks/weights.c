@@ -236,8 +236,7 @@ vw_status vw_weights_bind(vw_weights *w, vw_program *p) {
   return VW_OK;
 }
 
-/* ---- read once, shared by all ranks -------------------------------------------------------------------------------
- */
+/* ---- read once, shared by all ranks ------------------------------------------------------------------------------ */
 
 /* Entries, with room for their values, of all weight leaves that are not there yet. */
 static vw_status reserve(vw_weights *w, const vw_graph *g, const vw_policy *policy) {

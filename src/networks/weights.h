@@ -1,4 +1,4 @@
-/* Frozen weights on a backend, shared by all plans of a network. */
+/* Frozen weights on a backend, shared by all programs of a network. */
 #ifndef VW_NETWORKS_WEIGHTS_H
 #define VW_NETWORKS_WEIGHTS_H
 
@@ -12,10 +12,10 @@ typedef vw_status (*vw_weight_source)(void *user, const char *name, vw_tensor *o
 
 /* `ctx` must outlive the weights. `where` names the source in messages: "data/clip-tiny". */
 vw_status vw_weights_create(vw_weights **w, vw_context *ctx, vw_weight_source source, void *user, const char *where);
-void vw_weights_destroy(vw_weights *w); /* NULL allowed; after all plans that are bound to it */
+void vw_weights_destroy(vw_weights *w); /* NULL allowed; after all programs that are bound to it */
 
-/* Binds every weight leaf of a plan, loading what is not there yet: a mapped tensor of the right storage type is used
- * as it lies; what kernels only pack, they pack from the file's type; else it is converted once.
+/* Binds every weight leaf of a program, loading what is not there yet: a mapped tensor of the right storage type is
+ * used as it lies; what kernels only pack, they pack from the file's type; else it is converted once.
  * "a.{q,k,v}_proj.weight" stacks three tensors along the first axis. Errors name the tensor, the shape found and the
  * shape expected. */
 vw_status vw_weights_bind(vw_weights *w, vw_program *p);

@@ -177,8 +177,7 @@ static vw_status compare_features(vw_verification *v, const char *name, const vo
   return st;
 }
 
-/* ---- states by layer ----------------------------------------------------------------------------------------------
- */
+/* ---- states by layer --------------------------------------------------------------------------------------------- */
 
 typedef struct state_pass {
   vw_graph *graph;

@@ -208,6 +208,14 @@ static const struct {
      "s.yaml:4:17: learn.steps: 'clpi' is no model of this study; did you mean clip?", VW_ERR_INPUT},
     {"@learn: {<<: {steps: 3}}\n", "s.yaml:4:9: learn: merge keys (<<) are not read; write the keys out", VW_ERR_INPUT},
     {"a: \"\xff\"\n", "s.yaml:1:5: not YAML: invalid leading UTF-8 octet; save the file as UTF-8 text", VW_ERR_INPUT},
+    {"@seed: !!str 5\n", "s.yaml:4:7: seed: expected an integer of 0 or more, got '5'", VW_ERR_INPUT},
+    {"@seed: ! 5\n", "s.yaml:4:7: seed: expected an integer of 0 or more, got '5'", VW_ERR_INPUT},
+    {"@seed: !foo 5\n", "s.yaml:4:7: seed: expected an integer of 0 or more, got '5'", VW_ERR_INPUT},
+    {"@seed: !!float 5\n", "s.yaml:4:7: seed: expected an integer of 0 or more, got '5'", VW_ERR_INPUT},
+    {"@# \xc3\xbc\xe2\x82\xac\nseed: &s !!str 5\n", "s.yaml:5:7: seed: expected an integer of 0 or more, got '5'",
+     VW_ERR_INPUT},
+    {"@learn: {eta: 00.5}\n", "s.yaml:4:14: learn.eta: expected a number above 0, got '00.5'", VW_ERR_INPUT},
+    {"@learn: {eta: !!str 0.5}\n", "s.yaml:4:14: learn.eta: expected a number above 0, got '0.5'", VW_ERR_INPUT},
     {"@plan: {memory: 0x10 GiB}\n",
      "s.yaml:4:16: plan.memory: expected auto or an amount such as 4 GiB, got '0x10 GiB'", VW_ERR_INPUT},
     {"data: {o: {root: r, concepts: [cat, cat]}}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
@@ -245,6 +253,9 @@ static const struct {
     {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\n"
      "trials: {anchors: [red], deltas: [0.5, 0.50]}\n",
      "s.yaml:3:40: trials.deltas: '0.50' is listed twice; keep one", VW_ERR_INPUT},
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\n"
+     "trials: {anchors: [red], deltas: [0.5, 010]}\n",
+     "s.yaml:3:40: trials.deltas: expected a list of numbers above 0, or free, got '010'", VW_ERR_INPUT},
 };
 
 /* All messages, a line each, as the list has them. */
@@ -631,8 +642,23 @@ static void test_judging_text(void **state) {
                       "s.yaml:4:20: judge.templates: nothing uses it; no task of this study does: remove it");
 }
 
+/* Anchors of YAML, and the tags of numbers, are no reason to refuse one. */
+static void test_tagged_numbers(void **state) {
+  (void)state;
+  static const char text[] = "# \xc3\xbc\ndata: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {weights: w}}\n"
+                             "trials: {anchors: [the], deltas: [!!float 2, 0.5]}\nseed: &s !!int 5\n"
+                             "learn: {steps: &n 7, eta: &e 0.25}\n";
+  vw_study_config *c = NULL;
+  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), &vw_test_kinds, NULL, &c));
+  assert_int_equal(c->seed, 5);
+  assert_int_equal(c->models[0].learn.steps, 7);
+  assert_true(c->models[0].learn.eta == 0.25 && c->models[0].trials.deltas.v[0] == 2);
+  vw_study_config_destroy(c);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_tagged_numbers),
       cmocka_unit_test(test_values_of_a_model),
       cmocka_unit_test(test_folds_of_a_model),
       cmocka_unit_test(test_data_without_concepts),

@@ -84,8 +84,7 @@ static void pictures_are_those_of_diffusers(void **state) {
   vw_safetensors_close(file);
 }
 
-/* ---- on the CPU ---------------------------------------------------------------------------------------------------
- */
+/* ---- on the CPU -------------------------------------------------------------------------------------------------- */
 
 typedef struct opened {
   vw_context ctx;

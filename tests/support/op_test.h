@@ -1,9 +1,10 @@
-/* What every op owes (STYLE.md, idiom 7), as checks over a table of named cases:
+/* What every op owes, as checks over a table of named cases:
  *
  *   vw_op_cases_agree     cpu (and cuda where there is a device) against ref on the same numbers; runs repeated and
- * with 1 and 2 threads are equal bit for bit; canaries around every output stay; every element is written (outputs
- * start as NaN) vw_op_cases_gradient  ref: the contract's own gradient rule, through vw_reverse, against central
- * differences vw_op_run             one run on one backend, for checks of a test's own (fixtures, adjoints, boundaries)
+ *                         with 1 and 2 threads are equal bit for bit; canaries around every output stay; every element
+ *                         is written (outputs start as NaN)
+ *   vw_op_cases_gradient  ref: the contract's own gradient rule, through vw_reverse, against central differences
+ *   vw_op_run             one run on one backend, for checks of a test's own (fixtures, adjoints, boundaries)
  */
 #ifndef VW_TESTS_SUPPORT_OP_TEST_H
 #define VW_TESTS_SUPPORT_OP_TEST_H
