@@ -91,4 +91,15 @@ detect 2 "$model" mixed --name dog --threshold 2
 says "--threshold wants 0 to 1"
 detect 2 "$source_dir/data/clip-tiny" mixed --name dog
 says "model_type is 'clip', expected 'owlv2'"
+# Words of two models have one width: which are meant is asked; a model's name chooses; '+' joins.
+sed -e 's/^  owl: .*/  one: {kind: owlv2, weights: MODEL}\n  two: {kind: owlv2, weights: MODEL}/' -e "s|MODEL|$model|g" -e 's/steps: 100/steps: 1/' \
+  -e 's/anchors: .dog./anchors: [dog, bus]/' s.yaml > two.yaml
+"$viswords" learn two.yaml -o two --quiet --threads 1 > log 2>&1 || { cat log >&2; fail "learn"; }
+detect 2 "$model" "$pictures/fox-00.jpg" --words two:fox
+says "name the model first, as in two:one,fox"
+detect 2 "$model" "$pictures/fox-00.jpg" --words two
+says "name the model first"
+detect 0 "$model" "$pictures/fox-00.jpg" --words "two:two,fox+from bus" --threshold 0 --top 5 --json
+[ "$(grep -o 'two: fox from bus' out.txt | wc -l)" -ge 5 ] || fail "not the word: $(cat out.txt)"
+! grep -q 'from dog\|one: ' out.txt || fail "other words too: $(cat out.txt)"
 echo "a learned word's boxes, limits, copies, refusals"
