@@ -111,6 +111,14 @@ typedef struct vw_parts {
   vw_tensor part[VW_MAX_PARTS];
 } vw_parts;
 
+/* A copy of a frozen input that a kernel makes in `prepare`, in an order of its own. Calls whose copies have the same
+ * input, form and size share one. */
+typedef struct vw_kept {
+  int input;
+  int64_t form;
+  size_t bytes; /* 0: none */
+} vw_kept;
+
 typedef struct vw_call {
   const vw_tensor *in, *out; /* bound; indexed by the op's enums */
   /* Where input i really lies, or NULL; only for inputs that the kernel packs (vw_kernel.packs). in[i].data is then
@@ -119,6 +127,7 @@ typedef struct vw_call {
   const void *attr; /* the op's typed struct */
   void *scratch;    /* from the program, VW_ALIGN-aligned, shared between calls: holds nothing between runs */
   size_t scratch_bytes;
+  vw_kept kept;    /* from `measure` */
   void *state;     /* from prepare; freed by release */
   uint32_t frozen; /* bit i: input i is a weight: its data stay as they are from prepare to release */
 } vw_call;
@@ -127,8 +136,8 @@ typedef struct vw_kernel {
   /* Enqueues; no allocation, no synchronisation. Every output element is written (arenas hold garbage). Repeatable bit
    * for bit, for any number of threads: parallel over outputs, sums in fixed order, no atomics. */
   vw_status (*run)(vw_context *ctx, const vw_call *c);
-  /* Optional: says how much scratch it wants (c->scratch_bytes), before memory is planned; shapes are set, data is not.
-   */
+  /* Optional: says how much scratch it wants (c->scratch_bytes) and what prepare will keep (c->kept), before memory is
+   * planned; shapes are set, data is not. */
   vw_status (*measure)(vw_context *ctx, vw_call *c);
   /* Optional: after leaves are bound; chooses, may repack weights, sets c->state. */
   vw_status (*prepare)(vw_context *ctx, vw_call *c);

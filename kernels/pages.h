@@ -1,5 +1,6 @@
 /* Memory of this process for large operands: on huge pages where the system has them (strided rows of a matrix would
- * otherwise miss the page table's cache at every row). Release with free. NULL: out of memory. */
+ * otherwise miss the page table's cache at every row), but for what is left of a last one: what is taken is what was
+ * asked for. Release with free. NULL: out of memory. */
 #ifndef VW_KERNELS_PAGES_H
 #define VW_KERNELS_PAGES_H
 
@@ -8,11 +9,15 @@
 #include <sys/mman.h>
 
 static inline void *vw_host_pages(size_t bytes) {
-  const size_t huge = (size_t)2 << 20, align = bytes >= huge ? huge : VW_ALIGN;
-  const size_t padded = bytes ? (bytes + align - 1) / align * align : align;
-  void *p = padded >= bytes ? aligned_alloc(align, padded) : NULL;
+  const size_t huge = (size_t)2 << 20, small = 4096, align = bytes >= huge ? huge : VW_ALIGN;
+  void *p = NULL;
+  if (posix_memalign(&p, align, bytes ? bytes : align) != 0) return NULL;
 #ifdef MADV_HUGEPAGE
-  if (p && align == huge) (void)madvise(p, padded, MADV_HUGEPAGE); /* a wish: refused, all works as before */
+  if (align == huge) { /* wishes: refused, all works as before */
+    const size_t whole = bytes / huge * huge, rest = (bytes - whole) / small * small;
+    (void)madvise(p, whole, MADV_HUGEPAGE);
+    if (rest) (void)madvise((char *)p + whole, rest, MADV_NOHUGEPAGE);
+  }
 #endif
   return p;
 }

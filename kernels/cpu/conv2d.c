@@ -5,8 +5,9 @@
  *
  * Rows of the left factor are never stored: a run of channels of one tap lies in the picture as it is needed, the
  * padding is a run of zeros. They are packed for the tiles WAVE floats at a time, so scratch does not grow with the
- * pictures. The weight is packed once, in prepare, and shared by all plans of the process (two copies: result and
- * gradient). bias, shift and residual are added while a panel is in the cache.
+ * pictures. The weight is packed once, in prepare, and shared by all plans of the process; the gradient turns what is
+ * packed for the result (gemm.h), as these weights are most of a network's. bias, shift and residual are added while a
+ * panel is in the cache.
  *
  * Bits: an element is one chain of multiply-adds over k, from its own reads: the same for any number of pictures and
  * threads. A gradient with stride 2 multiplies zeros for three taps of four: three layers of a network have it. */
@@ -86,13 +87,16 @@ static void set_scratch(vw_call *c, int weight, const sizes *s) {
   const vw_tile *t = vw_tile_best();
   const int64_t b = c->frozen >> weight & 1 ? 0 : vw_packed_b(t, s->M, s->K);
   c->scratch_bytes = (aligned_floats(vw_packed_a(t, s->wave, s->K)) + aligned_floats(b)) * sizeof(float);
+  const vw_tensor *w = &c->in[weight]; /* frozen: packed for the result, whoever reads it */
+  if (!b) c->kept = vw_packed_plan(weight, true, w->dim[0], w->dim[1] * s->taps, s->taps);
 }
 
-static vw_status set_state(vw_context *ctx, vw_call *c, int weight, bool transposed, const sizes *s) {
+static vw_status set_state(vw_context *ctx, vw_call *c, int weight, const sizes *s) {
   vw_packed *packed = NULL;
   const vw_parts w = vw_parts_of(c, weight);
+  const vw_tensor *shape = &c->in[weight];
   if (!(c->frozen >> weight & 1)) return VW_OK;
-  VW_TRY(vw_packed_get(ctx, transposed, s->M, s->K, s->taps, &w, &packed));
+  VW_TRY(vw_packed_get(ctx, true, shape->dim[0], shape->dim[1] * s->taps, s->taps, &w, &packed));
   c->state = packed;
   return VW_OK;
 }
@@ -139,7 +143,7 @@ static vw_status measure(vw_context *ctx, vw_call *c) {
 
 static vw_status prepare(vw_context *ctx, vw_call *c) {
   const sizes s = forward_sizes(c);
-  return set_state(ctx, c, CONV_WEIGHT, true, &s);
+  return set_state(ctx, c, CONV_WEIGHT, &s);
 }
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
@@ -170,7 +174,7 @@ static vw_status measure_grad(vw_context *ctx, vw_call *c) {
 
 static vw_status prepare_grad(vw_context *ctx, vw_call *c) {
   const sizes s = gradient_sizes(c);
-  return set_state(ctx, c, CONV_GRAD_WEIGHT, false, &s);
+  return set_state(ctx, c, CONV_GRAD_WEIGHT, &s);
 }
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
@@ -180,7 +184,8 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   reads r = {.picture = vw_f32(dy), .H = dy->dim[1], .W = dy->dim[2], .C = dy->dim[3], .rows_h = dx->dim[1]};
   r.rows_w = dx->dim[2], r.K = c->in[CONV_GRAD_WEIGHT].dim[2];
   r.up = 1, r.sign = -1, r.top = a->padding.top, r.left = a->padding.left, r.down = a->stride;
-  const vw_product whole = {.b = weight_of(ctx, c, CONV_GRAD_WEIGHT, false, &s), .c = vw_f32(dx)};
+  const vw_product whole = {
+      .b = weight_of(ctx, c, CONV_GRAD_WEIGHT, false, &s), .turned_taps = c->state ? s.taps : 0, .c = vw_f32(dx)};
   run_waves(ctx, c, &s, &whole, &r);
   return VW_OK;
 }

@@ -7,8 +7,13 @@
 
 enum {
   FEW_FLOPS = 1 << 19, /* below, waking threads costs more than they save */
-  ROWS = 192           /* rows at a time: KC of their packed a stay in the second-level cache; a multiple of every MR */
+  ROWS = 192,          /* rows at a time: KC of their packed a stay in the second-level cache; a multiple of every MR */
+  TURNED_ROWS = 768    /* the same where b is turned, which is worth more than a near cache */
 };
+
+static int64_t rows_of(const vw_product *p) {
+  return p->turned_taps ? TURNED_ROWS : ROWS;
+}
 
 static int64_t pieces(int64_t n, int64_t size) {
   return (n + size - 1) / size;
@@ -157,34 +162,75 @@ VW_SIMD static void finish_panel(const vw_product *p, int64_t from, int64_t to, 
   }
 }
 
+enum { LINE = 16 }; /* floats */
+
 /* Asks for a part of the next block of b: `lines` of 64 bytes. */
-static void prefetch(const float *b, int64_t lines) {
-  enum { LINE = 16 };
+VW_INLINE void prefetch(const float *b, int64_t lines) {
   for (int64_t i = 0; i < lines; i++) __builtin_prefetch(b + i * LINE, 0, 2);
+}
+
+enum { PIECE = 128 * MOST_COLUMNS }; /* floats of a panel that are turned at a time */
+
+/* Columns at.. for outputs from..from+n of a tap, out of the panels of the result: NR outputs of an input lie there
+ * side by side. `from` is a multiple of NR. */
+VW_SIMD static void turn(const vw_product *p, int64_t NR, int64_t at, int64_t tap, int64_t from, int64_t n,
+                         float *restrict out) {
+  static const float zeros[MOST_COLUMNS];
+  float eight[MOST_COLUMNS * VW_MOST_ROWS] __attribute__((aligned(VW_ALIGN))); /* side by side: shuffles of vectors */
+  const int64_t inputs = p->turned_taps * p->M;
+  for (int64_t o = 0; o < n; o += NR) {
+    const float *tile = p->b + ((from + o) * inputs + (tap * p->M + at) * NR);
+    const int64_t outputs = n - o < NR ? n - o : NR;
+    prefetch(tile + inputs * NR, NR * NR / LINE); /* the next tile lies far away */
+    for (int64_t j = 0; j < NR; j += VW_MOST_ROWS) {
+      const float *row[VW_MOST_ROWS];
+      for (int64_t i = 0; i < VW_MOST_ROWS; i++) row[i] = at + j + i < p->M ? tile + (j + i) * NR : zeros;
+      vw_interleave(row, outputs, VW_MOST_ROWS, eight);
+      for (int64_t k = 0; k < outputs; k++)
+        memcpy(out + (o + k) * NR + j, eight + k * VW_MOST_ROWS, VW_MOST_ROWS * sizeof *out);
+    }
+  }
+}
+
+/* The next elements of k that are multiplied at once: at most KC; of a turned weight, whole tiles of one tap. */
+static int64_t next_block(const vw_tile *t, const vw_product *p, int64_t k0) {
+  const int64_t outputs = p->turned_taps ? p->K / p->turned_taps : p->K,
+                most = p->turned_taps ? t->KC / t->NR * t->NR : t->KC;
+  const int64_t left = outputs - k0 % outputs;
+  return left < most ? left : most;
+}
+
+/* Where k0..k0+k of a panel lies; `room` has PIECE floats. */
+static const float *block_of(const vw_tile *t, const vw_product *p, int64_t panel, int64_t k0, int64_t k, float *room) {
+  const int64_t NR = t->NR;
+  if (!p->turned_taps) return p->b + panel * NR * p->K + k0 * NR;
+  const int64_t outputs = p->K / p->turned_taps;
+  turn(p, NR, panel * NR, k0 / outputs, k0 % outputs, k, room);
+  return room;
 }
 
 /* One panel for the rows of one block. A narrow last panel is made beside (`edge`, MR x NR), its columns copied. */
 static void run_panel(const vw_tile *t, const vw_product *p, const float *a, int64_t from, int64_t panel) {
   enum { MOST = 8 * 48 };
-  float edge[MOST] __attribute__((aligned(VW_ALIGN)));
+  float edge[MOST] __attribute__((aligned(VW_ALIGN))), room[PIECE] __attribute__((aligned(VW_ALIGN)));
   const int64_t NR = t->NR, MR = t->MR, at = panel * NR, columns = p->M - at < NR ? p->M - at : NR;
-  const int64_t to = p->N - from < ROWS ? p->N : from + ROWS, tiles = pieces(to - from, MR);
-  const float *b = p->b + panel * NR * p->K;
+  const int64_t to = p->N - from < rows_of(p) ? p->N : from + rows_of(p), tiles = pieces(to - from, MR);
   const int64_t even = pieces(t->KC * NR / 16, tiles), lines = even < 32 ? even : 32; /* of the next block, a tile */
-  for (int64_t k0 = 0; k0 < p->K; k0 += t->KC) {
-    const int64_t k = p->K - k0 < t->KC ? p->K - k0 : t->KC;
+  for (int64_t k0 = 0, k; k0 < p->K; k0 += k) {
+    k = next_block(t, p, k0);
+    const float *b = block_of(t, p, panel, k0, k, room);
     for (int64_t i = 0; i < tiles; i++) {
       const int64_t row = from + i * MR;
       const int rows = (int)(to - row < MR ? to - row : MR);
       const float *tile_a = a + row * p->K + k0 * MR;
       float *c = p->c + row * p->M + at;
-      if (i * lines * 16 < t->KC * NR) prefetch(b + (k0 + k) * NR + i * lines * 16, lines);
+      if (!p->turned_taps && i * lines * 16 < t->KC * NR) prefetch(b + k * NR + i * lines * 16, lines);
       if (columns == NR) {
-        t->run(rows, k, tile_a, b + k0 * NR, c, p->M, k0 == 0);
+        t->run(rows, k, tile_a, b, c, p->M, k0 == 0);
         continue;
       }
       for (int r = 0; r < rows; r++) memcpy(edge + r * NR, c + r * p->M, (size_t)columns * sizeof *c);
-      t->run(rows, k, tile_a, b + k0 * NR, edge, NR, k0 == 0);
+      t->run(rows, k, tile_a, b, edge, NR, k0 == 0);
       for (int r = 0; r < rows; r++) memcpy(c + r * p->M, edge + r * NR, (size_t)columns * sizeof *c);
     }
   }
@@ -192,7 +238,7 @@ static void run_panel(const vw_tile *t, const vw_product *p, const float *a, int
 }
 
 void vw_product_run(const vw_context *ctx, const vw_tile *t, const vw_product *p, float *scratch) {
-  const int64_t tiles = pieces(p->N, t->MR), panels = pieces(p->M, t->NR), MR = t->MR;
+  const int64_t tiles = pieces(p->N, t->MR), panels = pieces(p->M, t->NR), MR = t->MR, rows = rows_of(p);
   if (p->K == 0) memset(p->c, 0, (size_t)(p->N * p->M) * sizeof *p->c);
 #pragma omp parallel num_threads(ctx->threads) if (p->N * p->M * p->K > FEW_FLOPS)
   {
@@ -200,7 +246,7 @@ void vw_product_run(const vw_context *ctx, const vw_tile *t, const vw_product *p
     for (int64_t i = 0; i < tiles; i++)
       pack_tile(p, i * MR, (int)(p->N - i * MR < MR ? p->N - i * MR : MR), t->MR, scratch + i * MR * p->K);
 #pragma omp for schedule(static) collapse(2)
-    for (int64_t from = 0; from < p->N; from += ROWS)
+    for (int64_t from = 0; from < p->N; from += rows)
       for (int64_t panel = 0; panel < panels; panel++) run_panel(t, p, scratch, from, panel);
   }
 }

@@ -5,6 +5,8 @@
  *   a         is packed at every run into tiles of MR rows, [K][MR] each; where a_z is given, times act'(a_z)
  *   threads   each makes its own panels with all rows and all of k, KC at a time; then the panel's bias, activation
  *             and residual while it is in the cache
+ *   turned    the product with a weight the other way round (a gradient) can read the weight as it is packed for the
+ *             result: a thread turns a piece of a panel while it is in the cache, and uses it for many rows
  *
  * Bits: an element is one chain of fused multiply-adds over k, from its row of a and its column of b: the same for any
  * number of threads, any number of rows, and for AVX2 and AVX-512. */
@@ -31,7 +33,9 @@ struct vw_product {
   const float *(*gather)(const vw_product *p, int64_t row, int64_t k0, int64_t n, float *room);
   const void *of;
   const float *a_z;      /* [N, K] or NULL: a is multiplied by act'(a_z) */
-  const float *b;        /* packed: vw_pack_b */
+  const float *b;        /* packed: vw_pack_b, vw_pack_taps */
+  int64_t turned_taps;   /* 0; or the taps of a weight [K / taps, M, taps], and b is packed for the result (transposed,
+                          * [K / taps, M taps]) in place of the gradient */
   float *c;              /* [N, M] */
   float *z;              /* [N, M]: where act is not none, the sum before it; else NULL */
   const float *bias;     /* [M] or NULL */
@@ -65,6 +69,10 @@ void vw_product_run(const vw_context *ctx, const vw_tile *t, const vw_product *p
 void vw_pack_taps(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, int64_t taps,
                   const vw_parts *w, float *out);
 
+/* Up to so many rows, reading the weight is what a product costs, and turning would double it; from there on turning
+ * costs about a tenth, for half the memory. */
+enum { VW_OWN_ROWS = 64 };
+
 /* Packed weights shared in the process, counted by reference; keyed by the weight's address, type, shape and packing.
  * taps 1: vw_pack_b, more: vw_pack_taps. */
 typedef struct vw_packed vw_packed;
@@ -73,4 +81,6 @@ vw_status vw_packed_get(const vw_context *ctx, bool transposed, int64_t M, int64
 void vw_packed_put(vw_packed *p); /* NULL allowed */
 const float *vw_packed_data(const vw_packed *p);
 int64_t vw_packed_bytes(void); /* of all weights packed now */
+/* For a kernel's `measure`: what vw_packed_get will hold for input `weight` of the call. */
+vw_kept vw_packed_plan(int weight, bool transposed, int64_t M, int64_t K, int64_t taps);
 #endif

@@ -3,8 +3,8 @@
  *   forward   z = x W' + b;  y = act(z) + residual
  *   gradient  dx = (dy act'(z)) W: the activation's derivative is applied as dy is packed
  *
- * Frozen weights are packed once, in prepare (two copies: W' for the forward product, W for the gradient), others at
- * every run. */
+ * Frozen weights are packed once, in prepare, others at every run. A gradient of many rows reads what is packed for the
+ * forward product (gemm.h, turned); one of few rows has a copy of its own, as reading the weight is what it costs. */
 #include "kernels/linear.h"
 
 #include "kernels/cpu/gemm.h"
@@ -20,11 +20,27 @@ static void set_scratch(vw_call *c, int weight, int64_t N, int64_t M, int64_t K)
   c->scratch_bytes = (aligned_floats(vw_packed_a(t, N, K)) + aligned_floats(b)) * sizeof(float);
 }
 
-static vw_status set_state(vw_context *ctx, vw_call *c, int weight, bool transposed, int64_t M, int64_t K) {
+/* How weight w [out, in] is packed for a call: W' for the forward product and what reads the same, else W. */
+typedef struct packing {
+  bool transposed;
+  int64_t M, K;
+} packing;
+
+static packing packing_of(const vw_tensor *w, bool transposed) {
+  return transposed ? (packing){true, w->dim[0], w->dim[1]} : (packing){false, w->dim[1], w->dim[0]};
+}
+
+static void keep(vw_call *c, int weight, bool transposed) {
+  const packing p = packing_of(&c->in[weight], transposed);
+  if (c->frozen >> weight & 1) c->kept = vw_packed_plan(weight, p.transposed, p.M, p.K, 1);
+}
+
+static vw_status set_state(vw_context *ctx, vw_call *c, int weight, bool transposed) {
   vw_packed *packed = NULL;
+  const packing p = packing_of(&c->in[weight], transposed);
   const vw_parts w = vw_parts_of(c, weight);
   if (!(c->frozen >> weight & 1)) return VW_OK;
-  VW_TRY(vw_packed_get(ctx, transposed, M, K, 1, &w, &packed));
+  VW_TRY(vw_packed_get(ctx, p.transposed, p.M, p.K, 1, &w, &packed));
   c->state = packed;
   return VW_OK;
 }
@@ -54,11 +70,12 @@ static vw_status measure(vw_context *ctx, vw_call *c) {
   (void)ctx;
   const vw_tensor *x = &c->in[LINEAR_X];
   set_scratch(c, LINEAR_WEIGHT, vw_rows(x), c->in[LINEAR_WEIGHT].dim[0], vw_last_dim(x));
+  keep(c, LINEAR_WEIGHT, true);
   return VW_OK;
 }
 
 static vw_status prepare(vw_context *ctx, vw_call *c) {
-  return set_state(ctx, c, LINEAR_WEIGHT, true, c->in[LINEAR_WEIGHT].dim[0], c->in[LINEAR_WEIGHT].dim[1]);
+  return set_state(ctx, c, LINEAR_WEIGHT, true);
 }
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
@@ -78,16 +95,20 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
 
 /* ---- gradient: the product's sums run over the outputs */
 
+static bool is_turned(const vw_call *c) {
+  return (c->frozen >> LINEAR_GRAD_WEIGHT & 1) && vw_rows(&c->in[LINEAR_GRAD_DY]) > VW_OWN_ROWS;
+}
+
 static vw_status measure_grad(vw_context *ctx, vw_call *c) {
   (void)ctx;
   const vw_tensor *dy = &c->in[LINEAR_GRAD_DY];
   set_scratch(c, LINEAR_GRAD_WEIGHT, vw_rows(dy), c->in[LINEAR_GRAD_WEIGHT].dim[1], vw_last_dim(dy));
+  keep(c, LINEAR_GRAD_WEIGHT, is_turned(c));
   return VW_OK;
 }
 
 static vw_status prepare_grad(vw_context *ctx, vw_call *c) {
-  const vw_tensor *w = &c->in[LINEAR_GRAD_WEIGHT];
-  return set_state(ctx, c, LINEAR_GRAD_WEIGHT, false, w->dim[1], w->dim[0]);
+  return set_state(ctx, c, LINEAR_GRAD_WEIGHT, is_turned(c));
 }
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
@@ -97,6 +118,7 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
                   .K = vw_last_dim(dy),
                   .a = vw_f32(dy),
                   .c = vw_f32(&c->out[0]),
+                  .turned_taps = is_turned(c),
                   .act = ((const vw_linear_attr *)c->attr)->act};
   if (p.act != VW_ACT_NONE) p.a_z = vw_f32(&c->in[LINEAR_GRAD_Z]);
   run_product(ctx, c, &p, LINEAR_GRAD_WEIGHT, false);

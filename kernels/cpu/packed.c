@@ -59,6 +59,11 @@ vw_status vw_packed_get(const vw_context *ctx, bool transposed, int64_t M, int64
   return st;
 }
 
+vw_kept vw_packed_plan(int weight, bool transposed, int64_t M, int64_t K, int64_t taps) {
+  const size_t bytes = (size_t)vw_packed_b(vw_tile_best(), M, K) * sizeof(float);
+  return (vw_kept){.input = weight, .form = 2 * taps + transposed, .bytes = bytes};
+}
+
 void vw_packed_put(vw_packed *p) {
   if (!p) return;
   (void)pthread_mutex_lock(&lock);

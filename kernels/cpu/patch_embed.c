@@ -28,6 +28,7 @@ static vw_status measure(vw_context *ctx, vw_call *c) {
   (void)ctx;
   const layout l = layout_of(c);
   c->scratch_bytes = (l.patches + l.a + l.b) * sizeof(float);
+  if (!l.b) c->kept = vw_packed_plan(PATCH_WEIGHT, true, l.D, l.K, 1);
   return VW_OK;
 }
 

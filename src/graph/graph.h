@@ -148,7 +148,7 @@ vw_call_view vw_program_call(const vw_program *p, int64_t i);
 vw_status vw_program_time_calls(vw_program *p, const int64_t *repeats, double *seconds);
 
 /* Bytes the program owns: arena (values by lifetime + scratch) and leaves, and what the arena would be without reuse.
- * Beside them: weights, which programs share. */
+ * Beside them: weights, which programs share, with the copies that kernels keep of them. */
 typedef struct vw_program_memory {
   int64_t arena, scratch, leaves, without_reuse, weights;
 } vw_program_memory;

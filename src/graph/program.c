@@ -239,6 +239,27 @@ static vw_status allocate(vw_program *p, const vw_program *beside) {
   return VW_OK;
 }
 
+static bool is_counted(const vw_program *p, int64_t call) {
+  const vw_kept *k = &p->calls[call].call.kept;
+  const plan_value *base = vw_program_base(p, p->calls[call].in_value[k->input]);
+  for (int64_t i = 0; i < call; i++) {
+    const vw_kept *other = &p->calls[i].call.kept;
+    if (other->bytes == k->bytes && other->form == k->form &&
+        vw_program_base(p, p->calls[i].in_value[other->input]) == base)
+      return true;
+  }
+  return false;
+}
+
+/* Weights as they are held: in their storage type where a kernel reads them, and every copy that kernels keep. */
+static void count_weights(vw_program *p) {
+  for (int64_t i = 0; i < p->n_leaves; i++)
+    if (p->leaves[i].kind == VW_LEAF_WEIGHT && !vw_program_packs(p, p->leaves[i].value))
+      p->memory.weights += (int64_t)vw_bytes(&p->values[p->leaves[i].value].tensor);
+  for (int64_t i = 0; i < p->n_calls; i++)
+    if (p->calls[i].call.kept.bytes && !is_counted(p, i)) p->memory.weights += (int64_t)p->calls[i].call.kept.bytes;
+}
+
 /* Everything but memory: what the program will hold is known, nothing is allocated on the backend. */
 static vw_status lay_out(vw_program *p, const vw_graph *g, const vw_policy *policy) {
   VW_TRY(copy_values(p, g, policy));
@@ -248,9 +269,7 @@ static vw_status lay_out(vw_program *p, const vw_graph *g, const vw_policy *poli
   VW_TRY(measure_scratch(p));
   p->memory.arena = (int64_t)(p->arena_bytes + p->scratch_bytes + VW_ALIGN);
   p->memory.scratch = (int64_t)p->scratch_bytes;
-  for (int64_t i = 0; i < p->n_leaves; i++)
-    if (p->leaves[i].kind == VW_LEAF_WEIGHT)
-      p->memory.weights += (int64_t)vw_bytes(&p->values[p->leaves[i].value].tensor);
+  count_weights(p);
   return VW_OK;
 }
 

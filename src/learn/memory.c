@@ -49,14 +49,15 @@ static int64_t own_leaves(const vw_graph *g, const vw_graph *from, const vw_poli
 
 /* A program beside the one that owns the inputs and lends its arena (learn/block.c). */
 static vw_status measure_beside(const measured *of, const vw_block_shape *shape, vw_block_mode mode,
-                                const vw_graph *owner, const vw_program_memory *lent, int64_t *bytes) {
+                                const vw_graph *owner, const vw_program_memory *lent, vw_learn_memory *sum) {
   const vw_network *n = of->n;
   vw_graph *g = NULL;
   vw_program_memory m = {0};
   vw_status st = vw_graph_create(&g);
   if (st == VW_OK) st = emit(of, g, shape, mode);
   if (st == VW_OK) st = vw_program_measure(g, n->ctx, &n->policy, &m);
-  if (st == VW_OK) *bytes += vw_program_arena_beside(&m, lent) + own_leaves(g, owner, &n->policy);
+  if (st == VW_OK) sum->block += vw_program_arena_beside(&m, lent) + own_leaves(g, owner, &n->policy);
+  if (m.weights > sum->weights) sum->weights = m.weights; /* a step has all that the fixed set has */
   vw_graph_destroy(g);
   return st;
 }
@@ -64,15 +65,15 @@ static vw_status measure_beside(const measured *of, const vw_block_shape *shape,
 /* The most that a rank takes: with slices, one that computes all of them (a team of one). The update's inputs gradient
  * and loss are the sum of the slices. */
 static vw_status measure_steps(const measured *of, const vw_block_shape *shape, const vw_graph *owner,
-                               const vw_program_memory *lent, int64_t *bytes) {
+                               const vw_program_memory *lent, vw_learn_memory *sum) {
   const int64_t head = (int64_t)vw_dtype_bytes(vw_resolve(&of->n->policy, VW_HEAD));
   const int64_t row = (shape->step.K * of->n->width + shape->step.K) * head;
   vw_block_shape part = *shape;
-  if (shape->step.slices <= 1) return measure_beside(of, shape, VW_BLOCK_TRAIN, owner, lent, bytes);
-  VW_TRY(measure_beside(of, shape, VW_BLOCK_UPDATE, owner, lent, bytes));
+  if (shape->step.slices <= 1) return measure_beside(of, shape, VW_BLOCK_TRAIN, owner, lent, sum);
+  VW_TRY(measure_beside(of, shape, VW_BLOCK_UPDATE, owner, lent, sum));
   for (part.step.slice = 0; part.step.slice < part.step.slices; part.step.slice++)
-    VW_TRY(measure_beside(of, &part, VW_BLOCK_SLICE, owner, lent, bytes));
-  *bytes += shape->step.slices * row;
+    VW_TRY(measure_beside(of, &part, VW_BLOCK_SLICE, owner, lent, sum));
+  sum->block += shape->step.slices * row;
   return VW_OK;
 }
 
@@ -83,7 +84,7 @@ static vw_status measure_block(const measured *of, const vw_block_shape *shape, 
   if (st == VW_OK) st = emit(of, g, shape, VW_BLOCK_WATCH);
   if (st == VW_OK) st = vw_program_measure(g, of->n->ctx, &of->n->policy, &lent);
   m->block = lent.arena + lent.leaves, m->weights = lent.weights;
-  if (st == VW_OK) st = measure_steps(of, shape, g, &lent, &m->block);
+  if (st == VW_OK) st = measure_steps(of, shape, g, &lent, m);
   vw_graph_destroy(g);
   return st;
 }

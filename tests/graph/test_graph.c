@@ -4,6 +4,7 @@
 
 #include "graph/graph.h"
 #include "kernels/add.h"
+#include "kernels/conv2d.h"
 #include "kernels/l2norm.h"
 #include "kernels/linear.h"
 #include "kernels/one_vs_rest_loss.h"
@@ -337,6 +338,47 @@ static void an_unbound_leaf_is_named(void **state) {
   vw_program_destroy(p), vw_graph_destroy(g), vw_context_close(&ctx);
 }
 
+/* Bytes of weights that a product of `rows` rows plans, forward alone or with the way back. */
+static int64_t weights_of(vw_context *ctx, int64_t rows, bool convolves, bool back) {
+  enum { WIDE = 96 }; /* whole panels of every tile */
+  vw_graph *g = NULL;
+  vw_program_memory m;
+  vw_value dx = VW_NONE;
+  assert_ok(vw_graph_create(&g));
+  const vw_value x = vw_input(g, convolves ? vw_shape(VW_ACT, 1, 1, rows, WIDE) : vw_shape(VW_ACT, rows, WIDE), "x");
+  vw_value y = VW_NONE;
+  if (convolves) {
+    const vw_value w = vw_weight(g, vw_shape(VW_PARAM, WIDE, WIDE, 3, 3), "w");
+    y = vw_conv2d(g, x, (vw_conv2d_inputs){.weight = w, .bias = VW_NONE, .shift = VW_NONE, .residual = VW_NONE}, 1,
+                  (vw_padding){1, 1, 1, 1}, VW_ACT);
+  } else {
+    const vw_value w = vw_weight(g, vw_shape(VW_PARAM, WIDE, WIDE), "w");
+    y = vw_linear(g, x, (vw_linear_weights){w, VW_NONE}, VW_ACT_NONE, VW_NONE, VW_ACT);
+    /* the same weight again is held once */
+    y = vw_linear(g, y, (vw_linear_weights){w, VW_NONE}, VW_ACT_NONE, VW_NONE, VW_ACT);
+  }
+  vw_output(g, y, "y");
+  if (back) assert_ok(vw_reverse(g, y, &x, 1, &dx));
+  if (back) vw_output(g, dx, "dx");
+  assert_ok(vw_program_measure(g, ctx, NULL, &m));
+  vw_graph_destroy(g);
+  return m.weights;
+}
+
+static void weights_are_counted_as_they_are_held(void **state) {
+  (void)state;
+  enum { MATRIX = 96 * 96, TAPS = 9, FEW = 8, MANY = 300 };
+  vw_context cpu, ref;
+  assert_ok(vw_context_open(&cpu, VW_CPU, 1, 0));
+  assert_ok(vw_context_open(&ref, VW_REF, 1, 0));
+  assert_int_equal(weights_of(&cpu, FEW, false, false), MATRIX * sizeof(float));
+  assert_int_equal(weights_of(&cpu, FEW, false, true), 2 * MATRIX * sizeof(float)); /* a copy of its own each way */
+  assert_int_equal(weights_of(&cpu, MANY, false, true), MATRIX * sizeof(float));    /* one copy serves both */
+  assert_int_equal(weights_of(&cpu, FEW, true, true), TAPS * MATRIX * sizeof(float));
+  assert_int_equal(weights_of(&ref, FEW, true, true), TAPS * MATRIX * sizeof(double)); /* as it is */
+  vw_context_close(&cpu), vw_context_close(&ref);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reverse_follows_finite_differences),
@@ -349,6 +391,7 @@ int main(void) {
       cmocka_unit_test(reading_a_state_after_its_update_is_refused),
       cmocka_unit_test(the_first_mistake_is_kept),
       cmocka_unit_test(an_unbound_leaf_is_named),
+      cmocka_unit_test(weights_are_counted_as_they_are_held),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,36 @@ static void bits_depend_on_operands_alone(void **state) {
   free(a), free(w), free(all);
 }
 
+/* A gradient's product has the same bits from the weight as it is packed for the result. w is [O, M, taps]. */
+static void turned_weights_have_the_bits_of_their_own_packing(void **state) {
+  (void)state;
+  static const int64_t sizes[][4] = {{1, 1, 1, 1},   {5, 23, 49, 1}, {8, 48, 96, 1},    {9, 50, 97, 1},
+                                     {3, 47, 30, 9}, {200, 5, 7, 4}, {17, 100, 130, 9}, {195, 97, 241, 1}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    for (size_t j = 0; j < sizeof names / sizeof *names; j++) {
+      const vw_context ctx = {.backend = VW_CPU, .threads = 2};
+      const vw_tile *t = vw_tile_named(names[j]);
+      const int64_t N = sizes[i][0], M = sizes[i][1], O = sizes[i][2], taps = sizes[i][3], K = O * taps;
+      if (!t) continue;
+      float *a = random_floats(N * K, 1), *w = random_floats(O * M * taps, 2), *c[2];
+      const vw_parts parts = one_part(w, O, M * taps);
+      for (int turned = 0; turned < 2; turned++) {
+        float *b = floats(turned ? vw_packed_b(t, O, M * taps) : vw_packed_b(t, M, K));
+        float *scratch = floats(vw_packed_a(t, N, K));
+        c[turned] = floats(N * M);
+        if (taps > 1)
+          vw_pack_taps(&ctx, t, turned, turned ? O : M, turned ? M * taps : K, taps, &parts, b);
+        else
+          vw_pack_b(&ctx, t, turned, turned ? O : M, turned ? M : K, &parts, b);
+        const vw_product p = {.N = N, .M = M, .K = K, .a = a, .b = b, .c = c[turned], .turned_taps = turned ? taps : 0};
+        vw_product_run(&ctx, t, &p, scratch);
+        free(b), free(scratch);
+      }
+      assert_memory_equal(c[0], c[1], (size_t)(N * M) * sizeof(float));
+      free(a), free(w), free(c[0]), free(c[1]);
+    }
+}
+
 static void packed_weights_are_shared(void **state) {
   (void)state;
   const vw_context ctx = {.backend = VW_CPU, .threads = 1};
@@ -108,7 +138,9 @@ static void packed_weights_are_shared(void **state) {
   assert_ok(vw_packed_get(&ctx, false, 20, 30, 1, &p, &other));
   assert_ptr_equal(a, b);
   assert_ptr_not_equal(a, other);
-  assert_true(vw_packed_bytes() > 2 * 30 * 20 * 4);
+  const vw_kept one = vw_packed_plan(3, true, 30, 20, 1), turned = vw_packed_plan(3, false, 20, 30, 1);
+  assert_int_equal(vw_packed_bytes(), one.bytes + turned.bytes);
+  assert_true(one.input == 3 && one.bytes >= sizeof(float) * 30 * 20 && one.form != turned.form);
   vw_packed *taps = NULL; /* the same numbers as a convolution's weight: other bits */
   assert_ok(vw_packed_get(&ctx, true, 30, 20, 4, &p, &taps));
   assert_ptr_not_equal(a, taps);
@@ -182,9 +214,11 @@ static void taps_are_packed_one_by_one(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(tiles_follow_double), cmocka_unit_test(parts_are_packed_as_the_stacked_weight),
-      cmocka_unit_test(taps_are_packed_one_by_one), cmocka_unit_test(bits_depend_on_operands_alone),
-      cmocka_unit_test(packed_weights_are_shared)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(tiles_follow_double),
+                                     cmocka_unit_test(parts_are_packed_as_the_stacked_weight),
+                                     cmocka_unit_test(taps_are_packed_one_by_one),
+                                     cmocka_unit_test(bits_depend_on_operands_alone),
+                                     cmocka_unit_test(turned_weights_have_the_bits_of_their_own_packing),
+                                     cmocka_unit_test(packed_weights_are_shared)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
