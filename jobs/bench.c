@@ -86,7 +86,7 @@ int vw_job_bench(int argc, char **argv) {
       {"timed", 0, VW_OPT_FLAG, &o.gpu.timed, NULL,
        "gpu: on cuda, time the algorithms for each product first, as studies with plan.algorithms: timed"},
       {"seconds", 0, VW_OPT_DOUBLE, &b.seconds, "S", "time for each row (default 3)"},
-      {"threads", 't', VW_OPT_INT, &threads, "N", "threads (default 1)"},
+      {"threads", 't', VW_OPT_COUNT, &threads, "N", "threads (default 1)"},
       {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "ref, cpu or cuda (default cpu; gpu: cuda)"},
       {"precision", 0, VW_OPT_STRING, &b.precision, "NAME", "of cuda: auto (mixed), fp32, tf32, mixed, bf16"},
       {"cache", 0, VW_OPT_STRING, &cache, "DIR",

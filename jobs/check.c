@@ -2,6 +2,7 @@
  * meet: every picture, twins in both parts, the output directory, disk and memory. Never calls MPI_Init. */
 #include "io/image.h"
 
+#include "core/foreign.h"
 #include "core/text.h"
 #include "io/json.h"
 #include "jobs/session.h"
@@ -11,6 +12,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -85,7 +87,11 @@ static vw_status existing_parent(const char *path, char out[VW_PATH_BYTES]) {
 
 static vw_status check_place(vw_session *s, const char *what, const char *path) {
   char parent[VW_PATH_BYTES], owner[VW_LOCK_OWNER_BYTES];
+  struct stat info;
   VW_TRY(existing_parent(path, parent));
+  if (stat(parent, &info) == 0 && !S_ISDIR(info.st_mode))
+    return keep_here(
+        s, VW_RAISE(VW_ERR_INPUT, "%s: %s is %s (%s); choose another", path, parent, vw_file_kind(info.st_mode), what));
   if (access(parent, W_OK | X_OK) != 0)
     return keep_here(s, VW_RAISE(VW_ERR_INPUT, "%s: cannot write into %s (%s): %s; choose another", path, parent, what,
                                  strerror(errno)));

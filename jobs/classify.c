@@ -193,7 +193,6 @@ static vw_status classify(classifying *c, const classify_options *o, const char 
   VW_TRY(vw_backend_named(o->backend, &backend));
   VW_TRY(look_of(o, &c->look));
   VW_CHECK(strstr(c->in.word_template, "{}"), VW_ERR_ARG, "classify: --template '%s' has no {}", c->in.word_template);
-  VW_CHECK(c->top >= 1, VW_ERR_ARG, "classify: --top wants 1 or more");
   const int64_t threads = o->threads > 0 ? o->threads : sysconf(_SC_NPROCESSORS_ONLN);
   VW_TRY(vw_context_open(&c->ctx, backend, (int)threads, 0));
   VW_TRY(vw_clip_network_open(&c->n, positional[0], &c->ctx));
@@ -229,11 +228,11 @@ int vw_job_classify(int argc, char **argv) {
        "anchor"},
       {"template", 0, VW_OPT_STRING, &c.in.word_template, "TEXT",
        "where names and words stand; default 'a photo of a {}'"},
-      {"top", 'k', VW_OPT_INT, &c.top, "N", "names shown for each picture; default 5"},
+      {"top", 'k', VW_OPT_COUNT, &c.top, "N", "names shown for each picture; default 5"},
       {"exif", 0, VW_OPT_STRING, &o.exif, "HOW", "ignore (as transformers does; default) or turn"},
       {"alpha", 0, VW_OPT_STRING, &o.alpha, "HOW", "drop (as transformers 4 does; default) or white"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda"},
-      {"threads", 0, VW_OPT_INT, &o.threads, "N", "default: all cores"},
+      {"threads", 0, VW_OPT_COUNT, &o.threads, "N", "default: all cores"},
       {"json", 0, VW_OPT_FLAG, &c.json, NULL, "one JSON object"},
       {0}};
   static const char *const names[] = {"MODEL_DIR"};

@@ -307,7 +307,6 @@ static vw_status check_options(detecting *d, const detect_options *o) {
   VW_CHECK(d->limits.threshold >= 0 && d->limits.threshold <= 1, VW_ERR_ARG, "detect: --threshold wants 0 to 1");
   VW_CHECK(d->limits.overlap > 0 && d->limits.overlap <= 1, VW_ERR_ARG,
            "detect: --overlap wants more than 0, at most 1");
-  VW_CHECK(d->limits.top >= 1, VW_ERR_ARG, "detect: --top wants 1 or more");
   d->look = (!strcmp(o->exif, "turn") ? VW_IMAGE_TURNED : 0U) | (!strcmp(o->alpha, "white") ? VW_IMAGE_ON_WHITE : 0U);
   return VW_OK;
 }
@@ -357,13 +356,13 @@ int vw_job_detect(int argc, char **argv) {
        "where names and words stand; default 'a photo of a {}'"},
       {"out", 'o', VW_OPT_STRING, &d.out, "DIR", "draw the boxes on PNG copies in DIR, with a JSON file beside each"},
       {"threshold", 't', VW_OPT_DOUBLE, &d.limits.threshold, "X", "least score; default 0.1"},
-      {"top", 'k', VW_OPT_INT, &d.limits.top, "N", "boxes of a picture, at most; default 20"},
+      {"top", 'k', VW_OPT_COUNT, &d.limits.top, "N", "boxes of a picture, at most; default 20"},
       {"overlap", 0, VW_OPT_DOUBLE, &d.limits.overlap, "X",
        "drop a box that overlaps a better one of its name by more than X (intersection over union); default 1: none"},
       {"exif", 0, VW_OPT_STRING, &o.exif, "HOW", "ignore (as transformers does; default) or turn"},
       {"alpha", 0, VW_OPT_STRING, &o.alpha, "HOW", "drop (as transformers 4 does; default) or white"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda"},
-      {"threads", 0, VW_OPT_INT, &o.threads, "N", "default: all cores"},
+      {"threads", 0, VW_OPT_COUNT, &o.threads, "N", "default: all cores"},
       {"json", 0, VW_OPT_FLAG, &d.json, NULL, "one JSON object"},
       {0}};
   static const char *const names[] = {"MODEL_DIR"};

@@ -288,7 +288,6 @@ static vw_status encode(encoding *e, const encode_options *o, const char *const 
   VW_CHECK(!strcmp(o->alpha, "drop") || !strcmp(o->alpha, "white"), VW_ERR_ARG,
            "encode: --alpha '%s': choose drop or white", o->alpha);
   VW_CHECK(strstr(e->in.word_template, "{}"), VW_ERR_ARG, "encode: --template '%s' has no {}", e->in.word_template);
-  VW_CHECK(e->top >= 1, VW_ERR_ARG, "encode: --top wants 1 or more");
   e->look = (!strcmp(o->exif, "turn") ? VW_IMAGE_TURNED : 0U) | (!strcmp(o->alpha, "white") ? VW_IMAGE_ON_WHITE : 0U);
   const int64_t threads = o->threads > 0 ? o->threads : sysconf(_SC_NPROCESSORS_ONLN);
   VW_TRY(vw_context_open(&e->ctx, backend, (int)threads, 0));
@@ -329,10 +328,10 @@ int vw_job_encode(int argc, char **argv) {
       {"fill", 0, VW_OPT_FLAG, &o.fill, NULL, "put every text into the template too"},
       {"exif", 0, VW_OPT_STRING, &o.exif, "HOW", "ignore (as transformers does; default) or turn"},
       {"alpha", 0, VW_OPT_STRING, &o.alpha, "HOW", "drop (as transformers 4 does; default) or white"},
-      {"top", 0, VW_OPT_INT, &e.top, "N", "texts and words shown for each picture; default 5"},
+      {"top", 0, VW_OPT_COUNT, &e.top, "N", "texts and words shown for each picture; default 5"},
       {"features", 'f', VW_OPT_STRING, &o.features, "FILE", "write unit-length features to a safetensors file"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda"},
-      {"threads", 0, VW_OPT_INT, &o.threads, "N", "default: all cores"},
+      {"threads", 0, VW_OPT_COUNT, &o.threads, "N", "default: all cores"},
       {"json", 0, VW_OPT_FLAG, &e.json, NULL, "everything as one JSON object"},
       {0}};
   static const char *const names[] = {"MODEL_DIR"};

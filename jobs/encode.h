@@ -24,7 +24,8 @@ typedef struct vw_encode_inputs {
   vw_pool pool;
 } vw_encode_inputs;
 
-/* Texts given one by one, and those of files, one a line ("-": standard input); empty lines are left out. fill: put
+/* Texts given one by one, and those of files, one a line ("-": standard input); empty lines are left out, and
+ * counted on standard error. fill: put
  * each into the template. Errors: VW_ERR_IO, VW_ERR_INPUT. */
 vw_status vw_encode_add_texts(vw_encode_inputs *in, const vw_option_list *texts, const vw_option_list *files,
                               bool fill);

@@ -2,6 +2,7 @@
 
 #include "core/durable.h"
 #include "core/foreign.h"
+#include "core/text.h"
 #include "io/block_file.h"
 #include "io/safetensors.h"
 #include "learn/block_io.h"
@@ -48,6 +49,7 @@ static vw_status add_lines(vw_encode_inputs *in, FILE *file, const char *path, b
   char *line = NULL;
   size_t room = 0;
   ssize_t n;
+  int64_t empty = 0;
   vw_status st = VW_OK;
   for (int64_t number = 1; st == VW_OK && (errno = 0, n = getline(&line, &room, file)) >= 0; number++) {
     while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) line[--n] = 0;
@@ -55,9 +57,13 @@ static vw_status add_lines(vw_encode_inputs *in, FILE *file, const char *path, b
       st = VW_RAISE(VW_ERR_INPUT, "%s:%" PRId64 ": a 0 byte; expected UTF-8 text, one a line", path, number);
     else if (n > 0)
       st = add_text(in, line, fill);
+    else
+      empty++;
   }
   if (st == VW_OK && errno) st = VW_RAISE(VW_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
   free(line);
+  if (st == VW_OK && empty) /* rows of the features are then not the file's lines */
+    (void)vw_print(stderr, "%s: %" PRId64 " empty line%s left out\n", path, empty, empty == 1 ? " is" : "s are");
   return st;
 }
 

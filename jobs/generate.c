@@ -213,10 +213,10 @@ int vw_job_generate(int argc, char **argv) {
       {"seed", 0, VW_OPT_INT, &g.seed, "N", "of each text's first picture, the next has N + 1; default 0"},
       {"size", 's', VW_OPT_STRING, &o.size, "SIDE",
        "in pixels, or WIDTHxHEIGHT; default: what the model was trained on"},
-      {"batch", 0, VW_OPT_INT, &o.batch, "N", "pictures at once; default: what memory holds, at most 8"},
+      {"batch", 0, VW_OPT_COUNT, &o.batch, "N", "pictures at once; default: what memory holds, at most 8"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda"},
       {"precision", 0, VW_OPT_STRING, &o.precision, "NAME", "auto, fp32, tf32, mixed, bf16"},
-      {"threads", 0, VW_OPT_INT, &o.threads, "N", "default: all cores"},
+      {"threads", 0, VW_OPT_COUNT, &o.threads, "N", "default: all cores"},
       {"quiet", 'q', VW_OPT_FLAG, &g.quiet, NULL, "no progress"},
       {0}};
   static const char *const names[] = {"MODEL_DIR"};

@@ -88,7 +88,7 @@ static int run(const vw_stage *stage, int argc, char **argv) {
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda; default: the study's"},
       {"precision", 0, VW_OPT_STRING, &o.precision, "NAME",
        "of cuda: auto, fp32, tf32, mixed, bf16; default: the study's"},
-      {"threads", 't', VW_OPT_INT, &o.threads, "N",
+      {"threads", 't', VW_OPT_COUNT, &o.threads, "N",
        "threads of a rank; default: the node's cores shared among its ranks"},
       {"cache", 0, VW_OPT_STRING, &o.cache, "DIR", "image features; default: the study's, else ~/.cache/viswords"},
       {"checkpoint-seconds", 0, VW_OPT_DOUBLE, &o.checkpoint_seconds, "S",

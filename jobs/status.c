@@ -4,6 +4,7 @@
 #include "jobs/slurm_jobs.h"
 
 #include "cluster/progress.h"
+#include "core/foreign.h"
 #include "core/text.h"
 #include "io/block_file.h"
 #include "io/json.h"
@@ -14,6 +15,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Of one model and data set, or of all. */
 typedef struct progress {
@@ -27,8 +29,9 @@ typedef struct look {
   const char *dir;
   vw_plan *plan;
   progress *part, all; /* part[n_parts] */
-  int64_t n_parts, baselines;
-  json_t *running; /* blocks with a checkpoint */
+  int64_t n_parts, n_baselines;
+  json_t *concepts; /* {data: {concept: are its baselines judged?}} */
+  json_t *running;  /* blocks with a checkpoint */
   const char *study_file;
   char owner[VW_LOCK_OWNER_BYTES];
   bool locked;
@@ -92,12 +95,33 @@ static void look_at_block(look *l, const vw_block *b) {
   add(&l->all, &p);
 }
 
+/* The concepts of the plan, none of which is known to be judged yet. */
+static void list_concepts(look *l) {
+  for (int64_t b = 0; b < l->plan->n_blocks; b++) {
+    const vw_block *block = &l->plan->blocks[b];
+    json_t *of_data = json_object_get(l->concepts, block->data);
+    if (!of_data) json_object_set_new(l->concepts, block->data, of_data = json_object());
+    for (int64_t i = block->first; i < block->first + block->n; i++)
+      json_object_set_new(of_data, l->plan->trials[i].concept, json_false());
+  }
+}
+
+/* A concept has a file for each model, and further ones of earlier anchors: it counts once. */
 static vw_status count_baselines(void *user, const char *name, const char *path) {
   static const char *const end = "-baselines.safetensors";
   const size_t length = strlen(name);
   look *l = user;
-  (void)path;
-  l->baselines += length > strlen(end) && !strcmp(name + length - strlen(end), end);
+  vw_safetensors *f = NULL;
+  if (length <= strlen(end) || strcmp(name + length - strlen(end), end) != 0) return VW_OK;
+  if (vw_safetensors_open(&f, path) != VW_OK) vw_error_clear();
+  if (!f) return VW_OK;
+  const char *data = vw_safetensors_metadata(f, "data"), *concept = vw_safetensors_metadata(f, "concept");
+  json_t *of_data = data ? json_object_get(l->concepts, data) : NULL;
+  if (concept && json_is_false(json_object_get(of_data, concept))) {
+    json_object_set_new(of_data, concept, json_true());
+    l->n_baselines++;
+  }
+  vw_safetensors_close(f);
   return VW_OK;
 }
 
@@ -118,6 +142,10 @@ static const char *look_at_study_file(const char *dir) {
 
 static vw_status look_at(look *l) {
   char path[VW_PATH_BYTES];
+  struct stat info;
+  VW_CHECK(stat(l->dir, &info) == 0, VW_ERR_INPUT, "%s: no such directory", l->dir);
+  VW_CHECK(S_ISDIR(info.st_mode), VW_ERR_INPUT, "%s: is %s, not an output directory of 'viswords run'", l->dir,
+           vw_file_kind(info.st_mode));
   VW_TRY(vw_path_format(path, "%s/plan.yaml", l->dir));
   VW_TRY(vw_slurm_jobs_look(l->dir, &l->jobs));
   if (!vw_file_exists(path) && l->jobs.n) return VW_OK; /* submitted, and no job has begun */
@@ -125,9 +153,10 @@ static vw_status look_at(look *l) {
            l->dir);
   VW_TRY(vw_plan_load(path, &l->plan));
   l->part = calloc((size_t)l->plan->n_blocks + 1, sizeof *l->part);
-  l->running = json_array(), l->held = json_array();
-  VW_CHECK(l->part && l->running && l->held, VW_ERR_MEMORY, "%s: out of memory", l->dir);
+  l->running = json_array(), l->held = json_array(), l->concepts = json_object();
+  VW_CHECK(l->part && l->running && l->held && l->concepts, VW_ERR_MEMORY, "%s: out of memory", l->dir);
   for (int64_t i = 0; i < l->plan->n_blocks; i++) look_at_block(l, &l->plan->blocks[i]);
+  list_concepts(l);
   if (vw_block_files_visit(l->dir, count_baselines, l) != VW_OK) vw_error_clear(); /* nothing is there yet */
   l->study_file = look_at_study_file(l->dir);
   l->locked = vw_lock_owner(l->dir, NULL, l->owner);
@@ -179,6 +208,14 @@ static json_t *json_of_jobs(const look *l) {
   return jobs;
 }
 
+/* Who reads JSON finds the reason there too, beside the line on standard error. */
+static void print_failure(const look *l) {
+  json_t *all = json_pack("{s:o, s:o}", "dir", vw_json_name(l->dir), "error", vw_json_name(vw_error_message()));
+  (void)vw_json_print(all, JSON_INDENT(1), stdout);
+  (void)vw_print(stdout, "\n");
+  json_decref(all);
+}
+
 /* Submitted, and no job has begun. */
 static void print_submitted(const look *l, bool json) {
   if (!json) {
@@ -206,7 +243,7 @@ static void print_text(const look *l) {
                  "  all: %lld of %lld blocks, %lld of %lld trials learned (%.0f %%), %lld judged; baselines of %lld "
                  "concepts\n",
                  (long long)a->learned_blocks, (long long)a->blocks, (long long)a->learned, (long long)a->trials,
-                 percent(a->learned, a->trials), (long long)a->judged, (long long)l->baselines);
+                 percent(a->learned, a->trials), (long long)a->judged, (long long)l->n_baselines);
   for (size_t i = 0; i < json_array_size(l->running); i++) {
     const json_t *r = json_array_get(l->running, i);
     (void)vw_print(stdout, "  block %s has a checkpoint at step %lld (%lld trials)\n",
@@ -246,8 +283,8 @@ static void print_json(const look *l) {
   json_t *all = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:I, s:s, s:o?, s:O}", "dir", vw_json_name(l->dir),
                           "study", vw_json_name(l->plan->study), "backend", vw_json_name(l->plan->with.backend),
                           "kernels", vw_json_name(l->plan->with.kernels), "all", json_of(&l->all), "parts", parts,
-                          "checkpoints", l->running, "baselines", (json_int_t)l->baselines, "study_file", l->study_file,
-                          "held_by", l->locked ? vw_json_name(l->owner) : NULL, "held_parts", l->held);
+                          "checkpoints", l->running, "baselines", (json_int_t)l->n_baselines, "study_file",
+                          l->study_file, "held_by", l->locked ? vw_json_name(l->owner) : NULL, "held_parts", l->held);
   const double left = seconds_left(l);
   json_object_set_new(all, "learn_rank_seconds_left", left >= 0 ? json_real(left) : json_null());
   json_object_set_new(all, "slurm_jobs", json_of_jobs(l));
@@ -279,9 +316,10 @@ int vw_job_status(int argc, char **argv) {
     print_json(&l);
   else if (st == VW_OK)
     print_text(&l);
+  if (st != VW_OK && json) print_failure(&l);
   vw_plan_destroy(l.plan);
   vw_slurm_jobs_free(&l.jobs);
   free(l.part);
-  json_decref(l.running), json_decref(l.held);
+  json_decref(l.running), json_decref(l.held), json_decref(l.concepts);
   return vw_report(st);
 }

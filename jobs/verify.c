@@ -119,7 +119,7 @@ int vw_job_verify(int argc, char **argv) {
       {"reference", 'r', VW_OPT_STRING, &reference, "FILE",
        "compare MODEL_DIR with a file of tests/reference/verify.py"},
       {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "with --reference: auto, ref (double, slow), cpu, cuda"},
-      {"threads", 't', VW_OPT_INT, &threads, "N", "with --reference; default: all cores"},
+      {"threads", 't', VW_OPT_COUNT, &threads, "N", "with --reference; default: all cores"},
       {"files", 0, VW_OPT_FLAG, &files, NULL, "compare every checksum of an output directory"},
       {"json", 0, VW_OPT_FLAG, &json, NULL, "as JSON"},
       {0}};

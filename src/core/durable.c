@@ -50,6 +50,20 @@ static vw_status sync_path(const char *path, int flags) {
   return VW_OK;
 }
 
+/* What of the path is there and is no folder, so that none can be made in its place; "": nothing. */
+static mode_t find_no_folder(const char *path, char part[VW_PATH_BYTES]) {
+  struct stat info;
+  (void)snprintf(part, VW_PATH_BYTES, "%s", path);
+  for (char *slash = part; slash;) {
+    slash = strchr(slash + 1, '/');
+    if (slash) *slash = 0;
+    if (stat(part, &info) == 0 && !S_ISDIR(info.st_mode)) return info.st_mode;
+    if (slash) *slash = '/';
+  }
+  part[0] = 0;
+  return 0;
+}
+
 vw_status vw_folder_make(const char *path) {
   char part[VW_PATH_BYTES];
   struct stat info;
@@ -62,6 +76,12 @@ vw_status vw_folder_make(const char *path) {
   }
   if (mkdir(part, 0777) == 0) return VW_OK;
   const int err = errno == ENOENT && above ? above : errno;
+  if (err == EEXIST || err == ENOTDIR) {
+    const mode_t mode = find_no_folder(path, part);
+    VW_CHECK(!part[0], VW_ERR_IO, "%s: cannot make the folder: %s is %s%s", path, part, vw_file_kind(mode),
+             vw_way_out(err));
+    VW_TRY(vw_path_format(part, "%s", path));
+  }
   VW_CHECK(err == EEXIST && stat(part, &info) == 0 && S_ISDIR(info.st_mode), VW_ERR_IO,
            "%s: cannot make the folder: %s%s", path, strerror(err), vw_way_out(err));
   return VW_OK;

@@ -67,7 +67,10 @@ static vw_status set(const vw_command_line *c, const vw_option *o, const char *t
     return VW_OK;
   }
   case VW_OPT_INT:
+  case VW_OPT_COUNT:
     *(int64_t *)o->value = strtoll(text, &end, 10);
+    VW_CHECK(o->type == VW_OPT_INT || end == text || *end || *(int64_t *)o->value >= 1, VW_ERR_ARG,
+             "%s: --%s wants 1 or more, not '%s'", c->command, o->name, text);
     break;
   case VW_OPT_DOUBLE:
     *(double *)o->value = strtod(text, &end);

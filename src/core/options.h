@@ -6,7 +6,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-typedef enum vw_option_type { VW_OPT_FLAG, VW_OPT_STRING, VW_OPT_INT, VW_OPT_DOUBLE, VW_OPT_LIST } vw_option_type;
+typedef enum vw_option_type {
+  VW_OPT_FLAG,
+  VW_OPT_STRING,
+  VW_OPT_INT,
+  VW_OPT_COUNT, /* an integer of 1 or more: what is given as 0 is no wish for the default */
+  VW_OPT_DOUBLE,
+  VW_OPT_LIST
+} vw_option_type;
 
 /* What an option that may be given again and again collects: as many as there are arguments. */
 typedef struct vw_option_list {

@@ -19,10 +19,22 @@ typedef struct line {
   int64_t judged, nothing; /* words with a verdict, and how many learned nothing; judged 0: does not apply */
 } line;
 
+/* The bounds of a share's interval, or of a difference of shares, as people see them: where the normal approximation
+ * leaves what a share can be, they end there. study.h5 keeps what was computed. */
+static vw_interval shown(const vw_collected *c, const vw_summary_row *r) {
+  vw_interval i = r->interval;
+  const double least = r->quantity == VW_VALUE ? 0 : -1;
+  double *const bounds[] = {&i.low, &i.high, &i.boot_low, &i.boot_high};
+  if (r->metric != VW_NOTHING_LEARNED && !vw_collect_task(c, r->model)->metrics[r->metric].is_share) return i;
+  for (size_t k = 0; k < sizeof bounds / sizeof *bounds; k++)
+    if (isfinite(*bounds[k])) *bounds[k] = fmin(fmax(*bounds[k], least), 1);
+  return i;
+}
+
 static vw_interval interval_of(const vw_collected *c, const vw_summary_row *like, vw_quantity quantity, int metric) {
   const vw_summary_row *r =
       vw_summary_find(c->summary, c->n_summary, like->model, like->data, like->what, quantity, like->delta, metric);
-  return r ? r->interval : (vw_interval){0, NAN, NAN, NAN, NAN, NAN};
+  return r ? shown(c, r) : (vw_interval){0, NAN, NAN, NAN, NAN, NAN};
 }
 
 static line line_of(const vw_collected *c, const vw_summary_row *row) {
@@ -219,14 +231,15 @@ static void csv_number(FILE *out, double v, char end) {
 
 static void csv_row(const vw_collected *c, const vw_summary_row *r, FILE *out) {
   char delta[VW_DELTA_TEXT] = "";
+  const vw_interval i = shown(c, r);
   if (!isnan(r->delta)) vw_delta_text(r->delta, delta);
   csv_text(out, c->s->config->models[r->model].name), csv_text(out, c->s->config->data[r->data].name);
   csv_text(out, vw_measured_names[r->what]), csv_text(out, vw_quantity_names[r->quantity]), csv_text(out, delta);
   csv_text(out, vw_collect_metric_name(c, r->model, r->metric));
-  (void)vw_print(out, "%lld,", (long long)r->interval.n);
-  csv_number(out, r->interval.mean, ','), csv_number(out, r->interval.low, ',');
-  csv_number(out, r->interval.high, ','), csv_number(out, r->interval.boot_low, ',');
-  csv_number(out, r->interval.boot_high, '\n');
+  (void)vw_print(out, "%lld,", (long long)i.n);
+  csv_number(out, i.mean, ','), csv_number(out, i.low, ',');
+  csv_number(out, i.high, ','), csv_number(out, i.boot_low, ',');
+  csv_number(out, i.boot_high, '\n');
 }
 
 vw_status vw_collect_csv(const vw_collected *c) {

@@ -233,10 +233,10 @@ static vw_status check(const vw_task_inputs *in, int64_t null_concepts) {
 }
 
 static const vw_metric metrics[VW_CLASSIFY_METRICS] = {
-    [VW_RECALL] = {"recall", "1", "share of the concept's pictures that the word wins against all classes"},
-    [VW_RECALL_10] = {"recall_10", "1", "the same against nine other classes"},
-    [VW_ACCURACY] = {"accuracy", "1", "share of all pictures that are taken for their own class"},
-    [VW_OTHERS_ACCURACY] = {"others", "1", "the same of the other classes' pictures"}};
+    [VW_RECALL] = {"recall", "1", "share of the concept's pictures that the word wins against all classes", true},
+    [VW_RECALL_10] = {"recall_10", "1", "the same against nine other classes", true},
+    [VW_ACCURACY] = {"accuracy", "1", "share of all pictures that are taken for their own class", true},
+    [VW_OTHERS_ACCURACY] = {"others", "1", "the same of the other classes' pictures", true}};
 
 const vw_task_kind vw_classification_kind = {.name = "classification",
                                              .sees = VW_SEES_CROPS | VW_SEES_TEST,

@@ -191,21 +191,22 @@ static vw_status check(const vw_task_inputs *in, int64_t null_concepts) {
 }
 
 static const vw_metric metrics[VW_DETECT_METRICS] = {
-    [VW_COCO_AP] = {"ap", "1", "average precision over overlaps from .50 to .95, as COCO has it"},
-    [VW_COCO_AP50] = {"ap50", "1", "the same at an overlap of .50"},
-    [VW_COCO_AP75] = {"ap75", "1", "the same at an overlap of .75"},
-    [VW_COCO_AP_SMALL] = {"ap_small", "1", "ap of boxes of at most 32 x 32 pixels"},
-    [VW_COCO_AP_MEDIUM] = {"ap_medium", "1", "ap of boxes between them"},
-    [VW_COCO_AP_LARGE] = {"ap_large", "1", "ap of boxes of at least 96 x 96 pixels"},
-    [VW_COCO_AR_1] = {"ar_1", "1", "share of boxes found with one box a picture, over overlaps"},
-    [VW_COCO_AR_10] = {"ar_10", "1", "the same with ten"},
-    [VW_COCO_AR_100] = {"ar_100", "1", "the same with a hundred"},
-    [VW_COCO_AR_SMALL] = {"ar_small", "1", "the same of small boxes"},
-    [VW_COCO_AR_MEDIUM] = {"ar_medium", "1", "the same of boxes between them"},
-    [VW_COCO_AR_LARGE] = {"ar_large", "1", "the same of large boxes"},
+    [VW_COCO_AP] = {"ap", "1", "average precision over overlaps from .50 to .95, as COCO has it", true},
+    [VW_COCO_AP50] = {"ap50", "1", "the same at an overlap of .50", true},
+    [VW_COCO_AP75] = {"ap75", "1", "the same at an overlap of .75", true},
+    [VW_COCO_AP_SMALL] = {"ap_small", "1", "ap of boxes of at most 32 x 32 pixels", true},
+    [VW_COCO_AP_MEDIUM] = {"ap_medium", "1", "ap of boxes between them", true},
+    [VW_COCO_AP_LARGE] = {"ap_large", "1", "ap of boxes of at least 96 x 96 pixels", true},
+    [VW_COCO_AR_1] = {"ar_1", "1", "share of boxes found with one box a picture, over overlaps", true},
+    [VW_COCO_AR_10] = {"ar_10", "1", "the same with ten", true},
+    [VW_COCO_AR_100] = {"ar_100", "1", "the same with a hundred", true},
+    [VW_COCO_AR_SMALL] = {"ar_small", "1", "the same of small boxes", true},
+    [VW_COCO_AR_MEDIUM] = {"ar_medium", "1", "the same of boxes between them", true},
+    [VW_COCO_AR_LARGE] = {"ar_large", "1", "the same of large boxes", true},
     [VW_DETECT_VOC] = {"voc_ap", "1",
                        "average precision at an overlap of .50 as PASCAL VOC has it (area), of the best "
-                       "100 boxes a picture"}};
+                       "100 boxes a picture",
+                       true}};
 
 const vw_task_kind vw_detection_kind = {
     .name = "detection",

@@ -15,6 +15,7 @@
 /* A column of /evaluation/<task>. */
 typedef struct vw_metric {
   const char *name, *unit, *help;
+  bool is_share; /* never below 0 nor above 1: nor is what people see of its intervals */
 } vw_metric;
 enum { VW_MOST_METRICS = 16 };
 

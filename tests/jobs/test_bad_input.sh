@@ -32,6 +32,13 @@ grep -q "^usage: viswords COMMAND" err.txt || fail "no command: $(cat err.txt)"
 line 2 "STUDY.yaml is missing" "$viswords" run -o out
 line 2 "backend 'gpu': choose" "$viswords" run good.yaml -o out --backend gpu
 line 2 "threads wants a number" "$viswords" run good.yaml -o out --threads many
+line 2 "threads wants 1 or more, not '0'" "$viswords" run good.yaml -o out -t 0
+line 2 "threads wants 1 or more, not '-2'" "$viswords" encode weights -t dog --threads -2
+line 2 "ranks wants 1 or more, not '0'" "$viswords" plan good.yaml --ranks 0
+line 2 "good.yaml: is a file, not an output directory" "$viswords" status good.yaml
+line 2 "none: no such directory" "$viswords" status none
+line 1 "good.yaml: cannot make the folder: good.yaml is a file; choose a place" "$viswords" run good.yaml -o good.yaml
+line 1 "good.yaml/a/b: cannot make the folder: good.yaml is a file; choose a place" "$viswords" run good.yaml -o good.yaml/a/b
 if [ "$cuda_off" = 1 ]; then
   line 2 "built without CUDA: use --backend cpu" "$viswords" run good.yaml -o out --backend cuda
 fi

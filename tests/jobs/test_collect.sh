@@ -56,8 +56,12 @@ if command -v h5dump > /dev/null; then
   [ "$(value 2 -d /loss/ball_step | head -1)" = '0, 1, 2, 3, 4, 5' ] || fail "steps: $(value 2 -d /loss/ball_step)"
 fi
 head -1 "$work/1/summary.csv" | grep -q '^model,data,what,quantity,delta,metric,n,mean' || fail "summary.csv"
+# Intervals of shares end at 0 and 1 (of differences at -1 and 1) where people see them; study.h5 has what was computed.
+awk -F, 'NR > 1 { least = $4 == "value" ? 0 : -1
+  for (i = 9; i <= 12; i++) if ($i != "" && ($i < least || $i > 1)) { print; bad = 1 } } END { exit bad }' \
+  "$work/1/summary.csv" >&2 || fail "summary.csv: an interval that no share can have"
 "$viswords" status "$work/2" > "$work/status"
-has "$work/status" '24 of 24 trials learned (100 %), 24 judged' 'study.h5: whole' 'nobody is working here'
+has "$work/status" '24 of 24 trials learned (100 %), 24 judged; baselines of 2 concepts' 'study.h5: whole' 'nobody is working here'
 "$viswords" collect "$work/study.yaml" -o "$work/1" -q --json > "$work/json"
 has "$work/json" '"recall_minus_anchor"' '"what": "real name"' '"nothing_learned"'
 

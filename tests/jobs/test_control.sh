@@ -31,6 +31,9 @@ try 2 "$viswords" check "$evil.yaml"
 says out.txt check
 try 2 "$viswords" status "$evil"
 says err.txt status
+try 2 "$viswords" status "$evil" --json
+python3 -m json.tool < out.txt > json.txt || fail "status --json of no directory"
+grep -q '"error"' json.txt || fail "status --json: no reason"
 try 2 "$viswords" run --"$evil" a.yaml
 says err.txt option
 try 2 "$viswords" encode "$evil" --text a

@@ -35,6 +35,7 @@ ids=$(grep -o '"text":"a photo of a dog".*' "$work/out.txt" | grep -o '"id":[0-9
 # A folder, texts of a file and of standard input, the best first.
 printf 'a photo of a hammer\r\n\na photo of a fox\n' > "$work/texts.txt"
 encode 0 "$model" --texts "$work/texts.txt" "$pictures/fox" --top 1
+says "texts.txt: 1 empty line is left out"
 [ "$(grep -c '%  a photo of a fox' "$work/out.txt")" -gt 10 ] || fail "foxes: $(cat "$work/out.txt")"
 printf 'fox\n' | "$viswords" encode "$model" --texts - --fill > "$work/out.txt"
 says "a photo of a fox"
