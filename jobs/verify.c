@@ -127,10 +127,11 @@ int vw_job_verify(int argc, char **argv) {
   const vw_command_line c = {
       "verify",
       "MODEL_DIR --reference FILE | --files DIR [--json]",
-      "Compares a CLIP model directory with what transformers computed with it (tests/reference/verify.py MODEL_DIR -o "
-      "FILE): tokens, pixels, states by layer, features, logits, word gradient, ten steps of both optimisers. Or "
-      "checks "
-      "plan.yaml, every block file and checkpoint, and study.h5 of an output directory against their checksums. Only "
+      "Compares a model directory with what transformers or diffusers computed with it (tests/reference/verify.py "
+      "MODEL_DIR -o FILE). CLIP: tokens, pixels, states by layer, features, logits, word gradient, ten steps of both "
+      "optimisers. Stable Diffusion: tokens, states, moments, picture, prediction, word gradient, steps of both "
+      "samplers. Or checks plan.yaml, every block file and checkpoint, and study.h5 of an output directory against "
+      "their checksums. Only "
       "looks; works beside a running study. Exit code 3: a difference beyond its limit, or a damaged file.",
       options,
       names,

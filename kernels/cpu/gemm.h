@@ -70,7 +70,7 @@ void vw_pack_taps(const vw_context *ctx, const vw_tile *t, bool transposed, int6
                   const vw_parts *w, float *out);
 
 /* Up to so many rows, reading the weight is what a product costs, and turning would double it; from there on turning
- * costs about a tenth, for half the memory. */
+ * costs a tenth or two, for half the memory. */
 enum { VW_OWN_ROWS = 64 };
 
 /* Packed weights shared in the process, counted by reference; keyed by the weight's address, type, shape and packing.

@@ -234,13 +234,11 @@ int64_t vw_sd_positions(const vw_sd_network *n) {
   return n->net.text.tower.positions;
 }
 
-/* Token ids [J] of a plain text, or of a template around the place *word. */
-static vw_status tokens_of(const vw_sd_network *n, const char *text, bool has_word, int32_t *ids, int64_t *word) {
+vw_status vw_sd_tokens(const vw_sd_network *n, const char *text, int32_t *ids, int64_t *word) {
   const int64_t J = vw_sd_positions(n);
   int64_t length = 0;
   vw_templates t = {0};
-  *word = -1;
-  if (!has_word) {
+  if (!word) {
     VW_TRY(vw_tokenizer_encode(n->net.text.tokenizer, text, ids, J, &length));
   } else {
     VW_TRY(vw_templates_create(&t, n->net.text.tokenizer, &text, 1, J));
@@ -255,11 +253,11 @@ static vw_status tokens_of(const vw_sd_network *n, const char *text, bool has_wo
 
 vw_status vw_sd_embed_text(const vw_sd_network *n, const char *text, const double *word, double *x) {
   const int64_t J = vw_sd_positions(n), C = n->net.width;
-  int64_t at;
+  int64_t at = -1;
   vw_status st = VW_OK;
   int32_t *ids = malloc((size_t)J * sizeof *ids);
   VW_CHECK(ids, VW_ERR_MEMORY, "texts: out of memory");
-  VW_GOTO(tokens_of(n, text, word != NULL, ids, &at));
+  VW_GOTO(vw_sd_tokens(n, text, ids, word ? &at : NULL));
   for (int64_t j = 0; j < J; j++) {
     VW_GOTO(vw_text_embed(&n->net.text, word && j == at ? -1 : ids[j], j, x + j * C));
     for (int64_t c = 0; word && j == at && c < C; c++) x[j * C + c] += word[c];

@@ -42,6 +42,10 @@ vw_status vw_sd_each_weight(const vw_hub_diffusers *h, vw_sd_weight_visitor each
 /* Positions of a text, J of every pass. */
 int64_t vw_sd_positions(const vw_sd_network *n);
 
+/* Token ids [J] of a text, filled up with the pad. word: where the one {} of the text stands; NULL: it has none.
+ * Errors: VW_ERR_INPUT (too long, not one {}). */
+vw_status vw_sd_tokens(const vw_sd_network *n, const char *text, int32_t *ids, int64_t *word);
+
 /* Embedded positions x [J, C] of a text, filled up with the pad. With word [C] (NULL: none) the text holds one {} that
  * the vector stands for. Errors: VW_ERR_INPUT (too long, not one {}). */
 vw_status vw_sd_embed_text(const vw_sd_network *n, const char *text, const double *word, double *x);

@@ -398,19 +398,20 @@ static vw_status verify_logits(vw_verification *v, const void *text_features, in
   return st;
 }
 
-static vw_status open_reference(vw_verification *v, const char *path) {
+static vw_status open_reference(vw_verification *v, const char *path, bool *is_diffusion) {
   VW_TRY(vw_safetensors_open(&v->file, path));
   const char *format = vw_safetensors_metadata(v->file, "format"), *about = vw_safetensors_metadata(v->file, "json");
   VW_CHECK(format && about && !strcmp(format, "viswords-reference 1"), VW_ERR_INPUT,
            "%s: expected a file of tests/reference/verify.py (metadata 'format' is not 'viswords-reference 1')", path);
   v->about = json_loads(about, 0, NULL);
   const char *kind = json_string_value(json_object_get(v->about, "kind"));
-  VW_CHECK(kind && !strcmp(kind, "clip"), VW_ERR_INPUT, "%s: metadata 'json': kind '%s'; expected 'clip'", path,
-           kind ? kind : "");
+  *is_diffusion = kind && !strcmp(kind, "stable-diffusion");
+  VW_CHECK(*is_diffusion || (kind && !strcmp(kind, "clip")), VW_ERR_INPUT,
+           "%s: metadata 'json': kind '%s'; expected 'clip' or 'stable-diffusion'", path, kind ? kind : "");
   return VW_OK;
 }
 
-static vw_status compare_all(vw_verification *v) {
+static vw_status compare_clip(vw_verification *v) {
   void *text_features = NULL;
   int64_t n_texts = 0;
   vw_status st = verify_texts(v, &text_features, &n_texts);
@@ -420,15 +421,24 @@ static vw_status compare_all(vw_verification *v) {
   return st == VW_OK ? vw_verify_words(v) : st;
 }
 
+static vw_status compare_all(vw_verification *v, const char *dir, bool is_diffusion) {
+  if (is_diffusion) {
+    VW_TRY(vw_sd_network_open(&v->sd, dir, &v->ctx));
+    return vw_verify_diffusion(v);
+  }
+  VW_TRY(vw_clip_network_open(&v->network, dir, &v->ctx));
+  return compare_clip(v);
+}
+
 vw_status vw_verify_model(const char *dir, const char *reference, vw_backend backend, int threads, bool json,
                           int64_t *beyond) {
   vw_verification v = {.rows = json_array()};
   vw_status st = VW_OK;
   VW_CHECK(v.rows, VW_ERR_MEMORY, "verify: out of memory");
   VW_GOTO(vw_context_open(&v.ctx, backend, threads, 0));
-  VW_GOTO(open_reference(&v, reference));
-  VW_GOTO(vw_clip_network_open(&v.network, dir, &v.ctx));
-  VW_GOTO(compare_all(&v));
+  bool is_diffusion = false;
+  VW_GOTO(open_reference(&v, reference, &is_diffusion));
+  VW_GOTO(compare_all(&v, dir, is_diffusion));
   if (json)
     VW_GOTO(print_json(&v, dir));
   else
@@ -436,6 +446,7 @@ vw_status vw_verify_model(const char *dir, const char *reference, vw_backend bac
   *beyond = v.beyond;
 cleanup:
   vw_clip_network_close(v.network);
+  vw_sd_network_close(v.sd);
   vw_safetensors_close(v.file);
   if (v.ctx.threads) vw_context_close(&v.ctx);
   json_decref(v.rows), json_decref(v.about);

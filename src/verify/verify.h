@@ -5,6 +5,7 @@
 #include "core/pool.h"
 #include "io/safetensors.h"
 #include "networks/clip.h"
+#include "networks/stable_diffusion.h"
 #include "study/config.h"
 
 #include <jansson.h>
@@ -19,7 +20,8 @@ typedef enum vw_limit {
 
 typedef struct vw_verification {
   vw_context ctx;
-  vw_clip_network *network;
+  vw_clip_network *network; /* one of both: what the reference file is of */
+  vw_sd_network *sd;
   vw_safetensors *file;
   json_t *about; /* the file's metadata "json" */
   json_t *rows;  /* of the table */
@@ -49,6 +51,9 @@ vw_status vw_compare(vw_verification *v, const char *what, const double *got, co
 
 /* Words in templates: features, loss, gradient, ten steps of both optimisers. */
 vw_status vw_verify_words(vw_verification *v);
+
+/* A Stable Diffusion directory (v->sd). */
+vw_status vw_verify_diffusion(vw_verification *v);
 
 /* Compares a model directory with a reference file and prints the table. `beyond`: rows beyond their limit. */
 vw_status vw_verify_model(const char *dir, const char *reference, vw_backend backend, int threads, bool json,

@@ -1,6 +1,7 @@
 #!/bin/bash
 # `verify MODEL_DIR --reference`: agrees with transformers on both backends, finds a changed weight and a changed picture,
-# and refuses what is not a reference file of this directory. Fixture: tests/reference/verify.py --small.
+# and refuses what is not a reference file of this directory. The same with diffusers for a Stable Diffusion directory.
+# Fixtures: tests/reference/verify.py --small.
 set -euo pipefail
 source "$1/tests/jobs/jobs.sh"
 model=$source_dir/data/clip-tiny
@@ -82,5 +83,48 @@ verify 2 "$model" --reference "$work/short.safetensors"
 says short.safetensors
 verify 2 "$model"
 says "say what to verify"
+
+# ---- Stable Diffusion: the whole pipeline, from the reference's inputs of each stage; fixture: verify.py --small
+sd=$source_dir/data/sd-tiny
+drawn=$source_dir/tests/reference/fixtures/verify_sd_tiny.safetensors
+for backend in ref cpu; do
+  verify 0 "$sd" --reference "$drawn" --backend $backend --threads 1
+  says "9 comparisons, 0 beyond their limit"
+  for row in tokens text_states moments picture unet.prediction word_loss word_gradient ddim.latents dpm++.latents; do
+    says "$row "
+  done
+done
+
+copy_sd() {
+  rm -rf "$work/sd"
+  cp -rL "$sd" "$work/sd"
+  chmod -R u+w "$work/sd"
+}
+# beyond ROW...: these rows and no others
+beyond() {
+  local got
+  got=$(awk '/BEYOND$/ { printf "%s ", $1 }' "$work/out.txt")
+  [ "$got" = "$* " ] || fail "expected beyond: $*; got: $got"
+}
+copy_sd
+sed -i 's/"beta_end": 0.012/"beta_end": 0.013/' "$work/sd/scheduler/scheduler_config.json"
+verify 3 "$work/sd" --reference "$drawn"
+beyond word_loss word_gradient ddim.latents dpm++.latents
+copy_sd
+sed -i 's/"norm_eps": 1e-05/"norm_eps": 3e-01/' "$work/sd/unet/config.json"
+verify 3 "$work/sd" --reference "$drawn"
+beyond unet.prediction word_loss word_gradient ddim.latents dpm++.latents
+copy_sd
+sed -i 's/"v_prediction"/"epsilon"/' "$work/sd/scheduler/scheduler_config.json"
+verify 3 "$work/sd" --reference "$drawn"
+beyond word_loss word_gradient ddim.latents dpm++.latents
+
+verify 2 "$model" --reference "$drawn"
+says "$model"
+verify 2 "$sd" --reference "$reference"
+says "$sd"
+head -c 100000 "$drawn" > "$work/short.safetensors"
+verify 2 "$sd" --reference "$work/short.safetensors"
+says short.safetensors
 verify 2 "$model" --reference "$reference" --backend gpu
 says "choose auto, ref, cpu or cuda"

@@ -1,10 +1,11 @@
-"""What the reference implementation computes with a CLIP model directory, for `viswords verify DIR --reference FILE`.
+"""What the reference implementation computes with a model directory, for `viswords verify DIR --reference FILE`.
 
     python tests/reference/verify.py MODEL_DIR -o FILE [--texts FILE] [--pictures FILE...] [--words WORD...]
 
 Runs transformers in float64 on any CLIP directory of the hub and writes inputs and outputs of every stage into one
 safetensors file, so that each stage of viswords is compared alone, from the reference's inputs. Layout: docs/verify.md.
-Needs torch, transformers, safetensors, Pillow, numpy. Made the fixtures with torch 2.15.0, transformers 4.57.6.
+A Stable Diffusion directory of diffusers goes to verify_sd.py. Needs torch, transformers, safetensors, Pillow, numpy
+(and diffusers for Stable Diffusion). Made the fixtures with torch 2.15.0, transformers 4.57.6.
 """
 
 import argparse
@@ -37,6 +38,8 @@ def parse():
     p.add_argument("--words", nargs="*", help="anchors: words of one token each, instead of entries of the vocabulary")
     p.add_argument("--alpha", choices=["drop", "white"],
                    help="transparent pictures: alpha dropped, as transformers 4 does, or on white, as 5 does; default: as this one")
+    p.add_argument("--size", type=int, help="Stable Diffusion: side of the pictures; default: as trained, at most 256")
+    p.add_argument("--threads", type=int, default=1, help="Stable Diffusion: of torch")
     p.add_argument("--small", action="store_true", help="two pictures and no states by layer: a fixture of the tests")
     return p.parse_args()
 
@@ -258,6 +261,11 @@ def words_part(ref, anchors, features):
 
 def main():
     args = parse()
+    if (args.model / "model_index.json").exists():
+        import verify_sd  # needs diffusers, which CLIP does not
+
+        verify_sd.write(args)
+        return
     torch.set_default_dtype(torch.float64)  # masks are built in the default type
     ref = Reference(args.model)
     texts = args.texts.read_text().splitlines() if args.texts else TEXTS
