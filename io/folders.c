@@ -86,6 +86,53 @@ static bool is_picture(const char *name) {
   return false;
 }
 
+/* A picture by its ending, but none that is read. */
+static bool is_unread(const char *name) {
+  static const char *const ends[] = {".webp", ".jfif", ".jpe",  ".jif",  ".gif", ".bmp", ".tif",
+                                     ".tiff", ".heic", ".heif", ".avif", ".jp2", ".svg"};
+  const size_t n = strlen(name);
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+    if (name[0] != '.' && n > strlen(ends[i]) && strcasecmp(name + n - strlen(ends[i]), ends[i]) == 0) return true;
+  return false;
+}
+
+static vw_status note_unread(const char *folder, vw_unread *unread) {
+  char path[VW_PATH_BYTES];
+  const struct dirent *entry;
+  DIR *dir = opendir(folder);
+  vw_status st = VW_OK;
+  VW_CHECK(dir, VW_ERR_IO, "%s: cannot open the folder: %s", folder, strerror(errno));
+  while (st == VW_OK && (entry = readdir(dir))) {
+    if (!is_unread(entry->d_name)) continue;
+    st = vw_path_format(path, "%s/%s", folder, entry->d_name);
+    if (st != VW_OK || (unread->n++ && strcmp(path, unread->first) > 0)) continue;
+    free(unread->first);
+    unread->first = strdup(path);
+    if (!unread->first) st = VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", folder);
+  }
+  (void)closedir(dir);
+  return st;
+}
+
+/* Put behind "expected files ...": what of the folder might have been meant. */
+static const char *unread_hint(const vw_unread *unread, char text[VW_PATH_BYTES]) {
+  text[0] = 0;
+  if (unread->first)
+    (void)snprintf(text, VW_PATH_BYTES, "; %s is none that viswords reads: convert it, or name a JPEG .jpg",
+                   strrchr(unread->first, '/') + 1);
+  return text;
+}
+
+/* An output directory of ours, where DIR lies among the classes. */
+static bool is_output(const char *folder) {
+  static const char *const files[] = {"plan.yaml", ".lock", "slurm-jobs.txt"};
+  char path[VW_PATH_BYTES];
+  struct stat info;
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+    if (vw_path_format(path, "%s/%s", folder, files[i]) == VW_OK && lstat(path, &info) == 0) return true;
+  return false;
+}
+
 /* The folders, or the picture files, of a folder, sorted bytewise; *out is freed on failure. */
 static vw_status list(const char *folder, bool folders, vw_name_list *out) {
   vw_status st = VW_OK;
@@ -100,7 +147,7 @@ static vw_status list(const char *folder, bool folders, vw_name_list *out) {
     char path[VW_PATH_BYTES];
     if (entry->d_name[0] == '.' || (!folders && !is_picture(entry->d_name))) continue;
     VW_GOTO(vw_path_format(path, "%s/%s", folder, entry->d_name));
-    if (is_folder(path) == folders) VW_GOTO(add_name(out, entry->d_name));
+    if (is_folder(path) == folders && !(folders && is_output(path))) VW_GOTO(add_name(out, entry->d_name));
   }
   if (errno) VW_GOTO(VW_RAISE(VW_ERR_IO, "%s: cannot list the folder: %s", folder, strerror(errno)));
   sort_names(out);
@@ -253,12 +300,13 @@ static vw_status split_subject(vw_class_pictures *c, const char *folder, vw_name
 }
 
 static vw_status split_seeded(vw_class_pictures *c, const char *folder, vw_name_list *names,
-                              const vw_folders_options *options) {
+                              const vw_folders_options *options, const char *hint) {
   int64_t train, test;
+  c->train_there = names->n;
   VW_CHECK(names->n >= 2 || (names->n == 1 && options->no_test), VW_ERR_INPUT,
            "class '%s' has %" PRId64 " picture%s in %s; expected at least 2 files *.jpg, *.jpeg or *.png, one to learn "
-           "from and one to judge by",
-           c->name, names->n, names->n == 1 ? "" : "s", folder);
+           "from and one to judge by%s",
+           c->name, names->n, names->n == 1 ? "" : "s", folder, hint);
   VW_TRY(shuffle(names, c->name, options->seed));
   if (options->subjects) return split_subject(c, folder, names, options);
   split_sizes(names->n, options, &train, &test);
@@ -267,15 +315,29 @@ static vw_status split_seeded(vw_class_pictures *c, const char *folder, vw_name_
   return VW_OK;
 }
 
+/* Moves `more` into *all. */
+static void add_unread(vw_unread *all, const vw_unread *more) {
+  all->n += more->n;
+  if (all->first)
+    free(more->first);
+  else
+    all->first = more->first;
+}
+
 /* One part of a data set that has its own split. */
-static vw_status read_part(vw_pictures *to, const char *part, const char *name, int64_t limit) {
+static vw_status read_part(vw_pictures *to, const char *part, const char *name, int64_t limit, int64_t *there,
+                           vw_unread *unread) {
   vw_name_list names;
-  char folder[VW_PATH_BYTES];
+  vw_unread mine = {0};
+  char folder[VW_PATH_BYTES], hint[VW_PATH_BYTES];
   VW_TRY(vw_path_format(folder, "%s/%s", part, name));
   VW_TRY(list(folder, false, &names));
-  vw_status st = VW_OK;
-  if (names.n == 0)
-    st = VW_RAISE(VW_ERR_INPUT, "class '%s' has no picture in %s; expected files *.jpg, *.jpeg or *.png", name, folder);
+  *there = names.n;
+  vw_status st = note_unread(folder, &mine);
+  if (st == VW_OK && names.n == 0)
+    st = VW_RAISE(VW_ERR_INPUT, "class '%s' has no picture in %s; expected files *.jpg, *.jpeg or *.png%s", name,
+                  folder, unread_hint(&mine, hint));
+  add_unread(unread, &mine);
   if (st == VW_OK) st = take(to, folder, &names, 0, limit && limit < names.n ? limit : names.n);
   vw_name_list_free(&names);
   return st;
@@ -283,18 +345,21 @@ static vw_status read_part(vw_pictures *to, const char *part, const char *name, 
 
 /* `folder_name`: the class as its folder spells it. */
 static vw_status read_class(vw_class_pictures *c, const char *name, const char *folder_name, const char *train,
-                            const char *test, bool own, const vw_folders_options *options) {
+                            const char *test, bool own, const vw_folders_options *options, vw_unread *unread) {
   vw_name_list names;
-  char folder[VW_PATH_BYTES];
+  vw_unread mine = {0};
+  char folder[VW_PATH_BYTES], hint[VW_PATH_BYTES];
   c->name = strdup(name);
   VW_CHECK(c->name, VW_ERR_MEMORY, "class %s: out of memory", name);
   if (own) {
-    VW_TRY(read_part(&c->train, train, folder_name, options->train));
-    return test[0] ? read_part(&c->test, test, folder_name, options->test) : VW_OK;
+    VW_TRY(read_part(&c->train, train, folder_name, options->train, &c->train_there, unread));
+    return test[0] ? read_part(&c->test, test, folder_name, options->test, &c->test_there, unread) : VW_OK;
   }
   VW_TRY(vw_path_format(folder, "%s/%s", train, folder_name));
   VW_TRY(list(folder, false, &names));
-  const vw_status st = split_seeded(c, folder, &names, options);
+  vw_status st = note_unread(folder, &mine);
+  if (st == VW_OK) st = split_seeded(c, folder, &names, options, unread_hint(&mine, hint));
+  add_unread(unread, &mine);
   vw_name_list_free(&names);
   return st;
 }
@@ -332,7 +397,7 @@ vw_status vw_folders_open(vw_folders *f, const char *root, const char *const *na
     const char *folder = NULL;
     VW_GOTO(find_class(train, names[i], &there, &folder));
     f->n++; /* so that close frees a class that is read by half */
-    VW_GOTO(read_class(&f->classes[i], names[i], folder, train, test, own, options));
+    VW_GOTO(read_class(&f->classes[i], names[i], folder, train, test, own, options, &f->unread));
   }
 cleanup:
   vw_name_list_free(&there);
@@ -352,7 +417,7 @@ void vw_folders_close(vw_folders *f) {
     pictures_free(&f->classes[i].train);
     pictures_free(&f->classes[i].test);
   }
-  free(f->classes);
+  free(f->classes), free(f->unread.first);
   *f = (vw_folders){0};
 }
 

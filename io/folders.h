@@ -17,7 +17,8 @@
  * and all others are for training; with `folds` k, places floor(N i / k) .. floor(N (i + 1) / k) are for testing in
  * fold i.
  *
- * A class and its folder are matched by their text, however it is normalised. */
+ * A class and its folder are matched by their text, however it is normalised. A folder that holds a plan.yaml or a lock
+ * is an output directory of viswords and no class. */
 #ifndef VW_IO_FOLDERS_H
 #define VW_IO_FOLDERS_H
 
@@ -58,11 +59,19 @@ typedef struct vw_pictures {
 typedef struct vw_class_pictures {
   char *name;
   vw_pictures train, test;
+  int64_t train_there, test_there; /* pictures in the part's folder; where a class is split, all of it in train_there */
 } vw_class_pictures;
+
+/* Pictures of formats or under endings that are not read, in the class folders. */
+typedef struct vw_unread {
+  int64_t n;
+  char *first; /* path of one of them; owned; NULL: none */
+} vw_unread;
 
 typedef struct vw_folders {
   int64_t n;
   vw_class_pictures *classes; /* as named by the caller, in that order */
+  vw_unread unread;
 } vw_folders;
 
 typedef struct vw_folders_options {

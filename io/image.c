@@ -3,8 +3,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/durable.h"
+#include "core/foreign.h"
 #include "io/image_internal.h"
 
 vw_status vw_image_check_size(const char *path, int64_t height, int64_t width) {
@@ -103,6 +105,20 @@ static bool jpeg_size(const uint8_t *p, int64_t bytes, int64_t *height, int64_t 
     at += 2 + big_endian(p + at + 2, 2);
   }
   return false;
+}
+
+vw_status vw_image_is_turned(const char *path, bool *turned) {
+  enum { HEAD = 131072 };
+  int fd = -1;
+  *turned = false;
+  char *head = malloc(HEAD);
+  VW_CHECK(head, VW_ERR_MEMORY, "%s: out of memory", path);
+  vw_status st = vw_foreign_open(path, &fd, NULL);
+  const ssize_t n = st == VW_OK ? read(fd, head, HEAD) : 0;
+  if (n > 0) *turned = vw_image_orientation(head, n) > 1;
+  if (fd >= 0) (void)close(fd);
+  free(head);
+  return st;
 }
 
 vw_status vw_image_size(const char *path, unsigned look, int64_t *height, int64_t *width) {

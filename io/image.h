@@ -34,6 +34,10 @@ vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, uns
  * far as the head shows it. */
 vw_status vw_image_size(const char *path, unsigned look, int64_t *height, int64_t *width);
 
+/* Whether EXIF data turn or mirror the picture, as far as the first 128 KiB of the file say. Errors: VW_ERR_IO,
+ * VW_ERR_INPUT (no regular file). */
+vw_status vw_image_is_turned(const char *path, bool *turned);
+
 void vw_image_free(vw_image *image);
 
 /* A text beside the pixels (a tEXt chunk): ASCII; the key has 1 to 79 characters. */

@@ -90,8 +90,8 @@ static vw_status check_place(vw_session *s, const char *what, const char *path) 
   struct stat info;
   VW_TRY(existing_parent(path, parent));
   if (stat(parent, &info) == 0 && !S_ISDIR(info.st_mode))
-    return keep_here(
-        s, VW_RAISE(VW_ERR_INPUT, "%s: %s is %s (%s); choose another", path, parent, vw_file_kind(info.st_mode), what));
+    return keep_here(s, VW_RAISE(VW_ERR_INPUT, "%s: cannot write into %s (%s): it is %s; choose another", path, parent,
+                                 what, vw_file_kind(info.st_mode)));
   if (access(parent, W_OK | X_OK) != 0)
     return keep_here(s, VW_RAISE(VW_ERR_INPUT, "%s: cannot write into %s (%s): %s; choose another", path, parent, what,
                                  strerror(errno)));

@@ -157,6 +157,7 @@ static vw_status count_data_set(vw_session *s, vw_session_set *set, bool *done) 
 }
 
 static vw_status tell_left_out(const vw_session *s, const vw_picture_set *p) {
+  if (s->options.quiet || s->options.json) return VW_OK;
   for (const char *line = p->left_out; s->ranks.rank == 0 && *line; line += strcspn(line, "\n") + 1)
     vw_log(VW_LOG_INFO, "data.%s: %.*s", p->data->name, (int)strcspn(line, "\n"), line);
   return VW_OK;

@@ -237,6 +237,17 @@ static vw_status settle_algorithms(vw_session *s, bool save, const char *path) {
   return vw_algorithms_obey(&s->ctx, s->plan->algorithms);
 }
 
+/* Trials that need not be learned, as `learn` counts them. */
+static void count_done(vw_session *s) {
+  char id[VW_BLOCK_ID];
+  for (int64_t i = 0; s->out[0] && !s->is_counted && i < s->plan->n_blocks; i++) {
+    const vw_block *b = &s->plan->blocks[i];
+    if (!b->n_selected) continue;
+    vw_block_file_id(b, "", id);
+    if (vw_block_file_exists(s->out, id)) s->plan->n_done += b->n_selected;
+  }
+}
+
 static vw_status open_plan(vw_session *s, bool save) {
   vw_hash *hashes = NULL;
   const vw_hash *const *rows = NULL;
@@ -264,6 +275,7 @@ static vw_status open_plan(vw_session *s, bool save) {
     if (s->out[0] && !s->is_counted) VW_GOTO(vw_file_find_plain(path, &is_there)); /* without ids nothing is known */
     VW_GOTO(is_there ? vw_plan_load(path, &s->plan) : vw_plan_create(&s->plan));
     VW_GOTO(vw_plan_update(s->plan, s->config, &inputs, &here, s->options.allow_other_kernels));
+    count_done(s);
   }
   VW_GOTO(settle_algorithms(s, save, path));
 cleanup:

@@ -45,7 +45,8 @@ typedef struct vw_dataset {
   const char **owner; /* as the study spells them */
   int64_t n_owners;
   vw_dataset_part part[VW_PARTS];
-  vw_pool pool; /* owns all of the above */
+  const char *left_out; /* lines: what is there and not used, and why; NULL: nothing */
+  vw_pool pool;         /* owns all of the above */
 } vw_dataset;
 
 /* What a study wants of a data set. */

@@ -1,9 +1,12 @@
 /* Class folders (io/folders.h), and DreamBooth's folders of subjects. */
 #include "io/annotations/dataset_internal.h"
 
+#include "core/durable.h"
 #include "io/folders.h"
 #include "io/names.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +56,38 @@ static vw_status take_folders(const vw_folders *f, vw_dataset *out) {
   return VW_OK;
 }
 
+/* Of the pictures of a part those that `limit` leaves out; a line, "" where it leaves out none. */
+static size_t say_limit(const vw_folders *f, int part, const vw_data_config *d, char *text, size_t bytes) {
+  int64_t used = 0, there = 0, most = 0, where = 0;
+  const int64_t limit = part == VW_TRAIN ? d->train : d->test;
+  for (int64_t i = 0; i < f->n; i++) {
+    const vw_class_pictures *c = &f->classes[i];
+    const int64_t n = part == VW_TRAIN ? c->train_there : c->test_there;
+    used += part == VW_TRAIN ? c->train.n : c->test.n, there += n;
+    if (part == VW_TRAIN && !c->test_there) used += c->test.n; /* one folder for both */
+    if (n > most) most = n, where = i;
+  }
+  if (used == there) return 0;
+  return (size_t)snprintf(text, bytes,
+                          "%" PRId64 " of %" PRId64 " %s pictures are used, at most %" PRId64
+                          " of a class (pictures.%s): '%.100s' has %" PRId64 "\n",
+                          used, there, part == VW_TRAIN ? "training" : "test", limit,
+                          part == VW_TRAIN ? "train" : "test", f->classes[where].name, most);
+}
+
+static vw_status say_left_out(const vw_folders *f, const vw_data_config *d, vw_dataset *out) {
+  char text[3 * VW_PATH_BYTES];
+  size_t at = say_limit(f, VW_TRAIN, d, text, sizeof text);
+  at += say_limit(f, VW_TEST, d, text + at, sizeof text - at);
+  if (f->unread.n)
+    at += (size_t)snprintf(text + at, sizeof text - at,
+                           "%" PRId64 " file%s not read, as %s: convert to JPEG or PNG, or name JPEG files .jpg\n",
+                           f->unread.n, f->unread.n == 1 ? " is" : "s are", f->unread.first);
+  out->left_out = at ? vw_pool_text(&out->pool, text, -1) : NULL;
+  VW_CHECK(!at || out->left_out, VW_ERR_MEMORY, "data set: out of memory");
+  return VW_OK;
+}
+
 /* Opening stops at the first mistake: then each name is tried alone. */
 static vw_status find_wrong(const vw_dataset_ask *ask, const char *const *names, int64_t n, vw_status first) {
   const vw_folders_options o = options_of(ask);
@@ -75,7 +110,7 @@ static vw_status read_named(const vw_dataset_ask *ask, const char *const *names,
   vw_folders f = {0};
   vw_status st = vw_folders_open(&f, ask->data->root, names, n, &o);
   if (st == VW_OK)
-    st = take_folders(&f, out);
+    st = vw_first(take_folders(&f, out), say_left_out(&f, ask->data, out));
   else if (ask->refuse)
     st = find_wrong(ask, names, n, st);
   vw_folders_close(&f);

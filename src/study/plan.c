@@ -369,8 +369,14 @@ static vw_status utilisation(const vw_plan *plan, int64_t teams, const double *c
 
 vw_status vw_plan_print(const vw_plan *plan, int64_t ranks, const double *cost, FILE *out) {
   const int64_t active = vw_plan_active_blocks(plan);
-  (void)vw_print(out, "study %s: %" PRId64 " trials in %" PRId64 " blocks (%" PRId64 " trials new)\n", plan->study,
+  (void)vw_print(out, "study %s: %" PRId64 " trials in %" PRId64 " blocks (%" PRId64 " trials new", plan->study,
                  plan->n_selected, active, plan->n_new);
+  if (plan->n_done && plan->n_done == plan->n_selected)
+    (void)vw_print(out, ", all are done already)\n");
+  else if (plan->n_done)
+    (void)vw_print(out, ", %" PRId64 " are done already)\n", plan->n_done);
+  else
+    (void)vw_print(out, ")\n");
   for (int64_t b = 0, e = 0; b < plan->n_blocks; b = e) {
     const vw_block *first = &plan->blocks[b];
     int64_t least = INT64_MAX, most = 0, trials = 0, blocks = 0;

@@ -43,6 +43,7 @@ typedef struct vw_plan {
   int64_t n_trials;
   int64_t n_new;      /* trials that the last update appended */
   int64_t n_selected; /* trials with row >= 0: rows of study.h5 */
+  int64_t n_done;     /* of them, those of blocks whose results are there; what vw_plan_print is to say, 0: nothing */
   bool changed;       /* since it was loaded or saved */
   vw_pool pool;
 } vw_plan;

@@ -36,6 +36,7 @@ vw_status vw_picture_take(vw_picture_set *s, const vw_dataset *d, vw_part part, 
   VW_TRY(vw_file_hash(path, &hash, &bytes));
   *out = (vw_picture){.path = vw_pool_text(&s->pool, path, -1), .crop = *crop, .width = p->width, .height = p->height};
   VW_CHECK(out->path, VW_ERR_MEMORY, "pictures: out of memory");
+  if (s->data->exif != VW_EXIF_TURN) VW_TRY(vw_image_is_turned(path, &out->turned));
   out->hash = vw_picture_looked_at(hash, vw_data_look(s->data), crop, s->data->pad);
   return VW_OK;
 }
@@ -80,6 +81,44 @@ vw_status vw_refuse_owner(const vw_data_config *data, const vw_picture_refusals 
   if (!data->classes.n && kept == VW_OK && !named) kept = refusals->refuse(refusals->user, "root", -1, st);
   free(message);
   return kept;
+}
+
+static int by_path(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* People see such pictures otherwise than the networks do. A picture may be there several times: for several owners,
+ * and in both views. */
+static vw_status say_turned(vw_picture_set *s) {
+  const int64_t room = s->n_train + s->n_test + s->train_scenes.n + s->test_scenes.n;
+  const char **path = malloc((size_t)(room + 1) * sizeof *path);
+  int64_t n = 0, different = 0;
+  VW_CHECK(path, VW_ERR_MEMORY, "pictures: out of memory");
+  for (int64_t i = 0; i < s->n_train; i++)
+    if (s->train[i].turned) path[n++] = s->train[i].path;
+  for (int64_t i = 0; i < s->n_test; i++)
+    if (s->test[i].turned) path[n++] = s->test[i].path;
+  for (int64_t i = 0; i < s->train_scenes.n; i++)
+    if (s->train_scenes.scene[i].picture.turned) path[n++] = s->train_scenes.scene[i].picture.path;
+  for (int64_t i = 0; i < s->test_scenes.n; i++)
+    if (s->test_scenes.scene[i].picture.turned) path[n++] = s->test_scenes.scene[i].picture.path;
+  qsort((void *)path, (size_t)n, sizeof *path, by_path);
+  for (int64_t i = 0; i < n; i++) different += !i || strcmp(path[i], path[i - 1]) != 0;
+  vw_status st = VW_OK;
+  if (n)
+    st = vw_leave_out(s,
+                      "%" PRId64 " picture%s by EXIF data, which are not looked at (pictures.exif: ignore): %s is used "
+                      "as it is stored",
+                      different, different == 1 ? " is turned" : "s are turned", path[0]);
+  free((void *)path);
+  return st;
+}
+
+/* The lines of the data set's reader. */
+static vw_status say_left_out(vw_picture_set *s, const vw_dataset *d) {
+  for (const char *line = d->left_out; line && *line; line += strcspn(line, "\n") + 1)
+    VW_TRY(vw_leave_out(s, "%.*s", (int)strcspn(line, "\n"), line));
+  return VW_OK;
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
@@ -139,6 +178,8 @@ static vw_status fill(vw_picture_set *s, int64_t seed, refusing *r) {
   VW_GOTO(take_owners(s, &d));
   if (s->sees & VW_SEES_CROPS) VW_GOTO(vw_open_crops(s, &d, seed, r->to, &r->any));
   if (s->sees & VW_SEES_SCENES && !r->any) VW_GOTO(vw_open_scenes(s, &d, seed, r->to, &r->any));
+  VW_GOTO(say_left_out(s, &d));
+  VW_GOTO(say_turned(s));
 cleanup:
   vw_dataset_close(&d);
   free((void *)names);

@@ -35,6 +35,7 @@ typedef struct vw_picture {
                  * of that hash and the way */
   vw_crop crop;
   int64_t width, height; /* of the stored picture, as the data set says; 0: it does not */
+  bool turned;           /* by its EXIF data, which are not looked at (pictures.exif: ignore) */
 } vw_picture;
 
 typedef struct vw_picture_owner {

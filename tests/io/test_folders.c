@@ -163,6 +163,29 @@ static void expect_refused(const char *name, vw_status code, const char *part) {
   if (!strstr(vw_error_message(), part)) fail_msg("expected \"%s\" in: %s", part, vw_error_message());
 }
 
+/* Nothing is left out silently: pictures that are not read, and more of them than are wanted. */
+static void what_is_left_out(void **state) {
+  (void)state;
+  vw_folders f;
+  vw_name_list all;
+  static const char *const fox[] = {"fox"};
+  put("train/fox/1.jpg"), put("train/fox/2.jpg"), put("train/fox/3.JFIF"), put("train/fox/notes.txt");
+  put("train/fox/.4.webp"), put("test/fox/1.jpg"), put("test/fox/2.webp"), put("test/fox/boxes.txt");
+  assert_ok(vw_folders_open(&f, root, fox, 1, &(vw_folders_options){.train = 1}));
+  assert_int_equal(f.classes[0].train_there, 2);
+  assert_int_equal(f.classes[0].test_there, 1);
+  assert_int_equal(f.unread.n, 2);
+  assert_string_equal(f.unread.first, in_root("train/fox/3.JFIF"));
+  vw_folders_close(&f);
+  assert_int_equal(unlink(in_root("test/fox/1.jpg")), 0);
+  expect_refused("fox", VW_ERR_INPUT, "or *.png; 2.webp is none that viswords reads");
+  /* an output directory among the classes is none of them */
+  put("flat/fox/1.jpg"), put("flat/fox/2.jpg"), put("flat/out/plan.yaml"), put("flat/begun/.lock");
+  assert_ok(vw_folders_classes(in_root("flat"), false, &all));
+  assert_int_equal(all.n, 1);
+  vw_name_list_free(&all);
+}
+
 static void refused(void **state) {
   (void)state;
   vw_folders f;
@@ -183,9 +206,9 @@ static void refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup(own_split, fresh),   cmocka_unit_test_setup(seeded_split, fresh),
-      cmocka_unit_test_setup(split_sizes, fresh), cmocka_unit_test_setup(class_file, fresh),
-      cmocka_unit_test_setup(refused, fresh),
+      cmocka_unit_test_setup(own_split, fresh),        cmocka_unit_test_setup(seeded_split, fresh),
+      cmocka_unit_test_setup(split_sizes, fresh),      cmocka_unit_test_setup(class_file, fresh),
+      cmocka_unit_test_setup(what_is_left_out, fresh), cmocka_unit_test_setup(refused, fresh),
   };
   return cmocka_run_group_tests(tests, make_root, remove_root);
 }

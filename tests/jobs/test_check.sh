@@ -114,7 +114,7 @@ check 2 shape.yaml --quick && says "shape.yaml:10:19: models.ball.weights: .*has
 # the output directory: of other kernels, taken by a living run, left by a dead one
 study small.yaml 1 dog
 "$viswords" learn small.yaml -o done --quiet --threads 1 --cache "$work/features"
-check 0 small.yaml --quick -o done && says "(0 trials new)"
+check 0 small.yaml --quick -o done && says "(0 trials new, all are done already)"
 check 2 small.yaml --quick -o done --backend ref && says "plan.yaml was made for backend cpu"
 echo "host $(uname -n) pid $$ born 0" > done/.lock
 check 2 small.yaml --quick -o done && says "done: process $$ on .* is working here"
@@ -156,3 +156,32 @@ printf '\xef\xbb\xbf%s\n' "$small" > hostile.yaml && check 0 hostile.yaml --quic
 # places to write
 echo text > file
 check 2 hostile.yaml --quick -o file/out && says "file/out: cannot write into"
+
+# what is left out is counted and named by check, plan and run alike
+mkdir -p left/train left/test
+for class in dog hammer camel fox; do
+  for part in train test; do
+    mkdir left/$part/$class
+    cp "$source_dir/data/objects/$part/$class"/0[0-3].jpg left/$part/$class/
+  done
+done
+turned=left/train/fox/04.jpg # SOI, APP1 with orientation 6, the rest
+printf '\xff\xd8\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0' > $turned
+tail -c +3 "$source_dir/data/objects/train/fox/04.jpg" >> $turned
+echo picture > left/test/dog/10.webp
+study left.yaml 1 dog
+sed -i "s#root: .*#root: left#; s#^    concepts: .*#    concepts: [fox]#; s#classes: .*#classes: [dog, hammer, camel]#" left.yaml
+sed -i "s#pictures: .*#pictures: {train: 5, test: 2}#" left.yaml
+for command in check plan run; do
+  arguments=(left.yaml --cache "$work/features")
+  [ $command != run ] || arguments+=(-o left-out -t 1)
+  "$viswords" $command "${arguments[@]}" > out.txt 2>&1 || { cat out.txt >&2 && fail "$command left.yaml"; }
+  says "data.objects: 8 of 10 test pictures are used, at most 2 of a class (pictures.test): 'fox' has 4"
+  says "data.objects: 1 file is not read, as left/test/dog/10.webp"
+  says "data.objects: 1 picture is turned by EXIF data.*left/train/fox/04.jpg is used as it is stored"
+  grep -q "training pictures are used" out.txt && fail "$command: all training pictures are used"
+done
+sed -i "s#pictures: {#pictures: {exif: turn, #" left.yaml
+check 0 left.yaml --quick
+grep -q turned err.txt && fail "a picture that is turned as its EXIF data say is none to warn of"
+exit 0

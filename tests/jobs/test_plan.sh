@@ -32,10 +32,10 @@ grep -o '"id": "[0-9a-f]*"' out.txt | cut -d '"' -f 4 | sort > planned.txt
 grep -o 'block: "[0-9a-f]*"' made/plan.yaml | cut -d '"' -f 2 | sort | cmp - planned.txt || fail "other blocks were planned"
 cp made/plan.yaml before.yaml
 plan 0 study.yaml -o made
-says "12 trials in 4 blocks (0 trials new)"
+says "12 trials in 4 blocks (0 trials new, all are done already)"
 study study.yaml 2 'dog, hammer'
 plan 0 study.yaml -o made
-says "24 trials in 8 blocks (12 trials new)"
+says "24 trials in 8 blocks (12 trials new, 12 are done already)"
 study study.yaml 2 hammer
 plan 0 study.yaml -o made
 says "12 trials in 4 blocks (12 trials new)"
