@@ -35,12 +35,13 @@ char *vw_generate_settings(const vw_generate *g, int64_t row, int64_t i) {
   const vw_drawing *d = &g->what;
   const vw_spacing spacing = d->spacing != VW_SPACING_DEFAULT ? d->spacing : g->n->schedule.spacing;
   char weights[VW_HASH_TEXT], vector[VW_HASH_TEXT];
+  const json_int_t seed = (json_int_t)g->seed + (json_int_t)i;
   vw_hash_text(g->weights, weights);
   json_t *o =
       json_pack("{s:o, s:o, s:f, s:s, s:I, s:s, s:I, s:I, s:I, s:s}", "text", vw_json_name(text_of(g, row)), "negative",
                 vw_json_name(g->negative), "guidance", d->guidance, "sampler", vw_sampler_name(d->sampler), "steps",
-                (json_int_t)d->steps, "spacing", vw_spacing_name(spacing), "seed", (json_int_t)(g->seed + i), "width",
-                (json_int_t)d->width, "height", (json_int_t)d->height, "weights", weights);
+                (json_int_t)d->steps, "spacing", vw_spacing_name(spacing), "seed", seed, "width", (json_int_t)d->width,
+                "height", (json_int_t)d->height, "weights", weights);
   if (o && is_word(g, row)) {
     vw_hash_text(vw_hash_bytes(vector_of(g, row), (size_t)g->n->net.width * sizeof(double)), vector);
     (void)json_object_set_new(o, "word", vw_json_name(name_of(g, row)));

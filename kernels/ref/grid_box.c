@@ -10,6 +10,7 @@ static double bias(int64_t i, int64_t side) {
 static vw_status run(vw_context *ctx, const vw_call *c) {
   (void)ctx;
   const int64_t N = c->in[0].dim[1], side = vw_grid_side(N);
+  if (side < 1) return VW_OK; /* no patches */
   const double *x = vw_f64(&c->in[0]);
   for (int64_t k = 0; k < vw_count(&c->in[0]); k++) {
     const int64_t n = k / 4 % N, place[4] = {n % side + 1, n / side + 1, 1, 1};
