@@ -60,6 +60,7 @@ echo "what is wrong is said in one line"
 refused() { # TEXT COMMAND...: exit code 2 and one line
   local code=0
   "${@:2}" > out.txt 2> err.txt < /dev/null || code=$?
+  sed -i '/ level=info /d' err.txt # which pictures are used
   { [ "$code" = 2 ] && grep -q "$1" err.txt && [ "$(wc -l < err.txt)" = 1 ]; } ||
     { cat err.txt >&2; wrong "exit code $code, expected 2 and one line with '$1': ${*:2}"; }
 }
