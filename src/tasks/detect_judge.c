@@ -223,14 +223,13 @@ static vw_status judge_word(const vw_true_boxes *truth, const vw_detect_slot *s,
 
 vw_status vw_detect_judge_end(vw_task *task, const vw_judged *w, const double *numbers, double *metrics) {
   const vw_detect *t = (const vw_detect *)task;
-  const int threads = t->network->clip.net.ctx->threads;
   vw_detect_slot s = {0};
   vw_true_boxes *truth = NULL;
   int64_t failed = w->n;
   vw_status st = vw_detect_slot_create(&s, &task->in, w->concept, w->null_concept);
   if (st == VW_OK) st = list_truth(t, &s, &truth);
   if (st == VW_OK) {
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) reduction(min : failed)
+#pragma omp parallel for num_threads(t->network->clip.net.ctx->threads) schedule(dynamic, 1) reduction(min : failed)
     for (int64_t k = 0; k < w->n; k++)
       if (judge_word(truth, &s, numbers, w->n, k, metrics + k * VW_DETECT_METRICS) != VW_OK && k < failed) failed = k;
   }
