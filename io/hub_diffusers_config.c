@@ -217,7 +217,7 @@ vw_status vw_hub_unet_read(const char *path, const json_t *c, vw_hub_unet *u) {
   VW_TRY(read_bool(path, c, "flip_sin_to_cos", true, &u->cosine_first));
   VW_CHECK(u->eps > 0 && u->eps < 1, VW_ERR_INPUT, "%s: norm_eps is %g, expected a small positive number", path,
            u->eps);
-  VW_CHECK(u->width[0] % 2 == 0 && u->frequency_shift >= 0 && u->frequency_shift < (double)(u->width[0] / 2),
+  VW_CHECK(u->width[0] % 2 == 0 && u->frequency_shift >= 0 && u->frequency_shift < 0.5 * (double)u->width[0],
            VW_ERR_INPUT, "%s: freq_shift %g does not fit a time embedding of %" PRId64, path, u->frequency_shift,
            u->width[0]);
   return check_groups(path, u->width, u->levels, u->groups);
