@@ -8,7 +8,7 @@ static vw_status infer(const vw_tensor *in, const void *attr, vw_tensor *out) {
            vw_dtype_name(in[0].dtype), vw_shape_text(&in[0]));
   VW_CHECK(a->width > 0 && a->width % 2 == 0, VW_ERR_ARG, "timestep_embedding: width is %" PRId64 ", expected even",
            a->width);
-  VW_CHECK(a->period > 1 && a->shift >= 0 && a->shift < (double)(a->width / 2), VW_ERR_ARG,
+  VW_CHECK(a->period > 1 && a->shift >= 0 && a->shift < 0.5 * (double)a->width, VW_ERR_ARG,
            "timestep_embedding: period %g and shift %g do not fit a width of %" PRId64, a->period, a->shift, a->width);
   out[0] = vw_shape(VW_ACT, in[0].dim[0], a->width);
   return VW_OK;
