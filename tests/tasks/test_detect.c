@@ -166,7 +166,8 @@ static void targets(void **state) {
   p.all.objectness = calloc((size_t)(all * N), sizeof(double));
   for (int64_t i = 0; i < all * N; i++) { /* a grid of 4 x 4 */
     double *b = p.all.boxes + 4 * i;
-    b[0] = (.5 + (double)(i % 4)) / 4, b[1] = (.5 + (double)(i % N / 4)) / 4, b[2] = b[3] = .25;
+    const int64_t column = i % 4, row = i % N / 4;
+    b[0] = (.5 + (double)column) / 4, b[1] = (.5 + (double)row) / 4, b[2] = b[3] = .25;
   }
   int32_t *matched = malloc((size_t)(all * N) * sizeof *matched), *boxes = malloc((size_t)all * sizeof *boxes);
   assert_ok(vw_detect_targets(&s, f.set, &p, matched, boxes));
