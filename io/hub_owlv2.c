@@ -1,6 +1,7 @@
 #include "io/hub_owlv2.h"
 
 #include "core/durable.h"
+#include "io/hub_pictures_internal.h"
 #include "io/json.h"
 
 #include <inttypes.h>
@@ -24,33 +25,6 @@ static vw_status read_flag(const char *path, const json_t *config, const char *k
   return VW_OK;
 }
 
-/* Three numbers, or one for all. */
-static vw_status read_three(const char *path, const json_t *config, const char *key, bool positive, double out[3]) {
-  const json_t *v = json_object_get(config, key);
-  if (!v || json_is_null(v)) return VW_OK;
-  VW_CHECK(json_is_number(v) || json_array_size(v) == 3, VW_ERR_INPUT, "%s: %s: expected three numbers", path, key);
-  for (size_t i = 0; i < 3; i++) {
-    const json_t *x = json_is_array(v) ? json_array_get(v, i) : v;
-    out[i] = json_number_value(x);
-    VW_CHECK(json_is_number(x) && isfinite(out[i]) && (!positive || out[i] > 0), VW_ERR_INPUT,
-             "%s: %s[%zu]: expected a %snumber", path, key, i, positive ? "positive " : "");
-  }
-  return VW_OK;
-}
-
-static vw_status check_kind(const char *path, const json_t *config) {
-  static const char *const types[] = {"Owlv2ImageProcessor", "Owlv2ImageProcessorFast", "Owlv2ImageProcessorPil",
-                                      "Owlv2FeatureExtractor"};
-  static const char *const keys[] = {"image_processor_type", "feature_extractor_type"};
-  const char *type = NULL;
-  size_t known = 0;
-  for (size_t i = 0; i < 2 && !type; i++) type = json_string_value(json_object_get(config, keys[i]));
-  while (type && known < sizeof types / sizeof *types && strcmp(types[known], type) != 0) known++;
-  VW_CHECK(known < sizeof types / sizeof *types, VW_ERR_UNSUPPORTED,
-           "%s: the image processor is '%s', expected Owlv2ImageProcessor", path, type);
-  return VW_OK;
-}
-
 /* {"height": S, "width": S}, or one number. */
 static vw_status read_size(const char *path, const json_t *config, int64_t *size) {
   const json_t *v = json_object_get(config, "size");
@@ -68,7 +42,7 @@ static vw_status read_size(const char *path, const json_t *config, int64_t *size
 
 static vw_status read_settings(const char *path, const json_t *config, vw_square *s) {
   bool pad, resize, rescale, normalise;
-  VW_TRY(check_kind(path, config));
+  VW_TRY(vw_hub_processor_is(path, config, "Owlv2"));
   VW_TRY(read_flag(path, config, "do_pad", &pad));
   VW_TRY(read_flag(path, config, "do_resize", &resize));
   VW_TRY(read_flag(path, config, "do_rescale", &rescale));
@@ -79,8 +53,8 @@ static vw_status read_settings(const char *path, const json_t *config, vw_square
   VW_CHECK(rescale, VW_ERR_UNSUPPORTED, "%s: do_rescale is off; expected pixels from 0 to 1, padded with 0.5", path);
   VW_TRY(read_size(path, config, &s->size));
   VW_TRY(vw_json_double(path, "", config, "rescale_factor", s->rescale, &s->rescale));
-  VW_TRY(read_three(path, config, "image_mean", false, s->mean));
-  VW_TRY(read_three(path, config, "image_std", true, s->std));
+  VW_TRY(vw_hub_three(path, config, "image_mean", false, s->mean));
+  VW_TRY(vw_hub_three(path, config, "image_std", true, s->std));
   for (int c = 0; c < 3 && !normalise; c++) s->mean[c] = 0, s->std[c] = 1;
   return VW_OK;
 }

@@ -1,4 +1,5 @@
 #include "io/hub_pictures.h"
+#include "io/hub_pictures_internal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -90,8 +91,7 @@ static vw_status read_crop(const char *path, const json_t *config, int64_t *crop
   return VW_OK;
 }
 
-/* Three numbers, or one for all. */
-static vw_status read_three(const char *path, const json_t *config, const char *key, bool positive, double out[3]) {
+vw_status vw_hub_three(const char *path, const json_t *config, const char *key, bool positive, double out[3]) {
   const json_t *v = json_object_get(config, key);
   if (!v || json_is_null(v)) return VW_OK;
   VW_CHECK(json_is_number(v) || json_array_size(v) == 3, VW_ERR_INPUT, "%s: %s: expected three numbers", path, key);
@@ -104,18 +104,23 @@ static vw_status read_three(const char *path, const json_t *config, const char *
   return VW_OK;
 }
 
+vw_status vw_hub_processor_is(const char *path, const json_t *config, const char *family) {
+  static const char *const types[] = {"ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor"};
+  static const char *const keys[] = {"image_processor_type", "feature_extractor_type"};
+  const size_t n = strlen(family);
+  const char *type = NULL;
+  for (size_t i = 0; i < 2 && !type; i++) type = json_string_value(json_object_get(config, keys[i]));
+  bool known = !type;
+  for (size_t i = 0; !known && i < sizeof types / sizeof *types; i++)
+    known = !strncmp(type, family, n) && !strcmp(type + n, types[i]);
+  VW_CHECK(known, VW_ERR_UNSUPPORTED, "%s: the image processor is '%s', expected %sImageProcessor", path, type, family);
+  return VW_OK;
+}
+
 /* Settings of other processors, and what transformers 4 and 5 make different things of. */
 static vw_status check_kind(const char *path, const json_t *config) {
-  static const char *const types[] = {"CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil",
-                                      "CLIPFeatureExtractor"};
-  static const char *const keys[] = {"image_processor_type", "feature_extractor_type"};
   static const char *const off[] = {"do_pad", "use_square_size"};
-  const char *type = NULL;
-  size_t known = 0;
-  for (size_t i = 0; i < 2 && !type; i++) type = json_string_value(json_object_get(config, keys[i]));
-  while (type && known < sizeof types / sizeof *types && strcmp(types[known], type) != 0) known++;
-  VW_CHECK(known < sizeof types / sizeof *types, VW_ERR_UNSUPPORTED,
-           "%s: the image processor is '%s', expected CLIPImageProcessor", path, type);
+  VW_TRY(vw_hub_processor_is(path, config, "CLIP"));
   for (size_t i = 0; i < 2; i++)
     VW_CHECK(!json_is_true(json_object_get(config, off[i])), VW_ERR_UNSUPPORTED,
              "%s: %s is on; CLIP's pictures are resized and cut", path, off[i]);
@@ -139,8 +144,8 @@ static vw_status read_numbers(const char *path, const json_t *config, vw_preproc
   VW_TRY(vw_json_double(path, "", config, "rescale_factor", p->rescale, &p->rescale));
   VW_CHECK(!rescale || !json_is_null(json_object_get(config, "rescale_factor")), VW_ERR_INPUT,
            "%s: rescale_factor is null; transformers refuses it too", path);
-  VW_TRY(read_three(path, config, "image_mean", false, p->mean));
-  VW_TRY(read_three(path, config, "image_std", true, p->std));
+  VW_TRY(vw_hub_three(path, config, "image_mean", false, p->mean));
+  VW_TRY(vw_hub_three(path, config, "image_std", true, p->std));
   if (!rescale) p->rescale = 1;
   for (int c = 0; c < 3 && !normalise; c++) p->mean[c] = 0, p->std[c] = 1;
   return VW_OK;

@@ -45,28 +45,6 @@ static const char *candidate(const classifying *c, int64_t i) {
 
 /* ---- candidates -------------------------------------------------------------------------------------------------- */
 
-/* Names as they were given; '_' in them reads as a space, as in the names of classes. */
-static vw_status encode_names(classifying *c) {
-  char text[1024];
-  for (int64_t i = 0; i < c->in.texts.n; i++) {
-    const char *filled = text;
-    VW_TRY(vw_class_text(c->in.word_template, c->in.texts.text[i], text, sizeof text));
-    VW_TRY(vw_clip_encode_text(c->n, &filled, 1, (char *)c->candidates + (size_t)i * vw_clip_feature_bytes(c->n)));
-  }
-  return VW_OK;
-}
-
-static vw_status encode_words(classifying *c) {
-  vw_prompts p = {0};
-  if (!c->in.words.n) return VW_OK;
-  VW_TRY(vw_prompts_create(&p, &c->n->net, &c->in.word_template, 1));
-  const vw_status st =
-      vw_clip_encode_words(c->n, &p, 0, c->in.vectors, c->in.words.n,
-                           (char *)c->candidates + (size_t)c->in.texts.n * vw_clip_feature_bytes(c->n));
-  vw_prompts_free(&p);
-  return st;
-}
-
 static vw_status make_room(classifying *c) {
   const size_t n = (size_t)n_candidates(c), one = vw_clip_feature_bytes(c->n);
   const size_t values = (size_t)(c->n->vision.image_size * c->n->vision.image_size * 3);
@@ -179,19 +157,10 @@ static vw_status gather(classifying *c, const classify_options *o, const char *c
   return VW_OK;
 }
 
-static vw_status look_of(const classify_options *o, unsigned *look) {
-  VW_CHECK(!strcmp(o->exif, "ignore") || !strcmp(o->exif, "turn"), VW_ERR_ARG,
-           "classify: --exif '%s': choose ignore or turn", o->exif);
-  VW_CHECK(!strcmp(o->alpha, "drop") || !strcmp(o->alpha, "white"), VW_ERR_ARG,
-           "classify: --alpha '%s': choose drop or white", o->alpha);
-  *look = (!strcmp(o->exif, "turn") ? VW_IMAGE_TURNED : 0U) | (!strcmp(o->alpha, "white") ? VW_IMAGE_ON_WHITE : 0U);
-  return VW_OK;
-}
-
 static vw_status classify(classifying *c, const classify_options *o, const char *const *positional, int n) {
   vw_backend backend = VW_CPU;
   VW_TRY(vw_backend_named(o->backend, &backend));
-  VW_TRY(look_of(o, &c->look));
+  VW_TRY(vw_encode_look("classify", o->exif, o->alpha, &c->look));
   VW_CHECK(strstr(c->in.word_template, "{}"), VW_ERR_ARG, "classify: --template '%s' has no {}", c->in.word_template);
   const int64_t threads = o->threads > 0 ? o->threads : sysconf(_SC_NPROCESSORS_ONLN);
   VW_TRY(vw_context_open(&c->ctx, backend, (int)threads, 0));
@@ -199,8 +168,7 @@ static vw_status classify(classifying *c, const classify_options *o, const char 
   VW_TRY(vw_hub_clip_check_finite(&c->n->hub));
   VW_TRY(gather(c, o, positional, n));
   VW_TRY(make_room(c));
-  VW_TRY(encode_names(c));
-  VW_TRY(encode_words(c));
+  VW_TRY(vw_encode_candidates(&c->in, c->n, c->candidates));
   if (c->json) (void)vw_print(stdout, "{\"pictures\": [");
   const vw_status st = classify_all(c);
   if (c->json) (void)vw_print(stdout, "]}\n");
@@ -225,7 +193,7 @@ int vw_job_classify(int argc, char **argv) {
       {"name", 0, VW_OPT_LIST, &o.names, "NAME", "a name; may be given again and again"},
       {"words", 'w', VW_OPT_LIST, &o.words, "PATH[:PART,...]",
        "learned words: an output directory, a block or safetensors file; PART: a model, a trial's id, a concept, an "
-       "anchor"},
+       "anchor; fox+dog: both"},
       {"template", 0, VW_OPT_STRING, &c.in.word_template, "TEXT",
        "where names and words stand; default 'a photo of a {}'"},
       {"top", 'k', VW_OPT_COUNT, &c.top, "N", "names shown for each picture; default 5"},

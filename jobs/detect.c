@@ -54,30 +54,6 @@ static const char *candidate(const detecting *d, int64_t i) {
   return i < d->in.texts.n ? d->in.texts.text[i] : d->in.words.text[i - d->in.texts.n];
 }
 
-/* ---- what is looked for ------------------------------------------------------------------------------------------ */
-
-static vw_status encode_names(detecting *d) {
-  vw_clip_network *n = &d->n->clip;
-  char text[1024];
-  for (int64_t i = 0; i < d->in.texts.n; i++) {
-    const char *filled = text;
-    VW_TRY(vw_class_text(d->in.word_template, d->in.texts.text[i], text, sizeof text));
-    VW_TRY(vw_clip_encode_text(n, &filled, 1, (char *)d->queries + (size_t)i * vw_clip_feature_bytes(n)));
-  }
-  return VW_OK;
-}
-
-static vw_status encode_words(detecting *d) {
-  vw_clip_network *n = &d->n->clip;
-  vw_prompts p = {0};
-  if (!d->in.words.n) return VW_OK;
-  VW_TRY(vw_prompts_create(&p, &n->net, &d->in.word_template, 1));
-  const vw_status st = vw_clip_encode_words(n, &p, 0, d->in.vectors, d->in.words.n,
-                                            (char *)d->queries + (size_t)d->in.texts.n * vw_clip_feature_bytes(n));
-  vw_prompts_free(&p);
-  return st;
-}
-
 /* ---- one picture ------------------------------------------------------------------------------------------------- */
 
 static vw_status make_ready(detecting *d) {
@@ -299,16 +275,11 @@ static vw_status gather(detecting *d, const detect_options *o, const char *const
 }
 
 static vw_status check_options(detecting *d, const detect_options *o) {
-  VW_CHECK(!strcmp(o->exif, "ignore") || !strcmp(o->exif, "turn"), VW_ERR_ARG,
-           "detect: --exif '%s': choose ignore or turn", o->exif);
-  VW_CHECK(!strcmp(o->alpha, "drop") || !strcmp(o->alpha, "white"), VW_ERR_ARG,
-           "detect: --alpha '%s': choose drop or white", o->alpha);
   VW_CHECK(strstr(d->in.word_template, "{}"), VW_ERR_ARG, "detect: --template '%s' has no {}", d->in.word_template);
   VW_CHECK(d->limits.threshold >= 0 && d->limits.threshold <= 1, VW_ERR_ARG, "detect: --threshold wants 0 to 1");
   VW_CHECK(d->limits.overlap > 0 && d->limits.overlap <= 1, VW_ERR_ARG,
            "detect: --overlap wants more than 0, at most 1");
-  d->look = (!strcmp(o->exif, "turn") ? VW_IMAGE_TURNED : 0U) | (!strcmp(o->alpha, "white") ? VW_IMAGE_ON_WHITE : 0U);
-  return VW_OK;
+  return vw_encode_look("detect", o->exif, o->alpha, &d->look);
 }
 
 static vw_status detect(detecting *d, const detect_options *o, const char *const *positional, int n) {
@@ -321,8 +292,7 @@ static vw_status detect(detecting *d, const detect_options *o, const char *const
   VW_TRY(vw_hub_clip_check_finite(&d->n->clip.hub));
   VW_TRY(gather(d, o, positional, n));
   VW_TRY(make_ready(d));
-  VW_TRY(encode_names(d));
-  VW_TRY(encode_words(d));
+  VW_TRY(vw_encode_candidates(&d->in, &d->n->clip, d->queries));
   if (d->json) (void)vw_print(stdout, "{\"pictures\": [");
   const vw_status st = detect_all(d);
   if (d->json) (void)vw_print(stdout, "]}\n");
@@ -351,7 +321,7 @@ int vw_job_detect(int argc, char **argv) {
       {"names", 0, VW_OPT_LIST, &o.name_files, "FILE", "things to look for, one a line; -: standard input"},
       {"words", 'w', VW_OPT_LIST, &o.words, "PATH[:PART,...]",
        "learned words: an output directory, a block or safetensors file; PART: a model, a trial's id, a concept, an "
-       "anchor"},
+       "anchor; fox+dog: both"},
       {"template", 0, VW_OPT_STRING, &d.in.word_template, "TEXT",
        "where names and words stand; default 'a photo of a {}'"},
       {"out", 'o', VW_OPT_STRING, &d.out, "DIR", "draw the boxes on PNG copies in DIR, with a JSON file beside each"},

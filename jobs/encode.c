@@ -283,12 +283,8 @@ static vw_status gather(encoding *e, const encode_options *o, const char *const 
 static vw_status encode(encoding *e, const encode_options *o, const char *const *positional, int n) {
   vw_backend backend = VW_CPU;
   VW_TRY(vw_backend_named(o->backend, &backend));
-  VW_CHECK(!strcmp(o->exif, "ignore") || !strcmp(o->exif, "turn"), VW_ERR_ARG,
-           "encode: --exif '%s': choose ignore or turn", o->exif);
-  VW_CHECK(!strcmp(o->alpha, "drop") || !strcmp(o->alpha, "white"), VW_ERR_ARG,
-           "encode: --alpha '%s': choose drop or white", o->alpha);
+  VW_TRY(vw_encode_look("encode", o->exif, o->alpha, &e->look));
   VW_CHECK(strstr(e->in.word_template, "{}"), VW_ERR_ARG, "encode: --template '%s' has no {}", e->in.word_template);
-  e->look = (!strcmp(o->exif, "turn") ? VW_IMAGE_TURNED : 0U) | (!strcmp(o->alpha, "white") ? VW_IMAGE_ON_WHITE : 0U);
   const int64_t threads = o->threads > 0 ? o->threads : sysconf(_SC_NPROCESSORS_ONLN);
   VW_TRY(vw_context_open(&e->ctx, backend, (int)threads, 0));
   VW_TRY(vw_clip_network_open(&e->n, positional[0], &e->ctx));

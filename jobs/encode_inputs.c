@@ -99,8 +99,9 @@ static vw_status add_word(vw_encode_inputs *in, const char *name, const vw_tenso
   return add(in, &in->words, name);
 }
 
-/* Whether a name holds all the parts between the '+' of `only`; NULL: any name will do. */
-static bool is_meant(const char *name, const char *only) {
+/* Whether a name holds `only` (NULL: any will do), of chosen words all the parts between its '+'. */
+static bool is_meant(const vw_encode_inputs *in, const char *name, const char *only) {
+  if (!in->choice) return !only || strstr(name, only);
   for (const char *at = only; at && *at;) {
     char part[256];
     const size_t n = strcspn(at, "+");
@@ -111,8 +112,9 @@ static bool is_meant(const char *name, const char *only) {
   return true;
 }
 
-static bool has_word(const vw_encode_inputs *in, const char *name) {
-  for (int64_t i = 0; i < in->words.n; i++)
+/* Two parts of a choice may name the same word. */
+static bool is_chosen(const vw_encode_inputs *in, const char *name) {
+  for (int64_t i = in->choice ? in->choice->first : in->words.n; i < in->words.n; i++)
     if (!strcmp(in->words.text[i], name)) return true;
   return false;
 }
@@ -145,7 +147,8 @@ static vw_status add_block(vw_encode_inputs *in, const vw_safetensors *file, con
   vw_status st = VW_OK;
   VW_TRY(vw_safetensors_find(file, "words", &words));
   if (words.ndim != 2 || words.dim[1] != C || !is_float(words.dtype)) return VW_OK; /* of another network */
-  if (in->model && (!model || strcmp(in->model, model) != 0)) return VW_OK;
+  const char *of = in->choice ? in->choice->model : NULL;
+  if (of && (!model || strcmp(of, model) != 0)) return VW_OK;
   json_t *list = json_loads(trials, 0, NULL);
   if (!list || (int64_t)json_array_size(list) != words.dim[0])
     st = VW_RAISE(VW_ERR_INPUT, "%s: metadata 'trials' does not list the %" PRId64 " words", path, words.dim[0]);
@@ -156,7 +159,7 @@ static vw_status add_block(vw_encode_inputs *in, const vw_safetensors *file, con
                       path, i);
         goto cleanup;
       }
-      if (is_meant(name, only) && !has_word(in, name)) VW_GOTO(add_word(in, name, &words, (int64_t)i, C));
+      if (is_meant(in, name, only) && !is_chosen(in, name)) VW_GOTO(add_word(in, name, &words, (int64_t)i, C));
     }
 cleanup:
   json_decref(list);
@@ -174,7 +177,7 @@ static vw_status add_vectors(vw_encode_inputs *in, const vw_safetensors *file, c
         (void)snprintf(name, sizeof name, "%s", vw_safetensors_name(file, i));
       else
         (void)snprintf(name, sizeof name, "%s[%" PRId64 "]", vw_safetensors_name(file, i), row);
-      if (is_meant(name, only)) VW_TRY(add_word(in, name, &t, row, C));
+      if (is_meant(in, name, only)) VW_TRY(add_word(in, name, &t, row, C));
     }
   }
   return VW_OK;
@@ -278,16 +281,33 @@ vw_status vw_encode_add_named_words(vw_encode_inputs *in, const char *spec, int6
     VW_TRY(is_model(path, part, &is));
     if (is) memcpy(model, part, sizeof model);
   }
-  in->model = model[0] ? model : NULL;
+  in->choice = &(const vw_word_choice){model[0] ? model : NULL, first};
   int64_t parts = 0;
   for (const char *at = colon + 1; at && st == VW_OK;) {
     st = next_part(spec, &at, part);
     if (st == VW_OK && strcmp(part, model) != 0) st = vw_encode_add_words(in, path, part, C), parts++;
   }
   if (st == VW_OK && !parts) st = vw_encode_add_words(in, path, NULL, C);
-  in->model = NULL;
+  in->choice = NULL;
   VW_TRY(st);
   return is_directory(path) ? check_one_model(in, first, path) : VW_OK;
+}
+
+vw_status vw_encode_candidates(const vw_encode_inputs *in, vw_clip_network *n, void *features) {
+  const size_t one = vw_clip_feature_bytes(n);
+  char text[1024];
+  vw_prompts p = {0};
+  for (int64_t i = 0; i < in->texts.n; i++) {
+    const char *filled = text;
+    VW_TRY(vw_class_text(in->word_template, in->texts.text[i], text, sizeof text));
+    VW_TRY(vw_clip_encode_text(n, &filled, 1, (char *)features + (size_t)i * one));
+  }
+  if (!in->words.n) return VW_OK;
+  VW_TRY(vw_prompts_create(&p, &n->net, &in->word_template, 1));
+  const vw_status st =
+      vw_clip_encode_words(n, &p, 0, in->vectors, in->words.n, (char *)features + (size_t)in->texts.n * one);
+  vw_prompts_free(&p);
+  return st;
 }
 
 /* ---- pictures ---------------------------------------------------------------------------------------------------- */
@@ -304,4 +324,12 @@ vw_status vw_encode_add_pictures(vw_encode_inputs *in, const char *path) {
   for (int64_t i = 0; st == VW_OK && i < files.n; i++) st = add(in, &in->pictures, files.name[i]);
   vw_name_list_free(&files);
   return st;
+}
+
+vw_status vw_encode_look(const char *command, const char *exif, const char *alpha, unsigned *look) {
+  const bool turned = !strcmp(exif, "turn"), white = !strcmp(alpha, "white");
+  VW_CHECK(turned || !strcmp(exif, "ignore"), VW_ERR_ARG, "%s: --exif '%s': choose ignore or turn", command, exif);
+  VW_CHECK(white || !strcmp(alpha, "drop"), VW_ERR_ARG, "%s: --alpha '%s': choose drop or white", command, alpha);
+  *look = (turned ? VW_IMAGE_TURNED : 0U) | (white ? VW_IMAGE_ON_WHITE : 0U);
+  return VW_OK;
 }
