@@ -99,7 +99,7 @@ chmod -R u+w "$stage"
 # ---- data, studies, scripts
 mkdir -p "$stage/jobs" "$stage/data" "$stage/tests/reference" "$stage/tests/golden"
 cp -r jobs/studies "$stage/jobs/"
-cp -r data/clip-tiny data/objects data/README.md data/LICENCES.md "$stage/data/"
+cp -r data/clip-tiny data/owlv2-tiny data/sd-tiny data/objects data/scenes data/README.md data/LICENCES.md "$stage/data/"
 cp -r tests/reference/fixtures "$stage/tests/reference/"
 cp tests/golden/golden.yaml "$stage/tests/golden/"
 cp tools/gpu-check.sh tools/mpirun.sh "$stage/tools/"

@@ -74,7 +74,8 @@ step doctor 120 "$viswords" doctor
 
 # ---- right?
 for test in kernels_test_network_ops kernels_test_learning_ops kernels_test_picture_ops \
-  kernels_test_diffusion_ops kernels_test_cuda_column kernels_test_network_fixtures; do
+  kernels_test_detection_ops kernels_test_diffusion_ops kernels_test_cuda_column kernels_test_network_fixtures \
+  models_test_owlv2 models_test_sd; do
   step "$test" "$limit" "$tests/$test$suffix"
   # what tests say that find no device
   if [ $backend = cuda ] && grep -qi 'skipped' "$out/$test.log" 2>/dev/null; then
@@ -98,9 +99,11 @@ step sliced "$limit" "$viswords" run "$scratch/team.yaml" -o "$scratch/sliced" -
 step team "$limit" "$mpirun" -n 2 "$viswords" run "$scratch/team.yaml" -o "$scratch/team" --backend $backend
 step team-same-bits 60 "$viswords" diff "$scratch/sliced" "$scratch/team"
 step verify "$limit" "$viswords" verify data/clip-tiny --reference tests/reference/fixtures/verify_tiny.safetensors --backend $backend
+step verify-sd "$limit" "$viswords" verify data/sd-tiny --reference tests/reference/fixtures/verify_sd_tiny.safetensors --backend $backend
+step scenes "$limit" "$viswords" run jobs/studies/scenes.yaml -o "$scratch/scenes" --backend $backend
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null || true)
 for tool in memcheck racecheck synccheck initcheck; do
-  for suite in learning picture network; do
+  for suite in learning picture detection diffusion network; do
     if [ -n "$sanitizer" ]; then
       step "$tool-$suite" $((3 * limit)) "$sanitizer" --tool $tool --error-exitcode 9 --print-limit 20 "$tests/kernels_test_${suite}_ops$suffix"
     else
