@@ -23,7 +23,7 @@ help:
 	@echo '  make fuzz     libFuzzer on every reader of foreign files, to 10 million executions each (docs/fuzzing.md); resumes'
 	@echo '  make soak     SOAK=200 kills at random times and states of a small study, each compared with an undisturbed run'
 	@echo '  make coverage    line coverage of the C code by the tests (gcov)'
-	@echo '  make bundle   build/viswords-VERSION-ARCH.tar.gz: runs where nothing is installed and nobody is root'
+	@echo '  make bundle   build/viswords-VERSION-ARCH.tar.xz: runs where nothing is installed and nobody is root'
 	@echo '                BUNDLE=--with-cuda-libraries (+ 0.5 GB) or BUNDLE=--without-cuda; make check-bundle tries it'
 	@echo '  make format   clang-format on every C and CUDA file'
 	@echo '  make clean    remove build/ (never out/)'
@@ -106,7 +106,7 @@ bundle: deps
 	@tools/bundle.sh $(BUNDLE) $(JOBS)
 
 check-bundle: bundle
-	@tests/bundle/check.sh build/viswords-*-$$(uname -m).tar.gz
+	@tests/bundle/check.sh build/viswords-*-$$(uname -m).tar.xz
 
 format:
 	@tools/install-deps.sh check

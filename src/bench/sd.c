@@ -52,6 +52,7 @@ static vw_value loss_of(vw_graph *g, const sd_bench *s, int64_t B, vw_value stat
   const vw_value coef = vw_input(g, vw_shape(VW_HEAD, s->n->schedule.steps, 2), "coef");
   const vw_unet_in in = {.x = vw_mix(g, x, noise, coef, t, VW_ACT),
                          .t = t,
+                         .latents = VW_NONE,
                          .context = vw_cast(g, states, VW_ACT),
                          .row = vw_input(g, vw_shape(VW_I32, B), "row")};
   return vw_mse(g, vw_unet(g, &s->n->unet, in), noise, (vw_mse_attr){.trials = 1});

@@ -30,9 +30,12 @@ typedef struct vw_unet_config {
   const char *prefix;   /* of the weights' names: "unet." */
 } vw_unet_config;
 
+/* Rows may share latents: with `latents` x and t are [R, ..], and what comes before the first look at a text is computed
+ * once for each of them. */
 typedef struct vw_unet_in {
   vw_value x;       /* [B, h, w, in_channels] noisy latents (VW_ACT) */
   vw_value t;       /* [B] i32 timesteps */
+  vw_value latents; /* [B] i32: which of the R a row reads; VW_NONE: its own, R is B */
   vw_value context; /* [K, J, context] states of texts (VW_ACT): keys and values are made once a text */
   vw_value row;     /* [B] i32: the text that a picture reads */
 } vw_unet_in;

@@ -346,6 +346,7 @@ vw_status vw_sd_decoder_graph(vw_graph *g, const vw_sd_network *n, int64_t h, in
 vw_status vw_sd_unet_graph(vw_graph *g, const vw_sd_network *n, int64_t B, int64_t K, int64_t h, int64_t w) {
   const vw_unet_in in = {.x = vw_input(g, vw_shape(VW_ACT, B, h, w, n->unet.in_channels), "x"),
                          .t = vw_input(g, vw_shape(VW_I32, B), "t"),
+                         .latents = VW_NONE,
                          .context = vw_input(g, vw_shape(VW_ACT, K, vw_sd_positions(n), n->unet.context), "context"),
                          .row = vw_input(g, vw_shape(VW_I32, B), "row")};
   vw_output(g, vw_unet(g, &n->unet, in), "prediction");
