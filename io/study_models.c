@@ -78,10 +78,10 @@ static vw_status read_model(vw_reader *r, yaml_node_t *map, int64_t i, model_nod
 /* --- sections that stand for all models, and again under one ---------------------------------------------------- */
 
 typedef struct shared_values {
-  vw_model_config common;      /* its sections: defaults, then what stands for all models */
-  yaml_node_t **seen;          /* [option] the node that set it for all models; NULL: none */
-  int64_t n_own[VW_MOST_KEYS]; /* models that have the key themselves */
-  bool is_missing[VW_MOST_KEYS];
+  vw_model_config common;               /* its sections: defaults, then what stands for all models */
+  yaml_node_t **seen;                   /* [option] the node that set it for all models; NULL: none */
+  int64_t n_own[VW_MOST_KEYS];          /* models that have the key themselves */
+  const char *missing_of[VW_MOST_KEYS]; /* a model that has not: its name */
 } shared_values;
 
 static bool has_free(const vw_trials_config *t) {
@@ -180,7 +180,7 @@ static vw_status read_own(vw_reader *r, int64_t i, const model_nodes *nodes, sha
   if (!m->learn.judge_template) m->learn.judge_template = m->learn.templates.name[0];
   for (int k = 0; k < vw_study_n_keys; k++) {
     v->n_own[k] += seen[k] != NULL;
-    v->is_missing[k] |= !seen[k];
+    if (!seen[k] && vw_key_applies(&vw_study_keys[k], m)) v->missing_of[k] = m->name;
   }
   return VW_OK;
 }
@@ -199,8 +199,12 @@ static vw_status require_shared(vw_reader *r, const shared_values *v, yaml_node_
   for (int k = 0; k < vw_study_n_keys; k++) {
     const vw_key *o = &vw_study_keys[k];
     if (!vw_section_shared(o->section) || o->text || v->seen[k]) continue;
-    if (r->config->n_models && !v->is_missing[k]) continue;
-    VW_TRY(vw_reader_keep(r, VW_AT(r, root, "%s: missing; give %s", o->key, o->help)));
+    if ((r->config->n_models || o->scoped) && !v->missing_of[k]) continue;
+    if (o->scoped)
+      VW_TRY(vw_reader_keep(r, VW_AT(r, root, "%s: missing; model '%s' needs it, here or as models.%s.%s; %s", o->key,
+                                     v->missing_of[k], v->missing_of[k], o->key, o->help)));
+    else
+      VW_TRY(vw_reader_keep(r, VW_AT(r, root, "%s: missing; give %s", o->key, o->help)));
   }
   return VW_OK;
 }

@@ -5,6 +5,7 @@
 #ifndef VW_STUDY_CONFIG_H
 #define VW_STUDY_CONFIG_H
 
+#include "core/hash.h"
 #include "core/pool.h"
 #include "core/problems.h"
 #include "core/status.h"
@@ -107,6 +108,16 @@ typedef struct vw_plan_config {
 typedef struct vw_judge_config {
   vw_names templates; /* one {} each; n = 0: learn.judge_template alone */
   double suppression; /* detection: of boxes that overlap a better one by more; 0: none */
+  /* Of tasks whose words draw pictures. */
+  const char *weights; /* of the network that names the pictures */
+  vw_names names;      /* that it chooses among; n = 0: those of the data set's classes and concepts */
+  int64_t pictures;    /* of a word */
+  int sampler;         /* vw_sampler_kind of networks/schedule.h */
+  int64_t steps;
+  double guidance;
+  const char *negative; /* NULL: the empty text */
+  int spacing;          /* vw_spacing of networks/schedule.h */
+  vw_hash network;      /* of what `weights` holds; set by who opens it, zero before and where there is none */
 } vw_judge_config;
 
 typedef struct vw_model_config {
