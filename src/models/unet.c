@@ -24,19 +24,29 @@ typedef struct unet {
   const vw_unet_config *cfg;
   vw_value context, row;
   vw_value latents; /* VW_NONE: rows are those of the texts already */
+  int64_t each;
   vw_resnet res;
   vw_value skip[SKIPS]; /* a stack */
   int n_skips;
 } unet;
 
-/* From here on rows are those of the texts: what is still to be read is handed out to them. The first text differs, so
- * nothing before this depends on a word. */
+vw_value vw_unet_spread(vw_graph *g, vw_value x, vw_value latents, int64_t each) {
+  const vw_tensor groups = vw_value_tensor(g, latents);
+  vw_tensor t = vw_value_tensor(g, x);
+  t.dim[0] /= each, t.dim[1] *= each;
+  const vw_value taken = vw_take(g, vw_view(g, x, t), latents);
+  t.dim[0] = groups.dim[0] * each, t.dim[1] /= each;
+  return vw_view(g, taken, t);
+}
+
+/* From here on rows are those of the texts: what is still to be read is handed out to them. Nothing before this depends
+ * on a word. */
 static void spread(unet *u, vw_value *const *also, int n) {
   const vw_value from = u->latents;
   if (from == VW_NONE) return;
-  for (int i = 0; i < n; i++) *also[i] = vw_take(u->g, *also[i], from);
-  for (int i = 0; i < u->n_skips; i++) u->skip[i] = vw_take(u->g, u->skip[i], from);
-  u->res.time = vw_take(u->g, u->res.time, from);
+  for (int i = 0; i < n; i++) *also[i] = vw_unet_spread(u->g, *also[i], from, u->each);
+  for (int i = 0; i < u->n_skips; i++) u->skip[i] = vw_unet_spread(u->g, u->skip[i], from, u->each);
+  u->res.time = vw_unet_spread(u->g, u->res.time, from, u->each);
   u->latents = VW_NONE;
 }
 
@@ -173,7 +183,7 @@ static vw_value time_embedding(vw_graph *g, const vw_unet_config *cfg, vw_value 
 }
 
 vw_value vw_unet(vw_graph *g, const vw_unet_config *cfg, vw_unet_in in) {
-  unet u = {.g = g, .cfg = cfg, .context = in.context, .row = in.row, .latents = in.latents};
+  unet u = {.g = g, .cfg = cfg, .context = in.context, .row = in.row, .latents = in.latents, .each = in.each};
   vw_weight_path name;
   u.res = (vw_resnet){cfg->groups, cfg->eps, time_embedding(g, cfg, in.t)};
   vw_value x = vw_conv3_of(g, in.x, cfg->level[0].width, VW_NONE, VW_NONE, VW_RESIDUAL,

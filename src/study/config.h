@@ -53,6 +53,7 @@ typedef struct vw_learn_config {
   double eta;                   /* pgd: first step in radii */
   double lr, weight_decay;      /* adamw; decay applies to free words only */
   int64_t positives, negatives; /* pictures a trial and step */
+  int64_t resolution;           /* generation: side of pictures in pixels; 0: the network's own */
   vw_names templates;           /* one {} each */
   const char *judge_template;   /* never NULL: the first template where the file does not say */
   int matching;                 /* 0, fixed: of a detector's patches with boxes */

@@ -124,6 +124,10 @@ const vw_key vw_study_keys[] = {
      .help = "pictures of the concept a trial and step"},
     {"learn.batch.negatives", VW_KEY_INT, LEARN(negatives), "8", .max = 65536, .protocol = true, .scoped = true,
      .help = "pictures of other classes a trial and step"},
+    {"learn.resolution", VW_KEY_AUTO, LEARN(resolution), "auto", .min = 8, .max = 16384, .protocol = true,
+     .scoped = true,
+     .help = "generation: side of the pictures that are learned from and drawn, in pixels; auto: what the network was "
+             "trained on"},
     {"learn.matching", VW_KEY_CHOICE, LEARN(matching), "fixed", "fixed", "dynamic", .protocol = true, .scoped = true,
      .help = "detection: which patches answer for a picture's boxes: fixed: by place and objectness, once a picture"},
     {"learn.templates", VW_KEY_TEMPLATES, LEARN(templates), TEMPLATES, .protocol = true,

@@ -58,7 +58,7 @@ static inline vw_step_part vw_step_part_of(const vw_step_shape *s, int64_t all) 
   return (vw_step_part){first, all * (s->slice + 1) / s->slices - first};
 }
 
-enum { VW_WATCH_DRAWS = 32 }; /* size of the fixed set (docs/protocol.md) */
+enum { VW_WATCH_DRAWS = 32 }; /* size of the fixed set (docs/protocol.md), unless a task says otherwise */
 
 /* What a step's loss is made of. */
 typedef struct vw_step_in {
@@ -138,6 +138,7 @@ typedef struct vw_task_kind {
   int headline;             /* the metric of figures and verdicts: from 0 to 1, larger is better */
   const char *loss_unit;    /* "nat" */
   int64_t most_rows;        /* words that a processor likes to learn together */
+  int64_t watch_draws;      /* of the fixed set, where steps are long; 0: VW_WATCH_DRAWS */
   int64_t
       concepts_per_block; /* 1: a step is long, its concept shares what does not depend on the word; 0: any number */
   bool few_directions;    /* random directions are judged at the largest finite delta alone: judging is dear */
@@ -214,5 +215,9 @@ typedef struct vw_task_kind {
    */
   vw_status (*check)(const vw_task_inputs *in, int64_t null_concepts);
 } vw_task_kind;
+
+static inline int64_t vw_task_watch_draws(const vw_task_kind *k) {
+  return k->watch_draws ? k->watch_draws : VW_WATCH_DRAWS;
+}
 
 #endif

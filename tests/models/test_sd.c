@@ -203,8 +203,9 @@ static void check_steps(fixture *f) {
   vw_program_destroy(p), vw_graph_destroy(g);
 }
 
-enum { SHARED = 2, ROWS = 5, TEXTS = 2 };
-static const int32_t shared_of[ROWS] = {0, 1, 1, 0, 1}, text_of[ROWS] = {0, 1, 0, 1, 1}, step_of[SHARED] = {7, 640};
+enum { EACH = 2, SHARED = 2 * EACH, ROWS = 3 * EACH, TEXTS = 2 };
+static const int32_t group_of[ROWS / EACH] = {1, 0, 1}, text_of[ROWS] = {0, 1, 0, 1, 1, 0},
+                                     step_of[SHARED] = {7, 640, 3, 999};
 
 /* The UNet on ROWS rows of SHARED latents: handed out by the UNet, or by who writes them. out: prediction, then the
  * gradient of the texts' states. */
@@ -216,13 +217,14 @@ static void run_shared(fixture *f, bool by_unet, double *out) {
   double *x = malloc((size_t)(ROWS * one) * sizeof *x), *own = malloc((size_t)(SHARED * one) * sizeof *own);
   vw_test_fill(own, SHARED * one, 3);
   for (int64_t r = 0; r < R; r++) {
-    const int64_t from = by_unet ? r : shared_of[r];
+    const int64_t from = by_unet ? r : group_of[r / EACH] * EACH + r % EACH;
     memcpy(x + r * one, own + from * one, (size_t)one * sizeof *x), t[r] = step_of[from];
   }
   assert_ok(vw_graph_create(&g));
   const vw_unet_in in = {.x = vw_input(g, vw_shape(VW_ACT, R, f->h, f->w, 4), "x"),
                          .t = vw_input(g, vw_shape(VW_I32, R), "t"),
-                         .latents = by_unet ? vw_input(g, vw_shape(VW_I32, ROWS), "latents") : VW_NONE,
+                         .latents = by_unet ? vw_input(g, vw_shape(VW_I32, ROWS / EACH), "latents") : VW_NONE,
+                         .each = EACH,
                          .context = vw_input(g, vw_shape(VW_ACT, TEXTS, J, C), "context"),
                          .row = vw_input(g, vw_shape(VW_I32, ROWS), "row")};
   const vw_value y = vw_unet(g, &f->n->unet, in);
@@ -236,7 +238,7 @@ static void run_shared(fixture *f, bool by_unet, double *out) {
   assert_ok(vw_program_write(p, in.x, &latents));
   assert_ok(vw_program_write(p, in.t, &steps));
   assert_ok(vw_program_write(p, in.row, &rows));
-  rows.data = (void *)(uintptr_t)shared_of;
+  rows.data = (void *)(uintptr_t)group_of, rows.dim[0] = ROWS / EACH;
   if (by_unet) assert_ok(vw_program_write(p, in.latents, &rows));
   vw_test_write(p, g, "context", 6), vw_test_write(p, g, "direction", 4);
   assert_ok(vw_program_prepare(p));
