@@ -1,5 +1,6 @@
 /* The row of generation: which functions stand behind its door. */
 #include "tasks/generation.h"
+#include "networks/clip.h"
 #include "tasks/generation_graph.h"
 #include "tasks/generation_pictures.h"
 #include "tasks/latents.h"
@@ -222,7 +223,8 @@ static vw_status check(const vw_task_inputs *in, int64_t null_concepts) {
 const vw_task_kind vw_generation_kind = {
     .name = "generation",
     .sees = VW_SEES_CROPS,
-    .keys = "learn.resolution",
+    .keys = "learn.resolution judge.weights judge.names judge.pictures judge.sampler judge.steps judge.guidance "
+            "judge.negative judge.spacing data.<name>.concepts",
     .metrics = vw_generation_metrics,
     .n_metrics = VW_GENERATION_METRICS,
     .metrics_are = "shares of a word's pictures that another network names as its concept (docs/protocol.md)",
@@ -253,5 +255,8 @@ const vw_task_kind vw_generation_kind = {
     .judge_parts = vw_generation_judge_parts,
     .judge_picture = vw_generation_judge_picture,
     .judge_end = vw_generation_judge_end,
+    .shares_parts = VW_SHARED_BY_BASELINES,
+    .judge_kind = &vw_clip_kind,
+    .sheet = vw_generation_sheet,
     .draws = vw_generation_draws,
     .check = check};
