@@ -222,7 +222,8 @@ static vw_status check(const vw_task_inputs *in, int64_t null_concepts) {
 const vw_task_kind vw_generation_kind = {
     .name = "generation",
     .sees = VW_SEES_CROPS,
-    .keys = "learn.resolution",
+    .keys = "learn.resolution judge.weights judge.names judge.pictures judge.sampler judge.steps judge.guidance "
+            "judge.negative judge.spacing",
     .metrics = vw_generation_metrics,
     .n_metrics = VW_GENERATION_METRICS,
     .metrics_are = "shares of a word's pictures that another network names as its concept (docs/protocol.md)",
@@ -250,6 +251,8 @@ const vw_task_kind vw_generation_kind = {
     .begin = vw_generation_begin,
     .leaves = vw_generation_leaves,
     .end = vw_generation_end,
+    .shares_parts = VW_SHARED_BY_BASELINES,
+    .sheet = vw_generation_sheet,
     .judge_parts = vw_generation_judge_parts,
     .judge_picture = vw_generation_judge_picture,
     .judge_end = vw_generation_judge_end,
