@@ -101,22 +101,23 @@ static vw_status check_used(vw_reader *r, yaml_node_t **seen, const char *prefix
                             const int64_t *own) {
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
-    bool used = false, is_read = false, any_decays = false;
+    bool used = false, any_decays = false;
+    int64_t readers = 0;
     if (!seen[i] || o->type == VW_KEY_SECTION) continue;
     const char *key = o->key + (o->alone ? strlen("models.<name>.") : 0);
     for (int64_t m = first; m < last; m++) {
       const vw_model_config *model = &r->config->models[m];
       used |= vw_key_applies(o, model), any_decays |= decays(model);
-      is_read |= !o->scoped || (model->keys && vw_word_place(model->keys, o->key, strlen(o->key)) >= 0);
+      readers += !o->scoped || (model->keys && vw_word_place(model->keys, o->key, strlen(o->key)) >= 0);
     }
-    if (!is_read)
+    if (!readers)
       VW_TRY(vw_reader_keep(
           r, VW_AT(r, seen[i], "%s%s: nothing uses it; no task of this study does: remove it", prefix, key)));
     else if (!used)
       VW_TRY(vw_reader_keep(
           r, VW_AT(r, seen[i], "%s%s: nothing uses it; only optimiser %s does: remove it or change learn.optimiser",
                    prefix, key, o->needs == 1 + VW_PGD ? "pgd" : "adamw")));
-    else if (own && own[i] == last - first)
+    else if (own && own[i] == readers)
       VW_TRY(vw_reader_keep(r, VW_AT(r, seen[i], "%s: nothing uses it; every model has its own: remove it", key)));
     else if (o->type == VW_KEY_REAL && strcmp(o->key, "learn.weight_decay") == 0 && !any_decays)
       VW_TRY(vw_reader_keep(r, VW_AT(r, seen[i],

@@ -514,7 +514,8 @@ static void names_of_files_are_tame(void **state) {
   for (size_t i = 0; i < sizeof wild / sizeof *wild; i++) {
     assert_ok(vw_drawn_folder(in, wild[i], true, path));
     const char *name = strrchr(path, '/') + 1;
-    if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") != strlen(name) || name[0] == '.' || strlen(name) > 90 || !name[0])
+    if (strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-.") != strlen(name) || name[0] == '.' || strlen(name) > 90 ||
+        !name[0])
       fail_msg("'%s' became '%s'", wild[i], name);
     for (size_t k = 0; k < i; k++) {
       assert_ok(vw_drawn_folder(in, wild[k], false, other));
