@@ -1,6 +1,5 @@
 /* The row of generation: which functions stand behind its door. */
 #include "tasks/generation.h"
-#include "networks/clip.h"
 #include "tasks/generation_graph.h"
 #include "tasks/generation_pictures.h"
 #include "tasks/latents.h"
@@ -224,7 +223,7 @@ const vw_task_kind vw_generation_kind = {
     .name = "generation",
     .sees = VW_SEES_CROPS,
     .keys = "learn.resolution judge.weights judge.names judge.pictures judge.sampler judge.steps judge.guidance "
-            "judge.negative judge.spacing data.<name>.concepts",
+            "judge.negative judge.spacing",
     .metrics = vw_generation_metrics,
     .n_metrics = VW_GENERATION_METRICS,
     .metrics_are = "shares of a word's pictures that another network names as its concept (docs/protocol.md)",
@@ -252,11 +251,10 @@ const vw_task_kind vw_generation_kind = {
     .begin = vw_generation_begin,
     .leaves = vw_generation_leaves,
     .end = vw_generation_end,
+    .shares_parts = VW_SHARED_BY_BASELINES,
+    .sheet = vw_generation_sheet,
     .judge_parts = vw_generation_judge_parts,
     .judge_picture = vw_generation_judge_picture,
     .judge_end = vw_generation_judge_end,
-    .shares_parts = VW_SHARED_BY_BASELINES,
-    .judge_kind = &vw_clip_kind,
-    .sheet = vw_generation_sheet,
     .draws = vw_generation_draws,
     .check = check};
