@@ -4,6 +4,7 @@
 #include "tasks/generation_pictures.h"
 #include "tasks/latents.h"
 
+#include "networks/clip.h"
 #include "networks/drawing.h"
 
 #include <inttypes.h>
@@ -223,7 +224,7 @@ const vw_task_kind vw_generation_kind = {
     .name = "generation",
     .sees = VW_SEES_CROPS,
     .keys = "learn.resolution judge.weights judge.names judge.pictures judge.sampler judge.steps judge.guidance "
-            "judge.negative judge.spacing",
+            "judge.negative judge.spacing data.<name>.concepts",
     .metrics = vw_generation_metrics,
     .n_metrics = VW_GENERATION_METRICS,
     .metrics_are = "shares of a word's pictures that another network names as its concept (docs/protocol.md)",
@@ -232,6 +233,7 @@ const vw_task_kind vw_generation_kind = {
     .most_rows = 16,
     .watch_draws = 8,
     .concepts_per_block = 1,
+    .judge_kind = &vw_clip_kind,
     .few_directions = true,
     .passes = passes,
     .n_passes = PASSES,
