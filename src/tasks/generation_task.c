@@ -4,6 +4,7 @@
 #include "tasks/generation_pictures.h"
 #include "tasks/latents.h"
 
+#include "networks/clip.h"
 #include "networks/drawing.h"
 
 #include <inttypes.h>
@@ -232,6 +233,7 @@ const vw_task_kind vw_generation_kind = {
     .most_rows = 16,
     .watch_draws = 8,
     .concepts_per_block = 1,
+    .judge_kind = &vw_clip_kind,
     .few_directions = true,
     .passes = passes,
     .n_passes = PASSES,
