@@ -2,6 +2,7 @@
 
 #include "kernels/activate.h"
 #include "kernels/attention.h"
+#include "kernels/cast.h"
 #include "kernels/concat.h"
 #include "kernels/cross_attention.h"
 #include "kernels/take.h"
@@ -112,6 +113,7 @@ static vw_value transformer(unet *u, vw_value x, const vw_unet_level *l, const c
   (void)vw_path_of(name, "%s.proj_out", path);
   t = vw_value_tensor(g, x), rows.dim[0] = t.dim[0];
   if (!u->cfg->linear_projection) return vw_conv1_of(g, vw_view(g, h, t), C, x, VW_RESIDUAL, name);
+  h = vw_cast(g, h, VW_ACT);
   h = vw_linear(g, h, vw_linear_of(g, C, C, true, name), VW_ACT_NONE, vw_view(g, x, rows), VW_RESIDUAL);
   return vw_view(g, h, t);
 }

@@ -164,6 +164,15 @@ static vw_status open_parts(vw_sd_network *n, const char *dir) {
   return vw_text_read_embeddings(&n->net.text, n->net.weights);
 }
 
+/* In bf16 the stream of residuals is bf16 too, as these networks are run and were trained in 16 bits: their passes are
+ * bound by memory where they do not multiply, and half of what they move is this stream. */
+static vw_policy image_policy_of(const vw_context *ctx) {
+  if (ctx->precision != VW_COMPUTE_MIXED && ctx->precision != VW_COMPUTE_BF16) return vw_default_policy(ctx->backend);
+  vw_policy policy = vw_bf16_policy();
+  policy.residual = VW_BF16;
+  return policy;
+}
+
 vw_status vw_sd_network_open(vw_sd_network **out, const char *dir, vw_context *ctx) {
   vw_sd_network *n = calloc(1, sizeof *n);
   *out = NULL;
@@ -171,7 +180,7 @@ vw_status vw_sd_network_open(vw_sd_network **out, const char *dir, vw_context *c
   n->net.kind = &vw_sd_kind, n->net.ctx = ctx;
   n->net.policy = ctx->precision == VW_COMPUTE_BF16 ? vw_bf16_policy() : vw_default_policy(ctx->backend);
   n->net.word_type = n->net.policy.head;
-  n->image_policy = ctx->precision == VW_COMPUTE_MIXED ? vw_bf16_policy() : n->net.policy;
+  n->image_policy = image_policy_of(ctx);
   const vw_status st = open_parts(n, dir);
   if (st != VW_OK) {
     vw_sd_network_close(n);
