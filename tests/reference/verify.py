@@ -4,7 +4,8 @@
 
 Runs transformers in float64 on any CLIP directory of the hub and writes inputs and outputs of every stage into one
 safetensors file, so that each stage of viswords is compared alone, from the reference's inputs. Layout: docs/verify.md.
-An OWL-v2 directory goes to verify_owl.py, a Stable Diffusion directory of diffusers to verify_sd.py. Needs torch, transformers, safetensors, Pillow, numpy
+An OWL-v2 directory goes to verify_owl.py, a Stable Diffusion directory of diffusers to verify_sd.py. Needs torch,
+transformers, safetensors, Pillow, numpy
 (and diffusers for Stable Diffusion). Made the fixtures with torch 2.15.0, transformers 4.57.6.
 """
 
