@@ -44,7 +44,8 @@ static vw_status find_task(vw_reader *r, vw_model_config *m) {
   const char *task = vw_word_at(r->kinds->tasks, place, &n);
   m->task = task ? vw_pool_text(&r->config->pool, task, n) : NULL;
   m->keys = list_of(r, r->kinds->keys, place), m->takes = list_of(r, r->kinds->data, place);
-  VW_CHECK(m->task && m->keys && m->takes, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  m->defaults = r->kinds->defaults ? list_of(r, r->kinds->defaults, place) : "";
+  VW_CHECK(m->task && m->keys && m->takes && m->defaults, VW_ERR_MEMORY, "%s: out of memory", r->path);
   return VW_OK;
 }
 
@@ -152,6 +153,18 @@ static void copy_common(const vw_reader *r, const shared_values *v, vw_model_con
       vw_steps_of(r, v->seen[k], v->common.learn.steps, &m->learn.steps);
 }
 
+/* What the model's task has for a default, where nothing stands for all models. */
+static vw_status set_task_defaults(const vw_reader *r, const shared_values *v, vw_model_config *m) {
+  for (int k = 0; k < vw_study_n_keys; k++) {
+    const vw_key *o = &vw_study_keys[k];
+    const vw_shared_section *of = vw_section_shared(o->section);
+    int n = 0;
+    const char *text = vw_key_default(m->defaults, o->key, &n);
+    if (text && of && !v->seen[k]) VW_TRY(vw_reader_default(r, o, text, (size_t)n, (char *)m + of->offset));
+  }
+  return VW_OK;
+}
+
 /* Every slice of a step needs a picture. */
 static vw_status check_slices(vw_reader *r, const vw_model_config *m, yaml_node_t *node, const char *prefix) {
   const vw_learn_config *l = &m->learn;
@@ -170,6 +183,7 @@ static vw_status read_own(vw_reader *r, int64_t i, const model_nodes *nodes, sha
   VW_CHECK(model, VW_ERR_MEMORY, "%s: out of memory", r->path);
   r->model = m->name;
   copy_common(r, v, m);
+  VW_TRY(set_task_defaults(r, v, m));
   for (int k = 0; k < VW_SHARED_SECTIONS; k++) {
     const vw_section section = VW_SEC_LEARN + k;
     const vw_shared_section *of = vw_section_shared(section);

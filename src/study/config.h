@@ -123,6 +123,7 @@ typedef struct vw_judge_config {
 typedef struct vw_model_config {
   const char *name;
   const char *kind, *task, *keys; /* of vw_study_kinds; keys "": none of its own */
+  const char *defaults;           /* of its task: "learn.batch.positives=4 ..."; "": as all have them */
   const char *takes;              /* kinds of data sets that the task learns on, separated by blanks; "": any */
   const char *weights;
   vw_names data; /* that it learns on, in the study's order; use vw_study_learns_on */
@@ -170,9 +171,10 @@ typedef struct vw_study_config {
 /* The kinds of models that a program knows, separated by blanks, and the task that each one's words are learned for, in
  * the same order: "clip", "classification". Then, separated by blanks within a task and by commas between tasks: the
  * keys that not all tasks read but this one does ("learn.batch.negatives"), and the kinds of data sets that it learns
- * on (none: any). Last the kinds of models that the program will know, separated by blanks. */
+ * on (none: any). Then the kinds of models that the program will know, separated by blanks. Last, in lists like those of
+ * keys, the defaults that are a task's own: "learn.batch.positives=4"; NULL: none. */
 typedef struct vw_study_kinds {
-  const char *models, *tasks, *keys, *data, *later;
+  const char *models, *tasks, *keys, *data, *later, *defaults;
 } vw_study_kinds;
 
 /* Reads and checks a study file. On success the caller owns *config: vw_study_config_destroy.

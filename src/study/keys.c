@@ -200,6 +200,19 @@ const vw_key vw_study_keys[] = {
 };
 const int vw_study_n_keys = sizeof vw_study_keys / sizeof vw_study_keys[0];
 
+const char *vw_key_default(const char *list, const char *key, int *length) {
+  const size_t n = strlen(key);
+  for (const char *at = list; at && *at; at += strspn(at, " ")) {
+    const size_t word = strcspn(at, " ");
+    if (word > n && strncmp(at, key, n) == 0 && at[n] == '=') {
+      *length = (int)(word - n - 1);
+      return at + n + 1;
+    }
+    at += word;
+  }
+  return NULL;
+}
+
 int vw_key_place(const char *key) {
   int i = 0;
   while (strcmp(vw_study_keys[i].key, key) != 0) i++;
@@ -349,6 +362,20 @@ void vw_key_expected(const vw_key *o, const vw_study_kinds *kinds, char *out, si
   }
 }
 
+/* "; detection: `4`" of every task that has a default of its own. */
+static void print_task_defaults(FILE *out, const vw_study_kinds *kinds, const char *key, const char *quote) {
+  const char *list = kinds->defaults ? kinds->defaults : "";
+  for (int i = 0, n = 0; list; i++) {
+    char of[256];
+    int length = 0;
+    const char *task = vw_word_at(kinds->tasks, i, &n), *comma = strchr(list, ',');
+    (void)snprintf(of, sizeof of, "%.*s", comma ? (int)(comma - list) : (int)strlen(list), list);
+    const char *value = vw_key_default(of, key, &length);
+    if (task && value) (void)vw_print(out, "; %.*s: %s%.*s%s", n, task, quote, length, value, quote);
+    list = comma ? comma + 1 : NULL;
+  }
+}
+
 void vw_study_print_keys(FILE *out, const vw_study_kinds *kinds, bool markdown) {
   if (markdown) (void)vw_print(out, "| key | value | default | what |\n|---|---|---|---|\n");
   for (int i = 0; i < vw_study_n_keys; i++) {
@@ -363,9 +390,13 @@ void vw_study_print_keys(FILE *out, const vw_study_kinds *kinds, bool markdown) 
     }
     if (markdown) {
       const char *quote = o->text && o->text[0] ? "`" : "";
-      (void)vw_print(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
+      (void)vw_print(out, "| `%s` | %s | %s%s%s", o->key, expected, quote, given, quote);
+      print_task_defaults(out, kinds, o->key, "`");
+      (void)vw_print(out, " | %s |\n", o->help);
     } else {
-      (void)vw_print(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
+      (void)vw_print(out, "%-28s %s\n%28s %s; default: %s", o->key, o->help, "", expected, given);
+      print_task_defaults(out, kinds, o->key, "");
+      (void)vw_print(out, "\n");
     }
     const char *later = o->type == VW_KEY_KIND ? kinds->later : o->later;
     if (later && later[0] && !markdown) (void)vw_print(out, "%28s not in this version: %s\n", "", later);

@@ -69,6 +69,9 @@ extern const int vw_study_n_keys;
 /* Whether words of this model depend on the key: by its optimiser and by what its task reads. */
 bool vw_key_applies(const vw_key *o, const vw_model_config *m);
 
+/* What a list of "KEY=VALUE", separated by blanks (NULL: empty), says of the key; its length in *length. NULL: nothing. */
+const char *vw_key_default(const char *list, const char *key, int *length);
+
 /* The place in the table of a key that is there. */
 int vw_key_place(const char *key);
 /* Whether data sets of this kind read the key. */

@@ -59,3 +59,7 @@ vw_status vw_detect_loss(const vw_detect_step *c, vw_graph *g, const vw_step_sha
   vw_output(g, d.picture, "picture");
   return vw_graph_status(g);
 }
+
+vw_status vw_detect_emit(const void *step, vw_graph *g, const vw_step_shape *s, const vw_step_in *in, vw_value *loss) {
+  return vw_detect_loss(step, g, s, in, loss);
+}

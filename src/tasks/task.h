@@ -130,6 +130,8 @@ typedef struct vw_task_kind {
   const char *name; /* "classification": also its group in study.h5 */
   unsigned sees;    /* of a data set: VW_SEES_* of tasks/pictures.h */
   const char *keys; /* of study files, that not all tasks read but this one does, separated by blanks; NULL: none */
+  /* Of study files: the defaults that are its own, "learn.batch.positives=4 ..."; NULL: as all tasks have them. */
+  const char *defaults;
   const char *data; /* kinds of data sets (data.<name>.kind) that have what it needs, separated by blanks; NULL: all */
   const vw_metric *metrics;
   int n_metrics;

@@ -426,8 +426,12 @@ static void test_reference_is_current(void **state) {
   assert_non_null(out);
   /* As vw_kinds_of_study makes them of jobs/kinds.c. */
   static const vw_study_kinds shipped = {
-      "clip owlv2", "classification detection",
-      "learn.batch.negatives judge.templates,learn.batch.negatives learn.matching data.<name>.pictures.negatives", ","};
+      "clip owlv2",
+      "classification detection",
+      "learn.batch.negatives judge.templates,learn.batch.negatives learn.matching data.<name>.pictures.negatives",
+      ",",
+      "",
+      ",learn.batch.positives=4 learn.batch.negatives=4"};
   vw_study_print_keys(out, &shipped, true);
   assert_int_equal(fclose(out), 0);
   FILE *f = fopen(VW_SOURCE_DIR "/docs/study-file.md", "r");
@@ -464,6 +468,41 @@ static void test_scope(void **state) {
   vw_study_config_destroy(c);
   assert_int_equal(vw_study_config_parse("s.yaml", alone, strlen(alone), &two, NULL, &c), VW_ERR_INPUT);
   assert_non_null(strstr(vw_error_message(), "s.yaml:4:28: learn.batch.negatives: nothing uses it"));
+}
+
+static vw_learn_config learn_of(const char *learn, const char *own, int model) {
+  static const vw_study_kinds two = {"clip toy",
+                                     "classification colouring",
+                                     "learn.batch.negatives,learn.batch.negatives",
+                                     ",",
+                                     "",
+                                     ",learn.batch.positives=4 learn.steps=7 learn.batch.negatives=0"};
+  char text[512];
+  vw_study_config *c = NULL;
+  (void)snprintf(text, sizeof text,
+                 "data: {objects: {root: r, concepts: [fox]}}\n"
+                 "models: {a: {kind: clip, weights: w}, b: {kind: toy, weights: w%s}}\n"
+                 "trials: {anchors: [dog]}\n%s",
+                 own, learn);
+  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), &two, NULL, &c));
+  const vw_learn_config l = c->models[model].learn;
+  vw_study_config_destroy(c);
+  return l;
+}
+
+/* A task's own defaults give way to what stands for all models, and that to the model's own, key by key. */
+static void test_defaults_of_a_task(void **state) {
+  (void)state;
+  vw_learn_config l = learn_of("", "", 0);
+  assert_true(l.positives == 8 && l.negatives == 8 && l.steps == 1000);
+  l = learn_of("", "", 1);
+  assert_true(l.positives == 4 && l.negatives == 0 && l.steps == 7 && l.eta == 0.1);
+  l = learn_of("learn: {batch: {positives: 5}}\n", "", 1);
+  assert_true(l.positives == 5 && l.negatives == 0 && l.steps == 7);
+  l = learn_of("learn: {steps: {a: 30}, batch: {positives: 8, negatives: 8}}\n", ", learn: {batch: {negatives: 2}}", 1);
+  assert_true(l.positives == 8 && l.negatives == 2);
+  l = learn_of("learn: {batch: {positives: 5}}\n", "", 0);
+  assert_true(l.positives == 5 && l.negatives == 8);
 }
 
 /* Two data sets, two models with values of their own over what stands for all. */
@@ -754,6 +793,7 @@ int main(void) {
       cmocka_unit_test(test_judging_text),
       cmocka_unit_test(test_kinds_of_data),
       cmocka_unit_test(test_scope),
+      cmocka_unit_test(test_defaults_of_a_task),
       cmocka_unit_test(test_full),
       cmocka_unit_test(test_defaults),
       cmocka_unit_test(test_protocol_text),
