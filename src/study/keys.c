@@ -29,7 +29,7 @@ const vw_key vw_study_keys[] = {
 
     {"data", VW_KEY_SECTION, STUDY(data), NULL, .help = "the data sets, by a name of your choice"},
     {"data.<name>.kind", VW_KEY_CHOICE, DATA(kind), "folders", "folders dreambooth coco voc imagenet", .protocol = true,
-     .help = "folders: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or .png), or root/CLASS; dreambooth: "
+     .help = "folders: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or .png, .webp), or root/CLASS; dreambooth: "
              "root/SUBJECT; coco: root/annotations/instances_X.json and root/X; voc: root/ImageSets, Annotations, "
              "JPEGImages; imagenet: root/train/WNID and root/val (docs/data-sets.md)"},
     {"data.<name>.root", VW_KEY_PATH, DATA(root), NULL, .help = "where the data set lies"},
