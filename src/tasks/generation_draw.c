@@ -90,7 +90,7 @@ static vw_status open_parts(vw_word_drawer *d) {
   d->latents = malloc(most * (size_t)latents * sizeof *d->latents);
   VW_CHECK(d->without && d->x && d->states && d->latents, VW_ERR_MEMORY, "judging: out of memory");
   const vw_status st = vw_sd_embed_text(n, negative, NULL, d->x);
-  if (st != VW_OK) return vw_fail(st, __FILE__, __LINE__, "judge.negative");
+  VW_CHECK(st == VW_OK, st, "judge.negative: %s", vw_error_message());
   return vw_sd_text_encoder_run(d->texts, d->x, 1, d->without);
 }
 
