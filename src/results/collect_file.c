@@ -410,7 +410,11 @@ static vw_status write_left_out(const vw_writer *w) {
   const int64_t n = s->config->n_models * s->config->n_data, most = n * VW_MOST_LEFT_OUT;
   left_out_row *rows = calloc((size_t)most + 1, sizeof *rows);
   int64_t *mine = calloc((size_t)most + 1, sizeof *mine);
-  vw_table t = {.group = "/provenance/left_out", .rows = rows, .stride = sizeof *rows, .mine = mine};
+  vw_table t = {.group = "/provenance/left_out",
+                .scale = "/provenance/left_out/row",
+                .rows = rows,
+                .stride = sizeof *rows,
+                .mine = mine};
   vw_status st = vw_writer_memory(w, rows && mine);
   for (int64_t i = 0; st == VW_OK && i < n; i++)
     for (int k = 0; is_first(s, i) && k < s->pictures[i]->n_left_out; k++) {
@@ -419,6 +423,7 @@ static vw_status write_left_out(const vw_writer *w) {
       rows[t.n_rows++] = (left_out_row){s->pictures[i]->data->name, l->what, l->why, l->count};
     }
   if (w->ranks->rank == 0) t.n_mine = t.n_rows;
+  if (st == VW_OK) st = vw_writer_count(w, t.scale, "row of what was left out", t.n_rows);
   if (st == VW_OK) st = vw_table_write(w->f, w->ranks, &t, COLUMNS(left_out_columns));
   free(rows), free(mine);
   return st;
