@@ -65,6 +65,10 @@ vw_status vw_bench_clip(vw_bench *b, const char *dir, const char *trials, const 
  * all. */
 vw_status vw_bench_sd(vw_bench *b, const char *dir, const char *pictures, const char *only);
 
+/* `bench tsne`: see src/bench/tsne.c. file: safetensors with the points x [n, d] f32. points_file: gets where they end;
+ * NULL: nowhere. */
+vw_status vw_bench_tsne(vw_bench *b, const char *file, const char *points_file);
+
 /* `bench gpu`: see src/bench/gpu.c. */
 typedef struct vw_bench_gpu_options {
   const char *trials, *pictures; /* batch sizes of the text encoder and of the image tower; NULL: the defaults */
