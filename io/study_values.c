@@ -399,6 +399,15 @@ static vw_status assign_delta(vw_reader *r, const vw_key *o, vw_numbers *v, yaml
   return VW_OK;
 }
 
+static vw_status assign_layer(vw_reader *r, const vw_key *o, vw_numbers *v, yaml_node_t *item, const char *path) {
+  int64_t layer = 0;
+  if (!integer_of(r, item, &layer) || !in_range(o, (double)layer)) return refuse(r, o, item, path);
+  for (int64_t j = 0; j < v->n; j++)
+    if (v->v[j] == (double)layer) return VW_AT(r, item, "%s: '%s' is listed twice; keep one", path, scalar(item));
+  v->v[v->n] = (double)layer;
+  return vw_reader_place(r, v->n++, item);
+}
+
 static vw_status assign_deltas(vw_reader *r, const vw_key *o, vw_numbers *member, yaml_node_t *node, const char *path) {
   int64_t n = 0;
   VW_TRY(list_items(r, o, node, path, &n));
@@ -406,7 +415,8 @@ static vw_status assign_deltas(vw_reader *r, const vw_key *o, vw_numbers *member
   if (!v.v) return out_of_memory(r);
   for (int64_t i = 0; i < n; i++) {
     yaml_node_t *item = vw_reader_node(r, node->data.sequence.items.start[i]);
-    VW_TRY(vw_reader_keep(r, assign_delta(r, o, &v, item, path)));
+    VW_TRY(vw_reader_keep(r, o->type == VW_KEY_LAYERS ? assign_layer(r, o, &v, item, path)
+                                                      : assign_delta(r, o, &v, item, path)));
   }
   if (v.n) *member = v;
   return VW_OK;
@@ -486,6 +496,7 @@ vw_status vw_reader_assign(vw_reader *r, const vw_key *o, void *base, yaml_node_
   case VW_KEY_CLASSES:
     return assign_classes(r, o, member, node, path);
   case VW_KEY_DELTAS:
+  case VW_KEY_LAYERS:
     return assign_deltas(r, o, member, node, path);
   case VW_KEY_SECTION:
     break;

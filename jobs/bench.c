@@ -8,7 +8,7 @@
 #include <string.h>
 
 typedef struct bench_options {
-  const char *trials, *variant;
+  const char *trials, *variant, *points;
   vw_bench_gpu_options gpu;
 } bench_options;
 
@@ -17,14 +17,17 @@ static vw_status run(vw_bench *b, const char *const *positional, const bench_opt
   const char *what = positional[0], *dir = positional[1], *data = positional[2];
   const bool tokenizer = !strcmp(what, "tokenizer"), pictures = !strcmp(what, "preprocess"),
              load = !strcmp(what, "load"), gpu = !strcmp(what, "gpu");
-  const bool sd = !strcmp(what, "sd"), owl = !strcmp(what, "owl"), precision = !strcmp(what, "precision");
-  VW_CHECK(tokenizer || pictures || load || gpu || sd || owl || precision || !strcmp(what, "clip"), VW_ERR_ARG,
-           "bench '%s': choose clip, gpu, load, owl, precision, preprocess, sd or tokenizer", what);
+  const bool sd = !strcmp(what, "sd"), owl = !strcmp(what, "owl"), precision = !strcmp(what, "precision"),
+             tsne = !strcmp(what, "tsne");
+  VW_CHECK(tokenizer || pictures || load || gpu || sd || owl || precision || tsne || !strcmp(what, "clip"), VW_ERR_ARG,
+           "bench '%s': choose clip, gpu, load, owl, precision, preprocess, sd, tokenizer or tsne", what);
   VW_CHECK((tokenizer || pictures) == (data != NULL), VW_ERR_ARG, "bench %s: expected %s", what,
            tokenizer   ? "MODEL_DIR TEXTS_FILE"
            : pictures  ? "MODEL_DIR PICTURES_FOLDER"
            : precision ? "BOXES_FILE alone"
+           : tsne      ? "POINTS_FILE alone"
                        : "MODEL_DIR alone");
+  if (tsne) return vw_bench_tsne(b, dir, o->points);
   if (precision) return vw_bench_precision(b, dir);
   if (owl) return vw_bench_owl(b, dir, o->trials ? o->trials : "1,16,64", o->gpu.only);
   if (sd) return vw_bench_sd(b, dir, o->gpu.pictures ? o->gpu.pictures : "1,4", o->gpu.only);
@@ -88,6 +91,7 @@ int vw_job_bench(int argc, char **argv) {
        "gpu: order of the products that give the ceilings (default 8192; cpu 2048, ref 128)"},
       {"timed", 0, VW_OPT_FLAG, &o.gpu.timed, NULL,
        "gpu: on cuda, time the algorithms for each product first, as studies with plan.algorithms: timed"},
+      {"points", 0, VW_OPT_STRING, &o.points, "FILE", "tsne: gets where the points end, as safetensors"},
       {"seconds", 0, VW_OPT_DOUBLE, &b.seconds, "S", "time for each row (default 3)"},
       {"threads", 't', VW_OPT_COUNT, &threads, "N", "threads (default 1)"},
       {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "ref, cpu or cuda (default cpu; gpu: cuda)"},
@@ -102,12 +106,11 @@ int vw_job_bench(int argc, char **argv) {
   const vw_command_line c = {
       "bench",
       "clip MODEL_DIR | gpu MODEL_DIR | owl MODEL_DIR | sd MODEL_DIR | load MODEL_DIR | tokenizer MODEL_DIR TEXTS_FILE "
-      "| "
-      "preprocess MODEL_DIR PICTURES_FOLDER | precision BOXES_FILE",
+      "| preprocess MODEL_DIR PICTURES_FOLDER | precision BOXES_FILE | tsne POINTS_FILE",
       "Rates of a training step of a CLIP text encoder (directory with real weights, or of 'viswords random-clip'); of "
       "both towers and each of their kernels against the ceilings of a device; of an OWL-v2 network's tower, steps and "
       "judging; of the passes of Stable Diffusion; of reading weights; of tokenising a file of texts, one a line; of "
-      "reading pictures; of average precision.",
+      "reading pictures; of average precision. The time of t-SNE of the points x [n, d] in a safetensors file.",
       options,
       names,
       2,

@@ -332,7 +332,7 @@ static bool wants_stop(void *user) {
 }
 
 static bool is_own_file(const char *name) {
-  static const char *const names[] = {"plan.yaml", "parts", "study.h5", "MANIFEST.json", "summary.csv"};
+  static const char *const names[] = {"plan.yaml", "parts", "study.h5", "MANIFEST.json", "summary.csv", "probe.csv"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(name, names[i]) == 0) return true;
   return false;

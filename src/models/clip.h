@@ -47,6 +47,11 @@ vw_value vw_clip_text_layers(vw_graph *g, const vw_clip_text_config *cfg, vw_val
 vw_value vw_clip_text_feature(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
                               vw_value pooled, vw_value *states);
 
+/* The residual stream of all positions [B, T, C] at the embedding, states[0], and behind layer i, states[1 + i]; before
+ * the final norm. */
+void vw_clip_text_residuals(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
+                            vw_value *states);
+
 /* The states of all positions behind the final norm [B, T, C], as Stable Diffusion reads them: no position is pooled,
  * so padding counts. */
 vw_value vw_clip_text_states(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows);

@@ -29,6 +29,12 @@ vw_value vw_clip_text_layers(vw_graph *g, const vw_clip_text_config *cfg, vw_val
   return layers(g, cfg, x, rows, VW_NONE, qkv, NULL);
 }
 
+void vw_clip_text_residuals(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
+                            vw_value *states) {
+  states[0] = x;
+  (void)layers(g, cfg, x, rows, VW_NONE, NULL, states + 1);
+}
+
 vw_value vw_clip_text_feature(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
                               vw_value pooled, vw_value *states) {
   char name[VW_NAME_BYTES];

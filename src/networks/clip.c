@@ -1,6 +1,7 @@
 #include "networks/clip.h"
 
 #include "kernels/linear.h"
+#include "networks/states.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -395,4 +396,6 @@ const vw_network_kind vw_clip_kind = {.name = "clip",
                                       .hash = hash_network,
                                       .check_finite = check_finite,
                                       .file = file_of,
-                                      .share = share_network};
+                                      .share = share_network,
+                                      .state_layers = vw_word_state_layers,
+                                      .states = vw_word_states};

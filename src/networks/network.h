@@ -29,6 +29,10 @@ typedef struct vw_network_kind {
   /* Collective: weights into the backend's memory of all ranks, read by rank 0 alone (vw_weights_share). `parts`:
    * VW_NETWORK_*. The embeddings stay in the mapped file: the host looks words up there. */
   vw_status (*share)(vw_network *n, unsigned parts, const vw_ranks *ranks, vw_transport *transport);
+  /* How many states of a word the text tower has, the embedding first, and these states (networks/states.h). NULL, both:
+   * the network has no layers to look into. */
+  int64_t (*state_layers)(const vw_network *n);
+  vw_status (*states)(vw_network *n, const char *text, const double *words, int64_t count, float *out);
 } vw_network_kind;
 
 /* The first member of every kind's own struct. */

@@ -1,5 +1,7 @@
 #include "networks/owlv2.h"
 
+#include "networks/states.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,4 +208,6 @@ const vw_network_kind vw_owlv2_kind = {.name = "owlv2",
                                        .hash = hash_network,
                                        .check_finite = check_finite,
                                        .file = file_of,
-                                       .share = share_network};
+                                       .share = share_network,
+                                       .state_layers = vw_word_state_layers,
+                                       .states = vw_word_states};

@@ -1,6 +1,7 @@
 #include "networks/stable_diffusion.h"
 
 #include "core/durable.h"
+#include "networks/states.h"
 #include "networks/templates.h"
 
 #include <inttypes.h>
@@ -424,4 +425,6 @@ const vw_network_kind vw_sd_kind = {.name = "stable-diffusion",
                                     .hash = hash_network,
                                     .check_finite = check_finite,
                                     .file = file_of,
-                                    .share = share_network};
+                                    .share = share_network,
+                                    .state_layers = vw_word_state_layers,
+                                    .states = vw_word_states};

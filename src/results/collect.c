@@ -75,6 +75,7 @@ static vw_status say_which_part(const vw_collected *c) {
 /* Rank 0 alone: what people look at. */
 static vw_status write_for_people(const vw_collected *c, bool json) {
   VW_TRY(vw_collect_csv(c));
+  VW_TRY(vw_collect_probe_csv(c));
   VW_TRY(vw_collect_figures(c));
   if (json)
     vw_collect_print_json(c, stdout);
@@ -96,6 +97,9 @@ vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool jso
   vw_status st = VW_OK;
   VW_GOTO(vw_collect_read(s, &c));
   vw_sections_add(sections, "collect", "blocks and summary", vw_seconds() - start);
+  start = vw_seconds();
+  VW_GOTO(vw_collect_probe(&c));
+  if (c.n_probe) vw_sections_add(sections, "collect", "probe", vw_seconds() - start);
   if (s->ranks.rank == 0) say_what_is_missing(&c);
   VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? say_which_part(&c) : VW_OK));
   if (s->ranks.rank == 0 && s->ranks.comms && s->ranks.comms->file_warning)

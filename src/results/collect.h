@@ -56,6 +56,15 @@ typedef struct vw_baseline {
   const char *model, *data, *concept, *kind, *anchor, *word; /* of this process */
 } vw_baseline;
 
+/* One row of /summary/probe: of a model's words for a data set, at one delta, position and layer. */
+typedef struct vw_probe_row {
+  int64_t model_index, data_index, layer;
+  int position, quantity; /* vw_state_positions, vw_probe_quantities */
+  double delta;
+  vw_interval i;
+  const char *model, *data, *position_name, *quantity_name; /* of this process */
+} vw_probe_row;
+
 typedef struct vw_collected {
   const vw_results_source *s;
   int64_t n;              /* trials the study asks for */
@@ -70,6 +79,8 @@ typedef struct vw_collected {
   int64_t missing;                                                    /* trials */
   vw_summary_row *summary;                                            /* complete on all ranks */
   int64_t n_summary;
+  vw_probe_row *probe; /* complete on all ranks; n 0: nothing was probed */
+  int64_t n_probe;
 } vw_collected;
 
 /* Collective. Reads this rank's share of the block files and exchanges what every rank needs. The caller frees it,
@@ -91,6 +102,12 @@ vw_status vw_collect_study_file(const vw_collected *c);
 vw_status vw_collect_csv(const vw_collected *c);
 void vw_collect_print(const vw_collected *c, FILE *out);
 void vw_collect_print_json(const vw_collected *c, FILE *out);
+
+/* Collective, after vw_collect_read: c->probe, from the states that the stage `probe` kept. */
+vw_status vw_collect_probe(vw_collected *c);
+
+/* Rank 0: DIR/probe.csv, where something was probed. */
+vw_status vw_collect_probe_csv(const vw_collected *c);
 
 /* Rank 0: DIR/figures/<headline>_against_delta.svg of every task. */
 vw_status vw_collect_figures(const vw_collected *c);

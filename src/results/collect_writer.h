@@ -21,6 +21,9 @@ vw_status vw_writer_path(vw_file_path path, const char *group, const char *name,
 /* Collective. The scale 0, 1, ..., n - 1. */
 vw_status vw_writer_count(const vw_writer *w, const char *path, const char *description, int64_t n);
 
+/* Collective. /activations, /tsne, /summary/probe, where something was probed. */
+vw_status vw_write_probe(const vw_writer *w);
+
 /* Collective. /words, /loss, /loss_fixed. */
 vw_status vw_write_models(const vw_writer *w);
 

@@ -120,6 +120,15 @@ typedef struct vw_judge_config {
   vw_hash network;      /* of what `weights` holds; set by who opens it, zero before and where there is none */
 } vw_judge_config;
 
+/* Maps of the states of words (stage tsne). */
+typedef enum vw_tsne_start { VW_TSNE_START_PCA, VW_TSNE_START_RANDOM } vw_tsne_start;
+typedef struct vw_tsne_config {
+  vw_numbers layers; /* n = 0: the embedding and four evenly spaced */
+  double perplexity, exaggeration;
+  int64_t iterations;
+  int start; /* vw_tsne_start */
+} vw_tsne_config;
+
 typedef struct vw_model_config {
   const char *name;
   const char *kind, *task, *keys; /* of vw_study_kinds; keys "": none of its own */
@@ -158,6 +167,7 @@ typedef struct vw_study_config {
   int backend;            /* vw_backend_choice */
   int algorithms;         /* vw_algorithms_choice */
   int precision; /* vw_precision_choice of models that have none of their own: models[m].plan says what is used */
+  vw_tsne_config tsne;
   vw_names stages;
   const char *cache; /* NULL: the user's cache directory */
 

@@ -194,8 +194,19 @@ const vw_key vw_study_keys[] = {
      .help = "of a rank; auto: the cores that the node's ranks may use, shared among them"},
     {"plan.memory", VW_KEY_MEMORY, PLAN(memory), "auto", .min = 1, .max = 9e15,
      .help = "of a rank: bytes, or with KiB, MiB, GiB, TiB"},
-    {"stages", VW_KEY_STAGES, STUDY(stages), "[learn, evaluate, collect]", "learn evaluate collect",
-     "transfer probe tsne figures report", .help = "what `viswords run` does"},
+    {"tsne.layers", VW_KEY_LAYERS, STUDY(tsne.layers), "", .max = 1e4,
+     .help =
+         "of the stage tsne: layers of the text tower that are mapped, 0: the embedding; default: 0 and four evenly "
+         "spaced up to the last"},
+    {"tsne.perplexity", VW_KEY_REAL, STUDY(tsne.perplexity), "30", .min = 1, .max = 1e4,
+     .help = "neighbours that a point has in effect; at most a third of the other points is used"},
+    {"tsne.exaggeration", VW_KEY_REAL, STUDY(tsne.exaggeration), "12", .min = 1, .max = 1e3,
+     .help = "of attraction in the first quarter of the iterations"},
+    {"tsne.iterations", VW_KEY_INT, STUDY(tsne.iterations), "1000", .min = 1, .max = 1e6, .help = "steps of a map"},
+    {"tsne.start", VW_KEY_CHOICE, STUDY(tsne.start), "pca", "pca random",
+     .help = "where points start: the first two principal components, or normals drawn by the study's seed"},
+    {"stages", VW_KEY_STAGES, STUDY(stages), "[learn, evaluate, collect]", "learn evaluate probe tsne collect",
+     "transfer figures report", .help = "what `viswords run` does"},
     {"cache", VW_KEY_PATH, STUDY(cache), "", .help = "features and converted weights; default: ~/.cache/viswords"},
 };
 const int vw_study_n_keys = sizeof vw_study_keys / sizeof vw_study_keys[0];
@@ -353,6 +364,9 @@ void vw_key_expected(const vw_key *o, const vw_study_kinds *kinds, char *out, si
   case VW_KEY_DELTAS:
     (void)snprintf(out, bytes, "a list of numbers %s, or free", range);
     return;
+  case VW_KEY_LAYERS:
+    (void)snprintf(out, bytes, "a list of integers of 0 or more");
+    return;
   case VW_KEY_VOCABULARY:
     (void)snprintf(out, bytes, "%s, or a file", words);
     return;
@@ -436,6 +450,7 @@ static void print_value(FILE *out, const vw_key *o, const char *key, const void 
     (void)fprintf(out, "%s: %s\n", key, vw_word_place(o->choices, v, strlen(v)) >= 0 ? v : "file");
     return;
   }
+  case VW_KEY_LAYERS:
   case VW_KEY_DELTAS: {
     const vw_numbers *numbers = (const vw_numbers *)(const void *)member;
     (void)fprintf(out, "%s: %" PRId64 "\n", key, numbers->n);

@@ -33,6 +33,7 @@ typedef enum vw_key_type {
   VW_KEY_TEMPLATE,   /* const char * with one {} */
   VW_KEY_TEMPLATES,  /* vw_names with one {} each */
   VW_KEY_DELTAS,     /* vw_numbers; `free` is INFINITY */
+  VW_KEY_LAYERS,     /* vw_numbers, whole ones */
   VW_KEY_VOCABULARY, /* const char *: one of `choices`, or a path */
   VW_KEY_SECTION     /* a mapping of its own */
 } vw_key_type;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N = 70, D = 12, MANY = 180, MANY_D = 8 };
+enum { N = 60, D = 12, MANY = 150, MANY_D = 6 };
 
 static vw_safetensors *file;
 

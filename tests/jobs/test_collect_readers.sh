@@ -20,7 +20,7 @@ collect() { "$viswords" collect "$work/$1.yaml" -o "$work/$2" -q --log error > /
 
 # Names of one letter and of several; words of two networks; free words and balls.
 study "$work/study.yaml" 4 'dog, hammer'
-sed -i 's/ball:/b:/; s/objects:/o:/; s/stages: .*/stages: [learn, evaluate, collect]/' "$work/study.yaml"
+sed -i 's/ball:/b:/; s/objects:/o:/; s/stages: .*/stages: [learn, evaluate, probe, tsne, collect]/' "$work/study.yaml"
 "$viswords" run "$work/study.yaml" -o "$work/whole" -t 1 -q --log error > /dev/null
 cp -r "$work/whole" "$work/part" # some blocks, none judged
 rm "$work"/part/blocks/*/*-*

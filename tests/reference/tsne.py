@@ -55,23 +55,23 @@ def write(path, tensors):
 
 def main():
     rng = np.random.default_rng(24)
-    x = clusters(rng, 70, 12, 5)
+    x = clusters(rng, 60, 12, 5)
     p = joint(x, 20.0)
     rounded = p.astype(np.float32).astype(np.float64)
-    y = rng.normal(size=(70, 2)) * 0.5
-    kl, gradient = sk._kl_divergence(y.ravel().copy(), rounded, 1.0, 70, 2)
+    y = rng.normal(size=(60, 2)) * 0.5
+    kl, gradient = sk._kl_divergence(y.ravel().copy(), rounded, 1.0, 60, 2)
     end, _, last = sk._gradient_descent(sk._kl_divergence, y.ravel().copy(), it=0, max_iter=50, n_iter_check=50, momentum=0.5,
-                                        learning_rate=20.0, min_grad_norm=0, args=[rounded, 1.0, 70, 2])
+                                        learning_rate=20.0, min_grad_norm=0, args=[rounded, 1.0, 60, 2])
     assert last == 49
-    many = clusters(rng, 180, 8, 6)
+    many = clusters(rng, 150, 6, 6)
     pm = joint(many, 30.0)
     kls = []
     for seed in range(5):
         points = TSNE(perplexity=30, method="exact", random_state=seed, init="random").fit_transform(many)
         kls.append(sk._kl_divergence(points.astype(np.float64).ravel(), pm, 1.0, len(many), 2)[0])
     out = pathlib.Path(__file__).parent / "fixtures" / "tsne.safetensors"
-    write(out, {"x": ("F32", x), "p": ("F64", p), "y": ("F64", y), "kl": ("F64", [kl]), "gradient": ("F64", gradient.reshape(70, 2)),
-                "end": ("F64", end.reshape(70, 2)), "many": ("F32", many), "kls": ("F64", kls)})
+    write(out, {"x": ("F32", x), "p": ("F64", p), "y": ("F64", y), "kl": ("F64", [kl]), "gradient": ("F64", gradient.reshape(60, 2)),
+                "end": ("F64", end.reshape(60, 2)), "many": ("F32", many), "kls": ("F64", kls)})
     print("kl", kl, "of five seeds", kls, out.stat().st_size, "bytes")
 
 
