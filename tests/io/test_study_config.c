@@ -236,9 +236,9 @@ static const struct {
      "s.yaml:1:8: data: 'o/p' cannot name a part of a study; use at most 64 letters, digits, - and _", VW_ERR_INPUT},
     {"data: {}\nmodels: {clip: {weights: w}}\ntrials: {anchors: [the]}\n",
      "s.yaml:1:7: data: expected data sets by name, got an empty mapping", VW_ERR_INPUT},
-    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {sd: {kind: stable-diffusion, weights: w}}\ntrials: {anchors: "
+    {"data: {o: {root: r, concepts: [cat]}}\nmodels: {sd: {kind: imaginary, weights: w}}\ntrials: {anchors: "
      "[the]}\n",
-     "s.yaml:2:21: models.sd.kind: stable-diffusion is part of the design, but this version of viswords cannot do it "
+     "s.yaml:2:21: models.sd.kind: imaginary is part of the design, but this version of viswords cannot do it "
      "yet",
      VW_ERR_UNSUPPORTED},
     {"data: {o: {root: r, concepts: [cat]}}\nmodels: {clip: {kind: clip}}\ntrials: {anchors: [the]}\n",
@@ -431,12 +431,12 @@ static void test_reference_is_current(void **state) {
   assert_non_null(out);
   /* As vw_kinds_of_study makes them of jobs/kinds.c. */
   static const vw_study_kinds shipped = {
-      "clip owlv2",
-      "classification detection",
-      "learn.batch.negatives judge.templates,learn.batch.negatives learn.matching data.<name>.pictures.negatives",
-      ",",
+      "clip owlv2 stable-diffusion",
+      "classification detection generation",
+      "learn.batch.negatives judge.templates,learn.batch.negatives learn.matching data.<name>.pictures.negatives,",
+      ",,",
       "",
-      ",learn.batch.positives=4 learn.batch.negatives=4"};
+      ",learn.batch.positives=4 learn.batch.negatives=4,learn.steps=2000 learn.batch.positives=4 learn.lr=0.002"};
   vw_study_print_keys(out, &shipped, true);
   assert_int_equal(fclose(out), 0);
   FILE *f = fopen(VW_SOURCE_DIR "/docs/study-file.md", "r");
