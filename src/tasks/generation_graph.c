@@ -104,8 +104,9 @@ static vw_status emit(const step *d, const vw_learn_config *learn, vw_value word
   const vw_value error = vw_mse(g, predicted, vw_unet_spread(g, target, row_stream, d->part.n),
                                 (vw_mse_attr){.trials = K, .of = learn->positives});
   (void)vw_graph_scope(g, 0);
-  *loss = vw_cast(g, error, VW_HEAD);
+  *loss = error; /* a slice's is laid where the sum reads it: it must not be a view */
   if (d->s->slices > 1) return vw_graph_status(g);
+  *loss = vw_cast(g, error, VW_HEAD);
   vw_output(g, template, "template"), vw_output(g, picture, "picture");
   vw_output(g, mirror, "mirror"), vw_output(g, timestep, "timestep");
   return vw_graph_status(g);

@@ -1,5 +1,6 @@
 /* The row of generation: which functions stand behind its door. */
 #include "tasks/generation.h"
+#include "tasks/generation_draw.h"
 #include "tasks/generation_graph.h"
 #include "tasks/generation_pictures.h"
 #include "tasks/latents.h"
@@ -117,10 +118,12 @@ static vw_status missing(const vw_task_inputs *in, int64_t *n) {
   return st;
 }
 
+/* Of judging the sampler's steps count alone: the decoder and the judge see a picture once. */
 static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, int64_t *runs) {
+  const vw_judge_config *judge = &in->model->judge;
   *runs = 0;
   if (what == VW_PART_CACHE) return missing(in, runs);
-  (void)words;
+  if (what == VW_PART_JUDGE) *runs = (words + DRAWN_TOGETHER - 1) / DRAWN_TOGETHER * judge->pictures * judge->steps;
   return VW_OK;
 }
 
@@ -210,10 +213,13 @@ static vw_status open_task(vw_task **out, const vw_task_inputs *in) {
   return vw_fail(st, __FILE__, __LINE__, "task of data set '%s'", in->pictures->data->name);
 }
 
-/* Every concept and null concept has pictures to learn from. */
+/* Every concept and null concept has pictures to learn from, and words can be drawn with. */
 static vw_status check(const vw_task_inputs *in, int64_t null_concepts) {
-  int64_t *picture = NULL, n = 0;
+  int64_t *picture = NULL, n = 0, side = 0;
   vw_task_inputs all = *in;
+  VW_TRY(vw_generation_side(in, &side));
+  const vw_drawing drawing = vw_word_drawing(in, side);
+  VW_TRY(vw_drawing_check(vw_sd_of(in->network), &drawing));
   all.concepts = in->pictures->data->concepts.n + null_concepts;
   const vw_status st = vw_generation_wanted(&all, &picture, &n);
   free(picture);
