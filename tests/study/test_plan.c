@@ -403,7 +403,7 @@ static void test_print(void **state) {
 
 static double seconds(void) {
   struct timespec t;
-  (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* other tests run beside this one */
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
