@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Whole studies against PyTorch float64 (tests/reference/golden.py, golden_owl.py): golden.yaml and owl.yaml on ref to 1e-8
-# and on cpu to rounding, the shipped smoke study on cpu, and on ref where VISWORDS_LONG is set (a minute).   test_golden.sh SOURCE BUILD
+# and on cpu to rounding, owl_dynamic.yaml on cpu, the shipped smoke study on cpu, and on ref where VISWORDS_LONG is set (a minute).   test_golden.sh SOURCE BUILD
 set -euo pipefail
 source=$1
 build=$2
@@ -29,6 +29,7 @@ study=$source/tests/golden/golden.yaml
 compare "$study" ref exact
 compare "$study" cpu rounded
 compare "$source/tests/golden/owl.yaml" cpu rounded
+compare "$source/tests/golden/owl_dynamic.yaml" cpu rounded
 # with sanitizers or gcov 700 pictures take minutes, and golden.yaml has gone the same ways
 grep -qE '^VISWORDS_SANITIZE:BOOL=ON|^CMAKE_C_FLAGS_DEBUG:.*--coverage' "$build/CMakeCache.txt" || compare "$source/jobs/studies/smoke.yaml" cpu rounded
 grep -qE '^VISWORDS_SANITIZE:BOOL=ON|^CMAKE_C_FLAGS_DEBUG:.*--coverage' "$build/CMakeCache.txt" || compare "$source/tests/golden/owl.yaml" ref exact
