@@ -41,7 +41,7 @@ typedef struct detecting {
 } detecting;
 
 typedef struct detect_options {
-  const char *backend, *exif, *alpha;
+  const char *backend, *exif, *alpha, *pad;
   vw_option_list names, name_files, words;
   int64_t threads;
 } detect_options;
@@ -279,6 +279,8 @@ static vw_status check_options(detecting *d, const detect_options *o) {
   VW_CHECK(d->limits.threshold >= 0 && d->limits.threshold <= 1, VW_ERR_ARG, "detect: --threshold wants 0 to 1");
   VW_CHECK(d->limits.overlap > 0 && d->limits.overlap <= 1, VW_ERR_ARG,
            "detect: --overlap wants more than 0, at most 1");
+  VW_CHECK(!strcmp(o->pad, "grey") || !strcmp(o->pad, "black"), VW_ERR_ARG, "detect: --pad '%s': choose grey or black",
+           o->pad);
   return vw_encode_look("detect", o->exif, o->alpha, &d->look);
 }
 
@@ -290,6 +292,7 @@ static vw_status detect(detecting *d, const detect_options *o, const char *const
   VW_TRY(vw_context_open(&d->ctx, backend, (int)threads, 0));
   VW_TRY(vw_owlv2_network_open(&d->n, positional[0], &d->ctx));
   VW_TRY(vw_hub_clip_check_finite(&d->n->clip.hub));
+  if (!strcmp(o->pad, "black")) d->n->square.pad = 0;
   VW_TRY(gather(d, o, positional, n));
   VW_TRY(make_ready(d));
   VW_TRY(vw_encode_candidates(&d->in, &d->n->clip, d->queries));
@@ -312,7 +315,7 @@ static void detecting_free(detecting *d) {
 
 int vw_job_detect(int argc, char **argv) {
   detecting d = {.in = {.word_template = "a photo of a {}"}, .limits = {.threshold = 0.1, .overlap = 1, .top = 20}};
-  detect_options o = {.backend = "auto", .exif = "ignore", .alpha = "drop"};
+  detect_options o = {.backend = "auto", .exif = "ignore", .alpha = "drop", .pad = "grey"};
   const char **room = calloc(4 * (size_t)argc + 8, sizeof *room), **positional = room + 3 * argc;
   if (!room) return vw_report(VW_RAISE(VW_ERR_MEMORY, "detect: out of memory"));
   o.names.text = room, o.name_files.text = room + argc, o.words.text = room + 2 * argc;
@@ -331,6 +334,7 @@ int vw_job_detect(int argc, char **argv) {
        "drop a box that overlaps a better one of its name by more than X (intersection over union); default 1: none"},
       {"exif", 0, VW_OPT_STRING, &o.exif, "HOW", "ignore (as transformers does; default) or turn"},
       {"alpha", 0, VW_OPT_STRING, &o.alpha, "HOW", "drop (as transformers 4 does; default) or white"},
+      {"pad", 0, VW_OPT_STRING, &o.pad, "HOW", "around pictures: grey (as transformers 4 does; default) or black"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda"},
       {"threads", 0, VW_OPT_COUNT, &o.threads, "N", "default: all cores"},
       {"json", 0, VW_OPT_FLAG, &d.json, NULL, "one JSON object"},

@@ -9,11 +9,13 @@ static vw_status check(const vw_tensor *in, const vw_focal_loss_attr *a) {
   VW_CHECK(p->dtype == VW_I32 && p->ndim == 2 && p->dim[1] == z->dim[1] && p->dim[0] > 0 && z->dim[0] % p->dim[0] == 0,
            VW_ERR_ARG, "focal_loss: picture is %s %s, z is %s; must be i32 [G, S], G a divisor of K",
            vw_dtype_name(p->dtype), vw_shape_text(p), vw_shape_text(z));
-  VW_CHECK(m->dtype == VW_I32 && m->ndim == 2 && m->dim[1] == z->dim[2], VW_ERR_ARG,
-           "focal_loss: matched is %s %s, must be i32 [P, N=%" PRId64 "]", vw_dtype_name(m->dtype), vw_shape_text(m),
-           z->dim[2]);
-  VW_CHECK(in[FOCAL_BOXES].dtype == VW_I32 && vw_is_vector(&in[FOCAL_BOXES], m->dim[0]), VW_ERR_ARG,
-           "focal_loss: boxes are %s %s, must be i32 [P=%" PRId64 "]", vw_dtype_name(in[FOCAL_BOXES].dtype),
+  const bool own = m->ndim == 3 && m->dim[0] == z->dim[0] && m->dim[1] == z->dim[1] && m->dim[2] == z->dim[2];
+  VW_CHECK(m->dtype == VW_I32 && (own || (m->ndim == 2 && m->dim[1] == z->dim[2])), VW_ERR_ARG,
+           "focal_loss: matched is %s %s, z is %s; must be i32 [P, N] or of z's shape", vw_dtype_name(m->dtype),
+           vw_shape_text(m), vw_shape_text(z));
+  VW_CHECK(own ? in[FOCAL_BOXES].dtype == VW_I32 && in[FOCAL_BOXES].ndim == 1
+               : in[FOCAL_BOXES].dtype == VW_I32 && vw_is_vector(&in[FOCAL_BOXES], m->dim[0]),
+           VW_ERR_ARG, "focal_loss: boxes are %s %s, must be i32 [P=%" PRId64 "]", vw_dtype_name(in[FOCAL_BOXES].dtype),
            vw_shape_text(&in[FOCAL_BOXES]), m->dim[0]);
   VW_CHECK(b->dtype == VW_I32 && b->ndim == 2 && b->dim[0] == p->dim[0], VW_ERR_ARG,
            "focal_loss: batch is %s %s, must be i32 [G=%" PRId64 ", A]", vw_dtype_name(b->dtype), vw_shape_text(b),
@@ -47,7 +49,9 @@ static vw_status infer_grad(const vw_tensor *in, const void *attr, vw_tensor *ou
 /* Each logit once, of the tables the rows of pictures that are looked up. */
 static double bytes_of(const vw_tensor *in, const vw_tensor *out) {
   const int64_t rows = vw_count(&in[FOCAL_PICTURE]);
-  return (double)(vw_bytes(&in[FOCAL_Z]) + vw_bytes(out)) + 4.0 * (double)(rows * in[FOCAL_MATCHED].dim[1]);
+  const vw_tensor *m = &in[FOCAL_MATCHED];
+  const double matched = m->ndim == 3 ? (double)vw_bytes(m) : 4.0 * (double)(rows * m->dim[1]);
+  return (double)(vw_bytes(&in[FOCAL_Z]) + vw_bytes(out)) + matched;
 }
 
 static double bytes(const vw_tensor *in, const void *attr, const vw_tensor *out) {

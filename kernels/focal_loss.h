@@ -1,7 +1,7 @@
 /* focal_loss: sigmoid focal loss of words at all patches of pictures, a number a word.
  *   in   z        [K, S, N]    logits
  *        picture  [G, S] i32   G divides K, as in patch_logits
- *        matched  [P, N] i32   1 where the patch has a true box, else 0
+ *        matched  [P, N] i32   1 where the patch has a true box, else 0; or each word's own, [K, S, N]
  *        boxes    [P] i32      how many have
  *        batch    [G, A] i32   all pictures of the step, of which the S may be a slice
  *   attr alpha: weight of matched patches, 1 - alpha of the others

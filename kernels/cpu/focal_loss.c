@@ -1,19 +1,7 @@
-/* focal_loss and its gradient on the CPU, a word a thread: its sum is one thread's, picture by picture, in one order.
- * With e = exp(-|y|): softplus(y) = max(y, 0) + log1p(e), and log1p(e) = 2 atanh(t), t = e / (2 + e) <= 1/3: seven
- * terms of its series leave 1.5e-8, all of it without branches, so that it vectorises. */
+/* focal_loss and its gradient on the CPU, a word a thread: its sum is one thread's, picture by picture, in one order. */
 #include "kernels/focal_loss.h"
 
 #include "kernels/cpu/activation.h"
-
-VW_INLINE float softplus_of(float y, float e) {
-  const float t = e / (2 + e), u = t * t;
-  float s = u * (1.0F / 13) + 1.0F / 11;
-  s = s * u + 1.0F / 9;
-  s = s * u + 1.0F / 7;
-  s = s * u + 1.0F / 5;
-  s = s * u + 1.0F / 3;
-  return vw_select(y > 0, y, 0) + 2 * (t + t * u * s);
-}
 
 /* The part of one picture; the arrays have n patches. */
 VW_SIMD static float picture_loss(const float *restrict z, const int32_t *restrict matched, float alpha, int64_t n) {
@@ -22,7 +10,7 @@ VW_SIMD static float picture_loss(const float *restrict z, const int32_t *restri
   for (int64_t i = 0; i < n; i++) {
     const float y = vw_select(matched[i] != 0, -z[i], z[i]), a = vw_select(matched[i] != 0, alpha, 1 - alpha);
     const float e = vw_expf(-vw_select(y < 0, -y, y)), p = vw_select(y >= 0, 1, e) / (1 + e);
-    sum += a * p * p * softplus_of(y, e);
+    sum += a * p * p * vw_softplus(y, e);
   }
   return sum;
 }
@@ -34,7 +22,7 @@ VW_SIMD static void picture_grad(const float *restrict z, const int32_t *restric
     const float y = vw_select(matched[i] != 0, -z[i], z[i]), a = vw_select(matched[i] != 0, -alpha, 1 - alpha);
     const float e = vw_expf(-vw_select(y < 0, -y, y)), p = vw_select(y >= 0, 1, e) / (1 + e);
     const float q = vw_select(y >= 0, e, 1) / (1 + e);
-    dz[i] = dloss * a * p * p * (2 * q * softplus_of(y, e) + p);
+    dz[i] = dloss * a * p * p * (2 * q * vw_softplus(y, e) + p);
   }
 }
 
@@ -56,7 +44,8 @@ static void focal_all(vw_context *ctx, const vw_call *c, const vw_tensor *in, co
     const float boxes = boxes_of(&in[FOCAL_BATCH], &in[FOCAL_BOXES], g);
     float sum = 0;
     for (int64_t s = 0; s < S; s++) {
-      const int32_t *matched = vw_i32(&in[FOCAL_MATCHED]) + vw_i32(&in[FOCAL_PICTURE])[g * S + s] * N;
+      const int64_t row = in[FOCAL_MATCHED].ndim == 3 ? k * S + s : vw_i32(&in[FOCAL_PICTURE])[g * S + s];
+      const int32_t *matched = vw_i32(&in[FOCAL_MATCHED]) + row * N;
       const float *z = vw_f32(&in[FOCAL_Z]) + (k * S + s) * N;
       if (dloss)
         picture_grad(z, matched, alpha, dloss[k] / boxes, out + (k * S + s) * N, N);

@@ -11,6 +11,7 @@ struct focal_table {
   const int32_t *picture, *matched, *boxes, *batch;
   int64_t each, S, N, A; /* words of a row of pictures */
   float alpha;
+  bool own; /* matched is each word's own */
 };
 
 /* What is divided by: the matched boxes of a row's batch, at least one. */
@@ -20,8 +21,10 @@ __device__ static float boxes_of(const focal_table &t, int64_t g) {
   return n > 1 ? static_cast<float>(n) : 1.0f;
 }
 
-__device__ static bool is_matched(const focal_table &t, int64_t g, int64_t i) {
-  return t.matched[t.picture[g * t.S + i / t.N] * t.N + i % t.N] != 0;
+/* Logit i of word k. */
+__device__ static bool is_matched(const focal_table &t, int64_t k, int64_t i) {
+  const int64_t row = t.own ? k * t.S + i / t.N : t.picture[k / t.each * t.S + i / t.N];
+  return t.matched[row * t.N + i % t.N] != 0;
 }
 
 __device__ static float softplus_of(float y, float e) {
@@ -34,7 +37,7 @@ __global__ static void __launch_bounds__(THREADS)
   const int64_t k = blockIdx.x, g = k / t.each, n = t.S * t.N;
   float sum = 0;
   for (int64_t i = threadIdx.x; i < n; i += THREADS) {
-    const bool matched = is_matched(t, g, i);
+    const bool matched = is_matched(t, k, i);
     const float y = matched ? -z[k * n + i] : z[k * n + i], a = matched ? t.alpha : 1.0f - t.alpha;
     const float e = expf(-fabsf(y)), p = (y >= 0 ? 1.0f : e) / (1.0f + e);
     sum += a * p * p * softplus_of(y, e);
@@ -54,7 +57,7 @@ __global__ static void __launch_bounds__(THREADS)
   const int64_t i = vw_thread(), n = t.S * t.N;
   if (i >= all) return;
   const int64_t k = i / n, g = k / t.each;
-  const bool matched = is_matched(t, g, i % n);
+  const bool matched = is_matched(t, k, i % n);
   const float y = matched ? -z[i] : z[i], a = matched ? -t.alpha : 1.0f - t.alpha;
   const float e = expf(-fabsf(y)), p = (y >= 0 ? 1.0f : e) / (1.0f + e), q = (y >= 0 ? e : 1.0f) / (1.0f + e);
   dz[i] = dloss[k] / boxes_of(t, g) * a * p * p * (2.0f * q * softplus_of(y, e) + p);
@@ -71,7 +74,8 @@ static focal_table table_of(const vw_call *c, const vw_tensor *in) {
           z->dim[1],
           z->dim[2],
           in[FOCAL_BATCH].dim[1],
-          static_cast<float>(static_cast<const vw_focal_loss_attr *>(c->attr)->alpha)};
+          static_cast<float>(static_cast<const vw_focal_loss_attr *>(c->attr)->alpha),
+          in[FOCAL_MATCHED].ndim == 3};
 }
 
 static vw_status run(vw_context *ctx, const vw_call *c) {

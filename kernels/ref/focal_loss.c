@@ -27,7 +27,8 @@ static void focal_all(const vw_call *c, const vw_tensor *in, const double *dloss
     const double boxes = boxes_of(&in[FOCAL_BATCH], &in[FOCAL_BOXES], g);
     double sum = 0;
     for (int64_t i = 0; i < S * N; i++) {
-      const bool matched = vw_i32(&in[FOCAL_MATCHED])[vw_i32(picture)[g * S + i / N] * N + i % N] != 0;
+      const int64_t row = in[FOCAL_MATCHED].ndim == 3 ? k * S + i / N : vw_i32(picture)[g * S + i / N];
+      const bool matched = vw_i32(&in[FOCAL_MATCHED])[row * N + i % N] != 0;
       const double x = vw_f64(z)[k * S * N + i];
       double slope = 0;
       sum += focal(matched ? -x : x, matched ? alpha : 1 - alpha, &slope);

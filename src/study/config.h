@@ -33,7 +33,9 @@ typedef enum vw_data_kind {
 } vw_data_kind;
 typedef enum vw_optimiser { VW_PGD, VW_ADAMW } vw_optimiser;
 typedef enum vw_exif { VW_EXIF_IGNORE, VW_EXIF_TURN } vw_exif;
+typedef enum vw_pad { VW_PAD_GREY, VW_PAD_BLACK } vw_pad;
 typedef enum vw_alpha { VW_ALPHA_DROP, VW_ALPHA_WHITE } vw_alpha;
+typedef enum vw_matching_choice { VW_MATCHING_FIXED, VW_MATCHING_DYNAMIC } vw_matching_choice;
 typedef enum vw_streams { VW_STREAMS_CONCEPT, VW_STREAMS_TRIAL } vw_streams;
 typedef enum vw_template_per { VW_TEMPLATE_PER_STEP } vw_template_per;
 typedef enum vw_algorithms_choice { VW_ALGORITHMS_FIRST, VW_ALGORITHMS_TIMED } vw_algorithms_choice;
@@ -56,7 +58,7 @@ typedef struct vw_learn_config {
   int64_t resolution;           /* generation: side of pictures in pixels; 0: the network's own */
   vw_names templates;           /* one {} each */
   const char *judge_template;   /* never NULL: the first template where the file does not say */
-  int matching;                 /* 0, fixed: of a detector's patches with boxes */
+  int matching;                 /* vw_matching_choice: of a detector's patches with boxes */
   int template_per;             /* vw_template_per */
   int streams;                  /* vw_streams */
   int64_t loss_points;          /* points of the stored training loss */
@@ -77,7 +79,7 @@ typedef struct vw_data_config {
   int64_t negatives;                    /* detection: at most so many training pictures without it */
   int exif;                             /* vw_exif */
   int alpha;                            /* vw_alpha */
-  int pad;                              /* 0, grey: of networks that pad their pictures, and of crops */
+  int pad;                              /* vw_pad: of networks that pad their pictures, and of crops */
   const char *split_train, *split_test; /* of coco and voc: names of the parts; NULL: the format's own */
   double crop_margin;                   /* coco, voc: side of a crop in longer sides of its box */
   int64_t crop_least;                   /* the same: a box's longer side in pixels, at least */

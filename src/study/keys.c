@@ -51,9 +51,10 @@ const vw_key vw_study_keys[] = {
     /* Nor this one. */
     {"data.<name>.pictures.alpha", VW_KEY_CHOICE, DATA(alpha), "drop", "drop white",
      .help = "transparency: drop it, as transformers 4 does, or lay pictures on white, as transformers 5 does"},
-    {"data.<name>.pictures.pad", VW_KEY_CHOICE, DATA(pad), "grey", "grey", "black",
-     .help = "around pictures that a network pads to a square (CLIP cuts them): grey, as transformers 4 does; black is "
-             "transformers 5's"},
+    {"data.<name>.pictures.pad", VW_KEY_CHOICE, DATA(pad), "grey", "grey black",
+     .help =
+         "around pictures that a network pads to a square (CLIP cuts them), and around crops: grey, as transformers 4 "
+         "does, or black, as transformers 5"},
     /* What follows enters the identity of a trial through its pictures and boxes, too. */
     {"data.<name>.split.train", VW_KEY_TEXT, DATA(split_train), "", .kinds = "coco voc",
      .help = "the part to learn from: X of instances_X.json or of ImageSets/Main/X.txt; default: train*"},
@@ -128,8 +129,9 @@ const vw_key vw_study_keys[] = {
      .scoped = true,
      .help = "generation: side of the pictures that are learned from and drawn, in pixels; auto: what the network was "
              "trained on"},
-    {"learn.matching", VW_KEY_CHOICE, LEARN(matching), "fixed", "fixed", "dynamic", .protocol = true, .scoped = true,
-     .help = "detection: which patches answer for a picture's boxes: fixed: by place and objectness, once a picture"},
+    {"learn.matching", VW_KEY_CHOICE, LEARN(matching), "fixed", "fixed dynamic", .protocol = true, .scoped = true,
+     .help = "detection: which patches answer for a picture's boxes: fixed: by place and objectness, once a picture; "
+             "dynamic: by place and the word's logits, at every step"},
     {"learn.templates", VW_KEY_TEMPLATES, LEARN(templates), TEMPLATES, .protocol = true,
      .help = "sentences with one {} each; a step draws one"},
     {"learn.judge_template", VW_KEY_TEMPLATE, LEARN(judge_template), "", .protocol = true,

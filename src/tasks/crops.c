@@ -33,11 +33,10 @@ enum { GREY = 128 };
 
 vw_status vw_crop_cut(const vw_crop *crop, int pad, vw_image *image) {
   const int64_t S = crop->side;
-  (void)pad; /* grey is the only choice there is */
   VW_CHECK(S > 0 && S <= VW_MAX_PIXELS / S, VW_ERR_INPUT, "a crop of %" PRId64 " pixels a side is too large", S);
   uint8_t *rgb = malloc((size_t)(S * S * 3));
   VW_CHECK(rgb, VW_ERR_MEMORY, "no memory for a crop of %" PRId64 " pixels a side", S);
-  memset(rgb, GREY, (size_t)(S * S * 3));
+  memset(rgb, pad == VW_PAD_BLACK ? 0 : GREY, (size_t)(S * S * 3));
   const int64_t left = crop->x < 0 ? -crop->x : 0;
   const int64_t right = crop->x + S > image->width ? image->width - crop->x : S;
   for (int64_t y = 0; y < S && left < right; y++) {

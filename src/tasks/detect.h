@@ -42,8 +42,10 @@ void vw_detect_slot_free(vw_detect_slot *s);
 /* Places in train_scenes that any concept of the data set, null ones counted, is learned with: ascending, malloc'ed. */
 vw_status vw_detect_wanted(const vw_task_inputs *in, int64_t **scene, int64_t *n);
 
-/* What it costs that a patch answers for a true box (both: centre x, y, width, height in parts of the square):
- * 5 |box - true|_1 + 2 (1 - GIoU) - sigmoid(objectness). */
+/* What it costs that a patch answers for a true box (both: centre x, y, width, height in parts of the square), by where
+ * they are alone: 5 |box - true|_1 + 2 (1 - GIoU). */
+double vw_detect_place_cost(const double box[4], const double truth[4]);
+/* The same - sigmoid(objectness). */
 double vw_detect_cost(const double box[4], double objectness, const double truth[4]);
 /* Which patches of a picture answer for true boxes [n, 4]: the cheapest assignment, each box a patch of its own.
  * patch [n]. n is at most N. */
@@ -55,6 +57,12 @@ double vw_box_giou(const double a[4], const double b[4]);
 /* matched [P, N], boxes [P] of the slot's pictures, whose patches are p. */
 vw_status vw_detect_targets(const vw_detect_slot *s, const vw_picture_set *set, const vw_patches *p, int32_t *matched,
                             int32_t *boxes);
+/* For matching at every step (kernels/match_patches.h): first [P + 1], and place [first[P], N], malloc'ed: the cost of
+ * each patch for each box of the slot's pictures by where they are. boxes [P] as above. */
+vw_status vw_detect_places(const vw_detect_slot *s, const vw_picture_set *set, const vw_patches *p, int32_t *first,
+                           int32_t *boxes, double **place);
+/* Boxes of an owner that can be learned from in a training scene, at most N. */
+int64_t vw_detect_count_boxes(const vw_picture_set *set, int64_t scene, int64_t owner, int64_t N);
 
 /* ---- learning (detect_block.c) ----------------------------------------------------------------------------------- */
 

@@ -12,9 +12,12 @@
 typedef struct words_of_block {
   int64_t K, streams;
   vw_detect_slot slot;
-  vw_patches patches;       /* of the slot's pictures */
-  int32_t *matched, *boxes; /* [pictures, N], [pictures] */
-  uint64_t *keys;           /* [streams] */
+  vw_patches patches; /* of the slot's pictures */
+  int32_t *boxes;     /* [pictures] */
+  int32_t *matched;   /* [pictures, N]; NULL: matched at every step */
+  int32_t *first;     /* then [pictures + 1] */
+  double *place;      /* and [first[pictures], N] */
+  uint64_t *keys;     /* [streams] */
 } words_of_block;
 
 void vw_detect_end(void *block) {
@@ -22,7 +25,7 @@ void vw_detect_end(void *block) {
   if (!b) return;
   vw_detect_slot_free(&b->slot);
   vw_patches_free(&b->patches);
-  free(b->matched), free(b->boxes), free(b->keys), free(b);
+  free(b->matched), free(b->first), free(b->place), free(b->boxes), free(b->keys), free(b);
 }
 
 static vw_status load_pictures(words_of_block *b, const vw_detect *t) {
@@ -34,8 +37,13 @@ static vw_status load_pictures(words_of_block *b, const vw_detect *t) {
                               .scene = b->slot.scene,
                               .n = pictures};
   VW_TRY(vw_patches_load(&list, &b->patches));
-  b->matched = malloc((size_t)(pictures * b->patches.N) * sizeof *b->matched);
   b->boxes = malloc((size_t)pictures * sizeof *b->boxes);
+  if (t->learn->matching == VW_MATCHING_DYNAMIC) {
+    b->first = malloc(((size_t)pictures + 1) * sizeof *b->first);
+    VW_CHECK(b->first && b->boxes, VW_ERR_MEMORY, "block: out of memory");
+    return vw_detect_places(&b->slot, t->pictures, &b->patches, b->first, b->boxes, &b->place);
+  }
+  b->matched = malloc((size_t)(pictures * b->patches.N) * sizeof *b->matched);
   VW_CHECK(b->matched && b->boxes, VW_ERR_MEMORY, "block: out of memory");
   return vw_detect_targets(&b->slot, t->pictures, &b->patches, b->matched, b->boxes);
 }
@@ -59,6 +67,7 @@ vw_status vw_detect_begin(vw_task *task, const vw_trial *trials, const uint64_t 
   s->size[VW_DETECT_M] = t->prompts.t.M, s->size[VW_DETECT_P] = t->prompts.t.P, s->size[VW_DETECT_T] = t->prompts.t.T;
   s->size[VW_DETECT_STREAMS] = b->streams, s->size[VW_DETECT_PATCHES] = b->patches.N;
   s->size[VW_DETECT_POSITIVES] = b->slot.n_positive, s->size[VW_DETECT_NEGATIVES] = b->slot.n_negative;
+  s->size[VW_DETECT_BOXES] = b->first ? b->first[b->slot.n_positive] : 0;
   return VW_OK;
 }
 
@@ -66,7 +75,6 @@ vw_status vw_detect_leaves(vw_task *task, void *block, const vw_step_shape *s, v
   const vw_detect *t = (const vw_detect *)task;
   const words_of_block *b = block;
   const int64_t with = b->slot.n_positive, without = b->slot.n_negative, all = with + without, N = b->patches.N;
-  (void)s;
   VW_TRY(vw_prompts_write(&t->prompts, p, g));
   VW_TRY(vw_write_streams(p, g, b->keys, b->streams, b->K));
   VW_TRY(vw_write_pool(p, g, "template", 0, t->prompts.t.M, t->learn->templates.n, b->streams));
@@ -76,7 +84,9 @@ vw_status vw_detect_leaves(vw_task *task, void *block, const vw_step_shape *s, v
   VW_TRY(vw_write_leaf(p, g, "features", vw_shape(b->patches.type, all, N, b->patches.C), b->patches.all.embedding));
   VW_TRY(vw_write_leaf(p, g, "shift", vw_shape(VW_F64, all, N), b->patches.all.shift));
   VW_TRY(vw_write_leaf(p, g, "scale", vw_shape(VW_F64, all, N), b->patches.all.scale));
-  VW_TRY(vw_write_leaf(p, g, "matched", vw_shape(VW_I32, all, N), b->matched));
+  if (b->matched) VW_TRY(vw_write_leaf(p, g, "matched", vw_shape(VW_I32, all, N), b->matched));
+  if (b->first) VW_TRY(vw_write_leaf(p, g, "first_box", vw_shape(VW_I32, all + 1), b->first));
+  if (b->first) VW_TRY(vw_write_leaf(p, g, "place", vw_shape(VW_F64, s->size[VW_DETECT_BOXES], N), b->place));
   return vw_write_leaf(p, g, "boxes", vw_shape(VW_I32, all), b->boxes);
 }
 

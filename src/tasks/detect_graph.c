@@ -4,6 +4,7 @@
 #include "kernels/draw.h"
 #include "kernels/focal_loss.h"
 #include "kernels/join.h"
+#include "kernels/match_patches.h"
 #include "kernels/take.h"
 #include "models/owlv2.h"
 #include "networks/clip.h"
@@ -37,6 +38,17 @@ static step_draws draw_step(vw_graph *g, const vw_learn_config *learn, const vw_
   return d;
 }
 
+/* Which patches answer: of each picture, or of each word and picture as the word is now. */
+static vw_value matched_patches(vw_graph *g, const vw_learn_config *learn, const vw_step_shape *s, vw_value z,
+                                vw_value picture) {
+  const int64_t pictures = s->size[VW_DETECT_POSITIVES] + s->size[VW_DETECT_NEGATIVES], N = s->size[VW_DETECT_PATCHES];
+  if (learn->matching == VW_MATCHING_FIXED) return vw_input(g, vw_shape(VW_I32, pictures, N), "matched");
+  const vw_match_boxes boxes = {.picture = picture,
+                                .first = vw_input(g, vw_shape(VW_I32, pictures + 1), "first_box"),
+                                .place = vw_input(g, vw_shape(VW_HEAD, s->size[VW_DETECT_BOXES], N), "place")};
+  return vw_match_patches(g, z, boxes, ALPHA);
+}
+
 vw_status vw_detect_loss(const vw_detect_step *c, vw_graph *g, const vw_step_shape *s, const vw_step_in *step,
                          vw_value *loss) {
   const vw_prompt_sizes prompts = {s->size[VW_DETECT_M], s->size[VW_DETECT_P], s->size[VW_DETECT_T]};
@@ -49,11 +61,12 @@ vw_status vw_detect_loss(const vw_detect_step *c, vw_graph *g, const vw_step_sha
   const vw_patch_features f = {.features = vw_input(g, vw_shape(c->type, pictures, N, c->text->projection), "features"),
                                .shift = vw_input(g, vw_shape(VW_HEAD, pictures, N), "shift"),
                                .scale = vw_input(g, vw_shape(VW_HEAD, pictures, N), "scale")};
+  const vw_value z = vw_owlv2_logits(g, q, f, d.picture);
   const vw_focal_targets targets = {.picture = d.picture,
-                                    .matched = vw_input(g, vw_shape(VW_I32, pictures, N), "matched"),
+                                    .matched = matched_patches(g, c->learn, s, z, d.picture),
                                     .boxes = vw_input(g, vw_shape(VW_I32, pictures), "boxes"),
                                     .batch = d.batch};
-  *loss = vw_focal_loss(g, vw_owlv2_logits(g, q, f, d.picture), targets, ALPHA);
+  *loss = vw_focal_loss(g, z, targets, ALPHA);
   if (s->slices > 1) return vw_graph_status(g);
   vw_output(g, d.template, "template");
   vw_output(g, d.picture, "picture");

@@ -14,7 +14,8 @@ enum {
   VW_DETECT_STREAMS,   /* streams of the block's words: 1, or as many as words */
   VW_DETECT_POSITIVES, /* pictures with the concept, in the tables before those without */
   VW_DETECT_NEGATIVES,
-  VW_DETECT_PATCHES /* of a picture */
+  VW_DETECT_PATCHES, /* of a picture */
+  VW_DETECT_BOXES    /* of all pictures with the concept; 0 where matching is fixed */
 };
 
 /* What the loss takes beside its shape. */
@@ -26,7 +27,7 @@ typedef struct vw_detect_step {
 
 /* Emits the loss [K] of step->words. Leaves by name: key, row_stream, row_word, those of networks/prompts.h,
  * template_pool/_offset/_count, positive_..., negative_... (where a step has negatives), features, shift, scale,
- * matched, boxes. Outputs where the step is not cut: template, picture. */
+ * boxes, and matched or, with VW_MATCHING_DYNAMIC, first_box, place (kernels/match_patches.h). Outputs where the step is not cut: template, picture. */
 vw_status vw_detect_loss(const vw_detect_step *c, vw_graph *g, const vw_step_shape *s, const vw_step_in *step,
                          vw_value *loss);
 /* The same as a vw_block_loss (learn/block_graph.h) of a vw_detect_step. */

@@ -15,11 +15,15 @@ double vw_box_giou(const double a[4], const double b[4]) {
   return hull > 0 ? iou - (hull - both) / hull : iou;
 }
 
-double vw_detect_cost(const double box[4], double objectness, const double truth[4]) {
+double vw_detect_place_cost(const double box[4], const double truth[4]) {
   const double of_distance = 5, of_overlap = 2;
   double distance = 0;
   for (int k = 0; k < 4; k++) distance += fabs(box[k] - truth[k]);
-  return of_distance * distance + of_overlap * (1 - vw_box_giou(box, truth)) - 1 / (1 + exp(-objectness));
+  return of_distance * distance + of_overlap * (1 - vw_box_giou(box, truth));
+}
+
+double vw_detect_cost(const double box[4], double objectness, const double truth[4]) {
+  return vw_detect_place_cost(box, truth) - 1 / (1 + exp(-objectness));
 }
 
 vw_status vw_detect_match(const double *boxes, const double *objectness, int64_t N, const double *truth, int64_t n,
@@ -66,4 +70,38 @@ vw_status vw_detect_targets(const vw_detect_slot *s, const vw_picture_set *set, 
   }
   free(truth), free(patch);
   return st;
+}
+
+int64_t vw_detect_count_boxes(const vw_picture_set *set, int64_t scene, int64_t owner, int64_t N) {
+  const vw_scenes *all = &set->train_scenes;
+  const vw_scene *p = &all->scene[scene];
+  int64_t n = 0;
+  for (int64_t b = p->first_box; b < p->first_box + p->n_boxes; b++)
+    n += all->box[b].owner == owner && vw_box_is_usable(&all->box[b]);
+  return n < N ? n : N;
+}
+
+vw_status vw_detect_places(const vw_detect_slot *s, const vw_picture_set *set, const vw_patches *p, int32_t *first,
+                           int32_t *boxes, double **place) {
+  const int64_t P = s->n_positive + s->n_negative, N = p->N;
+  first[0] = 0;
+  for (int64_t i = 0; i < P; i++) {
+    boxes[i] = i < s->n_positive ? (int32_t)vw_detect_count_boxes(set, s->scene[i], s->kept[i], N) : 0;
+    first[i + 1] = first[i] + boxes[i];
+  }
+  double *truth = malloc((size_t)(4 * N) * sizeof *truth);
+  *place = malloc((size_t)(first[P] * N) * sizeof **place + 1);
+  if (!truth || !*place) {
+    free(truth);
+    return VW_RAISE(VW_ERR_MEMORY, "matching: out of memory");
+  }
+  for (int64_t i = 0; i < s->n_positive; i++) {
+    const vw_owlv2_picture_data d = vw_patches_at(p, i);
+    const int64_t n = true_boxes(&set->train_scenes, s->scene[i], s->kept[i], N, truth);
+    for (int64_t b = 0; b < n; b++)
+      for (int64_t j = 0; j < N; j++)
+        (*place)[(first[i] + b) * N + j] = vw_detect_place_cost(d.boxes + 4 * j, truth + 4 * b);
+  }
+  free(truth);
+  return VW_OK;
 }

@@ -10,6 +10,24 @@
 
 /* ---- from sizes alone -------------------------------------------------------------------------------------------- */
 
+/* As many boxes as the pictures of a concept can have. Of pictures that are not there: ASSUMED each. */
+static int64_t most_boxes(const vw_task_inputs *in, int64_t N) {
+  enum { ASSUMED = 4 };
+  const vw_picture_set *p = in->pictures;
+  int64_t most = 1, of_picture = 1;
+  for (int64_t o = 0; o < p->n_owners; o++) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < p->owners[o].n_chosen; i++) {
+      const int64_t one = p->is_counted ? ASSUMED : vw_detect_count_boxes(p, p->owners[o].chosen[i], o, N);
+      n += one;
+      if (one > of_picture) of_picture = one;
+    }
+    if (n > most) most = n;
+  }
+  const bool has_null = in->concepts > p->data->concepts.n; /* whose pictures are drawn from those of all classes */
+  return has_null && p->data->train * of_picture > most ? p->data->train * of_picture : most;
+}
+
 /* As many pictures as a concept can have. */
 static vw_status shape(const vw_task_inputs *in, int64_t rows, vw_step_shape *s) {
   const vw_picture_set *p = in->pictures;
@@ -25,6 +43,8 @@ static vw_status shape(const vw_task_inputs *in, int64_t rows, vw_step_shape *s)
     s->size[VW_DETECT_POSITIVES] = p->data->train < all ? p->data->train : all;
   s->size[VW_DETECT_NEGATIVES] = most < all ? most : all;
   s->size[VW_DETECT_PATCHES] = vw_owlv2_patches(vw_owlv2_of(in->network));
+  if (in->model->learn.matching == VW_MATCHING_DYNAMIC)
+    s->size[VW_DETECT_BOXES] = most_boxes(in, s->size[VW_DETECT_PATCHES]);
   return VW_OK;
 }
 
@@ -68,6 +88,9 @@ static int32_t made_up(const vw_step_shape *s, const char *name, int64_t j) {
   if (!strcmp(name, "positive_count")) return (int32_t)size[VW_DETECT_POSITIVES];
   if (!strcmp(name, "negative_count")) return (int32_t)size[VW_DETECT_NEGATIVES];
   if (!strcmp(name, "boxes")) return j < size[VW_DETECT_POSITIVES];
+  if (!strcmp(name, "first_box"))
+    return (int32_t)(j < size[VW_DETECT_POSITIVES] ? j * size[VW_DETECT_BOXES] / size[VW_DETECT_POSITIVES]
+                                                   : size[VW_DETECT_BOXES]);
   if (!strcmp(name, "matched")) return j % size[VW_DETECT_PATCHES] == 0;
   if (!strcmp(name, "length_of")) return (int32_t)size[VW_DETECT_T];
   if (!strcmp(name, "pooled_of")) return (int32_t)(size[VW_DETECT_T] - 1);

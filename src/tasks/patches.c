@@ -83,13 +83,14 @@ vw_status vw_patch_maker_create(vw_patch_maker **out, const vw_picture_set *s, v
 
 /* A picture file to normalised pixels [S, S, 3]. */
 static vw_status load_pixels(const vw_patch_maker *m, const vw_picture *picture, float *square, double *pixels) {
-  const vw_square *how = &m->network->square;
+  vw_square how = m->network->square;
   vw_image image = {0};
+  if (m->set->data->pad == VW_PAD_BLACK) how.pad = 0;
   VW_TRY(vw_picture_read(m->set, picture, &image));
-  const vw_status st = vw_square_pixels(how, &image, square);
+  const vw_status st = vw_square_pixels(&how, &image, square);
   vw_image_free(&image);
   if (st != VW_OK) return vw_fail(st, __FILE__, __LINE__, "%s", picture->path);
-  vw_square_normalise_f64(how, square, how->size * how->size, pixels);
+  vw_square_normalise_f64(&how, square, how.size * how.size, pixels);
   return VW_OK;
 }
 

@@ -20,7 +20,11 @@ unsigned vw_data_look(const vw_data_config *d) {
 vw_hash vw_picture_looked_at(vw_hash file, unsigned look, const vw_crop *crop, int pad) {
   const vw_hash both[2] = {file, {.lo = look}};
   if (look) file = vw_hash_bytes(both, sizeof both);
-  if (!crop->side) return file;
+  const struct {
+    vw_hash file;
+    int64_t pad;
+  } whole = {file, pad};
+  if (!crop->side) return pad == VW_PAD_GREY ? file : vw_hash_bytes(&whole, sizeof whole);
   const struct {
     vw_hash file;
     int64_t x, y, side, pad;

@@ -42,6 +42,9 @@ expect() {
   [ "$code" = "$wanted" ] || { cat "$work/log" >&2 && fail "$*: exit code $code, expected $wanted"; }
 }
 
+# ids DIR: of the trials in its plan, sorted
+ids() { sed -n 's/^ *- \["\([0-9a-f]*\)".*/\1/p' "$1/plan.yaml" | sort; }
+
 study=$work/found.yaml
 write "$study"
 expect 0 "$viswords" check "$study" -o "$work/one"
@@ -111,11 +114,27 @@ expect 0 "$viswords" learn "$work/slices.yaml" -o "$work/alone" --cache "$work/c
 expect 0 "${launch[@]}" -n 2 "$viswords" learn "$work/slices.yaml" -o "$work/shared" --cache "$work/c1" "${options[@]}"
 same "$work/alone" "$work/shared"
 
-# Mistakes: a concept that is not there, a picture that is none, matching that is not built.
+# Patches matched at every step: other words (and trials) than with fixed ones, the same bits in slices on two ranks.
+write "$work/dynamic.yaml" 'matching: dynamic' 'ranks_per_block: 2'
+expect 0 "$viswords" learn "$work/dynamic.yaml" -o "$work/dynamic" --cache "$work/c1" "${options[@]}"
+expect 0 "${launch[@]}" -n 2 "$viswords" learn "$work/dynamic.yaml" -o "$work/dynamic2" --cache "$work/c1" "${options[@]}"
+same "$work/dynamic" "$work/dynamic2"
+expect 0 "$viswords" plan "$work/dynamic.yaml" --json
+[ -z "$(comm -12 <(ids "$work/alone") <(ids "$work/dynamic"))" ] || fail "a trial is the same whatever the matching"
+[ "$(ids "$work/alone" | wc -l)" = 18 ] || fail "18 trials: $(ids "$work/alone" | wc -l)"
+
+# Padded with black: other pictures, other trials, other features beside the first ones.
+sed 's/negatives: 9}/negatives: 9, pad: black}/' "$study" > "$work/black.yaml"
+before=$(ls "$work/c1/patches" | wc -l)
+expect 0 "$viswords" learn "$work/black.yaml" -o "$work/black" --cache "$work/c1" "${options[@]}"
+[ -z "$(comm -12 <(ids "$work/one") <(ids "$work/black"))" ] || fail "a trial is the same whatever pictures are padded with"
+[ "$(ls "$work/c1/patches" | wc -l)" = $((2 * before)) ] || fail "features: $before before, $(ls "$work/c1/patches" | wc -l) now"
+
+# Mistakes: a concept that is not there, a way of matching that is none.
 sed 's/guitar/gitar/' "$study" > "$work/wrong.yaml"
 expect 2 "$viswords" check "$work/wrong.yaml"
 grep -q "gitar" "$work/log" "$work/out" || fail "no word of gitar"
-write "$work/dynamic.yaml" 'matching: dynamic'
-expect 2 "$viswords" check "$work/dynamic.yaml"
-grep -q 'learn.matching' "$work/log" "$work/out" || fail "no word of matching"
+write "$work/wrong.yaml" 'matching: dynamc'
+expect 2 "$viswords" check "$work/wrong.yaml"
+grep -q 'learn.matching.*fixed or dynamic' "$work/log" "$work/out" || fail "no word of matching"
 echo "words for a detector: the same bits on ranks, threads, after kills, in slices"

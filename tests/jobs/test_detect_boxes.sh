@@ -102,4 +102,22 @@ says "name the model first"
 detect 0 "$model" "$pictures/fox-00.jpg" --words "two:two,fox+from bus" --threshold 0 --top 5 --json
 [ "$(grep -o 'two: fox from bus' out.txt | wc -l)" -ge 5 ] || fail "not the word: $(cat out.txt)"
 ! grep -q 'from dog\|one: ' out.txt || fail "other words too: $(cat out.txt)"
+# A picture that is no square is padded: with what decides what is found at the padding's border.
+python3 - "$work/wide.png" << 'END'
+import struct, sys, zlib
+w, h = 64, 16
+raw = b"".join(b"\0" + bytes((x * 4 + c * y) % 256 for x in range(w) for c in range(3)) for y in range(h))
+chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+open(sys.argv[1], "wb").write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0))
+                              + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b""))
+END
+for pad in grey black; do
+  detect 0 "$model" wide.png --name fox --threshold 0 --top 3 --json --pad $pad
+  cp out.txt "$pad.txt"
+done
+detect 0 "$model" wide.png --name fox --threshold 0 --top 3 --json
+cmp -s out.txt grey.txt || fail "grey is not what pictures are padded with"
+! cmp -s grey.txt black.txt || fail "--pad black changed nothing"
+detect 2 "$model" wide.png --name fox --pad white
+says "--pad 'white': choose grey or black"
 echo "a learned word's boxes, limits, copies, refusals"

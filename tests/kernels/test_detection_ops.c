@@ -5,10 +5,12 @@
  */
 #include "tests/support/op_test.h"
 
+#include "core/assignment.h"
 #include "kernels/class_merge.h"
 #include "kernels/elu_plus.h"
 #include "kernels/focal_loss.h"
 #include "kernels/grid_box.h"
+#include "kernels/match_patches.h"
 #include "kernels/patch_logits.h"
 #include "kernels/unit_rows.h"
 
@@ -148,6 +150,7 @@ static void a_word_is_the_same_among_others(void **state) {
 }
 
 static const vw_focal_loss_attr quarter = {.25}, half = {.5};
+static const vw_match_patches_attr match_quarter = {.25};
 
 /* A loss adds S N terms of size up to that of a logit; the gradient's elements have a few roundings. */
 static void focal_loss_agrees(void **state) {
@@ -222,6 +225,115 @@ static void focal_loss_far_from_zero(void **state) {
   vw_op_free(out, 1);
 }
 
+/* ---- matching ---------------------------------------------------------------------------------------------------- */
+
+enum { WORDS = 6, SEEN = 3, PICTURES = 4, BOXES = 12 };
+static const int32_t first_box[PICTURES + 1] = {0, 3, 3, 11, BOXES}; /* one picture has none */
+
+/* Inputs of a matching; equal: all costs are the same, so that only the order of patches decides. */
+static void matching_inputs(int64_t N, bool equal, vw_tensor *in) {
+  const vw_op_case c = {
+      "match",
+      &vw_match_patches_op,
+      &match_quarter,
+      {HEAD(-4, 4, WORDS, SEEN, N), INDEX(0, PICTURES - 1, 2, SEEN), INDEX(0, 0, PICTURES + 1), HEAD(0, 3, BOXES, N)},
+      0,
+      0};
+  vw_op_case_inputs(&c, (uint64_t)N, in);
+  memcpy(vw_i32(&in[MATCH_FIRST]), first_box, sizeof first_box);
+  for (int64_t i = 0; equal && i < vw_count(&in[MATCH_Z]); i++) vw_f64(&in[MATCH_Z])[i] = 0.5;
+  for (int64_t i = 0; equal && i < vw_count(&in[MATCH_PLACE]); i++) vw_f64(&in[MATCH_PLACE])[i] = 2;
+}
+
+static double matching_cost(const vw_tensor *in, int64_t k, int64_t s, int64_t box, int64_t patch) {
+  const int64_t N = in[MATCH_Z].dim[2];
+  const double z = vw_f64(&in[MATCH_Z])[(k * SEEN + s) * N + patch], p = 1 / (1 + exp(-z));
+  return vw_f64(&in[MATCH_PLACE])[box * N + patch] + .25 * (1 - p) * (1 - p) * log1p(exp(-z)) -
+         .75 * p * p * log1p(exp(z));
+}
+
+/* The patches of `matched` have the cost of the host's own solver: for these boxes no other patches are cheaper. */
+static void is_cheapest(const vw_tensor *in, const int32_t *matched) {
+  const int64_t N = in[MATCH_Z].dim[2];
+  double *cost = malloc((size_t)(2 * BOXES * N) * sizeof *cost), *few = cost + BOXES * N;
+  int64_t patch[BOXES], taken[BOXES];
+  for (int64_t i = 0; i < (int64_t)WORDS * SEEN; i++) {
+    const int64_t k = i / SEEN, s = i % SEEN, p = vw_i32(&in[MATCH_PICTURE])[k / (WORDS / 2) * SEEN + s];
+    const int64_t n = first_box[p + 1] - first_box[p];
+    int64_t found = 0;
+    for (int64_t j = 0; j < N; j++)
+      if (matched[i * N + j]) assert_true(found < n), taken[found++] = j;
+    assert_int_equal(found, n);
+    for (int64_t b = 0; b < n; b++) {
+      for (int64_t j = 0; j < N; j++) cost[b * N + j] = matching_cost(in, k, s, first_box[p] + b, j);
+      for (int64_t j = 0; j < n; j++) few[b * n + j] = cost[b * N + taken[j]];
+    }
+    double least = 0, got = 0;
+    assert_ok(vw_assign(cost, n, N, patch));
+    for (int64_t b = 0; b < n; b++) least += cost[b * N + patch[b]];
+    assert_ok(vw_assign(few, n, n, patch));
+    for (int64_t b = 0; b < n; b++) got += few[b * n + patch[b]];
+    assert_true(fabs(got - least) < 1e-9);
+  }
+  free(cost);
+}
+
+/* Every backend finds the same patches, the cheapest ones; of equal ones the first. A word's do not depend on others. */
+static void matching_is_the_same_everywhere(void **state) {
+  (void)state;
+  static const int64_t patches[] = {8, 33, 700}; /* as many as a picture's boxes; more than a block has threads */
+  for (int i = 0; i < 6; i++) {
+    vw_tensor in[VW_MAX_IN] = {0}, out[1], again[1];
+    matching_inputs(patches[i / 2], i % 2, in);
+    vw_op_run(VW_REF, 1, &vw_match_patches_op, &match_quarter, in, out);
+    is_cheapest(in, vw_i32(&out[0]));
+    for (int64_t j = 0; i % 2 && j < vw_count(&out[0]); j++) /* 700: the last word and picture */
+      if (vw_i32(&out[0])[j]) assert_true(j % patches[i / 2] < 8);
+    for (int threads = 1; threads <= 3; threads++) {
+      vw_op_run(VW_CPU, threads, &vw_match_patches_op, &match_quarter, in, again);
+      assert_memory_equal(again[0].data, out[0].data, vw_bytes(&out[0]));
+      vw_op_free(again, 1);
+    }
+    if (!vw_op_unavailable(VW_CUDA)) {
+      vw_op_run(VW_CUDA, 1, &vw_match_patches_op, &match_quarter, in, again);
+      assert_memory_equal(again[0].data, out[0].data, vw_bytes(&out[0]));
+      vw_op_free(again, 1);
+    }
+    vw_op_free(out, 1), vw_op_free(in, 4);
+  }
+}
+
+/* Each word with matches of its own, which are the same for all here: as with a table of pictures. */
+static void focal_loss_of_own_matches(void **state) {
+  (void)state;
+  enum { K = 4, S = 3, N = 37, P = 5 };
+  const vw_op_case c = {
+      "own",    &vw_focal_loss_op,
+      &quarter, {HEAD(-4, 4, K, S, N), INDEX(0, P - 1, 1, S), INDEX(0, 1, P, N), INDEX(0, 9, P), INDEX(0, P - 1, 1, 6)},
+      0,        0};
+  vw_tensor in[VW_MAX_IN] = {0}, grad_in[VW_MAX_IN] = {0}, loss[2], grad[2];
+  vw_op_case_inputs(&c, 3, in);
+  const vw_tensor table = in[FOCAL_MATCHED];
+  vw_tensor own = vw_shape(VW_I32, K, S, N);
+  own.data = malloc(vw_bytes(&own));
+  for (int64_t i = 0; i < (int64_t)K * S * N; i++)
+    vw_i32(&own)[i] = vw_i32(&table)[vw_i32(&in[FOCAL_PICTURE])[i / N % S] * N + i % N];
+  for (int b = VW_REF; b < (vw_op_unavailable(VW_CUDA) ? VW_CUDA : VW_BACKENDS); b++) {
+    for (int i = 0; i < 2; i++) {
+      in[FOCAL_MATCHED] = i ? own : table;
+      vw_op_run((vw_backend)b, 2, &vw_focal_loss_op, &quarter, in, &loss[i]);
+      grad_in[FOCALG_DLOSS] = loss[0];
+      for (int j = 0; j < 5; j++) grad_in[FOCALG_Z + j] = in[j];
+      vw_op_run((vw_backend)b, 2, &vw_focal_loss_grad_op, &quarter, grad_in, &grad[i]);
+    }
+    assert_memory_equal(loss[1].data, loss[0].data, vw_bytes(&loss[0]));
+    assert_memory_equal(grad[1].data, grad[0].data, vw_bytes(&grad[0]));
+    vw_op_free(loss, 2), vw_op_free(grad, 2);
+  }
+  in[FOCAL_MATCHED] = table;
+  free(own.data), vw_op_free(in, 5);
+}
+
 static void contracts_refuse(void **state) {
   (void)state;
 #define A(...) vw_shape(VW_ACT, __VA_ARGS__)
@@ -237,7 +349,14 @@ static void contracts_refuse(void **state) {
                 "shift is [2, 4]");
   vw_op_refused(&vw_patch_logits_grad_op, &plain, (vw_tensor[4]){H(4, 2, 3), A(2, 4, 8), H(2, 4), I(1, 2)},
                 "dz is [4, 2, 3]");
-  vw_op_refused(&vw_focal_loss_op, &quarter, (vw_tensor[5]){H(4, 2, 3), I(1, 2), I(5, 4), I(5), I(1, 2)}, "N=3");
+  vw_op_refused(&vw_focal_loss_op, &quarter, (vw_tensor[5]){H(4, 2, 3), I(1, 2), I(5, 4), I(5), I(1, 2)},
+                "or of z's shape");
+  vw_op_refused(&vw_focal_loss_op, &quarter, (vw_tensor[5]){H(4, 2, 3), I(1, 2), I(4, 1, 3), I(5), I(1, 2)},
+                "matched is i32 [4, 1, 3]");
+  vw_op_refused(&vw_match_patches_op, &match_quarter, (vw_tensor[4]){H(4, 2, 3), I(1, 2), I(5), H(7, 4)}, "N=3");
+  vw_op_refused(&vw_match_patches_op, &match_quarter, (vw_tensor[4]){H(4, 2, 3), I(1, 2), I(1), H(7, 3)}, "[P + 1]");
+  vw_op_refused(&vw_match_patches_op, &match_quarter, (vw_tensor[4]){H(4, 2, 3), I(3, 2), I(5), H(7, 3)},
+                "a divisor of K");
   vw_op_refused(&vw_focal_loss_op, &quarter, (vw_tensor[5]){H(4, 2, 3), I(1, 2), I(5, 3), I(4), I(1, 2)}, "P=5");
   vw_op_refused(&vw_focal_loss_op, &quarter, (vw_tensor[5]){H(4, 2, 3), I(1, 2), I(5, 3), I(5), I(2, 2)}, "G=1");
   vw_op_refused(&vw_focal_loss_op, &(vw_focal_loss_attr){2},
@@ -249,6 +368,7 @@ int main(void) {
       cmocka_unit_test(parts_of_pictures_agree),         cmocka_unit_test(patch_logits_agree),
       cmocka_unit_test(a_word_is_the_same_among_others), cmocka_unit_test(focal_loss_agrees),
       cmocka_unit_test(focal_loss_far_from_zero),        cmocka_unit_test(contracts_refuse),
+      cmocka_unit_test(matching_is_the_same_everywhere), cmocka_unit_test(focal_loss_of_own_matches),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@
 #include "kernels/l2norm.h"
 #include "kernels/layernorm.h"
 #include "kernels/linear.h"
+#include "kernels/match_patches.h"
 #include "kernels/patch_embed.h"
 #include "kernels/patch_logits.h"
 #include "kernels/select_row.h"
@@ -96,6 +97,7 @@ static const fixture_case picture_cases[] = {
 static const vw_unit_rows_attr eps6 = {1e-6};
 static const vw_patch_logits_attr three_quarters = {.75}, whole = {1};
 static const vw_focal_loss_attr quarter = {.25};
+static const vw_match_patches_attr match_quarter = {.25};
 static const char patch_logits_from[] = "d i1 i3 i4", focal_from[] = "d i0 i1 i2 i3 i4";
 
 static const fixture_case detection_cases[] = {
@@ -108,6 +110,8 @@ static const fixture_case detection_cases[] = {
     {"patch_logits_rows", &vw_patch_logits_op, &whole, &vw_patch_logits_grad_op, &whole, patch_logits_from},
     {"focal_loss", &vw_focal_loss_op, &quarter, &vw_focal_loss_grad_op, &quarter, focal_from},
     {"focal_loss_rows", &vw_focal_loss_op, &quarter, &vw_focal_loss_grad_op, &quarter, focal_from},
+    {"match_patches", &vw_match_patches_op, &match_quarter, NULL, NULL, NULL},
+    {"match_patches_rows", &vw_match_patches_op, &match_quarter, NULL, NULL, NULL},
 };
 
 /* The tensor <case>.<part><i>, or an absent one. */
@@ -124,7 +128,10 @@ static void near_fixture(const fixture_case *c, const char *part, const vw_tenso
   (void)snprintf(what, sizeof what, "%s: %s", c->name, part);
   if (!vw_same_shape(got, expected))
     fail_msg("%s is %s, the fixture %s", what, vw_shape_text(got), vw_shape_text(expected));
-  vw_assert_near(what, vw_f64(got), vw_f64(expected), vw_count(got), tol);
+  if (got->dtype == VW_I32)
+    assert_memory_equal(got->data, expected->data, vw_bytes(got));
+  else
+    vw_assert_near(what, vw_f64(got), vw_f64(expected), vw_count(got), tol);
 }
 
 static void check_gradient(const fixture_case *c, const vw_safetensors *file, const vw_tensor *in,

@@ -1,4 +1,4 @@
-"""Fixtures of the ops of detection: inputs, outputs and gradients in float64 by PyTorch.
+"""Fixtures of the ops of detection: inputs, outputs and gradients in float64 by PyTorch, assignments by SciPy.
 
     python tests/reference/detection_ops.py   # writes tests/reference/fixtures/detection_ops.safetensors
 
@@ -14,6 +14,7 @@ import safetensors
 import safetensors.numpy
 import torch
 import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
 
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(3)
@@ -70,6 +71,21 @@ def focal_loss(name, words, patches, pictures, rows, seen, batch):
     keep(name, [z, picture, matched, boxes, every], [loss / count])
 
 
+def match_patches(name, words, patches, boxes, rows, seen):
+    """SciPy's assignment of each word's costs."""
+    z = rand(words, seen, patches) * 4
+    picture = torch.randint(0, len(boxes), (rows, seen), dtype=torch.int32)
+    first = torch.tensor([0, *np.cumsum(boxes)], dtype=torch.int32)
+    place, matched = rand(sum(boxes), patches) * 3, torch.zeros(words, seen, patches, dtype=torch.int32)
+    p = z.sigmoid()
+    word = 0.25 * (1 - p) ** 2 * F.softplus(-z) - 0.75 * p**2 * F.softplus(z)
+    for k in range(words):
+        for s, i in enumerate(picture[k // (words // rows)].tolist()):
+            _, patch = linear_sum_assignment((place[first[i] : first[i + 1]] + word[k, s]).numpy())
+            matched[k, s, torch.from_numpy(patch)] = 1
+    keep(name, [z, picture, first, place], [matched])
+
+
 x = rand(2, 10, 6)
 keep("class_merge", [x], [x[:, 1:] * x[:, :1]])
 x = rand(2, 5, 7)
@@ -82,6 +98,8 @@ patch_logits("patch_logits", 5, 7, 11, 4, 1, 3, 0.75)
 patch_logits("patch_logits_rows", 6, 9, 4, 3, 2, 2, 1.0)
 focal_loss("focal_loss", 5, 7, 4, 1, 3, 6)
 focal_loss("focal_loss_rows", 6, 9, 4, 3, 2, 2)
+match_patches("match_patches", 4, 11, [2, 0, 5, 1], 1, 5)
+match_patches("match_patches_rows", 6, 7, [3, 7], 2, 2)
 path = pathlib.Path(__file__).parent / "fixtures" / "detection_ops.safetensors"
 safetensors.numpy.save_file({k: np.ascontiguousarray(v) for k, v in fixtures.items()}, path,
                             {"torch": torch.__version__, "numpy": np.__version__})

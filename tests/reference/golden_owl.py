@@ -3,6 +3,7 @@
     cd tests/reference
     viswords draws ../golden/owl.yaml -o fixtures/golden_owl_draws.safetensors
     python golden_owl.py ../golden/owl.yaml fixtures/golden_owl_draws.safetensors fixtures/golden_owl.safetensors
+    viswords draws ../golden/owl_dynamic.yaml -o DRAWS   # and the same of owl_dynamic.yaml
 
 Learning and its numbers are golden.py's; here are the network by transformers, the pictures by its slow processor,
 matching by SciPy, the loss by its formula, average precision by pycocotools and, for VOC, by the development kit's
@@ -112,15 +113,27 @@ class Detection(Task):
     def __init__(self, owl, train, test, draws, learn):
         self.clip, self.train, self.test, self.draws, self.learn, self.counts = owl, train, test, draws, learn, [0]
         self.null = False
-        self.matched = {}
+        self.matched, self.place = {}, {}
         for scene, owner in zip(draws["with"].tolist(), draws["kept"].tolist()):
-            self.matched[scene] = self.match(scene, train.boxes(scene, owner))
+            self.place[scene] = self.places(scene, train.boxes(scene, owner))
+            self.matched[scene] = self.match(scene, -train.seen[scene][4].sigmoid())
 
-    def match(self, scene, truth):
-        boxes, objectness = self.train.seen[scene][3:]
-        cost = 5 * torch.cdist(boxes, truth, p=1) + 2 * (1 - giou(corners(boxes), corners(truth)))
-        patch, _ = linear_sum_assignment((cost - objectness.sigmoid()[:, None]).numpy())
-        return torch.zeros(len(boxes)).index_fill(0, torch.tensor(patch), 1.0)
+    def places(self, scene, truth):
+        """[N, boxes]: what it costs that a patch answers for a box, by where they are."""
+        boxes = self.train.seen[scene][3]
+        return 5 * torch.cdist(boxes, truth, p=1) + 2 * (1 - giou(corners(boxes), corners(truth)))
+
+    def match(self, scene, more):
+        """1 at the patches [N] that answer, `more` added to what a patch costs."""
+        patch, _ = linear_sum_assignment((self.place[scene] + more[:, None]).numpy())
+        return torch.zeros(len(more)).index_fill(0, torch.tensor(patch), 1.0)
+
+    def match_words(self, scene, z):
+        """[K, N]: the patches of each word as its logits z are, by what the focal loss grows by at a matched one."""
+        z = z.detach()
+        p, softplus = z.sigmoid(), torch.nn.functional.softplus
+        grown = 0.25 * (1 - p) ** 2 * softplus(-z) - 0.75 * p**2 * softplus(z)
+        return torch.stack([self.match(scene, row) for row in grown])
 
     def logits(self, q, seen):
         """[K, N]: texts of unit length at a picture's patches."""
@@ -133,6 +146,8 @@ class Detection(Task):
         total, boxes = 0, sum(self.matched[s].sum() for s in with_)
         for scene, t in [(s, self.matched[s]) for s in with_] + [(s, 0 * self.matched[with_[0]]) for s in without]:
             z = self.logits(q, self.train.seen[scene])
+            if self.learn.get("matching") == "dynamic" and t.any():
+                t = self.match_words(scene, z)
             p = z.sigmoid()
             p_t, alpha_t = p * t + (1 - p) * (1 - t), 0.25 * t + 0.75 * (1 - t)
             bce = torch.nn.functional.binary_cross_entropy_with_logits(z, t.expand_as(z), reduction="none")

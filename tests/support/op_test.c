@@ -209,7 +209,7 @@ static void case_agrees(const vw_op_case *c, vw_backend backend, uint64_t seed) 
 }
 
 /* Why a backend is left out, or NULL. */
-static const char *unavailable(vw_backend backend) {
+const char *vw_op_unavailable(vw_backend backend) {
   vw_context ctx;
   if (vw_context_open(&ctx, backend, 1, 0) != VW_OK) return vw_error_message();
   vw_context_close(&ctx);
@@ -218,7 +218,7 @@ static const char *unavailable(vw_backend backend) {
 
 void vw_op_cases_agree(const vw_op_case *cases, int n) {
   for (vw_backend b = VW_CPU; b < VW_BACKENDS; b++) {
-    const char *reason = unavailable(b);
+    const char *reason = vw_op_unavailable(b);
     if (reason) {
       print_message("skipped on %s: %s\n", vw_backend_name(b), reason);
       continue;
@@ -243,7 +243,7 @@ static void round_inputs(const vw_op_case *c, const vw_policy *policy, vw_tensor
 }
 
 void vw_op_cases_agree_bf16(const vw_op_case *cases, int n, double roundings) {
-  const char *reason = unavailable(VW_CUDA);
+  const char *reason = vw_op_unavailable(VW_CUDA);
   if (reason) {
     print_message("skipped on cuda: %s\n", reason);
     return;

@@ -35,6 +35,9 @@ typedef struct vw_op_case {
   uint32_t wanted; /* bit i: the gradient to input i is checked against central differences */
 } vw_op_case;
 
+/* Why a backend cannot run here; NULL: it can. */
+const char *vw_op_unavailable(vw_backend backend);
+
 /* Runs one op on host tensors (f64, i32, u32, i64 with data; absent: ndim 0): converts to the backend's types and back.
  * Outputs are f64 or integers; release them with vw_op_free. Checks canaries. A test fails on any error. */
 void vw_op_run(vw_backend backend, int threads, const vw_op *op, const void *attr, const vw_tensor *in, vw_tensor *out);
