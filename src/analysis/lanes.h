@@ -10,8 +10,7 @@
 
 enum { VW_LANES = 4 };
 typedef double vw_lanes __attribute__((vector_size(32)));
-typedef int64_t vw_int_lanes __attribute__((vector_size(32)));
-typedef float vw_float_lanes __attribute__((vector_size(16)));
+typedef uint64_t vw_word_lanes __attribute__((vector_size(32)));
 
 #define VW_INLINE static inline __attribute__((always_inline))
 
@@ -38,7 +37,7 @@ VW_INLINE void vw_lanes_exp(const vw_lanes *x, vw_lanes *y) {
   p = p * r + 0.5;
   p = p * r + 1.0;
   p = p * r + 1.0;
-  const vw_int_lanes scaled = (vw_int_lanes)p + ((vw_int_lanes)t << 52), is_large = *x > -700.0;
+  const vw_word_lanes scaled = (vw_word_lanes)p + ((vw_word_lanes)t << 52), is_large = (vw_word_lanes)(*x > -700.0);
   *y = (vw_lanes)(scaled & is_large);
 }
 

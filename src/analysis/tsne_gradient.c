@@ -34,6 +34,7 @@ static const double far_away = 1e150; /* its square is finite, its weight 0 */
 
 static void forces_close(forces *f) {
   free(f->x), free(f->y), free(f->row), free(f->col), free(f->z);
+  *f = (forces){0};
 }
 
 static vw_status forces_open(forces *f, const vw_affinities *p, int threads) {

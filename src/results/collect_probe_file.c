@@ -13,7 +13,7 @@
 static vw_status all_of(const vw_writer *w, int64_t n, int64_t **rows) {
   *rows = malloc((size_t)(n + 1) * sizeof **rows);
   VW_TRY(vw_writer_memory(w, *rows != NULL));
-  for (int64_t i = 0; i < n; i++) (*rows)[i] = i;
+  for (int64_t i = 0; *rows && i < n; i++) (*rows)[i] = i;
   return VW_OK;
 }
 
@@ -61,7 +61,7 @@ static vw_status write_states(const vw_writer *w, const vw_activations *a, const
   float *x = malloc((size_t)(own * one) * sizeof *x + 1);
   vw_row_range *ranges = malloc((size_t)(own + 1) * sizeof *ranges);
   vw_status st = vw_writer_memory(w, x && ranges);
-  for (int64_t i = 0; st == VW_OK && i < a->n; i++) {
+  for (int64_t i = 0; x && ranges && st == VW_OK && i < a->n; i++) {
     const float *from = vw_activations_state(a, &a->rows[i], 0, 0);
     if (!from) continue;
     memcpy(x + n * one, from, (size_t)one * sizeof *x);
@@ -170,7 +170,7 @@ static vw_status write_maps(const vw_writer *w, const vw_activations *a) {
   map_row rows[VW_MAP_LAYERS];
   double *points = malloc((size_t)(2 * n * a->n) * sizeof *points + 1);
   vw_status st = vw_writer_memory(w, points != NULL);
-  for (int64_t i = 0; st == VW_OK && i < 2 * n * a->n; i++) points[i] = NAN;
+  for (int64_t i = 0; points && st == VW_OK && i < 2 * n * a->n; i++) points[i] = NAN;
   for (int i = 0; i < n; i++)
     rows[i] = (map_row){NAN, NAN, NAN, NAN, 0, 0, vw_state_positions[vw_map_position(layers[i])]};
   if (st == VW_OK)

@@ -113,7 +113,17 @@ says "expected MODEL_DIR PICTURES_FOLDER"
 bench 2 load "$model" "$work"
 says "MODEL_DIR alone"
 bench 2 lode "$model"
-says "choose clip, gpu, load, owl, precision, preprocess, sd or tokenizer"
+says "choose clip, gpu, load, owl, precision, preprocess, sd, tokenizer or tsne"
+
+# t-SNE of the points of a file, kept where asked.
+bench 0 tsne "$source_dir/tests/reference/fixtures/tsne.safetensors" --points "$work/points.safetensors"
+says '60 points of 12 numbers, 1 thread: '
+says '1000 iterations, divergence 0'
+grep -q '"points":{"dtype":"F64","shape":\[60,2\]' "$work/points.safetensors" || fail "no points"
+bench 2 tsne "$work/points.safetensors"
+says 'has no tensor x'
+bench 2 tsne "$work/points.safetensors" "$work/points.safetensors"
+says "POINTS_FILE alone"
 
 # Stable Diffusion: every pass, forward and back to the word, with its memory; by op where asked.
 bench 0 sd "$source_dir/data/sd-tiny" --pictures 2 --seconds 0.01 --ops --backend cpu
