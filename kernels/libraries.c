@@ -13,7 +13,8 @@ static vw_status open_cudnn(vw_context *ctx) {
   const vw_status st = vw_cuda_open_cudnn(ctx);
   if (st != VW_ERR_UNSUPPORTED || (named && *named && strcmp(named, "none") != 0)) return st;
   if (!named || !*named)
-    vw_log(VW_LOG_INFO, "%s; convolutions run on viswords' own kernels, several times slower", vw_error_message());
+    vw_log(VW_LOG_INFO, "%s; convolutions and attention run on viswords' own kernels, which are slower",
+           vw_error_message());
   vw_error_clear();
   return VW_OK;
 }

@@ -83,6 +83,7 @@ for test in kernels_test_network_ops kernels_test_learning_ops kernels_test_pict
     failed=1
   fi
 done
+step kernels_test_cudnn "$limit" "$tests/kernels_test_cudnn$suffix" # skipped where the library is not found
 for stage in learn evaluate; do
   step "golden-$stage" "$limit" "$viswords" $stage tests/golden/golden.yaml -o "$scratch/golden" --backend $backend --precision fp32 --threads 1
 done

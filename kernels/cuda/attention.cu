@@ -5,8 +5,8 @@
  *   dp_j = dy . v_j;  ds_j = p_j (dp_j - dy . y) / sqrt(D);  dq = sum ds_j k_j;  dk_j = sum ds_j q;  dv_j = sum p_j dy
  *
  * Three families: few own positions (attention_few.cu), bf16 on tensor cores (attention_flash.cu), and here whatever is
- * left: fp32 pictures and texts of more than 16 positions, heads of more than 128 channels. cuDNN's graph API could
- * take the large shapes; it runs nowhere without a GPU, so kernels of our own, which the emulator tests, serve.
+ * left: fp32 pictures and texts of more than 16 positions, heads of more than 128 channels. Where a network has asked
+ * for cuDNN it takes the large shapes of bf16 (attention_library.cu).
  *
  * One warp a query (dk, dv: a key), 8 warps a block that share tiles of 32 keys (queries) in shared memory, padded by
  * one float so that lanes reading rows side by side hit different banks. A lane scores one key, then owns the channels
@@ -243,8 +243,8 @@ template <typename X, int N> static vw_status launch_grad(vw_context *ctx, const
 
 /* ---- the op: which family takes a call --------------------------------------------------------------------------- */
 
-/* A library for many positions that all see each other, where a network has asked for it (kernels/libraries.h). in: from
- * qkv on, as vw_attention_geometry_of wants it. False: never. */
+/* A library for many positions that all see each other, where a network has asked for it (kernels/libraries.h).
+ * in: from qkv on, as vw_attention_geometry_of wants it. False: never. */
 static bool library_shape(const vw_tensor *in, const void *attr, bool forward, vw_attention_shape *s) {
   const geometry g = vw_attention_geometry_of(in, attr);
   *s = {g.B, g.heads, g.T, g.T, g.D, 3 * g.C, 3 * g.C, forward};

@@ -1,4 +1,4 @@
-/* cross_attention and its gradient on CUDA cores. A text has few states (77): all scores of a query fit into shared
+/* cross_attention and its gradient on CUDA cores, or by a library where a network has asked for it. A text has few states (77): all scores of a query fit into shared
  * memory, nothing is tiled over keys.
  *
  *   y, dq   a warp a (row, head, query): a lane makes the scores of keys lane, lane + 32, ..., then the sums over keys

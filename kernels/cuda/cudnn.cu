@@ -1,8 +1,8 @@
 /* cuDNN through its graph API in plain calls: the library, descriptors, the choice of an engine and its record
  * (kernels/algorithms.h). For a key (operation, shapes, types) the library's heuristics list configurations of engines,
  * best first. The first one counts that repeats bit for bit, keeps its sums in fp32 and is within the caller's limits
- * (workspace; compiled here, which takes a second); so a library and a device always choose the same. It is recorded as engine and knobs,
- * from which a later run makes it again.
+ * (workspace; compiled here, which takes a second); so a library and a device always choose the same. It is recorded as
+ * engine and knobs, from which a later run makes it again.
  *
  * Built where the header is found (cmake/ViswordsCuda.cmake); else every plan is NULL. */
 #include "kernels/cuda/cudnn.cuh"

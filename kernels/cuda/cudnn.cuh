@@ -1,8 +1,8 @@
 /* cuDNN's graphs, opened by name (cudnn.cu): describing one, choosing an engine that repeats bit for bit, running it.
  *
- *   1  vw_cudnn_open, once a context, where a network wants it (kernels/libraries.h)
- *   2  vw_cudnn_plan_of a key: what was planned before, or `describe` is asked for the operations and cuDNN's heuristics
- *      for an engine. NULL where there is no library or no engine: the caller has kernels of its own.
+ *   1  vw_libraries_for_convolutions (kernels/libraries.h), once a context, where a network wants it
+ *   2  vw_cudnn_plan_of a key: what was planned before, or `describe` is asked for the operations and cuDNN's
+ *      heuristics for an engine. NULL where there is no library or no engine: the caller has kernels of its own.
  *   3  vw_cudnn_bind a plan to the data of a call; vw_cudnn_run, as often as wanted
  *
  * Nothing is allocated, chosen or compiled in vw_cudnn_run: it may be recorded. */

@@ -1,5 +1,5 @@
-/* A library's result beside an own kernel's: known libraries have been wrong at some shapes, and no table says where. Made
- * once a plan, when a program is prepared; costs a run of the own kernel. */
+/* A library's result beside an own kernel's: libraries have been wrong at some shapes, and no table says where. Made once
+ * a plan, when a program is prepared; costs a run of the own kernel. */
 #include "kernels/cuda/library_check.cuh"
 
 #include "kernels/backend.h"
