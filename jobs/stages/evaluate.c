@@ -1,12 +1,13 @@
 /* The evaluation stage: judges the words of every finished block, and every concept's baselines. An item is the words
  * of a block or the baselines of a concept for a model; where the task judges picture by picture, each picture of them
- * is an item of the first round, and their metrics are one of the second. A picture whose cost words share (a pass of a
- * network) is a group: one rank judges all words on it. */
+ * is an item of the first round, and their metrics are one of the second. A picture that words share (a pass of a
+ * network, an untouched anchor's drawing) is a group: one rank judges all of them on it. */
 #include "jobs/stages/rows.h"
 
 #include "core/log.h"
 #include "io/block_file.h"
 #include "learn/baselines.h"
+#include "tasks/drawn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,13 @@ static vw_status stem_of(const vw_session *s, const vw_stage_item *it, char stem
   return VW_OK;
 }
 
+/* Items of one part are taken together where their words share it; 0: alone. */
+static int64_t group_of(const vw_session *s, const vw_stage_item *it) {
+  const vw_shared_part by = task_of(s, it)->shares_parts;
+  if (by == VW_SHARED_BY_NONE || (by == VW_SHARED_BY_BASELINES && it->block >= 0)) return 0;
+  return 1 + (it->model * s->config->n_data + it->data) * MOST_PARTS + it->picture;
+}
+
 /* What is not judged yet, and of it the pictures that are not there. */
 static vw_status add_unjudged(const vw_session *s, vw_stage_list *list, vw_stage_item it) {
   int64_t pictures = 0, numbers = 0;
@@ -49,8 +57,7 @@ static vw_status add_unjudged(const vw_session *s, vw_stage_list *list, vw_stage
   it.round = FIRST;
   VW_TRY(parts_of(s, &it, &pictures, &numbers));
   for (it.picture = 0; it.picture < pictures; it.picture++) {
-    if (task_of(s, &it)->shares_parts)
-      it.group = 1 + (it.model * s->config->n_data + it.data) * MOST_PARTS + it.picture;
+    it.group = group_of(s, &it);
     VW_TRY(vw_judged_part_id(stem, it.picture, id));
     if (!vw_block_file_exists(s->out, id)) VW_TRY(vw_stage_add(list, &it));
   }
@@ -134,22 +141,49 @@ static vw_status drop_parts(const judging *j) {
   return VW_OK;
 }
 
+/* What the words of a block are called. */
+typedef struct block_names {
+  char (*label)[VW_DRAWN_LABEL]; /* [n] */
+  const char **anchors, **labels;
+} block_names;
+
+static void names_free(block_names *names) {
+  free(names->label), free((void *)names->anchors), free((void *)names->labels);
+}
+
+static vw_status names_of(block_names *names, const vw_trial *trials, int64_t n) {
+  const size_t room = (size_t)n + 1;
+  *names = (block_names){calloc(room, sizeof *names->label), calloc(room, sizeof *names->anchors),
+                         calloc(room, sizeof *names->labels)};
+  VW_CHECK(names->label && names->anchors && names->labels, VW_ERR_MEMORY, "evaluation: out of memory");
+  for (int64_t i = 0; i < n; i++) {
+    vw_drawn_trial(&trials[i], names->label[i]);
+    names->anchors[i] = trials[i].anchor, names->labels[i] = names->label[i];
+  }
+  return VW_OK;
+}
+
 static vw_status judge_block(judging *j, double *metrics) {
   const vw_block *b = &j->s->plan->blocks[j->it->block];
   const vw_trial *trials = j->s->plan->trials + b->first;
   const int64_t C = j->task->in.vectors * j->task->in.network->width;
   double *words = NULL;
+  block_names names = {0};
   vw_status st = vw_block_words_read(j->s->out, b, C, &words);
+  if (st == VW_OK) st = names_of(&names, trials, b->n);
   for (int64_t first = 0, end; st == VW_OK && first < b->n; first = end) {
     for (end = first + 1; end < b->n && !strcmp(trials[end].concept, trials[first].concept);) end++;
     const vw_judged w = {.concept = trials[first].concept,
                          .null_concept = trials[first].null_concept,
                          .n = end - first,
-                         .words = words + first * C};
+                         .words = words + first * C,
+                         .anchors = names.anchors + first,
+                         .labels = names.labels + first};
     st = judge_words(j, &w, first, metrics);
   }
   if (st == VW_OK && j->it->picture < 0) st = vw_session_inputs_unchanged(j->s);
   if (st == VW_OK && j->it->picture < 0) st = vw_block_evaluation_write(j->s->out, b, trials, j->task->kind, metrics);
+  names_free(&names);
   free(words);
   return st;
 }
@@ -206,6 +240,23 @@ static vw_status evaluate(vw_stage_run *r, const vw_stage_item *it, bool *finish
   return VW_OK;
 }
 
+/* Rank 0 lays out what was drawn, also where earlier runs drew it. */
+static vw_status lay_out(vw_session *s) {
+  const vw_study_config *c = s->config;
+  for (int64_t m = 0; m < c->n_models; m++)
+    for (int64_t d = 0; d < c->n_data; d++) {
+      const vw_task_inputs in = vw_session_inputs(s, m, d);
+      const vw_data_config *on = vw_study_data_of(c, m, d);
+      for (int64_t k = 0; s->kinds[m]->task->sheet && vw_study_learns_on(c, m, d) && k < on->concepts.n; k++)
+        VW_TRY(s->kinds[m]->task->sheet(&in, on->concepts.name[k]));
+    }
+  return VW_OK;
+}
+
+static vw_status end(vw_session *s) {
+  return vw_agree_message(&s->ranks, s->ranks.rank == 0 ? lay_out(s) : VW_OK);
+}
+
 const vw_stage vw_stage_evaluate = {.name = "evaluate",
                                     .summary = "judge the words and the baselines",
                                     .help = "Judges the learned words and the baselines on held-out pictures.",
@@ -215,4 +266,5 @@ const vw_stage vw_stage_evaluate = {.name = "evaluate",
                                     .needs = VW_STAGE_WEIGHTS | VW_STAGE_CACHE,
                                     .has_parts = true,
                                     .items = list_unjudged,
-                                    .item = evaluate};
+                                    .item = evaluate,
+                                    .end = end};

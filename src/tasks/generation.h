@@ -44,11 +44,19 @@ vw_status vw_generation_draws(vw_task *t, const vw_trial *trial, uint64_t key, c
 
 /* ---- judging (generation_judge.c) -------------------------------------------------------------------------------- */
 
+extern const vw_metric vw_generation_metrics[VW_GENERATION_METRICS];
+
 /* A part is one picture of every word; numbers: VW_GENERATION_METRICS, 1 where it is named right, else 0; NaN where it
  * is not drawn (null concepts). */
 vw_status vw_generation_judge_parts(const vw_task_inputs *in, int64_t *pictures, int64_t *numbers);
 vw_status vw_generation_judge_picture(vw_task *t, const vw_judged *w, int64_t picture, double *numbers);
 vw_status vw_generation_judge_end(vw_task *t, const vw_judged *w, const double *numbers, double *metrics);
 void vw_generation_judge_destroy(vw_generation_judge *j); /* NULL allowed */
+/* Pictures that it drew: those that it found in memory or in files do not count. */
+int64_t vw_generation_judge_drawn(const vw_generation_judge *j);
+
+/* A contact sheet of a concept (vw_task_kind.sheet; generation_sheet.c): a row an anchor; a training picture, then the
+ * first picture of the untouched anchor and of each delta. What is not there is grey. */
+vw_status vw_generation_sheet(const vw_task_inputs *in, const char *concept);
 
 #endif

@@ -75,8 +75,9 @@ typedef struct vw_picture_set {
   vw_scenes train_scenes; /* those drawn for any owner */
   vw_scenes test_scenes;  /* the whole part of an annotated data set, else all test pictures of the owners */
 
-  bool is_counted;      /* no data set was opened: only sizes are known (vw_picture_set_count) */
-  const char *left_out; /* what of the data set is not used, and why: lines, or "" */
+  bool is_counted; /* no data set was opened: only sizes are known (vw_picture_set_count) */
+  vw_left_out left_out[VW_MOST_LEFT_OUT];
+  int n_left_out;
   vw_pool pool;
 } vw_picture_set;
 
@@ -123,6 +124,11 @@ int64_t vw_picture_set_negatives(const vw_picture_set *s, int64_t owner, int64_t
 /* Test scenes that `owner` is judged on: all of an annotated data set; else those of the classes and its own. Writes
  * their places to out [test_scenes.n], ascending, and returns how many there are. */
 int64_t vw_picture_set_judged(const vw_picture_set *s, int64_t owner, int64_t *out);
+
+/* `want` distinct numbers below n (all, where it has no more), in the order in which a stream draws them; *i counts its
+ * words that were used. out [min(want, n)]. Errors: VW_ERR_MEMORY. */
+vw_status vw_draw_distinct(uint64_t key, uint32_t purpose, uint32_t *i, int64_t n, int64_t want, int32_t *out,
+                           int64_t *n_out);
 
 /* How the pictures of a data set are looked at: flags of io/image.h. */
 unsigned vw_data_look(const vw_data_config *d);

@@ -1,0 +1,216 @@
+#include "results/predict.h"
+
+#include "io/block_file.h"
+#include "learn/timing.h"
+#include "results/collect_time.h"
+#include "study/schedule.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start", "features", "learn", "evaluate", "collect"};
+
+static const double seconds_a_kind = 1.5, seconds_of_product = 0.3;
+
+typedef struct predictor {
+  const vw_predict_source *s;
+  const vw_study_config *config;
+  const vw_plan *plan;
+  vw_rates *rates; /* [n_models]; opened for the first model of each precision */
+  vw_prediction *out;
+  bool measure;
+  double *learn; /* [n_blocks] seconds; 0: nothing to do */
+  double *judge; /* [n_blocks, then concepts of all models and data sets] */
+  int64_t n_judge;
+} predictor;
+
+/* The first model with the precision of this one: their times are one machine's. */
+static int64_t first_alike(const vw_predict_source *s, int64_t model) {
+  int64_t m = 0;
+  while (strcmp(s->precision[m], s->precision[model]) != 0) m++;
+  return m;
+}
+
+static vw_rates *rates_of(const predictor *p, const vw_block_kind *k) {
+  return &p->rates[first_alike(p->s, k->in.model - p->config->models)];
+}
+
+static bool is_known(const vw_rates *r, const vw_timed_name *name) {
+  double ignored = 0;
+  return vw_rates_seconds(r, name->kind, name->shape, name->flops, &ignored) == VW_RATE_MEASURED;
+}
+
+/* Seconds of one run of a kind's pass; measured anew the first time that `measure` wants it. */
+static vw_status seconds_of(predictor *p, const vw_block_kind *k, vw_timed what, double *seconds) {
+  vw_timed_name name;
+  *seconds = 0;
+  if (!vw_can_name(k, what)) {
+    p->out->source = VW_RATE_UNKNOWN;
+    return VW_OK;
+  }
+  VW_TRY(vw_timed_name_of(k, what, &name));
+  vw_rates *rates = rates_of(p, k);
+  const bool can_run = vw_can_time(k, what) && !(what == VW_TIMED_CACHE && k->in.pictures->is_counted);
+  if (p->measure && can_run && !is_known(rates, &name)) {
+    double one = 0;
+    VW_TRY(vw_time_runs(k, what, seconds_a_kind, &one));
+    if (one > 0) VW_TRY(vw_rates_put(rates, name.kind, name.shape, name.flops, one));
+  }
+  const vw_rate_source source = vw_rates_seconds(rates, name.kind, name.shape, name.flops, seconds);
+  if (source > p->out->source) p->out->source = source;
+  return VW_OK;
+}
+
+static bool has_file(const vw_predict_source *s, const char *id) {
+  return s->results.out[0] && !s->is_counted && vw_block_file_exists(s->results.out, id);
+}
+
+static vw_block_kind kind_of(const predictor *p, int64_t model, int64_t data, int64_t rows, int64_t slices) {
+  return (vw_block_kind){.task = p->s->results.kinds[model]->task,
+                         .in = p->s->inputs[model * p->config->n_data + data],
+                         .rows = rows,
+                         .slices = slices};
+}
+
+/* Words of one concept are judged together. */
+static vw_status judging_runs(const vw_block_kind *k, const vw_trial *trials, int64_t n, int64_t *runs) {
+  *runs = 0;
+  for (int64_t first = 0, end; k->task->part_runs && first < n; first = end) {
+    int64_t some = 0;
+    for (end = first + 1; end < n && !strcmp(trials[end].concept, trials[first].concept);) end++;
+    VW_TRY(k->task->part_runs(&k->in, VW_PART_JUDGE, end - first, &some));
+    *runs += some;
+  }
+  return VW_OK;
+}
+
+static vw_status runs_of(const vw_block_kind *k, vw_task_part what, int64_t words, int64_t *runs) {
+  *runs = 0;
+  return k->task->part_runs ? k->task->part_runs(&k->in, what, words, runs) : VW_OK;
+}
+
+static vw_status add_block(predictor *p, int64_t i) {
+  const vw_predict_source *s = p->s;
+  const vw_block *b = &p->plan->blocks[i];
+  if (!vw_block_is_active(b)) return VW_OK;
+  const vw_block_kind k = kind_of(p, b->model_index, b->data_index, b->n, b->slices);
+  vw_block_cost cost;
+  char id[VW_BLOCK_ID];
+  double one = 0;
+  int64_t runs = 0;
+  vw_block_file_id(b, "", id);
+  if (!has_file(s, id)) {
+    VW_TRY(vw_costs_find(s->costs, &k, &cost));
+    VW_TRY(seconds_of(p, &k, VW_TIMED_STEP, &one));
+    p->learn[i] = one * (double)cost.runs;
+  }
+  vw_block_evaluation_id(b, id);
+  if (has_file(s, id)) return VW_OK;
+  VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
+  VW_TRY(judging_runs(&k, p->plan->trials + b->first, b->n, &runs));
+  p->judge[p->n_judge++] = one * (double)runs;
+  return VW_OK;
+}
+
+static bool is_used(const predictor *p, int64_t model, int64_t data) {
+  for (int64_t i = 0; i < p->plan->n_blocks; i++) {
+    const vw_block *b = &p->plan->blocks[i];
+    if (b->n_selected && b->model_index == model && b->data_index == data) return true;
+  }
+  return false;
+}
+
+/* Pictures without features, the texts of the classes, baselines. */
+static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
+  const vw_predict_source *s = p->s;
+  const vw_trials_config *trials = &p->config->models[m].trials;
+  const vw_block_kind k = kind_of(p, m, d, 1, 1);
+  int64_t runs = 0;
+  double one = 0;
+  if (!is_used(p, m, d)) return VW_OK;
+  VW_TRY(runs_of(&k, VW_PART_CACHE, 0, &runs));
+  if (runs) VW_TRY(seconds_of(p, &k, VW_TIMED_CACHE, &one));
+  p->out->seconds[VW_PREDICT_FEATURES] += one * (double)runs / (double)p->out->ranks;
+  VW_TRY(seconds_of(p, &k, VW_TIMED_OPEN, &one));
+  VW_TRY(runs_of(&k, VW_PART_OPEN, 0, &runs));
+  if (k.task->shares_open && k.task->shares_open(&k.in))
+    p->out->seconds[VW_PREDICT_FEATURES] += one * (double)runs / (double)p->out->ranks;
+  else
+    *texts += one * (double)runs;
+  VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
+  VW_TRY(runs_of(&k, VW_PART_JUDGE, 1 + trials->anchors.n * (1 + trials->deltas.n), &runs));
+  for (int64_t i = 0; i < vw_study_data_of(p->config, m, d)->concepts.n; i++) {
+    char id[VW_BLOCK_ID];
+    VW_TRY(vw_results_baseline_id(&s->results, m, d, i, id));
+    if (has_file(s, id)) continue;
+    p->judge[p->n_judge++] = one * (double)runs;
+  }
+  return VW_OK;
+}
+
+static vw_status add_all(predictor *p) {
+  vw_prediction *out = p->out;
+  double texts = 0, learn = 0, judge = 0;
+  int64_t team = 1;
+  for (int64_t i = 0; i < p->plan->n_blocks; i++) {
+    VW_TRY(add_block(p, i));
+    if (p->plan->blocks[i].slices > team) team = p->plan->blocks[i].slices;
+  }
+  for (int64_t m = 0; m < p->config->n_models; m++)
+    for (int64_t d = 0; d < p->config->n_data; d++) VW_TRY(add_pair(p, m, d, &texts));
+  VW_TRY(vw_schedule_length(p->learn, p->plan->n_blocks, (out->ranks + team - 1) / team, &learn));
+  VW_TRY(vw_schedule_length(p->judge, p->n_judge, out->ranks, &judge));
+  out->seconds[VW_PREDICT_LEARN] = learn > 0 ? learn + texts : 0;
+  out->seconds[VW_PREDICT_EVALUATE] = judge;
+  return VW_OK;
+}
+
+/* Of one rank: what is read in parallel is little of it. Kept with the first model's times. */
+static vw_status add_collect(predictor *p) {
+  const vw_results_source *results = &p->s->results;
+  double *seconds = &p->out->seconds[VW_PREDICT_COLLECT];
+  vw_timed_name name;
+  VW_TRY(vw_collect_time_name(results, &name));
+  if (p->measure && vw_can_time_collect(results) && !is_known(p->rates, &name)) {
+    double one = 0;
+    VW_TRY(vw_collect_time(results, &one));
+    if (one > 0) VW_TRY(vw_rates_put(p->rates, name.kind, name.shape, name.flops, one));
+  }
+  const vw_rate_source source = vw_rates_seconds(p->rates, name.kind, name.shape, name.flops, seconds);
+  if (source == VW_RATE_ESTIMATE || source == VW_RATE_UNKNOWN) *seconds = vw_collect_time_guess(results);
+  if (source > p->out->source) p->out->source = source;
+  return VW_OK;
+}
+
+static vw_status open_rates(predictor *p, int64_t model) {
+  vw_rates *r = &p->rates[model];
+  vw_context *ctx = &p->s->contexts[model];
+  VW_TRY(vw_rates_open(r, ctx, p->s->results.cache));
+  if (p->measure) r->n = 0; /* the machine may be another, or as busy as it was not */
+  if (p->measure || r->product <= 0) VW_TRY(vw_time_product(ctx, seconds_of_product, &r->product));
+  return VW_OK;
+}
+
+vw_status vw_predict(const vw_predict_source *s, int64_t ranks, bool measure, vw_prediction *out) {
+  const vw_study_config *config = s->results.config;
+  const int64_t n_models = config->n_models;
+  int64_t most = s->results.plan->n_blocks;
+  predictor p = {.s = s, .config = config, .plan = s->results.plan, .out = out, .measure = measure};
+  vw_status st = VW_OK;
+  *out = (vw_prediction){.ranks = ranks, .seconds = {[VW_PREDICT_START] = vw_seconds() - s->results.started}};
+  for (int64_t d = 0; d < config->n_data; d++) most += config->n_models * config->data[d].concepts.n;
+  p.learn = calloc((size_t)p.plan->n_blocks + 1, sizeof *p.learn), p.judge = calloc((size_t)most + 1, sizeof *p.judge);
+  p.rates = calloc((size_t)n_models + 1, sizeof *p.rates);
+  VW_GOTO(p.learn && p.judge && p.rates ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
+  for (int64_t m = 0; m < n_models; m++)
+    if (first_alike(s, m) == m) VW_GOTO(open_rates(&p, m));
+  VW_GOTO(add_all(&p));
+  VW_GOTO(add_collect(&p));
+  for (int64_t m = 0; measure && m < n_models; m++)
+    if (first_alike(s, m) == m) VW_GOTO(vw_rates_save(&p.rates[m]));
+cleanup:
+  for (int64_t m = 0; p.rates && m < n_models; m++) vw_rates_close(&p.rates[m]);
+  free(p.rates), free(p.learn), free(p.judge);
+  return st;
+}
