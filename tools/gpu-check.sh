@@ -125,6 +125,11 @@ if [ $backend != cuda ] && [ -z "${GPU_CHECK_MODEL:-}" ]; then
 fi
 [ -e "$model/config.json" ] || step random-clip "$limit" "$viswords" random-clip "$model" --size L/14
 step bench "$((3 * limit))" "$viswords" bench gpu "$model" --backend $backend --save "$out/bench.json" "${sizes[@]}"
+if [ $backend = cuda ]; then # a word step and drawing at full size, with cuDNN where it is found, and without
+  step random-sd "$limit" "$viswords" random-sd "$scratch/sd" --size 2.1-base
+  step bench-sd "$((2 * limit))" "$viswords" bench sd "$scratch/sd" --backend cuda --pictures 16,32 --ops
+  step bench-sd-own "$limit" env VISWORDS_CUDNN_LIBRARY=none "$viswords" bench sd "$scratch/sd" --backend cuda --only word --pictures 16 --ops
+fi
 step bench-timed "$((2 * limit))" "$viswords" bench gpu "$model" --backend $backend --timed --save "$out/bench-timed.json" "${sizes[@]}"
 if python3 -c 'import torch, sys; sys.exit(0 if "'$backend'" != "cuda" or torch.cuda.is_available() else 1)' 2>/dev/null; then
   [ ! -s "$out/bench.json" ] || python_sizes+=(--against "$out/bench.json")

@@ -13,8 +13,8 @@ struct vw_library_kernel {
 };
 
 /* Runs both on made-up numbers in memory of its own: the library twice, whose results must be the same bits, and within
- * 2^-6 of the own kernel's, in root mean squares (bf16 rounds to 2^-9). Frozen inputs are the call's. Where that memory
- * is not there, *agrees is false. */
+ * 2^-6 of the own kernel's, in root mean squares (bf16 rounds to 2^-9). Frozen inputs are the call's. Errors:
+ * VW_ERR_MEMORY, which takes the call's inputs and three times its results. */
 vw_status vw_library_check(vw_context *ctx, const vw_call *c, const vw_library_kernel *kernel, bool *agrees);
 
 #endif
