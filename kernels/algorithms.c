@@ -6,7 +6,7 @@
 
 #ifdef VW_WITH_CUDA
 /* Libraries whose choices are recorded; lines without a prefix are the first one's, as plans held them at first. */
-static const vw_algorithm_library *const libraries[] = {&vw_cublaslt_algorithms};
+static const vw_algorithm_library *const libraries[] = {&vw_cublaslt_algorithms, &vw_cudnn_algorithms};
 enum { LIBRARIES = sizeof libraries / sizeof *libraries };
 
 static bool chooses(const vw_context *ctx) {

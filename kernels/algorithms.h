@@ -13,6 +13,8 @@
  *   cublaslt forward 1600x768x3072 bf16 bf16 f32 bias:
  *            id 66 tile 20 stages 36 split 1 reduction 0 swizzle 0 custom 0 inner 0 cluster 3
  *
+ *   cudnn convolve 32x64x64x320 320 side 3 stride 1 pad 1 1 1 1: engine 62 knob 14 1 knob 21 3
+ *
  * The library decides what stands behind its name. cuBLASLt's key is direction, rows x width in x width out, types of
  * factors and result, arithmetic, bias or plain. Products of one key share their algorithm. A line without the name of
  * a library is cuBLASLt's: earlier plans held no others. Backends other than cuda have nothing to choose: their text is
@@ -49,6 +51,7 @@ typedef struct vw_algorithm_library {
   vw_status (*text)(const vw_context *ctx, char **text);
 } vw_algorithm_library;
 extern const vw_algorithm_library vw_cublaslt_algorithms; /* kernels/cuda/product.cu */
+extern const vw_algorithm_library vw_cudnn_algorithms;    /* kernels/cuda/cudnn.cu */
 
 #ifdef __cplusplus
 }

@@ -18,6 +18,7 @@ const char *vw_cpu_blas(void); /* OpenBLAS' own description: version, threading,
 vw_status vw_cuda_open(vw_context *ctx, int local_rank);
 void vw_cuda_close(vw_context *ctx);
 void vw_cuda_kernel_set(const vw_context *ctx, char text[128]);
+vw_status vw_cuda_open_cudnn(vw_context *ctx); /* kernels/cuda/cudnn.cu; errors: VW_ERR_UNSUPPORTED says why not */
 vw_memory_use vw_cuda_memory_use(const vw_context *ctx);
 /* kernels/cuda/rate.cu: enqueues a copy from device memory to device memory. */
 vw_status vw_cuda_copy(vw_context *ctx, void *to, const void *from, size_t bytes);

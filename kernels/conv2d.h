@@ -9,7 +9,8 @@
  * conv2d_grad: out dx [B, H, W, C] with attr.role, attr.H, attr.W:
  *   dx[b,h,w,c] = sum_{u,v,o} dy[b, (h + top - u) / stride, (w + left - v) / stride, o] weight[o,c,u,v]
  * over the u, v where the divisions leave no rest. The residual's gradient is dy itself; weights and bias have none.
- * An element's sum does not depend on how many pictures there are. */
+ * An element's sum does not depend on how many pictures there are; a library on cuda may have another engine for each
+ * number. */
 #ifndef VW_KERNELS_CONV2D_H
 #define VW_KERNELS_CONV2D_H
 #include "kernels/op.h"

@@ -83,6 +83,7 @@ for test in kernels_test_network_ops kernels_test_learning_ops kernels_test_pict
     failed=1
   fi
 done
+step kernels_test_cudnn "$limit" "$tests/kernels_test_cudnn$suffix" # skipped where the library is not found
 for stage in learn evaluate; do
   step "golden-$stage" "$limit" "$viswords" $stage tests/golden/golden.yaml -o "$scratch/golden" --backend $backend --precision fp32 --threads 1
 done
@@ -124,6 +125,11 @@ if [ $backend != cuda ] && [ -z "${GPU_CHECK_MODEL:-}" ]; then
 fi
 [ -e "$model/config.json" ] || step random-clip "$limit" "$viswords" random-clip "$model" --size L/14
 step bench "$((3 * limit))" "$viswords" bench gpu "$model" --backend $backend --save "$out/bench.json" "${sizes[@]}"
+if [ $backend = cuda ]; then # a word step and drawing at full size, with cuDNN where it is found, and without
+  step random-sd "$limit" "$viswords" random-sd "$scratch/sd" --size 2.1-base
+  step bench-sd "$((2 * limit))" "$viswords" bench sd "$scratch/sd" --backend cuda --pictures 16,32 --ops
+  step bench-sd-own "$limit" env VISWORDS_CUDNN_LIBRARY=none "$viswords" bench sd "$scratch/sd" --backend cuda --only word --pictures 16 --ops
+fi
 step bench-timed "$((2 * limit))" "$viswords" bench gpu "$model" --backend $backend --timed --save "$out/bench-timed.json" "${sizes[@]}"
 if python3 -c 'import torch, sys; sys.exit(0 if "'$backend'" != "cuda" or torch.cuda.is_available() else 1)' 2>/dev/null; then
   [ ! -s "$out/bench.json" ] || python_sizes+=(--against "$out/bench.json")

@@ -5,19 +5,21 @@
  *   dp_j = dy . v_j;  ds_j = p_j (dp_j - dy . y) / sqrt(D);  dq = sum ds_j k_j;  dk_j = sum ds_j q;  dv_j = sum p_j dy
  *
  * Three families: few own positions (attention_few.cu), bf16 on tensor cores (attention_flash.cu), and here whatever is
- * left: fp32 pictures and texts of more than 16 positions, heads of more than 128 channels. cuDNN's graph API could
- * take the large shapes; it runs nowhere without a GPU, so kernels of our own, which the emulator tests, serve.
+ * left: fp32 pictures and texts of more than 16 positions, heads of more than 128 channels. Where a network has asked
+ * for cuDNN it takes the large shapes of bf16 (attention_library.cu).
  *
  * One warp a query (dk, dv: a key), 8 warps a block that share tiles of 32 keys (queries) in shared memory, padded by
  * one float so that lanes reading rows side by side hit different banks. A lane scores one key, then owns the channels
  * lane, lane + 32, ...; all sums in fp32 and in fixed order: repeatable bit for bit. Traffic: qkv is read once a block
  * of 8 queries and y, lse written once; 4 T^2 D operations a head forward, 14 T^2 D backward, on CUDA cores. */
 #include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/attention_library.cuh"
 
 #include <type_traits>
 
 enum { WARPS = 8, TILE = 32, MAX_CHANNELS = 256, MAX_CHANNELS_FORWARD = 512 };
 
+using bf16 = __nv_bfloat16;
 using geometry = vw_attention_geometry;
 template <typename X> using view = vw_attention_view<X>;
 
@@ -241,9 +243,60 @@ template <typename X, int N> static vw_status launch_grad(vw_context *ctx, const
 
 /* ---- the op: which family takes a call --------------------------------------------------------------------------- */
 
+/* A library for many positions that all see each other, where a network has asked for it (kernels/libraries.h).
+ * in: from qkv on, as vw_attention_geometry_of wants it. False: never. */
+static bool library_shape(const vw_tensor *in, const void *attr, bool forward, vw_attention_shape *s) {
+  const geometry g = vw_attention_geometry_of(in, attr);
+  *s = {g.B, g.heads, g.T, g.T, g.D, 3 * g.C, 3 * g.C, forward};
+  return in[ATTN_QKV].dtype == VW_BF16 && !vw_present(&in[ATTN_PREFIX]) && !vw_present(&in[ATTN_LENGTH]) && !g.causal;
+}
+
+static vw_status library_scratch(vw_context *ctx, const vw_call *c, bool forward, vw_attention_shape *s,
+                                 int64_t *bytes) {
+  *bytes = -1;
+  if (!library_shape(c->in + (forward ? 0 : static_cast<int>(ATTNG_QKV)), c->attr, forward, s)) return VW_OK;
+  return vw_attention_library_scratch(ctx, s, bytes);
+}
+
+static vw_status bind_library(vw_context *ctx, vw_call *c, bool forward) {
+  vw_attention_shape s;
+  vw_attention_call *call = nullptr;
+  int64_t bytes = 0;
+  VW_TRY(library_scratch(ctx, c, forward, &s, &bytes));
+  if (bytes < 0 || static_cast<size_t>(bytes) > c->scratch_bytes) return VW_OK;
+  const int64_t C = s.heads * s.D;
+  const vw_tensor *qkv = &c->in[forward ? static_cast<int>(ATTN_QKV) : static_cast<int>(ATTNG_QKV)];
+  const vw_tensor *y = forward ? &c->out[ATTN_Y] : &c->in[ATTNG_Y],
+                  *lse = forward ? &c->out[ATTN_LSE] : &c->in[ATTNG_LSE];
+  const vw_tensor *dy = forward ? y : &c->in[ATTNG_DY], *dx = forward ? y : &c->out[0];
+  for (const vw_tensor *t : {qkv, y, dy, dx})
+    if (t->dtype != VW_BF16 || !vw_packs(static_cast<const char *>(t->data), C)) return VW_OK;
+  const bf16 *q = vw_data<const bf16>(qkv);
+  bf16 *to = vw_data<bf16>(dx);
+  const vw_attention_data data = {q, q + C, q + 2 * C, dy->data, y->data, lse->data, to, to + C, to + 2 * C};
+  VW_TRY(vw_attention_library_bind(ctx, &s, &data, c->scratch, &call));
+  c->state = call;
+  return VW_OK;
+}
+
+static void release(vw_context *ctx, vw_call *c) {
+  (void)ctx;
+  vw_attention_library_unbind(static_cast<vw_attention_call *>(c->state));
+  c->state = nullptr;
+}
+
+static vw_status measure(vw_context *ctx, vw_call *c) {
+  vw_attention_shape s;
+  int64_t bytes = 0;
+  VW_TRY(library_scratch(ctx, c, true, &s, &bytes));
+  if (bytes > 0) c->scratch_bytes = static_cast<size_t>(bytes);
+  return VW_OK;
+}
+
 static vw_status run(vw_context *ctx, const vw_call *c) {
   const vw_tensor *qkv = &c->in[ATTN_QKV];
   const geometry g = vw_attention_geometry_of(c->in, c->attr);
+  if (c->state) return vw_attention_library_run(ctx, static_cast<const vw_attention_call *>(c->state));
   VW_TRY(check_types("attention", qkv, &c->in[ATTN_PREFIX], &c->out[ATTN_Y], &c->out[ATTN_LSE]));
   if (vw_attention_is_few(g.T, g.D)) return vw_attention_few(ctx, c);
   if (vw_attention_is_flash(g.T, g.D, qkv->dtype)) return vw_attention_flash(ctx, c);
@@ -256,14 +309,18 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
 /* dy . y of every query and head, where the gradient takes two kernels. */
 static vw_status measure_grad(vw_context *ctx, vw_call *c) {
   const geometry g = vw_attention_geometry_of(c->in + ATTNG_QKV, c->attr);
-  (void)ctx;
+  vw_attention_shape s;
+  int64_t bytes = 0;
   c->scratch_bytes = vw_attention_is_few(g.T, g.D) ? 0 : vw_bytes(&c->in[ATTNG_LSE]);
+  VW_TRY(library_scratch(ctx, c, false, &s, &bytes));
+  if (bytes > 0 && static_cast<size_t>(bytes) > c->scratch_bytes) c->scratch_bytes = static_cast<size_t>(bytes);
   return VW_OK;
 }
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   const vw_tensor *qkv = &c->in[ATTNG_QKV];
   const geometry g = vw_attention_geometry_of(c->in + ATTNG_QKV, c->attr);
+  if (c->state) return vw_attention_library_run(ctx, static_cast<const vw_attention_call *>(c->state));
   VW_TRY(check_types("attention_grad", qkv, &c->in[ATTNG_PREFIX], &c->in[ATTNG_DY], &c->in[ATTNG_LSE]));
   VW_TRY(check_types("attention_grad", qkv, &c->in[ATTNG_Y], &c->out[0], &c->in[ATTNG_LSE]));
   if (vw_attention_is_few(g.T, g.D)) return vw_attention_few_grad(ctx, c);
@@ -274,5 +331,35 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   });
 }
 
-extern "C" const vw_kernel attention_cuda = {run, nullptr, nullptr, nullptr, 0};
-extern "C" const vw_kernel attention_grad_cuda = {run_grad, measure_grad, nullptr, nullptr, 0};
+static vw_status bind_forward(vw_context *ctx, vw_call *c) {
+  return bind_library(ctx, c, true);
+}
+
+static vw_status bind_gradient(vw_context *ctx, vw_call *c) {
+  return bind_library(ctx, c, false);
+}
+
+/* A call that the library takes, and computes as the own kernel does. */
+static vw_status prepare_library(vw_context *ctx, vw_call *c, bool forward) {
+  const vw_library_kernel kernel =
+      forward ? vw_library_kernel{static_cast<int>(ATTN_LENGTH) + 1, 2, bind_forward, run, release}
+              : vw_library_kernel{static_cast<int>(ATTNG_LSE) + 1, 1, bind_gradient, run_grad, release};
+  vw_attention_shape s;
+  bool agrees = false;
+  int64_t bytes = 0;
+  VW_TRY(library_scratch(ctx, c, forward, &s, &bytes));
+  if (bytes < 0) return VW_OK;
+  VW_TRY(vw_attention_library_try(ctx, &s, c, &kernel, &agrees));
+  return agrees ? bind_library(ctx, c, forward) : VW_OK;
+}
+
+static vw_status prepare(vw_context *ctx, vw_call *c) {
+  return prepare_library(ctx, c, true);
+}
+
+static vw_status prepare_grad(vw_context *ctx, vw_call *c) {
+  return prepare_library(ctx, c, false);
+}
+
+extern "C" const vw_kernel attention_cuda = {run, measure, prepare, release, 0};
+extern "C" const vw_kernel attention_grad_cuda = {run_grad, measure_grad, prepare_grad, release, 0};

@@ -1,4 +1,5 @@
-/* conv2d and its gradient: implicit matrix products, for machines without a library that has convolutions.
+/* conv2d and its gradient: implicit matrix products, for machines without a library that has convolutions, and for what
+ * it does not take (conv2d_library.cu).
  *
  *   result     rows: positions of y; columns: output channels; sums over (tap, input channel)
  *   gradient   rows: positions of x; columns: input channels; sums over (tap, output channel)
@@ -12,7 +13,7 @@
  * are added as the result is stored. 2 rows columns K operations; traffic: the picture columns / 64 times for each tap,
  * the weight rows / 128 (64) times, mostly from caches. A gradient of stride 2 multiplies zeros for three taps of four.
  */
-#include "kernels/conv2d.h"
+#include "kernels/cuda/conv2d.cuh"
 
 #include "kernels/cuda/mma.cuh"
 
@@ -277,7 +278,12 @@ static vw_status multiply_all(vw_context *ctx, const char *op, const results &to
   });
 }
 
+static vw_status measure(vw_context *ctx, vw_call *c) {
+  return vw_conv2d_library_measure(ctx, c, true);
+}
+
 static vw_status run(vw_context *ctx, const vw_call *c) {
+  if (c->state) return vw_conv2d_library_run(ctx, c);
   const vw_conv2d_attr *a = static_cast<const vw_conv2d_attr *>(c->attr);
   const vw_tensor *x = &c->in[CONV_X], *w = &c->in[CONV_WEIGHT], *y = &c->out[0];
   const int K = static_cast<int>(w->dim[2]);
@@ -304,7 +310,12 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
   return multiply_all(ctx, "conv2d", to, x, w, g);
 }
 
+static vw_status measure_grad(vw_context *ctx, vw_call *c) {
+  return vw_conv2d_library_measure(ctx, c, false);
+}
+
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
+  if (c->state) return vw_conv2d_library_run(ctx, c);
   const vw_conv2d_attr *a = static_cast<const vw_conv2d_attr *>(c->attr);
   const vw_tensor *dy = &c->in[CONV_GRAD_DY], *w = &c->in[CONV_GRAD_WEIGHT], *dx = &c->out[0];
   const int K = static_cast<int>(w->dim[2]);
@@ -328,5 +339,13 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   return multiply_all(ctx, "conv2d_grad", to, dy, w, g);
 }
 
-extern "C" const vw_kernel conv2d_cuda = {run, nullptr, nullptr, nullptr, 0};
-extern "C" const vw_kernel conv2d_grad_cuda = {run_grad, nullptr, nullptr, nullptr, 0};
+static vw_status prepare(vw_context *ctx, vw_call *c) {
+  return vw_conv2d_library_prepare(ctx, c, true, run);
+}
+
+static vw_status prepare_grad(vw_context *ctx, vw_call *c) {
+  return vw_conv2d_library_prepare(ctx, c, false, run_grad);
+}
+
+extern "C" const vw_kernel conv2d_cuda = {run, measure, prepare, vw_conv2d_library_release, 0};
+extern "C" const vw_kernel conv2d_grad_cuda = {run_grad, measure_grad, prepare_grad, vw_conv2d_library_release, 0};

@@ -1,4 +1,4 @@
-/* cross_attention and its gradient on CUDA cores. A text has few states (77): all scores of a query fit into shared
+/* cross_attention and its gradient on CUDA cores, or by a library where a network has asked for it. A text has few states (77): all scores of a query fit into shared
  * memory, nothing is tiled over keys.
  *
  *   y, dq   a warp a (row, head, query): a lane makes the scores of keys lane, lane + 32, ..., then the sums over keys
@@ -9,7 +9,12 @@
  * Sums in fp32. 4 T J C operations a row forward, 6 for dq, 10 for dkv: at the rate of fp32. */
 #include "kernels/cross_attention.h"
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/attention_library.cuh"
+
+#include "core/align.h"
+#include "kernels/cuda/vector.cuh"
+
+#include <cstdlib>
 
 enum { WARPS = 8, MOST_KEYS = 1536, MOST_D = 512, EACH = MOST_D / 32 };
 
@@ -157,9 +162,145 @@ static size_t scores(const heads_shape &s) {
   return static_cast<size_t>(WARPS * s.J) * sizeof(float);
 }
 
+/* ---- by a library ------------------------------------------------------------------------------------------------ */
+
+/* A library wants every row's keys and values beside each other: they are copied for it, some per mille of what it
+ * reads, and its dkv of every row are added up. Scratch: kv of the rows, backward their dkv, dq where nobody wants it,
+ * then the library's. */
+enum { THREADS = 256 };
+
+using bf16 = __nv_bfloat16;
+
+__global__ static void __launch_bounds__(THREADS)
+    spread_kv_kernel(bf16 *__restrict__ to, const bf16 *__restrict__ kv, const int32_t *__restrict__ row_kv,
+                     int64_t each, int64_t n) {
+  const int64_t i = vw_thread() * VW_PACK;
+  if (i >= n) return;
+  float x[VW_PACK];
+  vw_load_pack(kv + row_kv[i / each] * each + i % each, x);
+  vw_store_pack(to + i, x);
+}
+
+/* A pack of dkv [K, each]: the sum over the B rows that read it, in their order. */
+__global__ static void __launch_bounds__(THREADS)
+    gather_dkv_kernel(bf16 *__restrict__ dkv, const bf16 *__restrict__ rows, const int32_t *__restrict__ row_kv,
+                      int64_t B, int64_t each, int64_t n) {
+  const int64_t i = vw_thread() * VW_PACK;
+  if (i >= n) return;
+  float sum[VW_PACK] = {}, x[VW_PACK];
+  for (int64_t b = 0; b < B; b++) {
+    if (row_kv[b] != i / each) continue;
+    vw_load_pack(rows + b * each + i % each, x);
+    for (int j = 0; j < VW_PACK; j++) sum[j] += x[j];
+  }
+  vw_store_pack(dkv + i, sum);
+}
+
+/* Parts of the scratch, in bytes. */
+struct room {
+  size_t kv, dkv, dq, all;
+};
+
+static size_t on_line(size_t bytes) {
+  return (bytes + VW_ALIGN - 1) / VW_ALIGN * VW_ALIGN;
+}
+
+/* False: not for a library. */
+static bool library_shape(const vw_call *c, bool forward, vw_attention_shape *s, room *r) {
+  const vw_cross_attention_attr *a = static_cast<const vw_cross_attention_attr *>(c->attr);
+  const vw_tensor *q = &c->in[forward ? static_cast<int>(XATTN_Q) : static_cast<int>(XATTNG_Q)];
+  const vw_tensor *kv = &c->in[forward ? static_cast<int>(XATTN_KV) : static_cast<int>(XATTNG_KV)];
+  const int64_t C = vw_last_dim(q), B = q->dim[0], J = kv->dim[1];
+  if (q->dtype != VW_BF16 || kv->dtype != VW_BF16 || !B || (!forward && (!a->dkv || c->in[XATTNG_DY].dtype != VW_BF16)))
+    return false;
+  *s = {B, a->heads, vw_rows(q) / B, J, C / a->heads, C, 2 * C, forward};
+  r->kv = on_line(static_cast<size_t>(B * J * 2 * C) * sizeof(bf16));
+  r->dkv = forward ? 0 : r->kv;
+  r->dq = forward || a->dq ? 0 : on_line(vw_bytes(q));
+  r->all = r->kv + r->dkv + r->dq;
+  return true;
+}
+
+/* Whether the library takes it, and all scratch. */
+static vw_status library_takes(vw_context *ctx, const vw_call *c, bool forward, vw_attention_shape *s, room *r,
+                               bool *takes) {
+  int64_t bytes = -1;
+  if (library_shape(c, forward, s, r)) VW_TRY(vw_attention_library_scratch(ctx, s, &bytes));
+  *takes = bytes >= 0;
+  if (*takes) r->all += static_cast<size_t>(bytes);
+  return VW_OK;
+}
+
+static vw_status measure_library(vw_context *ctx, vw_call *c, bool forward) {
+  vw_attention_shape s;
+  room r;
+  bool takes = false;
+  VW_TRY(library_takes(ctx, c, forward, &s, &r, &takes));
+  if (takes) c->scratch_bytes = r.all;
+  return VW_OK;
+}
+
+static vw_status bind_library(vw_context *ctx, vw_call *c, bool forward) {
+  vw_attention_shape s;
+  vw_attention_call *call = nullptr;
+  room r;
+  bool takes = false;
+  VW_TRY(library_takes(ctx, c, forward, &s, &r, &takes));
+  if (!takes || r.all > c->scratch_bytes) return VW_OK;
+  const int64_t C = s.heads * s.D;
+  const vw_tensor *y = forward ? &c->out[XATTN_Y] : &c->in[XATTNG_Y];
+  const vw_tensor *lse = forward ? &c->out[XATTN_LSE] : &c->in[XATTNG_LSE];
+  const vw_tensor *q = forward ? &c->in[XATTN_Q] : &c->in[XATTNG_Q], *dy = forward ? y : &c->in[XATTNG_DY];
+  for (const vw_tensor *t : {q, y, dy})
+    if (t->dtype != VW_BF16 || !vw_packs(static_cast<const char *>(t->data), C)) return VW_OK;
+  char *at = static_cast<char *>(c->scratch);
+  const bf16 *kv = reinterpret_cast<bf16 *>(at);
+  bf16 *dkv = forward ? nullptr : reinterpret_cast<bf16 *>(at + r.kv);
+  void *dq = forward ? nullptr : r.dq ? at + r.kv + r.dkv : c->out[XATTNG_DQ].data;
+  const vw_attention_data data = {q->data, kv, kv + C, dy->data, y->data, lse->data, dq, dkv, dkv ? dkv + C : nullptr};
+  VW_TRY(vw_attention_library_bind(ctx, &s, &data, at + r.kv + r.dkv + r.dq, &call));
+  c->state = call;
+  return VW_OK;
+}
+
+static vw_status run_library(vw_context *ctx, const vw_call *c, bool forward) {
+  vw_attention_shape s;
+  room r;
+  (void)library_shape(c, forward, &s, &r);
+  const int64_t each = s.J * 2 * s.heads * s.D;
+  const vw_tensor *kv = forward ? &c->in[XATTN_KV] : &c->in[XATTNG_KV];
+  const int32_t *row_kv = vw_i32(forward ? &c->in[XATTN_ROW_KV] : &c->in[XATTNG_ROW_KV]);
+  bf16 *rows = static_cast<bf16 *>(c->scratch);
+  VW_TRY(vw_launch(ctx, "spread_kv", spread_kv_kernel, s.B * each, THREADS * VW_PACK, THREADS, 0, rows,
+                   vw_data<const bf16>(kv), row_kv, each, s.B * each));
+  VW_TRY(vw_attention_library_run(ctx, static_cast<const vw_attention_call *>(c->state)));
+  if (forward) return VW_OK;
+  const vw_tensor *dkv = &c->out[XATTNG_DKV];
+  return vw_launch(ctx, "gather_dkv", gather_dkv_kernel, vw_count(dkv), THREADS * VW_PACK, THREADS, 0,
+                   vw_data<bf16>(dkv), reinterpret_cast<const bf16 *>(static_cast<char *>(c->scratch) + r.kv), row_kv,
+                   s.B, each, vw_count(dkv));
+}
+
+static void release(vw_context *ctx, vw_call *c) {
+  (void)ctx;
+  vw_attention_library_unbind(static_cast<vw_attention_call *>(c->state));
+  c->state = nullptr;
+}
+
+static vw_status measure(vw_context *ctx, vw_call *c) {
+  return measure_library(ctx, c, true);
+}
+
+static vw_status measure_grad(vw_context *ctx, vw_call *c) {
+  return measure_library(ctx, c, false);
+}
+
+/* ---- the op ------------------------------------------------------------------------------------------------------ */
+
 static vw_status run(vw_context *ctx, const vw_call *c) {
   const vw_tensor *q = &c->in[XATTN_Q], *kv = &c->in[XATTN_KV];
   heads_shape s;
+  if (c->state) return run_library(ctx, c, true);
   VW_TRY(shape_of(q, kv, static_cast<const vw_cross_attention_attr *>(c->attr)->heads, &s));
   VW_TRY(vw_check_f32("cross_attention", "log-sum-exps", &c->out[XATTN_LSE]));
   return vw_with_type("cross_attention", &c->out[XATTN_Y], [&](auto y) {
@@ -197,6 +338,7 @@ static vw_status launch_grad(vw_context *ctx, const vw_call *c, const heads_shap
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   const vw_tensor *dy = &c->in[XATTNG_DY], *q = &c->in[XATTNG_Q], *kv = &c->in[XATTNG_KV];
   heads_shape s;
+  if (c->state) return run_library(ctx, c, false);
   VW_TRY(shape_of(q, kv, static_cast<const vw_cross_attention_attr *>(c->attr)->heads, &s));
   VW_CHECK(dy->dtype == c->in[XATTNG_Y].dtype, VW_ERR_UNSUPPORTED,
            "cross_attention_grad on cuda wants dy and y of one type: change the dtype policy");
@@ -208,5 +350,36 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   });
 }
 
-extern "C" const vw_kernel cross_attention_cuda = {run, nullptr, nullptr, nullptr, 0};
-extern "C" const vw_kernel cross_attention_grad_cuda = {run_grad, nullptr, nullptr, nullptr, 0};
+static vw_status bind_forward(vw_context *ctx, vw_call *c) {
+  return bind_library(ctx, c, true);
+}
+
+static vw_status bind_gradient(vw_context *ctx, vw_call *c) {
+  return bind_library(ctx, c, false);
+}
+
+/* A call that the library takes, and computes as the own kernel does. */
+static vw_status prepare_library(vw_context *ctx, vw_call *c, bool forward) {
+  const vw_library_kernel kernel =
+      forward ? vw_library_kernel{static_cast<int>(XATTN_ROW_KV) + 1, 2, bind_forward, run, release}
+              : vw_library_kernel{static_cast<int>(XATTNG_LSE) + 1, 2, bind_gradient, run_grad, release};
+  vw_attention_shape s;
+  bool agrees = false;
+  room r;
+  bool takes = false;
+  VW_TRY(library_takes(ctx, c, forward, &s, &r, &takes));
+  if (!takes) return VW_OK;
+  VW_TRY(vw_attention_library_try(ctx, &s, c, &kernel, &agrees));
+  return agrees ? bind_library(ctx, c, forward) : VW_OK;
+}
+
+static vw_status prepare(vw_context *ctx, vw_call *c) {
+  return prepare_library(ctx, c, true);
+}
+
+static vw_status prepare_grad(vw_context *ctx, vw_call *c) {
+  return prepare_library(ctx, c, false);
+}
+
+extern "C" const vw_kernel cross_attention_cuda = {run, measure, prepare, release, 0};
+extern "C" const vw_kernel cross_attention_grad_cuda = {run_grad, measure_grad, prepare_grad, release, 0};

@@ -1,6 +1,8 @@
 /* The device of a rank: opening it with clear errors, its memory, its name. Nothing here runs before the cuda backend
  * is asked for: a binary with CUDA starts on machines without a driver. */
 #include "kernels/backend.h"
+#include "kernels/cuda/conv2d.cuh"
+#include "kernels/cuda/cudnn.cuh"
 #include "kernels/cuda/product.cuh"
 
 #include <cstdio>
@@ -43,6 +45,8 @@ extern "C" void vw_cuda_close(vw_context *ctx) {
   vw_cuda *cuda = vw_cuda_of(ctx);
   if (!cuda) return;
   vw_products_close(cuda);
+  vw_conv2d_library_close(cuda);
+  vw_cudnn_close(cuda);
   if (cuda->blas) (void)cublasLtDestroy(cuda->blas);
   for (cudaEvent_t done : cuda->done)
     if (done) (void)cudaEventDestroy(done);
@@ -55,8 +59,11 @@ extern "C" void vw_cuda_close(vw_context *ctx) {
 /* Two devices of one name and one library choose the same algorithms: this names what decides bits. */
 extern "C" void vw_cuda_kernel_set(const vw_context *ctx, char text[128]) {
   const vw_cuda *cuda = vw_cuda_of(ctx);
-  (void)snprintf(text, 128, "cuda cublaslt-%zu sm_%d%d %d SMs %.64s", cublasLtGetVersion(), cuda->properties.major,
-                 cuda->properties.minor, cuda->properties.multiProcessorCount, cuda->properties.name);
+  char cudnn[32] = "";
+  if (vw_cudnn_version(cuda)) (void)snprintf(cudnn, sizeof cudnn, " cudnn-%zu", vw_cudnn_version(cuda));
+  (void)snprintf(text, 128, "cuda cublaslt-%zu%s sm_%d%d %d SMs %.48s", cublasLtGetVersion(), cudnn,
+                 cuda->properties.major, cuda->properties.minor, cuda->properties.multiProcessorCount,
+                 cuda->properties.name);
 }
 
 static vw_status device_synchronise(vw_context *ctx) {

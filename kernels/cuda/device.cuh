@@ -24,8 +24,10 @@ struct vw_cuda {
   int64_t replays;
   vw_cuda_held *held; /* [n_held] what vw_cuda_memory gave out */
   int64_t n_held, room_held;
-  size_t bytes, most_bytes;     /* in all, now and at most */
-  struct vw_products *products; /* algorithms chosen so far (product.cu); NULL: none */
+  size_t bytes, most_bytes;        /* in all, now and at most */
+  struct vw_products *products;    /* algorithms chosen so far (product.cu); NULL: none */
+  struct vw_cudnn *cudnn;          /* cudnn.cu; NULL: no network asked for it */
+  struct vw_turned_weight *turned; /* conv2d_library.cu */
 };
 
 static inline vw_cuda *vw_cuda_of(const vw_context *ctx) {

@@ -1,6 +1,7 @@
 #include "networks/stable_diffusion.h"
 
 #include "core/durable.h"
+#include "kernels/libraries.h"
 #include "networks/states.h"
 #include "networks/templates.h"
 
@@ -158,6 +159,7 @@ static vw_status open_tokenizer(vw_sd_network *n, const char *dir) {
 static vw_status open_parts(vw_sd_network *n, const char *dir) {
   (void)snprintf(n->net.dir, sizeof n->net.dir, "%s", dir);
   VW_TRY(vw_hub_diffusers_open(&n->hub, dir));
+  VW_TRY(vw_libraries_for_convolutions(n->net.ctx));
   configure(n);
   VW_TRY(open_tokenizer(n, dir));
   VW_TRY(vw_weights_create(&n->net.weights, n->net.ctx, from_hub, &n->hub, dir));

@@ -31,7 +31,7 @@ static double tolerance(vw_backend b) {
   return b == VW_REF ? 1e-8 : 2e-5;
 }
 
-/* Where factors have 8 or 11 bits: half a unit of bf16's 8, as often as a value of the stream of the smallest network is
+/* Where factors have 8 bits, or 11: half a unit of bf16's 8, as often as a value of the stream of the smallest network is
  * rounded on its way forth and back (some 60 times, independently), and three times that for the largest of them. */
 static const double short_tolerance = 3 * 0x1p-9 * 7.75;
 
@@ -312,7 +312,7 @@ static void cuda_equals_diffusers(void **state) {
 /* Every value that a product reads has the type of its weight, in every precision and whatever the stream's type. */
 static void cuda_computes_in_short_types(void **state) {
   (void)state;
-  for (int precision = VW_COMPUTE_TF32; precision < VW_PRECISIONS; precision++)
+  for (int precision = VW_COMPUTE_MIXED; precision < VW_PRECISIONS; precision++)
     check_network(&networks[SMALLEST], VW_CUDA, (vw_precision)precision);
 }
 

@@ -1,0 +1,116 @@
+/* A library's result beside an own kernel's: libraries have been wrong at some shapes, and no table says where. Made once
+ * a plan, when a program is prepared; costs a run of the own kernel. */
+#include "kernels/cuda/library_check.cuh"
+
+#include "kernels/backend.h"
+#include "kernels/cuda/vector.cuh"
+
+#include <cmath>
+
+enum { THREADS = 256, SUM_THREADS = 1024, RESULTS = 3, SUMS = 3 };
+enum { FIRST, AGAIN, OWN }; /* of the results */
+
+/* Uniform by a hash of the index: bf16 in (-1, 1); fp32, which statistics are, in (7, 9), as sums of exponentials. */
+template <typename T>
+__global__ static void __launch_bounds__(THREADS) make_up_kernel(T *__restrict__ x, float low, float high, int64_t n) {
+  const int64_t i = vw_thread();
+  if (i >= n) return;
+  uint32_t h = static_cast<uint32_t>(i) * 2654435761u + 12345u;
+  h ^= h >> 15, h *= 2246822519u, h ^= h >> 13;
+  vw_store(x, i, low + (high - low) * (static_cast<float>(h >> 8) * 0x1p-24f));
+}
+
+/* Of thread t at sums[SUMS t]: (a - own)^2, own^2, how many of a and b differ. */
+template <typename T>
+__global__ static void __launch_bounds__(SUM_THREADS)
+    compare_kernel(double *__restrict__ sums, const T *__restrict__ a, const T *__restrict__ b,
+                   const T *__restrict__ own, int64_t n) {
+  double error = 0, size = 0, other = 0;
+  for (int64_t i = threadIdx.x; i < n; i += SUM_THREADS) {
+    const double x = vw_load(a, i), y = vw_load(own, i);
+    error += (x - y) * (x - y), size += y * y;
+    other += vw_load(a, i) == vw_load(b, i) ? 0 : 1;
+  }
+  sums[SUMS * threadIdx.x] = error, sums[SUMS * threadIdx.x + 1] = size, sums[SUMS * threadIdx.x + 2] = other;
+}
+
+struct trial {
+  vw_tensor in[VW_MAX_IN], out[RESULTS][VW_MAX_OUT];
+  double *sums;
+};
+
+static vw_status make_up(vw_context *ctx, const vw_tensor *t) {
+  const int64_t n = vw_count(t);
+  if (t->dtype == VW_BF16)
+    return vw_launch(ctx, "make_up", make_up_kernel<__nv_bfloat16>, n, THREADS, THREADS, 0, vw_data<__nv_bfloat16>(t),
+                     -1.0f, 1.0f, n);
+  if (t->dtype == VW_F32)
+    return vw_launch(ctx, "make_up", make_up_kernel<float>, n, THREADS, THREADS, 0, vw_data<float>(t), 7.0f, 9.0f, n);
+  return VW_OK; /* indices: allocated memory is 0 */
+}
+
+static vw_status make_trial(vw_context *ctx, const vw_call *c, const vw_library_kernel *k, trial *t) {
+  for (int i = 0; i < k->n_in; i++) {
+    t->in[i] = c->in[i];
+    if (!vw_present(&c->in[i]) || c->frozen >> i & 1u) continue;
+    t->in[i].data = nullptr;
+    VW_TRY(vw_cuda_memory.allocate(ctx, vw_bytes(&c->in[i]), &t->in[i].data));
+    VW_TRY(make_up(ctx, &t->in[i]));
+  }
+  for (int r = 0; r < RESULTS; r++)
+    for (int i = 0; i < k->n_out; i++) {
+      t->out[r][i] = c->out[i], t->out[r][i].data = nullptr;
+      VW_TRY(vw_cuda_memory.allocate(ctx, vw_bytes(&c->out[i]), &t->out[r][i].data));
+    }
+  void *sums = nullptr;
+  VW_TRY(vw_cuda_memory.allocate(ctx, SUM_THREADS * SUMS * sizeof(double), &sums));
+  t->sums = static_cast<double *>(sums);
+  return VW_OK;
+}
+
+static void forget_trial(vw_context *ctx, const vw_call *c, const vw_library_kernel *k, const trial *t) {
+  for (int i = 0; i < k->n_in; i++)
+    if (t->in[i].data && !(c->frozen >> i & 1u)) vw_cuda_memory.release(ctx, t->in[i].data);
+  for (const auto &result : t->out)
+    for (int i = 0; i < k->n_out; i++)
+      if (result[i].data) vw_cuda_memory.release(ctx, result[i].data);
+  if (t->sums) vw_cuda_memory.release(ctx, t->sums);
+}
+
+static vw_status run_result(vw_context *ctx, const vw_call *c, const vw_library_kernel *k, const trial *t, int result) {
+  vw_call call = *c;
+  call.in = t->in, call.out = t->out[result], call.state = nullptr;
+  vw_status st = result == OWN ? VW_OK : k->bind(ctx, &call);
+  if (st == VW_OK) st = k->run(ctx, &call);
+  if (st == VW_OK) st = vw_cuda_memory.synchronise(ctx);
+  k->release(ctx, &call);
+  return st;
+}
+
+static vw_status compare(vw_context *ctx, const trial *t, int i, bool *agrees) {
+  static const double most = 0x1p-6;
+  const vw_tensor *a = &t->out[FIRST][i], *b = &t->out[AGAIN][i], *own = &t->out[OWN][i];
+  double each[SUM_THREADS * SUMS], sums[SUMS] = {};
+  if (!vw_count(a)) return VW_OK;
+  VW_TRY(vw_with_type("check", a, [&](auto x) {
+    using X = decltype(x);
+    return vw_launch(ctx, "compare", compare_kernel<X>, 1, 1, SUM_THREADS, 0, t->sums, vw_data<const X>(a),
+                     vw_data<const X>(b), vw_data<const X>(own), vw_count(a));
+  }));
+  VW_TRY(vw_cuda_memory.download(ctx, each, t->sums, sizeof each));
+  for (int j = 0; j < SUM_THREADS * SUMS; j++) sums[j % SUMS] += each[j];
+  *agrees = *agrees && sums[2] == 0 && std::sqrt(sums[0]) <= most * std::sqrt(sums[1]);
+  return VW_OK;
+}
+
+vw_status vw_library_check(vw_context *ctx, const vw_call *c, const vw_library_kernel *kernel, bool *agrees) {
+  trial t = {};
+  vw_status st = make_trial(ctx, c, kernel, &t);
+  *agrees = st == VW_OK;
+  for (int r = 0; r < RESULTS && st == VW_OK; r++) st = run_result(ctx, c, kernel, &t, r);
+  for (int i = 0; i < kernel->n_out && st == VW_OK; i++) st = compare(ctx, &t, i, agrees);
+  forget_trial(ctx, c, kernel, &t);
+  /* not "then do without": what runs would depend on what else is on the device */
+  if (st == VW_ERR_MEMORY) return vw_fail(st, __FILE__, __LINE__, "comparing a library with an own kernel");
+  return st;
+}

@@ -1,0 +1,20 @@
+/* Whether a library computes what a backend's own kernel computes, at the size of a call (library_check.cu). */
+#ifndef VW_KERNELS_CUDA_LIBRARY_CHECK_CUH
+#define VW_KERNELS_CUDA_LIBRARY_CHECK_CUH
+
+#include "kernels/cuda/device.cuh"
+
+/* An op whose calls run a library where c->state is set, else an own kernel. */
+struct vw_library_kernel {
+  int n_in, n_out;
+  vw_status (*bind)(vw_context *ctx, vw_call *c); /* sets c->state */
+  vw_status (*run)(vw_context *ctx, const vw_call *c);
+  void (*release)(vw_context *ctx, vw_call *c);
+};
+
+/* Runs both on made-up numbers in memory of its own: the library twice, whose results must be the same bits, and within
+ * 2^-6 of the own kernel's, in root mean squares (bf16 rounds to 2^-9). Frozen inputs are the call's. Errors:
+ * VW_ERR_MEMORY, which takes the call's inputs and three times its results. */
+vw_status vw_library_check(vw_context *ctx, const vw_call *c, const vw_library_kernel *kernel, bool *agrees);
+
+#endif
