@@ -12,6 +12,7 @@
 typedef struct vw_stage_item {
   int64_t block;                /* of the plan; -1: of no block */
   int64_t model, data, concept; /* places in the study */
+  int64_t source;               /* transfer: the model whose words are carried */
   int64_t picture;              /* -1: not of one picture */
   int64_t units;                /* that it counts in the progress; 0 counts as 1 */
   int64_t slices;               /* ranks that can share it; at most one: a rank does it alone */

@@ -10,6 +10,7 @@
 #include "learn/block_io.h"
 #include "study/summary.h"
 #include "tasks/kinds.h"
+#include "transfer/sets.h"
 
 enum { VW_WORD_BYTES = 64 };
 
@@ -33,6 +34,9 @@ typedef struct vw_results_source {
 /* The stem of the file with a concept's baselines (learn/block_io.h). */
 vw_status vw_results_baseline_id(const vw_results_source *s, int64_t model, int64_t data, int64_t concept,
                                  char id[VW_BLOCK_ID]);
+
+/* The same as transfer sees it. */
+vw_transfer_source vw_results_transfer(const vw_results_source *s);
 
 /* One trial in the study's order. Numbers travel between ranks; texts are of the plan or of this row. */
 typedef struct vw_trial_row {

@@ -108,6 +108,17 @@ typedef struct vw_judge_config {
   double suppression; /* detection: of boxes that overlap a better one by more; 0: none */
 } vw_judge_config;
 
+/* How words are carried to other networks and judged there; no trial and no other evaluation depends on it. */
+typedef struct vw_transfer_config {
+  int all;       /* 1: words whose like was not learned in the target, too */
+  int map;       /* vw_map_kind of transfer/map.h */
+  int bias;      /* 1: with one */
+  double lambda; /* of ridge; 0: by cross-validation */
+  int radius;    /* vw_transfer_radius */
+  vw_names pairs; /* "clip->owl"; n = 0: all */
+} vw_transfer_config;
+typedef enum vw_transfer_radius { VW_RADIUS_FREE, VW_RADIUS_KEPT } vw_transfer_radius;
+
 typedef struct vw_model_config {
   const char *name;
   const char *kind, *task, *keys; /* of vw_study_kinds; keys "": none of its own */
@@ -145,6 +156,7 @@ typedef struct vw_study_config {
   int backend;            /* vw_backend_choice */
   int algorithms;         /* vw_algorithms_choice */
   int precision; /* vw_precision_choice of models that have none of their own: models[m].plan says what is used */
+  vw_transfer_config transfer;
   vw_names stages;
   const char *cache; /* NULL: the user's cache directory */
 
