@@ -422,6 +422,7 @@ static vw_status write_parts(const vw_writer *w) {
   VW_TRY(vw_write_models(w));
   VW_TRY(write_anchors(w));
   VW_TRY(write_tasks(w));
+  VW_TRY(vw_write_transfer(w));
   VW_TRY(write_config(w));
   return write_provenance(w);
 }

@@ -24,4 +24,7 @@ vw_status vw_writer_count(const vw_writer *w, const char *path, const char *desc
 /* Collective. /words, /loss, /loss_fixed. */
 vw_status vw_write_models(const vw_writer *w);
 
+/* Collective. /transfer and /summary/transfer; nothing where no word was carried. */
+vw_status vw_write_transfer(const vw_writer *w);
+
 #endif

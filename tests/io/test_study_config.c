@@ -165,7 +165,7 @@ static const struct {
      "s.yaml:4:17: stages: report is part of the design, but this version of viswords cannot do it yet",
      VW_ERR_UNSUPPORTED},
     {"@stages: [lern]\n",
-     "s.yaml:4:10: stages: expected a list of learn, evaluate or collect, got 'lern'; did you mean learn?",
+     "s.yaml:4:10: stages: expected a list of learn, evaluate, transfer or collect, got 'lern'; did you mean learn?",
      VW_ERR_INPUT},
     {"@plan: {memory: 3 GB}\n", "s.yaml:4:16: plan.memory: expected auto or an amount such as 4 GiB, got '3 GB'",
      VW_ERR_INPUT},
