@@ -267,6 +267,7 @@ vw_status vw_session_open_inputs(vw_session *s) {
   /* reads all weights: no use where nothing will be planned; rank 0 tells the others (vw_session_agree_inputs) */
   for (int64_t i = 0; i < c->n_models && s->ranks.rank == 0 && !s->problems.n_errors; i++)
     VW_TRY(vw_word_table_hash(&s->words[i], &s->weights[i]));
+  if (s->ranks.rank == 0 && !s->problems.n_errors) VW_TRY(vw_session_check_transfer(s));
   vw_problems_sort(&s->problems);
   return vw_problems_first(&s->problems);
 }

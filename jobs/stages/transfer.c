@@ -70,10 +70,12 @@ static vw_status list_sets(vw_session *s, const vw_transfer_source *t, const vw_
     learned += is, missing += !is;
     if (is && vw_session_has_block(s, sets[i].block)) VW_TRY(list_set(s, t, &sets[i], list));
   }
-  VW_CHECK(n, VW_ERR_INPUT,
-           "%s: no two models learn words for the same concept, anchor and delta: nothing can be carried; see `trials` "
-           "and models.<name>.trials, or set transfer.all: true",
-           s->config->path);
+  if (!n) {
+    vw_log(VW_LOG_WARN,
+           "no two models learn words for the same concept, anchor, delta and replica: nothing is carried; "
+           "see `trials` and models.<name>.trials, or set transfer.all: true");
+    return VW_OK;
+  }
   VW_CHECK(learned, VW_ERR_INPUT, "%s: no word is learned yet, so none can be carried: run 'viswords learn %s -o %s'",
            s->out, s->config->path, s->out);
   if (missing)
@@ -182,11 +184,14 @@ static vw_status transfer(vw_stage_run *r, const vw_stage_item *it, bool *finish
 const vw_stage vw_stage_transfer = {.name = "transfer",
                                     .summary = "carry words to the other networks and judge them there",
                                     .help = "Carries the learned words to the other networks of the study by a map of "
-                                            "the words that both know, and judges them there.",
+                                            "the words that both know, and judges them there. With --from and "
+                                            "--to it carries words of a file: WORD is PATH[:PART,...], an output "
+                                            "directory, a block or safetensors file.",
                                     .unit = "sets of words",
                                     .done = "carried and judged",
                                     .kept = "maps and what is judged",
                                     .needs = VW_STAGE_WEIGHTS | VW_STAGE_CACHE,
+                                    .carries_words = true,
                                     .has_parts = true,
                                     .items = list_open,
                                     .item = transfer};

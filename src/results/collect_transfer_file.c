@@ -142,7 +142,7 @@ static vw_status write_vocabulary(const pair_writer *o) {
     mine[i] = i;
   }
   VW_GOTO(in_group(o, "vocabulary", group));
-  VW_GOTO(vw_writer_path(scale, group, "row", ""));
+  VW_GOTO(vw_writer_path(scale, group, "entry", "")); /* a name that no group above has */
   VW_GOTO(vw_writer_count(o->w, scale, "word that the map was fitted on", words.n));
   const vw_table table = {group, scale, rows, sizeof *rows, words.n, mine, o->w->ranks->rank == 0 ? words.n : 0};
   VW_GOTO(vw_table_write(o->w->f, o->w->ranks, &table, COLUMNS(vocabulary_columns)));
