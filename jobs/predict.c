@@ -5,12 +5,14 @@
 #include "learn/timing.h"
 #include "results/collect_time.h"
 #include "study/schedule.h"
+#include "transfer/carried.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start", "features", "learn", "evaluate", "collect"};
+const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start",    "features", "learn",
+                                                         "evaluate", "transfer", "collect"};
 
 static const double seconds_a_kind = 1.5, seconds_of_product = 0.3;
 
@@ -139,6 +141,55 @@ static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
   return VW_OK;
 }
 
+bool vw_predict_has(const vw_session *s, int part) {
+  return part != VW_PREDICT_TRANSFER || vw_study_has_stage(s->config, "transfer");
+}
+
+/* Seconds of judging what a set carries, as runs of its target; 0: done. */
+static vw_status seconds_of_set(predictor *p, const vw_transfer_source *t, const vw_transfer_set *set,
+                                double *seconds) {
+  const vw_block_kind k = vw_session_block_kind(p->s, set->to, set->data, 1, 1);
+  char id[VW_BLOCK_ID];
+  vw_carried c = {0};
+  double one = 0;
+  vw_status st = VW_OK;
+  *seconds = 0;
+  if (!p->s->is_counted) VW_TRY(vw_transfer_set_id(t, set, id));
+  if (!p->s->is_counted && has_file(p->s, id)) return VW_OK;
+  VW_GOTO(vw_carried_list(&c, t, set));
+  VW_GOTO(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
+  for (int64_t first = 0, end; first < c.n; first = end) {
+    int64_t runs = 0;
+    for (end = first + 1; end < c.n && !strcmp(c.rows[end].concept, c.rows[first].concept);) end++;
+    VW_GOTO(runs_of(&k, VW_PART_JUDGE, end - first, &runs));
+    *seconds += one * (double)runs;
+  }
+cleanup:
+  vw_carried_free(&c);
+  return st;
+}
+
+/* Words in other networks. Maps are not counted: each takes seconds. */
+static vw_status add_transfer(predictor *p) {
+  const vw_results_source results = vw_session_results(p->s);
+  const vw_transfer_source t = vw_results_transfer(&results);
+  vw_transfer_pair *pairs = NULL;
+  vw_transfer_set *sets = NULL;
+  double *seconds = NULL;
+  int64_t n_pairs = 0, n = 0;
+  vw_status st = VW_OK;
+  if (!vw_predict_has(p->s, VW_PREDICT_TRANSFER)) return VW_OK;
+  VW_GOTO(vw_transfer_pairs(&t, &pairs, &n_pairs));
+  VW_GOTO(vw_transfer_sets(&t, pairs, n_pairs, &sets, &n));
+  seconds = calloc((size_t)n + 1, sizeof *seconds);
+  VW_GOTO(seconds ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
+  for (int64_t i = 0; i < n; i++) VW_GOTO(seconds_of_set(p, &t, &sets[i], &seconds[i]));
+  VW_GOTO(vw_schedule_length(seconds, n, p->out->ranks, &p->out->seconds[VW_PREDICT_TRANSFER]));
+cleanup:
+  free(pairs), free(sets), free(seconds);
+  return st;
+}
+
 static vw_status add_all(predictor *p) {
   vw_session *s = p->s;
   vw_prediction *out = p->out;
@@ -196,6 +247,7 @@ vw_status vw_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *
   for (int64_t m = 0; m < n_models; m++)
     if (first_alike(s, m) == m) VW_GOTO(open_rates(&p, m));
   VW_GOTO(add_all(&p));
+  VW_GOTO(add_transfer(&p));
   VW_GOTO(add_collect(&p));
   for (int64_t m = 0; measure && m < n_models; m++)
     if (first_alike(s, m) == m) VW_GOTO(vw_rates_save(&p.rates[m]));
@@ -214,6 +266,7 @@ void vw_predict_print(const vw_session *s, const vw_prediction *p) {
   (void)vw_print(
       stdout, "%s):", p->source == VW_RATE_ESTIMATE ? ", from a matrix product; --measure times the study's own" : "");
   for (int i = 0; i < VW_PREDICT_STAGES; i++)
-    (void)vw_print(stdout, "%s %s %s", i ? "," : "", vw_predict_names[i], vw_duration_text(p->seconds[i]));
+    if (vw_predict_has(s, i))
+      (void)vw_print(stdout, "%s %s %s", i ? "," : "", vw_predict_names[i], vw_duration_text(p->seconds[i]));
   (void)vw_print(stdout, "\n");
 }

@@ -10,6 +10,7 @@ enum {
   VW_PREDICT_FEATURES,
   VW_PREDICT_LEARN,
   VW_PREDICT_EVALUATE,
+  VW_PREDICT_TRANSFER,
   VW_PREDICT_COLLECT,
   VW_PREDICT_STAGES
 };
@@ -25,6 +26,9 @@ extern const char *const vw_predict_names[VW_PREDICT_STAGES];
  * kind and the passes beside it, and leaves the rates in the cache folder; else uses what is there. Files of results
  * are not counted: seconds. Errors: as of the passes; VW_ERR_IO. */
 vw_status vw_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out);
+
+/* Whether the study has this part: all but transfer always are there. */
+bool vw_predict_has(const vw_session *s, int part);
 
 /* One line for people: "  about 3 min 05 s on 2 ranks x 1 thread (measured): ..." */
 void vw_predict_print(const vw_session *s, const vw_prediction *p);

@@ -100,7 +100,8 @@ ids() { sed -n 's/^ *- \["\([0-9a-f]*\)".*/\1/p' "$1/plan.yaml"; }
 files() { (cd "$work/one/blocks" && find . -name '*.safetensors' | sort); }
 files > "$work/before"
 write "$work/other.yaml" 'map: orthogonal, bias: true, all: true, radius: kept, pairs: [clip->owl]'
-expect 0 "$viswords" run "$work/other.yaml" -o "$work/one" "${options[@]}"
+for part in 2/2 1/2; do expect 0 "$viswords" transfer "$work/other.yaml" -o "$work/one" "${options[@]}" --part $part; done
+expect 0 "$viswords" collect "$work/other.yaml" -o "$work/one" "${options[@]}"
 cmp <(ids "$work/one") <(ids "$work/two") || fail "other trials"
 says 'map: orthogonal, of 877 words'
 grep -q '^owl->clip' "$work/one/summary.csv" && fail "a pair that was not asked for"
