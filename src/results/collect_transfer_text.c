@@ -95,6 +95,67 @@ static void print_table(const vw_collected *c, int64_t pair, int64_t data, FILE 
   }
 }
 
+/* ---- the matrix -------------------------------------------------------------------------------------------------- */
+
+/* The mean of words of `from` for a model and one of its data sets: learned there, or carried. NaN: there are none. */
+static double mean_of(const vw_collected *c, int64_t from, int64_t to, int64_t data, double delta) {
+  const int headline = vw_collect_task(c, to)->headline;
+  if (from == to) {
+    const vw_summary_row *r =
+        vw_summary_find(c->summary, c->n_summary, to, data, VW_OF_WORD, VW_VALUE, delta, headline);
+    return r ? r->interval.mean : NAN;
+  }
+  for (int64_t i = 0; i < c->transfer.n_summary; i++) {
+    const vw_transfer_summary *r = &c->transfer.summary[i];
+    const vw_transfer_pair *p = &c->transfer.pair[r->pair].models;
+    if (p->from == from && p->to == to && r->data == data && r->what == VW_CARRIED_WORD &&
+        r->quantity == VW_CARRIED_VALUE && r->metric == headline && r->delta == delta)
+      return r->interval.mean;
+  }
+  return NAN;
+}
+
+/* Sources down, targets with their data sets and headlines across. */
+static void print_matrix(const vw_collected *c, double delta, FILE *out) {
+  const vw_study_config *config = c->s->config;
+  char text[VW_DELTA_TEXT], mean[16];
+  delta_text(delta, text);
+  (void)vw_print(out, "\ndelta %s, words of (down) in (across); learned there where both are one\n%-16s", text, "");
+  for (int64_t to = 0; to < config->n_models; to++)
+    for (int64_t d = 0; d < config->n_data; d++)
+      if (vw_study_learns_on(config, to, d)) {
+        const vw_task_kind *task = vw_collect_task(c, to);
+        (void)vw_print(out, "  %s %s, %s", config->models[to].name, task->metrics[task->headline].name,
+                       config->data[d].name);
+      }
+  (void)vw_print(out, "\n");
+  for (int64_t from = 0; from < config->n_models; from++) {
+    (void)vw_print(out, "%-16s", config->models[from].name);
+    for (int64_t to = 0; to < config->n_models; to++)
+      for (int64_t d = 0; d < config->n_data; d++)
+        if (vw_study_learns_on(config, to, d)) {
+          const vw_task_kind *task = vw_collect_task(c, to);
+          const int width = (int)(strlen(config->models[to].name) + strlen(task->metrics[task->headline].name) +
+                                  strlen(config->data[d].name) + 5);
+          (void)vw_print(out, "%*s", width, vw_format_number(mean_of(c, from, to, d, delta), mean));
+        }
+    (void)vw_print(out, "\n");
+  }
+}
+
+/* One matrix a delta, ascending. */
+static void print_matrices(const vw_collected *c, FILE *out) {
+  const vw_transferred *t = &c->transfer;
+  for (double last = 0, next = INFINITY; last < next; last = next, next = INFINITY) {
+    bool any = false;
+    for (int64_t i = 0; i < t->n_summary; i++)
+      if (t->summary[i].what == VW_CARRIED_WORD && t->summary[i].delta > last)
+        any = true, next = fmin(next, t->summary[i].delta);
+    if (!any) return;
+    print_matrix(c, next, out);
+  }
+}
+
 /* ---- the answer -------------------------------------------------------------------------------------------------- */
 
 /* Both intervals lie above 0. */
@@ -135,6 +196,7 @@ void vw_collect_transfer_print(const vw_collected *c, FILE *out) {
   if (!t->n) return;
   for (int64_t p = 0; p < t->n_pairs; p++)
     for (int64_t d = 0; d < c->s->config->n_data; d++) print_table(c, p, d, out);
+  print_matrices(c, out);
   (void)vw_print(out, "\ndo words transfer?\n");
   for (int64_t i = 0; i < t->n_summary; i++) {
     const vw_transfer_summary *r = &t->summary[i];

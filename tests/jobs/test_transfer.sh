@@ -66,12 +66,17 @@ expect 0 "$viswords" learn "$study" -o "$work/one" "${options[@]}"
 cp -r "$work/one" "$work/two"
 expect 0 "$viswords" run "$study" -o "$work/one" "${options[@]}"
 for line in 'words carried clip->owl, ap50 on scenes' 'words carried owl->clip, recall on objects' 'do words transfer?' \
-  'map: ridge, lambda 1, of 877 words' '  clip->owl at delta 1: ' '  owl->clip at delta 1: '; do
+  'map: ridge, lambda 1, of 877 words' 'delta 0.5, words of (down) in (across)' '  clip->owl at delta 1: ' '  owl->clip at delta 1: '; do
   says "$line"
 done
 grep -q '^clip->owl,scenes,carried word,in domain minus carried,1,ap50,2,' "$work/one/summary.csv" || fail "summary.csv"
 [ -z "$(find "$work/one/blocks" -name '*-picture-*')" ] || fail "files of pictures are left"
 [ "$(find "$work/one/blocks" -name '*-map.safetensors' | wc -l)" = 2 ] || fail "maps"
+
+expect 0 "$viswords" status "$work/one"
+says "carried to other networks: 2 maps, $(find "$work/one/blocks" -name '*-carried.safetensors' | wc -l) sets of words judged there"
+expect 0 "$viswords" plan "$study"
+says ', transfer '
 
 # Killed as it fits maps, as pictures are judged; gone on with on two ranks and two threads: the same bits.
 expect 137 env VISWORDS_FAULT=renamed:block:2=kill "$viswords" transfer "$study" -o "$work/two" "${options[@]}"
