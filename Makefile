@@ -18,12 +18,12 @@ help:
 	@echo '  make test     build and run all tests'
 	@echo '  make test-slurm  the batch scripts against a Slurm of three pretended nodes on this machine (root; minutes)'
 	@echo '  make check    format, clang-tidy, who includes whom, tests under sanitizers, 5 s of fuzzing a reader'
-	@echo '  make check-long  clang-tidy with its analyzer on the tests too; all tests three times over under the sanitizers'
+	@echo '  make check-long  clang-tidy with its path analyzer; all tests under the sanitizers, three times over'
 	@echo '  make check-barriers  takes each barrier out of the CUDA kernels and asks whether a test notices (emulated)'
 	@echo '  make fuzz     libFuzzer on every reader of foreign files, to 10 million executions each (docs/fuzzing.md); resumes'
 	@echo '  make soak     SOAK=200 kills at random times and states of a small study, each compared with an undisturbed run'
 	@echo '  make coverage    line coverage of the C code by the tests (gcov)'
-	@echo '  make bundle   build/viswords-VERSION-ARCH.tar.gz: runs where nothing is installed and nobody is root'
+	@echo '  make bundle   build/viswords-VERSION-ARCH.tar.xz: runs where nothing is installed and nobody is root'
 	@echo '                BUNDLE=--with-cuda-libraries (+ 0.5 GB) or BUNDLE=--without-cuda; make check-bundle tries it'
 	@echo '  make format   clang-format on every C and CUDA file'
 	@echo '  make clean    remove build/ (never out/)'
@@ -83,7 +83,7 @@ fuzz: deps
 check-long: deps
 	@tools/install-deps.sh test check
 	@tools/build.sh ci-asan $(JOBS)
-	@TIDY_TESTS=all tools/tidy.sh build/ci-asan $(JOBS)
+	@TIDY_ANALYZER=on tools/tidy.sh build/ci-asan $(JOBS)
 	@tools/test.sh ci-asan $(JOBS) --repeat until-fail:3 --schedule-random
 
 check-barriers: deps
@@ -106,7 +106,7 @@ bundle: deps
 	@tools/bundle.sh $(BUNDLE) $(JOBS)
 
 check-bundle: bundle
-	@tests/bundle/check.sh build/viswords-*-$$(uname -m).tar.gz
+	@tests/bundle/check.sh build/viswords-*-$$(uname -m).tar.xz
 
 format:
 	@tools/install-deps.sh check

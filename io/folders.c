@@ -79,7 +79,7 @@ static bool is_folder(const char *path) {
 }
 
 static bool is_picture(const char *name) {
-  static const char *const ends[] = {".jpg", ".jpeg", ".png"};
+  static const char *const ends[] = {".jpg", ".jpeg", ".png", ".webp"};
   const size_t n = strlen(name);
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
     if (n > strlen(ends[i]) && strcasecmp(name + n - strlen(ends[i]), ends[i]) == 0) return true;
@@ -88,7 +88,7 @@ static bool is_picture(const char *name) {
 
 /* A picture by its ending, but none that is read. */
 static bool is_unread(const char *name) {
-  static const char *const ends[] = {".webp", ".jfif", ".jpe",  ".jif",  ".gif", ".bmp", ".tif",
+  static const char *const ends[] = {".jfif", ".jpe",  ".jif",  ".gif", ".bmp", ".tif",
                                      ".tiff", ".heic", ".heif", ".avif", ".jp2", ".svg"};
   const size_t n = strlen(name);
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
@@ -210,7 +210,7 @@ vw_status vw_folders_pictures(const char *folder, vw_name_list *out) {
   *out = (vw_name_list){0};
   vw_status st = walk(folder, 0, out);
   if (st == VW_OK && !out->n)
-    st = VW_RAISE(VW_ERR_INPUT, "%s: no picture in it; expected files *.jpg, *.jpeg or *.png", folder);
+    st = VW_RAISE(VW_ERR_INPUT, "%s: no picture in it; expected files *.jpg, *.jpeg, *.png or *.webp", folder);
   if (st != VW_OK) vw_name_list_free(out);
   return st;
 }
@@ -304,7 +304,7 @@ static vw_status split_seeded(vw_class_pictures *c, const char *folder, vw_name_
   int64_t train, test;
   c->train_there = names->n;
   VW_CHECK(names->n >= 2 || (names->n == 1 && options->no_test), VW_ERR_INPUT,
-           "class '%s' has %" PRId64 " picture%s in %s; expected at least 2 files *.jpg, *.jpeg or *.png, one to learn "
+           "class '%s' has %" PRId64 " picture%s in %s; expected at least 2 files *.jpg, *.jpeg, *.png or *.webp, one to learn "
            "from and one to judge by%s",
            c->name, names->n, names->n == 1 ? "" : "s", folder, hint);
   VW_TRY(shuffle(names, c->name, options->seed));
@@ -335,7 +335,7 @@ static vw_status read_part(vw_pictures *to, const char *part, const char *name, 
   *there = names.n;
   vw_status st = note_unread(folder, &mine);
   if (st == VW_OK && names.n == 0)
-    st = VW_RAISE(VW_ERR_INPUT, "class '%s' has no picture in %s; expected files *.jpg, *.jpeg or *.png%s", name,
+    st = VW_RAISE(VW_ERR_INPUT, "class '%s' has no picture in %s; expected files *.jpg, *.jpeg, *.png or *.webp%s", name,
                   folder, unread_hint(&mine, hint));
   add_unread(unread, &mine);
   if (st == VW_OK) st = take(to, folder, &names, 0, limit && limit < names.n ? limit : names.n);

@@ -3,7 +3,7 @@
  *   root/train/<class>/x.jpg  and  root/test/<class>/y.jpg    where both folders exist: the split is theirs;
  *   root/<class>/x.jpg                                        else: a seeded split of each class.
  *
- * Pictures are the files *.jpg, *.jpeg, *.png (any case) of a class folder, hidden ones excepted, sorted bytewise by
+ * Pictures are the files *.jpg, *.jpeg, *.png, *.webp (any case) of a class folder, hidden ones excepted, sorted bytewise by
  * name; both parts of a split keep that order.
  *
  * Seeded split of a class of N pictures: the sorted names are shuffled (Fisher-Yates from the end: the k-th word of

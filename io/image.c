@@ -27,13 +27,22 @@ void vw_image_free(vw_image *image) {
   *image = (vw_image){0};
 }
 
+/* Seven bits more than the result has. */
+void vw_image_lay_on_white(const uint8_t *rgba, vw_image *out) {
+  for (int64_t i = 0; i < out->height * out->width; i++)
+    for (int c = 0; c < 3; c++) {
+      const uint32_t alpha = rgba[4 * i + 3], mixed = rgba[4 * i + c] * alpha + 255 * (255 - alpha);
+      const uint32_t wide = (mixed + 128) << 7;
+      out->rgb[3 * i + c] = (uint8_t)((((wide >> 8) + wide) >> 8) >> 7);
+    }
+}
+
 /* What a file is by its first bytes, among what is often taken for a picture that we read; NULL: unknown. */
 static const char *other_format(const uint8_t *data, int64_t bytes) {
   static const struct {
     int64_t at, n;
     const char *magic, *name;
   } formats[] = {{0, 4, "GIF8", "a GIF"},
-                 {8, 4, "WEBP", "a WebP"},
                  {0, 2, "BM", "a BMP"},
                  {0, 4, "II*\0", "a TIFF"},
                  {0, 4, "MM\0*", "a TIFF"},
@@ -52,8 +61,8 @@ static const char *other_format(const uint8_t *data, int64_t bytes) {
 
 static vw_status refuse_format(const char *path, const void *data, int64_t bytes) {
   const char *name = other_format(data, bytes);
-  VW_CHECK(bytes > 0, VW_ERR_INPUT, "%s: an empty file; neither a JPEG nor a PNG picture", path);
-  return VW_RAISE(VW_ERR_INPUT, "%s: %s%sneither a JPEG nor a PNG picture; convert it or take it out", path,
+  VW_CHECK(bytes > 0, VW_ERR_INPUT, "%s: an empty file; neither a JPEG nor a PNG nor a WebP picture", path);
+  return VW_RAISE(VW_ERR_INPUT, "%s: %s%sneither a JPEG nor a PNG nor a WebP picture; convert it or take it out", path,
                   name ? name : "", name ? " file, " : "");
 }
 
@@ -64,6 +73,8 @@ vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, uns
     st = vw_jpeg_decode(path, data, bytes, out);
   else if (bytes >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0)
     st = vw_png_decode(path, data, bytes, (look & VW_IMAGE_ON_WHITE) != 0, out);
+  else if (vw_is_webp(data, bytes))
+    st = vw_webp_decode(path, data, bytes, (look & VW_IMAGE_ON_WHITE) != 0, out);
   else
     st = refuse_format(path, data, bytes);
   if (st == VW_OK && (look & VW_IMAGE_TURNED)) st = vw_image_turn(path, out, vw_image_orientation(data, bytes));
@@ -107,6 +118,15 @@ static bool jpeg_size(const uint8_t *p, int64_t bytes, int64_t *height, int64_t 
   return false;
 }
 
+static vw_status is_whole_turned(const char *path, bool *turned) {
+  char *data;
+  int64_t bytes;
+  VW_TRY(vw_file_read(path, &data, &bytes));
+  *turned = vw_image_orientation(data, bytes) > 1;
+  free(data);
+  return VW_OK;
+}
+
 vw_status vw_image_is_turned(const char *path, bool *turned) {
   enum { HEAD = 131072 };
   int fd = -1;
@@ -116,9 +136,10 @@ vw_status vw_image_is_turned(const char *path, bool *turned) {
   vw_status st = vw_foreign_open(path, &fd, NULL);
   const ssize_t n = st == VW_OK ? read(fd, head, HEAD) : 0;
   if (n > 0) *turned = vw_image_orientation(head, n) > 1;
+  const bool is_behind = n == HEAD && vw_is_webp((const uint8_t *)head, n); /* the picture, in WebP */
   if (fd >= 0) (void)close(fd);
   free(head);
-  return st;
+  return st == VW_OK && is_behind ? is_whole_turned(path, turned) : st;
 }
 
 vw_status vw_image_size(const char *path, unsigned look, int64_t *height, int64_t *width) {
@@ -127,14 +148,16 @@ vw_status vw_image_size(const char *path, unsigned look, int64_t *height, int64_
   VW_TRY(vw_file_read(path, &text, &bytes));
   const uint8_t *data = (const uint8_t *)text;
   bool found = false;
+  vw_status st = VW_OK;
   if (bytes >= 24 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0)
     *height = big_endian(data + 20, 4), *width = big_endian(data + 16, 4), found = true;
   else if (bytes >= 4 && memcmp(data, "\xff\xd8\xff", 3) == 0)
     found = jpeg_size(data, bytes, height, width);
-  vw_status st = VW_OK;
+  else if (vw_is_webp(data, bytes))
+    st = vw_webp_size(path, data, bytes, height, width), found = true;
   if (found) {
-    st = vw_image_check_size(path, *height, *width);
-    if (look & VW_IMAGE_TURNED && vw_image_orientation(data, bytes) >= 5) {
+    if (st == VW_OK) st = vw_image_check_size(path, *height, *width);
+    if (st == VW_OK && look & VW_IMAGE_TURNED && vw_image_orientation(data, bytes) >= 5) {
       const int64_t h = *height;
       *height = *width, *width = h;
     }

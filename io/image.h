@@ -1,4 +1,4 @@
-/* Pictures: JPEG and PNG to 8-bit RGB, and PNG out. Told apart by content, not by name. */
+/* Pictures: JPEG, PNG and WebP to 8-bit RGB, and PNG out. Told apart by content, not by name. */
 #ifndef VW_IO_IMAGE_H
 #define VW_IO_IMAGE_H
 
@@ -34,7 +34,7 @@ vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, uns
  * far as the head shows it. */
 vw_status vw_image_size(const char *path, unsigned look, int64_t *height, int64_t *width);
 
-/* Whether EXIF data turn or mirror the picture, as far as the first 128 KiB of the file say. Errors: VW_ERR_IO,
+/* Whether EXIF data turn or mirror the picture, as far as the first 128 KiB of the file say (of a WebP, all). Errors: VW_ERR_IO,
  * VW_ERR_INPUT (no regular file). */
 vw_status vw_image_is_turned(const char *path, bool *turned);
 

@@ -63,9 +63,25 @@ static int orientation_of_png(const uint8_t *data, int64_t bytes) {
   return UPRIGHT;
 }
 
+/* The chunk EXIF, mostly behind the picture: a TIFF structure, in some files after JPEG's "Exif". */
+static int orientation_of_webp(const uint8_t *data, int64_t bytes) {
+  const tiff t = {.data = data, .bytes = bytes, .little = true};
+  for (int64_t at = 12; at + 8 <= bytes;) {
+    const int64_t length = number(&t, at + 4, 4);
+    if (length > bytes - at - 8) break;
+    if (memcmp(data + at, "EXIF", 4) == 0) {
+      const int64_t skip = length >= 6 && memcmp(data + at + 8, "Exif\0\0", 6) == 0 ? 6 : 0;
+      return orientation_of_tiff(data + at + 8 + skip, length - skip);
+    }
+    at += 8 + length + length % 2;
+  }
+  return UPRIGHT;
+}
+
 int vw_image_orientation(const void *data, int64_t bytes) {
   if (bytes >= 3 && memcmp(data, "\xff\xd8\xff", 3) == 0) return orientation_of_jpeg(data, bytes);
   if (bytes >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0) return orientation_of_png(data, bytes);
+  if (vw_is_webp(data, bytes)) return orientation_of_webp(data, bytes);
   return UPRIGHT;
 }
 

@@ -2,11 +2,23 @@
 #ifndef VW_IO_IMAGE_INTERNAL_H
 #define VW_IO_IMAGE_INTERNAL_H
 
+#include <stdbool.h>
+
 #include "io/image.h"
 
 vw_status vw_jpeg_decode(const char *path, const uint8_t *data, int64_t bytes, vw_image *out);
 /* With `on_white`, what is transparent is laid on white. */
 vw_status vw_png_decode(const char *path, const uint8_t *data, int64_t bytes, bool on_white, vw_image *out);
+
+/* Whether the first bytes are those of a WebP file. */
+bool vw_is_webp(const uint8_t *data, int64_t bytes);
+/* One picture; files of several, which move, are refused (VW_ERR_INPUT). */
+vw_status vw_webp_decode(const char *path, const uint8_t *data, int64_t bytes, bool on_white, vw_image *out);
+/* From its head alone. Errors: VW_ERR_INPUT where that cannot be decoded. */
+vw_status vw_webp_size(const char *path, const uint8_t *data, int64_t bytes, int64_t *height, int64_t *width);
+
+/* out->rgb from rgba [height, width, 4] over white, rounded as Pillow's alpha_composite rounds. */
+void vw_image_lay_on_white(const uint8_t *rgba, vw_image *out);
 
 /* Between one pixel and VW_MAX_PIXELS. Errors: VW_ERR_INPUT. */
 vw_status vw_image_check_size(const char *path, int64_t height, int64_t width);

@@ -67,16 +67,6 @@ static vw_status set_rows(stream *s, const vw_image *image, int64_t channels) {
   return VW_OK;
 }
 
-/* Over white, rounded as Pillow's alpha_composite rounds: seven bits more than the result has. */
-static void lay_on_white(const uint8_t *rgba, const vw_image *out) {
-  for (int64_t i = 0; i < out->height * out->width; i++)
-    for (int c = 0; c < 3; c++) {
-      const uint32_t alpha = rgba[4 * i + 3], mixed = rgba[4 * i + c] * alpha + 255 * (255 - alpha);
-      const uint32_t wide = (mixed + 128) << 7;
-      out->rgb[3 * i + c] = (uint8_t)((((wide >> 8) + wide) >> 8) >> 7);
-    }
-}
-
 /* Rows of 16-bit grey, two bytes a pixel at their start, become RGB in place. Pillow cuts values above 255 off instead
  * of taking the high byte, and so does every pipeline built on it. */
 static void cut_off_grey16(const vw_image *image) {
@@ -131,7 +121,7 @@ static vw_status decode_inside(png_structp png, png_infop info, stream *s, bool 
   png_read_image(png, s->rows);
   png_read_end(png, NULL);
   if (grey16) cut_off_grey16(out);
-  if (channels == 4) lay_on_white(s->rgba, out);
+  if (channels == 4) vw_image_lay_on_white(s->rgba, out);
   return VW_OK;
 }
 

@@ -148,18 +148,22 @@ vw_status vw_reader_section(vw_reader *r, const vw_target *t, yaml_node_t *map) 
 /* --- defaults --------------------------------------------------------------------------------------------------- */
 
 /* Sets every option of a section to its default: the text in the table, read as YAML by the same code as a study. */
+vw_status vw_reader_default(const vw_reader *r, const vw_key *o, const char *text, size_t bytes, void *base) {
+  vw_reader d = *r;
+  yaml_document_t document;
+  d.document = &document;
+  d.path = "default", d.problems = NULL;
+  VW_TRY(vw_reader_load(&d, text, bytes));
+  const vw_status st = vw_reader_assign(&d, o, base, yaml_document_get_root_node(&document), o->key);
+  yaml_document_delete(&document);
+  return st == VW_OK ? st : vw_fail(st, __FILE__, __LINE__, "default of %s", o->key);
+}
+
 vw_status vw_reader_defaults(vw_reader *r, vw_section section, void *base) {
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
     if (o->section != section || !o->text || !o->text[0]) continue;
-    vw_reader d = *r;
-    yaml_document_t document;
-    d.document = &document;
-    d.path = "default", d.problems = NULL;
-    VW_TRY(vw_reader_load(&d, o->text, strlen(o->text)));
-    vw_status st = vw_reader_assign(&d, o, base, yaml_document_get_root_node(&document), o->key);
-    yaml_document_delete(&document);
-    if (st != VW_OK) return vw_fail(st, __FILE__, __LINE__, "default of %s", o->key);
+    VW_TRY(vw_reader_default(r, o, o->text, strlen(o->text), base));
   }
   return VW_OK;
 }

@@ -44,7 +44,8 @@ static vw_status find_task(vw_reader *r, vw_model_config *m) {
   const char *task = vw_word_at(r->kinds->tasks, place, &n);
   m->task = task ? vw_pool_text(&r->config->pool, task, n) : NULL;
   m->keys = list_of(r, r->kinds->keys, place), m->takes = list_of(r, r->kinds->data, place);
-  VW_CHECK(m->task && m->keys && m->takes, VW_ERR_MEMORY, "%s: out of memory", r->path);
+  m->defaults = r->kinds->defaults ? list_of(r, r->kinds->defaults, place) : "";
+  VW_CHECK(m->task && m->keys && m->takes && m->defaults, VW_ERR_MEMORY, "%s: out of memory", r->path);
   return VW_OK;
 }
 
@@ -78,10 +79,10 @@ static vw_status read_model(vw_reader *r, yaml_node_t *map, int64_t i, model_nod
 /* --- sections that stand for all models, and again under one ---------------------------------------------------- */
 
 typedef struct shared_values {
-  vw_model_config common;      /* its sections: defaults, then what stands for all models */
-  yaml_node_t **seen;          /* [option] the node that set it for all models; NULL: none */
-  int64_t n_own[VW_MOST_KEYS]; /* models that have the key themselves */
-  bool is_missing[VW_MOST_KEYS];
+  vw_model_config common;               /* its sections: defaults, then what stands for all models */
+  yaml_node_t **seen;                   /* [option] the node that set it for all models; NULL: none */
+  int64_t n_own[VW_MOST_KEYS];          /* models that have the key themselves */
+  const char *missing_of[VW_MOST_KEYS]; /* a model that has not: its name */
 } shared_values;
 
 static bool has_free(const vw_trials_config *t) {
@@ -101,22 +102,23 @@ static vw_status check_used(vw_reader *r, yaml_node_t **seen, const char *prefix
                             const int64_t *own) {
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
-    bool used = false, is_read = false, any_decays = false;
+    bool used = false, any_decays = false;
+    int64_t readers = 0;
     if (!seen[i] || o->type == VW_KEY_SECTION) continue;
     const char *key = o->key + (o->alone ? strlen("models.<name>.") : 0);
     for (int64_t m = first; m < last; m++) {
       const vw_model_config *model = &r->config->models[m];
       used |= vw_key_applies(o, model), any_decays |= decays(model);
-      is_read |= !o->scoped || (model->keys && vw_word_place(model->keys, o->key, strlen(o->key)) >= 0);
+      readers += !o->scoped || (model->keys && vw_word_place(model->keys, o->key, strlen(o->key)) >= 0);
     }
-    if (!is_read)
+    if (!readers)
       VW_TRY(vw_reader_keep(
           r, VW_AT(r, seen[i], "%s%s: nothing uses it; no task of this study does: remove it", prefix, key)));
     else if (!used)
       VW_TRY(vw_reader_keep(
           r, VW_AT(r, seen[i], "%s%s: nothing uses it; only optimiser %s does: remove it or change learn.optimiser",
                    prefix, key, o->needs == 1 + VW_PGD ? "pgd" : "adamw")));
-    else if (own && own[i] == last - first)
+    else if (own && own[i] == readers)
       VW_TRY(vw_reader_keep(r, VW_AT(r, seen[i], "%s: nothing uses it; every model has its own: remove it", key)));
     else if (o->type == VW_KEY_REAL && strcmp(o->key, "learn.weight_decay") == 0 && !any_decays)
       VW_TRY(vw_reader_keep(r, VW_AT(r, seen[i],
@@ -151,6 +153,18 @@ static void copy_common(const vw_reader *r, const shared_values *v, vw_model_con
       vw_steps_of(r, v->seen[k], v->common.learn.steps, &m->learn.steps);
 }
 
+/* What the model's task has for a default, where nothing stands for all models. */
+static vw_status set_task_defaults(const vw_reader *r, const shared_values *v, vw_model_config *m) {
+  for (int k = 0; k < vw_study_n_keys; k++) {
+    const vw_key *o = &vw_study_keys[k];
+    const vw_shared_section *of = vw_section_shared(o->section);
+    int n = 0;
+    const char *text = vw_key_default(m->defaults, o->key, &n);
+    if (text && of && !v->seen[k]) VW_TRY(vw_reader_default(r, o, text, (size_t)n, (char *)m + of->offset));
+  }
+  return VW_OK;
+}
+
 /* Every slice of a step needs a picture. */
 static vw_status check_slices(vw_reader *r, const vw_model_config *m, yaml_node_t *node, const char *prefix) {
   const vw_learn_config *l = &m->learn;
@@ -169,6 +183,7 @@ static vw_status read_own(vw_reader *r, int64_t i, const model_nodes *nodes, sha
   VW_CHECK(model, VW_ERR_MEMORY, "%s: out of memory", r->path);
   r->model = m->name;
   copy_common(r, v, m);
+  VW_TRY(set_task_defaults(r, v, m));
   for (int k = 0; k < VW_SHARED_SECTIONS; k++) {
     const vw_section section = VW_SEC_LEARN + k;
     const vw_shared_section *of = vw_section_shared(section);
@@ -180,7 +195,7 @@ static vw_status read_own(vw_reader *r, int64_t i, const model_nodes *nodes, sha
   if (!m->learn.judge_template) m->learn.judge_template = m->learn.templates.name[0];
   for (int k = 0; k < vw_study_n_keys; k++) {
     v->n_own[k] += seen[k] != NULL;
-    v->is_missing[k] |= !seen[k];
+    if (!seen[k] && vw_key_applies(&vw_study_keys[k], m)) v->missing_of[k] = m->name;
   }
   return VW_OK;
 }
@@ -199,8 +214,12 @@ static vw_status require_shared(vw_reader *r, const shared_values *v, yaml_node_
   for (int k = 0; k < vw_study_n_keys; k++) {
     const vw_key *o = &vw_study_keys[k];
     if (!vw_section_shared(o->section) || o->text || v->seen[k]) continue;
-    if (r->config->n_models && !v->is_missing[k]) continue;
-    VW_TRY(vw_reader_keep(r, VW_AT(r, root, "%s: missing; give %s", o->key, o->help)));
+    if ((r->config->n_models || o->scoped) && !v->missing_of[k]) continue;
+    if (o->scoped)
+      VW_TRY(vw_reader_keep(r, VW_AT(r, root, "%s: missing; model '%s' needs it, here or as models.%s.%s; %s", o->key,
+                                     v->missing_of[k], v->missing_of[k], o->key, o->help)));
+    else
+      VW_TRY(vw_reader_keep(r, VW_AT(r, root, "%s: missing; give %s", o->key, o->help)));
   }
   return VW_OK;
 }

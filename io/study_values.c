@@ -325,7 +325,9 @@ static vw_status check_template(vw_reader *r, const yaml_node_t *node, const cha
 }
 
 static vw_status assign_text(vw_reader *r, const vw_key *o, const char **member, yaml_node_t *node, const char *path) {
-  const char *s = scalar(node);
+  const bool is_empty = o->may_be_empty && node->type == YAML_SCALAR_NODE && !node->data.scalar.length &&
+                        node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+  const char *s = is_empty ? "" : scalar(node);
   if (!s) return refuse(r, o, node, path);
   const bool word = o->type == VW_KEY_VOCABULARY && vw_word_place(o->choices, s, strlen(s)) >= 0;
   if (o->type == VW_KEY_TEMPLATE) VW_TRY(check_template(r, node, path, s));

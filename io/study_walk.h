@@ -23,6 +23,9 @@ vw_status vw_reader_section(vw_reader *r, const vw_target *t, yaml_node_t *map);
 /* Sets every option of a section to its default: the text in the table, read as YAML by the same code as a study. */
 vw_status vw_reader_defaults(vw_reader *r, vw_section section, void *base);
 
+/* Sets one option to `text`, read so. Errors: as a study's own, but of a file named "default". */
+vw_status vw_reader_default(const vw_reader *r, const vw_key *o, const char *text, size_t bytes, void *base);
+
 /* Names of data sets and models stand in paths, in study.h5 and on command lines. */
 vw_status vw_reader_check_name(vw_reader *r, yaml_node_t *node, const char *section, const char *name);
 

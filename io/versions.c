@@ -8,6 +8,7 @@
 #include <jpeglib.h>
 #include <png.h>
 #include <utf8proc.h>
+#include <webp/decode.h>
 #include <yaml.h>
 
 #define TEXT_OF(x) #x
@@ -38,4 +39,8 @@ void vw_io_libraries(vw_library library[VW_LIBRARIES]) {
 #endif
   set(&library[4], "libpng", png_get_libpng_ver(NULL));
   set(&library[5], "utf8proc", utf8proc_version());
+  const unsigned webp = (unsigned)WebPGetDecoderVersion();
+  char text[VW_VERSION_TEXT];
+  (void)snprintf(text, sizeof text, "%u.%u.%u", webp >> 16, webp >> 8 & 0xff, webp & 0xff);
+  set(&library[6], "libwebp", text);
 }

@@ -2,7 +2,7 @@
 #ifndef VW_IO_VERSIONS_H
 #define VW_IO_VERSIONS_H
 
-enum { VW_LIBRARIES = 6, VW_VERSION_TEXT = 64 };
+enum { VW_LIBRARIES = 7, VW_VERSION_TEXT = 64 };
 
 typedef struct vw_library {
   const char *name; /* static */

@@ -17,13 +17,16 @@ static vw_status run(vw_bench *b, const char *const *positional, const bench_opt
   const char *what = positional[0], *dir = positional[1], *data = positional[2];
   const bool tokenizer = !strcmp(what, "tokenizer"), pictures = !strcmp(what, "preprocess"),
              load = !strcmp(what, "load"), gpu = !strcmp(what, "gpu");
-  const bool sd = !strcmp(what, "sd");
-  VW_CHECK(tokenizer || pictures || load || gpu || sd || !strcmp(what, "clip"), VW_ERR_ARG,
-           "bench '%s': choose clip, gpu, load, sd, tokenizer or preprocess", what);
+  const bool sd = !strcmp(what, "sd"), owl = !strcmp(what, "owl"), precision = !strcmp(what, "precision");
+  VW_CHECK(tokenizer || pictures || load || gpu || sd || owl || precision || !strcmp(what, "clip"), VW_ERR_ARG,
+           "bench '%s': choose clip, gpu, load, owl, precision, preprocess, sd or tokenizer", what);
   VW_CHECK((tokenizer || pictures) == (data != NULL), VW_ERR_ARG, "bench %s: expected %s", what,
-           tokenizer  ? "MODEL_DIR TEXTS_FILE"
-           : pictures ? "MODEL_DIR PICTURES_FOLDER"
-                      : "MODEL_DIR alone");
+           tokenizer   ? "MODEL_DIR TEXTS_FILE"
+           : pictures  ? "MODEL_DIR PICTURES_FOLDER"
+           : precision ? "BOXES_FILE alone"
+                       : "MODEL_DIR alone");
+  if (precision) return vw_bench_precision(b, dir);
+  if (owl) return vw_bench_owl(b, dir, o->trials ? o->trials : "1,16,64", o->gpu.only);
   if (sd) return vw_bench_sd(b, dir, o->gpu.pictures ? o->gpu.pictures : "1,4", o->gpu.only);
   VW_TRY(vw_clip_network_open(&b->n, dir, &b->ctx));
   if (tokenizer) return vw_bench_tokenizer(b, dir, data);
@@ -75,12 +78,12 @@ int vw_job_bench(int argc, char **argv) {
   const char *positional[3], *backend = NULL, *cache = NULL;
   const vw_option options[] = {
       {"trials", 0, VW_OPT_STRING, &o.trials, "LIST",
-       "clip, gpu: trials in a batch (default 1,16,64,256; gpu: also 1024,1600)"},
+       "clip, gpu, owl: trials in a batch (default 1,16,64,256; gpu: also 1024,1600; owl: to 64)"},
       {"variant", 0, VW_OPT_STRING, &o.variant, "NAME", "clip: plain, pooled or cached; default: all"},
       {"pictures", 0, VW_OPT_STRING, &o.gpu.pictures, "LIST",
        "gpu, sd: pictures in a batch (default 1,16,64,256; sd: 1,4)"},
       {"only", 0, VW_OPT_STRING, &o.gpu.only, "NAME",
-       "gpu: ceilings, text or image; sd: unet, word, encode or decode; default: all"},
+       "gpu: ceilings, text or image; owl: picture, step or judge; sd: unet, word, encode or decode; default: all"},
       {"order", 0, VW_OPT_INT, &o.gpu.order, "N",
        "gpu: order of the products that give the ceilings (default 8192; cpu 2048, ref 128)"},
       {"timed", 0, VW_OPT_FLAG, &o.gpu.timed, NULL,
@@ -91,19 +94,20 @@ int vw_job_bench(int argc, char **argv) {
       {"precision", 0, VW_OPT_STRING, &b.precision, "NAME", "of cuda: auto (mixed), fp32, tf32, mixed, bf16"},
       {"cache", 0, VW_OPT_STRING, &cache, "DIR",
        "where rates are left for 'viswords plan'; default: ~/.cache/viswords"},
-      {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip, sd: time by op of one step"},
+      {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip, owl, sd: time by op of one step"},
       {"json", 0, VW_OPT_FLAG, &b.json, NULL, "as JSON"},
       {"save", 0, VW_OPT_STRING, &b.save, "FILE", "the JSON into a file, beside the table"},
       {0}};
   static const char *const names[] = {"WHAT", "MODEL_DIR", "DATA"};
   const vw_command_line c = {
       "bench",
-      "clip MODEL_DIR | gpu MODEL_DIR | sd MODEL_DIR | load MODEL_DIR | tokenizer MODEL_DIR TEXTS_FILE | preprocess "
-      "MODEL_DIR "
-      "PICTURES_FOLDER",
+      "clip MODEL_DIR | gpu MODEL_DIR | owl MODEL_DIR | sd MODEL_DIR | load MODEL_DIR | tokenizer MODEL_DIR TEXTS_FILE "
+      "| "
+      "preprocess MODEL_DIR PICTURES_FOLDER | precision BOXES_FILE",
       "Rates of a training step of a CLIP text encoder (directory with real weights, or of 'viswords random-clip'); of "
-      "both towers and each of their kernels against the ceilings of a device; of reading weights; of tokenising a "
-      "file of texts, one a line; of reading pictures.",
+      "both towers and each of their kernels against the ceilings of a device; of an OWL-v2 network's tower, steps and "
+      "judging; of the passes of Stable Diffusion; of reading weights; of tokenising a file of texts, one a line; of "
+      "reading pictures; of average precision.",
       options,
       names,
       2,

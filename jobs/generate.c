@@ -63,18 +63,6 @@ static vw_status gather(vw_generate *g, const generate_options *o, const char *c
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-/* Bytes that can be taken: of the device, or of this machine's memory. 0: unknown. */
-static int64_t available(const vw_context *ctx) {
-  if (ctx->backend == VW_CUDA) return vw_memory_used(ctx).free;
-  FILE *f = fopen("/proc/meminfo", "r");
-  char line[128];
-  long long kilobytes = 0;
-  while (f && !kilobytes && fgets(line, sizeof line, f))
-    if (sscanf(line, "MemAvailable: %lld kB", &kilobytes) != 1) kilobytes = 0;
-  if (f) (void)fclose(f);
-  return (int64_t)kilobytes << 10;
-}
-
 static vw_status fits(vw_generate *g, int64_t batch, int64_t bytes, vw_drawing_memory *m, bool *yes) {
   g->what.batch = batch;
   VW_TRY(vw_drawing_measure(g->n, &g->what, m));
@@ -86,7 +74,7 @@ static vw_status fits(vw_generate *g, int64_t batch, int64_t bytes, vw_drawing_m
  * the same number of batches needs. */
 static vw_status choose_batch(vw_generate *g, int64_t asked, int64_t pictures, vw_drawing_memory *m) {
   enum { MOST = 8 };
-  const int64_t free_bytes = available(&g->ctx);
+  const int64_t free_bytes = vw_drawing_memory_free(&g->ctx);
   const double giga = 1e9;
   int64_t batch = asked ? asked : pictures < MOST ? pictures : MOST;
   bool yes = false;

@@ -3,12 +3,9 @@
 #define VW_JOBS_GENERATE_H
 
 #include "core/durable.h"
+#include "io/picture_settings.h"
 #include "jobs/encode.h"
 #include "networks/drawing.h"
-
-/* The settings that decide a picture, as JSON in ASCII, under this key of its PNG; what made it, under the other. */
-#define VW_GENERATE_SETTINGS "viswords.settings"
-#define VW_GENERATE_MADE_BY  "viswords.made_by"
 
 typedef struct vw_generate {
   vw_context ctx;

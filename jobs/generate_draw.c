@@ -35,21 +35,22 @@ char *vw_generate_settings(const vw_generate *g, int64_t row, int64_t i) {
   const vw_drawing *d = &g->what;
   const vw_spacing spacing = d->spacing != VW_SPACING_DEFAULT ? d->spacing : g->n->schedule.spacing;
   char weights[VW_HASH_TEXT], vector[VW_HASH_TEXT];
-  const json_int_t seed = (json_int_t)g->seed + (json_int_t)i;
+  vw_picture_settings s = {.text = text_of(g, row),
+                           .negative = g->negative,
+                           .weights = weights,
+                           .sampler = vw_sampler_name(d->sampler),
+                           .spacing = vw_spacing_name(spacing),
+                           .guidance = d->guidance,
+                           .steps = d->steps,
+                           .width = d->width,
+                           .height = d->height,
+                           .seed = g->seed + i};
   vw_hash_text(g->weights, weights);
-  json_t *o =
-      json_pack("{s:o, s:o, s:f, s:s, s:I, s:s, s:I, s:I, s:I, s:s}", "text", vw_json_name(text_of(g, row)), "negative",
-                vw_json_name(g->negative), "guidance", d->guidance, "sampler", vw_sampler_name(d->sampler), "steps",
-                (json_int_t)d->steps, "spacing", vw_spacing_name(spacing), "seed", seed, "width", (json_int_t)d->width,
-                "height", (json_int_t)d->height, "weights", weights);
-  if (o && is_word(g, row)) {
+  if (is_word(g, row)) {
     vw_hash_text(vw_hash_bytes(vector_of(g, row), (size_t)g->n->net.width * sizeof(double)), vector);
-    (void)json_object_set_new(o, "word", vw_json_name(name_of(g, row)));
-    (void)json_object_set_new(o, "vector", json_string(vector));
+    s.word = name_of(g, row), s.vector = vector;
   }
-  char *text = o ? json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII) : NULL;
-  json_decref(o);
-  return text;
+  return vw_picture_settings_text(&s);
 }
 
 /* "A photo of a <dog>!" -> "a-photo-of-a-dog", cut to `most` letters. */
@@ -81,7 +82,7 @@ vw_status vw_generate_is_there(const vw_generate *g, int64_t row, int64_t i, boo
   *there = false;
   VW_TRY(vw_generate_path(g, row, i, path));
   if (!vw_file_exists(path)) return VW_OK;
-  VW_TRY(vw_png_read_text(path, VW_GENERATE_SETTINGS, &found));
+  VW_TRY(vw_png_read_text(path, VW_PICTURE_SETTINGS, &found));
   char *settings = vw_generate_settings(g, row, i);
   *there = settings && found && !strcmp(found, settings);
   free(found), free(settings);
@@ -135,7 +136,7 @@ static vw_status keep(const drawing *d, int64_t picture, const double *latents) 
   VW_CHECK(settings, VW_ERR_MEMORY, "generate: out of memory");
   vw_kernel_set(&g->ctx, kernels);
   (void)snprintf(made_by, sizeof made_by, "viswords %s, %s, %s", VISWORDS_VERSION, vw_precision_name(&g->ctx), kernels);
-  const vw_png_text texts[] = {{VW_GENERATE_SETTINGS, settings}, {VW_GENERATE_MADE_BY, made_by}};
+  const vw_png_text texts[] = {{VW_PICTURE_SETTINGS, settings}, {VW_PICTURE_MADE_BY, made_by}};
   vw_status st = vw_drawer_decode(d->drawer, latents, d->rgb);
   if (st == VW_OK) st = vw_generate_path(g, row, i, path);
   if (st == VW_OK) st = vw_png_write_with(path, g->what.height, g->what.width, d->rgb, texts, 2);
@@ -152,7 +153,7 @@ static vw_status draw_batch(drawing *d, const int64_t *todo, int64_t n, bool *st
   for (int64_t b = n; b < B; b++)
     memcpy(d->states + b * text, d->states + (n - 1) * text, (size_t)text * sizeof(double));
   for (int64_t b = 0; b < B; b++)
-    vw_drawing_noise((uint64_t)(g->seed + todo[b < n ? b : n - 1] % g->number), one, d->latents + b * one);
+    vw_drawer_start(d->drawer, (uint64_t)(g->seed + todo[b < n ? b : n - 1] % g->number), 0, d->latents + b * one);
   const vw_drawing_watch watch = {on_step, d};
   VW_TRY(vw_drawer_run(d->drawer, d->states, d->without, d->latents, &watch, stopped));
   for (int64_t b = 0; b < n && !*stopped; b++) VW_TRY(keep(d, todo[b], d->latents + b * one));

@@ -55,6 +55,42 @@ static vw_status open_model(vw_session *s, int64_t i) {
   return VW_OK;
 }
 
+/* The network that judges what the model's words draw. */
+static vw_status open_judge(vw_session *s, int64_t i) {
+  const vw_model_config *m = &s->config->models[i];
+  const vw_network_kind *kind = s->kinds[i]->task->judge_kind;
+  char own[VW_STUDY_KEY];
+  if (!kind || !m->judge.weights) return VW_OK; /* what is missing is a problem already */
+  const char *key = vw_study_key_of(s->config, i, "judge.weights", own);
+  vw_status st = kind->open(&s->judges[i], m->judge.weights, &s->contexts[i]);
+  if (st == VW_OK && s->ranks.rank == 0 && kind->check_finite) st = kind->check_finite(s->judges[i]);
+  return keep(s, key, -1, st);
+}
+
+/* What identifies the judge in an evaluation. A judge that learns words itself may find in pictures what it would have
+ * learned. */
+static vw_status hash_judge(vw_session *s, int64_t i) {
+  vw_judge_config *judge = &s->config->models[i].judge;
+  char own[VW_STUDY_KEY];
+  if (!s->judges[i]) return VW_OK;
+  VW_TRY(s->judges[i]->kind->hash(s->judges[i], &judge->network));
+  for (int64_t k = 0; k < s->config->n_models; k++) {
+    const vw_network *n = s->networks[k];
+    vw_hash learner = {0};
+    if (!n || n->kind != s->judges[i]->kind) continue;
+    VW_TRY(n->kind->hash(n, &learner));
+    if (learner.lo != judge->network.lo || learner.hi != judge->network.hi) continue;
+    const vw_status is_learner =
+        VW_RAISE(VW_ERR_INPUT,
+                 "this network learns words itself, as model '%s': choose one that does not, its verdict "
+                 "on pictures is worth more",
+                 s->config->models[k].name);
+    VW_TRY(vw_study_keep(s->config, &s->problems, vw_study_key_of(s->config, i, "judge.weights", own), -1, true,
+                         is_learner));
+  }
+  return VW_OK;
+}
+
 /* What a task cannot learn from, or finds odd. */
 static vw_status check_data(vw_session *s, const vw_session_set *set) {
   const int64_t i = set->index;
@@ -232,9 +268,12 @@ vw_status vw_session_agree_inputs(vw_session *s) {
                   "while the run started, or do the nodes have copies that differ?",
                   s->ranks.rank);
   VW_TRY(vw_agree_message(&s->ranks, st)); /* the same configurations: the same number of files below */
-  for (int64_t i = 0; i < n; i++) {
-    const vw_network *network = s->networks[i];
+  for (int64_t i = 0; i < n; i++)
+    VW_TRY(vw_ranks_broadcast(&s->ranks, &s->config->models[i].judge.network, sizeof(vw_hash), 0));
+  for (int64_t i = 0; i < 2 * n; i++) {
+    const vw_network *network = i < n ? s->networks[i] : s->judges[i - n];
     vw_witness theirs[MOST_FILES] = {0};
+    if (!network) continue; /* of no rank */
     vw_safetensors *f = NULL;
     for (int64_t k = 0; k < MOST_FILES && (f = network->kind->file(network, k)); k++)
       theirs[k] = *vw_safetensors_witness(f);
@@ -246,6 +285,8 @@ vw_status vw_session_agree_inputs(vw_session *s) {
 
 vw_status vw_session_inputs_unchanged(const vw_session *s) {
   for (int64_t i = 0; i < s->config->n_models; i++) VW_TRY(vw_network_unchanged(s->networks[i]));
+  for (int64_t i = 0; i < s->config->n_models; i++)
+    if (s->judges[i]) VW_TRY(vw_network_unchanged(s->judges[i]));
   return VW_OK;
 }
 
@@ -255,11 +296,13 @@ vw_status vw_session_open_inputs(vw_session *s) {
   s->sets = calloc(n_models * n_data + 1, sizeof *s->sets);
   s->pictures = calloc(n_models * n_data + 1, sizeof *s->pictures),
   s->networks = calloc(n_models + 1, sizeof *s->networks);
+  s->judges = calloc(n_models + 1, sizeof *s->judges);
   s->words = calloc(n_models + 1, sizeof *s->words), s->weights = calloc(n_models + 1, sizeof *s->weights);
   s->tasks = calloc(n_models * n_data + 1, sizeof *s->tasks), s->kinds = calloc(n_models + 1, sizeof *s->kinds);
-  VW_CHECK(s->sets && s->pictures && s->networks && s->words && s->weights && s->tasks && s->kinds, VW_ERR_MEMORY,
-           "out of memory");
+  VW_CHECK(s->sets && s->pictures && s->networks && s->judges && s->words && s->weights && s->tasks && s->kinds,
+           VW_ERR_MEMORY, "out of memory");
   for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_model(s, i));
+  for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_judge(s, i));
   list_sets(s);
   for (int64_t i = 0; i < s->n_sets; i++) VW_TRY(open_data_set(s, &s->sets[i]));
   VW_TRY(vw_session_find_alike(s));
@@ -267,6 +310,7 @@ vw_status vw_session_open_inputs(vw_session *s) {
   /* reads all weights: no use where nothing will be planned; rank 0 tells the others (vw_session_agree_inputs) */
   for (int64_t i = 0; i < c->n_models && s->ranks.rank == 0 && !s->problems.n_errors; i++)
     VW_TRY(vw_word_table_hash(&s->words[i], &s->weights[i]));
+  for (int64_t i = 0; i < c->n_models && s->ranks.rank == 0 && !s->problems.n_errors; i++) VW_TRY(hash_judge(s, i));
   if (s->ranks.rank == 0 && !s->problems.n_errors) VW_TRY(vw_session_check_transfer(s));
   vw_problems_sort(&s->problems);
   return vw_problems_first(&s->problems);

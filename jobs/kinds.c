@@ -2,9 +2,12 @@
 #include "tasks/kinds.h"
 #include "networks/clip.h"
 #include "networks/owlv2.h"
+#include "networks/stable_diffusion.h"
 #include "tasks/classify.h"
 #include "tasks/detect.h"
+#include "tasks/generation.h"
 
-const vw_kind vw_kinds[] = {{&vw_clip_kind, &vw_classification_kind}, {&vw_owlv2_kind, &vw_detection_kind}};
+const vw_kind vw_kinds[] = {
+    {&vw_clip_kind, &vw_classification_kind}, {&vw_owlv2_kind, &vw_detection_kind}, {&vw_sd_kind, &vw_generation_kind}};
 const int vw_n_kinds = sizeof vw_kinds / sizeof *vw_kinds;
-const char vw_kinds_later[] = "stable-diffusion";
+const char vw_kinds_later[] = "";

@@ -8,6 +8,7 @@
 #include "kernels/algorithms.h"
 #include "learn/block_io.h"
 #include "learn/memory.h"
+#include "tasks/drawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -378,6 +379,20 @@ static vw_status take_directory(vw_session *s) {
   return vw_block_folder_open(s->out);
 }
 
+/* DIR/pictures, where a task draws. Rank 0 clears away what killed runs left there. */
+static vw_status open_drawn(vw_session *s) {
+  const vw_study_config *c = s->config;
+  bool any = false;
+  for (int64_t m = 0; m < c->n_models; m++) any |= s->kinds[m]->task->sheet != NULL;
+  if (!any) return VW_OK;
+  VW_TRY(vw_subfolder_make(s->out, "pictures", s->drawn));
+  for (int64_t i = 0; s->ranks.rank == 0 && i < c->n_models * c->n_data; i++) {
+    const vw_task_inputs in = vw_session_inputs(s, i / c->n_data, i % c->n_data);
+    if (in.drawn && in.pictures) vw_drawn_sweep(&in);
+  }
+  return VW_OK;
+}
+
 /* The other ranks: their commits look at rank 0's epoch. */
 static vw_status follow_directory(vw_session *s, const char *epoch) {
   char part[VW_PART_TEXT];
@@ -430,10 +445,13 @@ static void close_study(vw_session *s) {
   for (int64_t i = 0; s->words && i < n_models; i++) vw_word_table_close(&s->words[i]);
   for (int64_t i = 0; s->networks && i < n_models; i++)
     if (s->networks[i]) s->networks[i]->kind->close(s->networks[i]);
+  for (int64_t i = 0; s->judges && i < n_models; i++)
+    if (s->judges[i]) s->judges[i]->kind->close(s->judges[i]);
   for (int64_t i = 0; s->sets && i < s->n_sets; i++) vw_picture_set_close(s->sets[i].pictures);
-  free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->pictures),
-      free(s->sets), free(s->weights), free(s->contexts), free((void *)s->precision);
-  s->tasks = NULL, s->kinds = NULL, s->words = NULL, s->networks = NULL, s->pictures = NULL, s->weights = NULL;
+  free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->judges),
+      free((void *)s->pictures), free(s->sets), free(s->weights), free(s->contexts), free((void *)s->precision);
+  s->tasks = NULL, s->kinds = NULL, s->words = NULL, s->networks = NULL, s->judges = NULL, s->pictures = NULL,
+  s->weights = NULL;
   s->sets = NULL, s->n_sets = 0, s->contexts = NULL, s->precision = NULL;
   vw_costs_free(&s->costs);
   vw_problems_fini(&s->problems);
@@ -487,6 +505,7 @@ vw_status vw_session_open(vw_session *s, const vw_session_options *o, bool with_
   if (s->stopped) return VW_OK;
   VW_CHECK(other < 0, VW_ERR_IO, "%s/plan.yaml: its backend changed while this run began; try again", s->out);
   VW_TRY(vw_agree_message(&s->ranks, open_log(s)));
+  VW_TRY(vw_agree_message(&s->ranks, open_drawn(s)));
   if (s->ranks.rank == 0) tell_warnings(s);
   return VW_OK;
 }
@@ -514,14 +533,17 @@ void vw_session_close(vw_session *s) {
 }
 
 vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t data) {
+  const bool draws = s->drawn[0] && s->kinds[model]->task->sheet;
   return (vw_task_inputs){.network = s->networks[model],
+                          .judge = s->judges[model],
                           .model = &s->config->models[model],
                           .pictures = s->pictures[model * s->config->n_data + data],
                           .concepts = vw_session_concepts(s, model, data),
                           .vectors = 1,
                           .seed = s->config->seed,
                           .weights = s->weights[model],
-                          .cache = s->cache};
+                          .cache = s->cache,
+                          .drawn = draws ? s->drawn : NULL};
 }
 
 vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_task **task) {

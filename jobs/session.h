@@ -42,16 +42,18 @@ typedef struct vw_session {
   vw_study_config *config;
   vw_context ctx;
   char out[VW_PATH_BYTES], cache[VW_PATH_BYTES];
-  vw_study_part part;      /* that this run works on */
-  int64_t parts, *part_of; /* [n_blocks] 1 .. parts, 0: not asked for; vw_session_share_out */
-  vw_lock lock;            /* of the part or the whole; held by rank 0, followed by the others */
-  bool stopped;            /* asked to stop while it waited for the lock: nothing is open */
-  int log_file;            /* descriptor + 1 of this rank's file in DIR/log; 0: none */
-  vw_session_set *sets;    /* in the order of the data sets */
+  char drawn[VW_PATH_BYTES]; /* folder of pictures that words draw; "": none do, or nothing is written */
+  vw_study_part part;        /* that this run works on */
+  int64_t parts, *part_of;   /* [n_blocks] 1 .. parts, 0: not asked for; vw_session_share_out */
+  vw_lock lock;              /* of the part or the whole; held by rank 0, followed by the others */
+  bool stopped;              /* asked to stop while it waited for the lock: nothing is open */
+  int log_file;              /* descriptor + 1 of this rank's file in DIR/log; 0: none */
+  vw_session_set *sets;      /* in the order of the data sets */
   int64_t n_sets;
   vw_picture_set **pictures; /* [n_models * n_data] of the sets; NULL: the model does not learn on it */
   const vw_kind **kinds;     /* [n_models] */
   vw_network **networks;     /* [n_models] */
+  vw_network **judges;       /* [n_models] of judge.weights; NULL: the model has none */
   vw_context *contexts;      /* [n_models] ctx with the model's precision */
   const char **precision;    /* [n_models] its name */
   vw_word_table *words;      /* [n_models] */

@@ -129,7 +129,8 @@ int vw_job_verify(int argc, char **argv) {
       "MODEL_DIR --reference FILE | --files DIR [--json]",
       "Compares a model directory with what transformers or diffusers computed with it (tests/reference/verify.py "
       "MODEL_DIR -o FILE). CLIP: tokens, pixels, states by layer, features, logits, word gradient, ten steps of both "
-      "optimisers. Stable Diffusion: tokens, states, moments, picture, prediction, word gradient, steps of both "
+      "optimisers. OWL-v2: the same, boxes, objectness and matching. Stable Diffusion: tokens, states, moments, "
+      "picture, prediction, word gradient, steps of both "
       "samplers. Or checks plan.yaml, every block file and checkpoint, and study.h5 of an output directory against "
       "their checksums. Only "
       "looks; works beside a running study. Exit code 3: a difference beyond its limit, or a damaged file.",

@@ -1,5 +1,7 @@
 #include "kernels/conv2d.h"
 
+#include "kernels/cast.h"
+
 #include <inttypes.h>
 
 static vw_status check_weight(const char *op, const vw_tensor *w, const vw_conv2d_attr *a) {
@@ -48,10 +50,12 @@ static vw_status gradient(vw_graph *g, const vw_node *n, const vw_value *dy, vw_
   VW_CHECK(!vw_wanted(g, n, CONV_SHIFT), VW_ERR_UNSUPPORTED, "conv2d: shift has no gradient");
   if (vw_wanted(g, n, CONV_RESIDUAL)) dx[CONV_RESIDUAL] = dy[0];
   if (!vw_wanted(g, n, CONV_X)) return VW_OK;
-  const vw_tensor x = vw_value_tensor(g, n->in[CONV_X]);
+  const vw_tensor x = vw_value_tensor(g, n->in[CONV_X]), slope = vw_value_tensor(g, dy[0]);
   vw_conv2d_attr attr = *(const vw_conv2d_attr *)n->attr;
   attr.role = x.dtype, attr.H = x.dim[1], attr.W = x.dim[2];
-  return vw_emit(g, &vw_conv2d_grad_op, &attr, (vw_value[]){dy[0], n->in[CONV_WEIGHT]}, &dx[CONV_X]);
+  /* of a stream or a head, which may be wider: products want factors of one type, and that of x is */
+  const vw_value factor = slope.dtype == x.dtype ? dy[0] : vw_cast(g, dy[0], x.dtype);
+  return vw_emit(g, &vw_conv2d_grad_op, &attr, (vw_value[]){factor, n->in[CONV_WEIGHT]}, &dx[CONV_X]);
 }
 
 /* Zeros of the padding count as any other element. */

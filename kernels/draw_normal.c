@@ -16,7 +16,12 @@ static vw_status infer(const vw_tensor *in, const void *attr, vw_tensor *out) {
            a->ndim, VW_MAX_DIMS - 1);
   int64_t dim[VW_MAX_DIMS] = {key->dim[0]}, row = 1;
   for (int i = 0; i < a->ndim; i++) dim[i + 1] = a->dim[i], row *= a->dim[i];
-  VW_CHECK(row <= MOST, VW_ERR_ARG, "draw_normal: rows of %" PRId64 " numbers, at most %" PRId64, row, MOST);
+  VW_CHECK(a->first >= 0 && a->first <= MOST && row <= MOST - a->first, VW_ERR_ARG,
+           "draw_normal: rows of %" PRId64 " numbers behind %" PRId64 ", at most %" PRId64 " in all", row, a->first,
+           MOST);
+  VW_CHECK(!a->planes == !a->channels && (!a->planes || row % (a->planes * a->channels) == 0), VW_ERR_ARG,
+           "draw_normal: rows of %" PRId64 " numbers are not latents of %" PRId64 " x %" PRId64, row, a->planes,
+           a->channels);
   out[0] = vw_shape_of(VW_HEAD, a->ndim + 1, dim);
   return VW_OK;
 }
@@ -32,6 +37,19 @@ vw_value vw_draw_normal(vw_graph *g, vw_value key, vw_value step, vw_tensor row,
   vw_draw_normal_attr attr = {.ndim = row.ndim, .purpose = purpose};
   vw_value out = VW_NONE;
   for (int i = 0; i < row.ndim && i < VW_MAX_DIMS - 1; i++) attr.dim[i] = row.dim[i];
+  (void)vw_emit(g, &vw_draw_normal_op, &attr, (vw_value[]){key, step}, &out);
+  return out;
+}
+
+vw_value vw_draw_latents(vw_graph *g, vw_value key, vw_value step, vw_tensor row, int64_t first, uint32_t purpose) {
+  const int64_t planes = row.dim[1] * row.dim[2], channels = row.dim[3];
+  const vw_draw_normal_attr attr = {.ndim = 4,
+                                    .dim = {row.dim[0], row.dim[1], row.dim[2], channels},
+                                    .purpose = purpose,
+                                    .first = first * planes * channels,
+                                    .planes = planes,
+                                    .channels = channels};
+  vw_value out = VW_NONE;
   (void)vw_emit(g, &vw_draw_normal_op, &attr, (vw_value[]){key, step}, &out);
   return out;
 }

@@ -89,8 +89,8 @@ static inline bool vw_present(const vw_tensor *t) {
 typedef enum vw_precision {
   VW_COMPUTE_FP32,  /* everything; ref: double */
   VW_COMPUTE_TF32,  /* storage fp32, factors of products rounded to TF32 */
-  VW_COMPUTE_MIXED, /* texts as VW_COMPUTE_TF32; pictures in bf16 with an fp32 residual stream */
-  VW_COMPUTE_BF16,  /* texts and pictures in bf16 with an fp32 residual stream */
+  VW_COMPUTE_MIXED, /* texts as VW_COMPUTE_TF32; pictures in bf16, a transformer's residual stream in fp32 */
+  VW_COMPUTE_BF16,  /* texts and pictures in bf16, a transformer's residual stream in fp32 */
   VW_PRECISIONS
 } vw_precision;
 

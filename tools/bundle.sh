@@ -1,24 +1,29 @@
 #!/usr/bin/env bash
-# Packs viswords with everything it needs, for machines without root and packages: build/viswords-VERSION-ARCH.tar.gz
-#   tools/bundle.sh [--with-cuda-libraries | --without-cuda] [JOBS]
+# Packs viswords with everything it needs, for machines without root and packages: build/viswords-VERSION-ARCH.tar.xz
+#   tools/bundle.sh [--with-cuda-libraries | --without-cuda] [--programs-only] [JOBS]
 #     (neither)               a program for CPUs, and one with the cuda backend where nvcc is; the latter takes cudart and
 #                             cuBLASLt from the CUDA toolkit of the machine it runs on (same major version)
 #     --with-cuda-libraries   only the program with the cuda backend, and these libraries with it: + 0.5 GB unpacked
 #     --without-cuda          only the program for CPUs
+#     --programs-only         the program for GPUs, without data, studies and fixtures: for a machine that holds a checkout
+#                             of this revision; unpack it in build/ there
+# VISWORDS_CUDA_ARCHITECTURES: what kernels are compiled for, as CMake has it ("90a-real"); default: all
 # Inside: program and tests (libexec, tests), their libraries but for the C library and the GPU's driver (lib), Open MPI
 # with its plugins and mpirun (openmpi), studies, networks and pictures (jobs, data), wrappers (bin), README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kinds=(cpu cuda)
 cuda_libraries=0
+programs_only=0
 jobs=$(nproc)
 for arg in "$@"; do
   case $arg in
     --with-cuda-libraries) kinds=(cuda) cuda_libraries=1 ;;
     --without-cuda) kinds=(cpu) ;;
+    --programs-only) programs_only=1 kinds=(cuda) ;;
     [1-9]*) jobs=$arg ;;
-    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) echo "bundle.sh: unknown argument '$arg' (--with-cuda-libraries, --without-cuda, or a number of jobs)" >&2; exit 2 ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "bundle.sh: unknown argument '$arg' (--with-cuda-libraries, --without-cuda, --programs-only, or a number of jobs)" >&2; exit 2 ;;
   esac
 done
 if ! command -v nvcc >/dev/null; then
@@ -33,6 +38,7 @@ fail() {
 
 version=$(sed -n 's/^project(viswords VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 name=viswords-$version-$(uname -m)
+[ $programs_only = 0 ] || name+=-programs
 stage=build/$name
 rm -rf "$stage"
 mkdir -p "$stage"/{bin,lib,libexec,tests/bin,openmpi,licences,tools/bench}
@@ -42,7 +48,7 @@ for kind in "${kinds[@]}"; do
   build=build/bundle-$kind
   map=-fmacro-prefix-map=$PWD/= # messages name files of the repository, not folders of this machine
   mkdir -p "$build"
-  cmake --preset release -B "$build" -DVISWORDS_BUNDLE=ON -DVISWORDS_CUDA=$([ $kind = cuda ] && echo ON || echo OFF) \
+  cmake --preset release -B "$build" ${VISWORDS_CUDA_ARCHITECTURES:+"-DCMAKE_CUDA_ARCHITECTURES=$VISWORDS_CUDA_ARCHITECTURES"} -DVISWORDS_BUNDLE=ON -DVISWORDS_CUDA=$([ $kind = cuda ] && echo ON || echo OFF) \
     "-DCMAKE_C_FLAGS=$map" "-DCMAKE_CUDA_FLAGS=-Xcompiler=$map" >"$build/configure.log" 2>&1 || { cat "$build/configure.log" >&2; fail "CMake failed, see above"; }
   cmake --build "$build" --parallel "$jobs" --target bundle_programs
   rm -rf "$build/install"
@@ -96,12 +102,19 @@ done <"$stage/loaded"
 rm "$stage/loaded"
 chmod -R u+w "$stage"
 
-# ---- data, studies, scripts
-mkdir -p "$stage/jobs" "$stage/data" "$stage/tests/reference" "$stage/tests/golden"
-cp -r jobs/studies "$stage/jobs/"
-cp -r data/clip-tiny data/owlv2-tiny data/sd-tiny data/objects data/scenes data/README.md data/LICENCES.md "$stage/data/"
-cp -r tests/reference/fixtures "$stage/tests/reference/"
-cp tests/golden/golden.yaml "$stage/tests/golden/"
+# ---- data, studies, scripts; or links to those of the checkout around build/
+if [ $programs_only = 1 ]; then
+  mkdir -p "$stage/tests/reference"
+  ln -s ../../data ../../jobs "$stage/"
+  ln -s ../../../tests/golden "$stage/tests/"
+  ln -s ../../../../tests/reference/fixtures "$stage/tests/reference/"
+else
+  mkdir -p "$stage/jobs" "$stage/data" "$stage/tests/reference" "$stage/tests/golden"
+  cp -r jobs/studies "$stage/jobs/"
+  cp -r data/clip-tiny data/owlv2-tiny data/sd-tiny data/judge-tiny data/objects data/scenes data/portraits data/README.md data/LICENCES.md "$stage/data/"
+  cp -r tests/reference/fixtures "$stage/tests/reference/"
+  cp tests/golden/golden.yaml "$stage/tests/golden/"
+fi
 cp tools/gpu-check.sh tools/mpirun.sh "$stage/tools/"
 mkdir -p "$stage/slurm"
 cp -r slurm/*.sh slurm/viswords.sbatch slurm/sites slurm/README.md "$stage/slurm/"
@@ -117,5 +130,6 @@ glibc=$(find "$stage/bin" "$stage/lib" "$stage/libexec" "$stage/tests/bin" "$sta
 echo "$glibc" >"$stage/libexec/glibc"
 sed -e "s/@VERSION@/$version/g" -e "s/@GLIBC@/$glibc/g" -e "s/@ARCH@/$(uname -m)/g" -e "s/@CUDA@/$([ -s "$stage/libexec/cuda-libraries" ] && tr '\n' ' ' <"$stage/libexec/cuda-libraries" || echo none)/g" \
   -e "s/@REVISION@/$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)/g" tools/bundle/README.md >"$stage/README.md"
-tar -C build --owner=0 --group=0 -czf "build/$name.tar.gz" "$name"
-echo "build/$name.tar.gz: $(du -h --apparent-size "build/$name.tar.gz" | cut -f 1), unpacked $(du -sh --apparent-size "$stage" | cut -f 1); programs: ${kinds[*]}; wants glibc $glibc or newer"
+# The programs of the tests hold the same kernels: a dictionary that spans them packs these once.
+tar -C build --owner=0 --group=0 -c "$name" | xz -T1 --lzma2=preset=3,dict=256MiB >"build/$name.tar.xz"
+echo "build/$name.tar.xz: $(du -h --apparent-size "build/$name.tar.xz" | cut -f 1), unpacked $(du -sh --apparent-size "$stage" | cut -f 1); programs: ${kinds[*]}; wants glibc $glibc or newer"

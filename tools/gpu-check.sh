@@ -99,6 +99,7 @@ step sliced "$limit" "$viswords" run "$scratch/team.yaml" -o "$scratch/sliced" -
 step team "$limit" "$mpirun" -n 2 "$viswords" run "$scratch/team.yaml" -o "$scratch/team" --backend $backend
 step team-same-bits 60 "$viswords" diff "$scratch/sliced" "$scratch/team"
 step verify "$limit" "$viswords" verify data/clip-tiny --reference tests/reference/fixtures/verify_tiny.safetensors --backend $backend
+step verify-owl "$limit" "$viswords" verify data/owlv2-tiny --reference tests/reference/fixtures/verify_owl_tiny.safetensors --backend $backend
 step verify-sd "$limit" "$viswords" verify data/sd-tiny --reference tests/reference/fixtures/verify_sd_tiny.safetensors --backend $backend
 step scenes "$limit" "$viswords" run jobs/studies/scenes.yaml -o "$scratch/scenes" --backend $backend
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null || true)

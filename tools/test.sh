@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests of a built preset and ends with one plain line: tools/test.sh PRESET [JOBS] [CTEST ARGUMENTS...]
+# Runs the tests of a built preset, half as many again at once as there are JOBS (many wait for disks, ranks or leases);
+# names the slowest and ends with one plain line: tools/test.sh PRESET [JOBS] [CTEST ARGUMENTS...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=$1
@@ -17,7 +18,7 @@ limit=600
 case $preset in *asan* | coverage | *debug) export VISWORDS_UNTIMED=1 limit=1800 ;; esac
 log=$dir/tests.log
 set +e # the exit code that counts is ctest's, not grep's
-ctest --test-dir "$dir" --parallel "$jobs" --output-on-failure --no-tests=error --timeout "$limit" "$@" 2>&1 | tee "$log" |
+ctest --test-dir "$dir" --parallel $((jobs + jobs / 2)) --output-on-failure --no-tests=error --timeout "$limit" "$@" 2>&1 | tee "$log" |
   grep -vE '^ *Start |^Internal ctest|^Test project'
 status=${PIPESTATUS[0]}
 set -e
@@ -27,6 +28,9 @@ awk '/^[0-9]+\/[0-9]+ Testing: / { name = $3 } /^skipped: / { why = substr($0, 1
         for (why in n) if (why ~ /fault points/) print "`PRESET=ci make test` builds with fault points and runs these too" }' \
   "$dir/Testing/Temporary/LastTest.log" 2>/dev/null || true
 failed=$(sed -n 's/^\t *[0-9]* - \(.*\) (\(.*\))$/\1 (\2)/p' "$log" | grep -v '(Skipped)' || true)
+awk '/ sec$/ && / Test +#/ { for (i = 1; i <= NF; i++) if ($i == "Test") name = $(i + 1) == "#" ? $(i + 3) : $(i + 2)
+    if ($(NF - 1) >= 20) print $(NF - 1), name }' "$log" | sort -rn |
+  awk '{ s = s sprintf("%s %s %.0f s", s ? "," : "", $2, $1) } END { if (s) print "longest:" s }'
 if [ "$status" = 0 ]; then
   echo "tests ($preset): all passed, $(grep -cE 'Test +#.*Passed' "$log") programs; log in $log"
 else

@@ -23,7 +23,7 @@ sed 's/__malloc__ *(omp_free[^)]*)/__malloc__/g' "$(gcc -print-file-name=include
 list=$cache/list
 sums=$cache/sums
 find src kernels io jobs tests -type f \( -name "*.[ch]" -o -name "*.def" \) -exec sha256sum {} + >"$sums" 2>/dev/null || true
-tool_key=$({ "$tool" --version; cat .clang-tidy tools/tidy.sh; echo "${TIDY_TESTS:-}"; } | sha256sum | cut -c 1-16)
+tool_key=$({ "$tool" --version; cat .clang-tidy tools/tidy.sh; echo "${TIDY_ANALYZER:-}"; } | sha256sum | cut -c 1-16)
 {
   sed 's/^/S /' "$sums"
   ninja -C "$build" -t deps | sed 's/^/D /'
@@ -63,11 +63,10 @@ if [ ${#todo[@]} = 0 ]; then
   exit 0
 fi
 
-# The path analyzer takes nine tenths of the time. Tests run under the sanitizers anyway: it looks at them in `make
-# check-long` alone (TIDY_TESTS=all).
+# The path analyzer takes nine tenths of the time: it is for `make check-long` alone (TIDY_ANALYZER=on).
 one() { # FILE: its messages go to a file of its own, so that parallel runs do not mix
   local out=$cache/${1//\//_} fewer=()
-  if [[ $1 == tests/* && ${TIDY_TESTS:-} != all ]]; then fewer=('--checks=-clang-analyzer-*'); fi
+  if [ "${TIDY_ANALYZER:-}" != on ]; then fewer=('--checks=-clang-analyzer-*'); fi
   if "$tool" --quiet "${fewer[@]}" -p "$build" --extra-arg=-isystem"$PWD/$cache/include" --extra-arg=-Wno-unknown-warning-option "$1" >"$out.log" 2>"$out.err"; then
     awk -v f="$1" '$1 == f { sub(/^[^ ]* /, ""); print }' "$list" >"$out.ok"
   else

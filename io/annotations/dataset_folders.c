@@ -81,7 +81,7 @@ static vw_status say_left_out(const vw_folders *f, const vw_data_config *d, vw_d
   at += say_limit(f, VW_TEST, d, text + at, sizeof text - at);
   if (f->unread.n)
     at += (size_t)snprintf(text + at, sizeof text - at,
-                           "%" PRId64 " file%s not read, as %s: convert to JPEG or PNG, or name JPEG files .jpg\n",
+                           "%" PRId64 " file%s not read, as %s: convert to JPEG, PNG or WebP, or name JPEG files .jpg\n",
                            f->unread.n, f->unread.n == 1 ? " is" : "s are", f->unread.first);
   out->left_out = at ? vw_pool_text(&out->pool, text, -1) : NULL;
   VW_CHECK(!at || out->left_out, VW_ERR_MEMORY, "data set: out of memory");

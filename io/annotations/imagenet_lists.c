@@ -123,7 +123,7 @@ static int64_t place_of(const vw_name_list *names, const char *name) {
 
 /* A picture by its name, with or without its ending; -1: not there. */
 static int64_t place_of_picture(const vw_name_list *pictures, const char *name) {
-  static const char *const ends[] = {"", ".JPEG", ".jpg", ".jpeg", ".png"};
+  static const char *const ends[] = {"", ".JPEG", ".jpg", ".jpeg", ".png", ".webp"};
   char file[VW_PATH_BYTES];
   int64_t at = -1;
   for (size_t i = 0; i < sizeof ends / sizeof *ends && at < 0; i++)

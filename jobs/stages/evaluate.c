@@ -1,13 +1,14 @@
 /* The evaluation stage: judges the words of every finished block, and every concept's baselines. An item is the words
  * of a block or the baselines of a concept for a model; where the task judges picture by picture, each picture of them
- * is an item of the first round, and their metrics are one of the second. A picture whose cost words share (a pass of a
- * network) is a group: one rank judges all words on it. */
+ * is an item of the first round, and their metrics are one of the second. A picture that words share (a pass of a
+ * network, an untouched anchor's drawing) is a group: one rank judges all of them on it. */
 #include "jobs/stages/judging.h"
 #include "jobs/stages/rows.h"
 
 #include "core/log.h"
 #include "io/block_file.h"
 #include "learn/baselines.h"
+#include "tasks/drawn.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,22 +57,49 @@ static vw_status list_unjudged(vw_session *s, vw_stage_list *list) {
 
 /* ---- judging ----------------------------------------------------------------------------------------------------- */
 
+/* What the words of a block are called. */
+typedef struct block_names {
+  char (*label)[VW_DRAWN_LABEL]; /* [n] */
+  const char **anchors, **labels;
+} block_names;
+
+static void names_free(block_names *names) {
+  free(names->label), free((void *)names->anchors), free((void *)names->labels);
+}
+
+static vw_status names_of(block_names *names, const vw_trial *trials, int64_t n) {
+  const size_t room = (size_t)n + 1;
+  *names = (block_names){calloc(room, sizeof *names->label), calloc(room, sizeof *names->anchors),
+                         calloc(room, sizeof *names->labels)};
+  VW_CHECK(names->label && names->anchors && names->labels, VW_ERR_MEMORY, "evaluation: out of memory");
+  for (int64_t i = 0; i < n; i++) {
+    vw_drawn_trial(&trials[i], names->label[i]);
+    names->anchors[i] = trials[i].anchor, names->labels[i] = names->label[i];
+  }
+  return VW_OK;
+}
+
 static vw_status judge_block(vw_judging *j, double *metrics) {
   const vw_block *b = &j->s->plan->blocks[j->it->block];
   const vw_trial *trials = j->s->plan->trials + b->first;
   const int64_t C = j->task->in.vectors * j->task->in.network->width;
   double *words = NULL;
+  block_names names = {0};
   vw_status st = vw_block_words_read(j->s->out, b, C, &words);
+  if (st == VW_OK) st = names_of(&names, trials, b->n);
   for (int64_t first = 0, end; st == VW_OK && first < b->n; first = end) {
     for (end = first + 1; end < b->n && !strcmp(trials[end].concept, trials[first].concept);) end++;
     const vw_judged w = {.concept = trials[first].concept,
                          .null_concept = trials[first].null_concept,
                          .n = end - first,
-                         .words = words + first * C};
+                         .words = words + first * C,
+                         .anchors = names.anchors + first,
+                         .labels = names.labels + first};
     st = vw_judging_words(j, &w, first, metrics);
   }
   if (st == VW_OK && j->it->picture < 0) st = vw_session_inputs_unchanged(j->s);
   if (st == VW_OK && j->it->picture < 0) st = vw_block_evaluation_write(j->s->out, b, trials, j->task->kind, metrics);
+  names_free(&names);
   free(words);
   return st;
 }
@@ -124,6 +152,23 @@ static vw_status evaluate(vw_stage_run *r, const vw_stage_item *it, bool *finish
   return VW_OK;
 }
 
+/* Rank 0 lays out what was drawn, also where earlier runs drew it. */
+static vw_status lay_out(vw_session *s) {
+  const vw_study_config *c = s->config;
+  for (int64_t m = 0; m < c->n_models; m++)
+    for (int64_t d = 0; d < c->n_data; d++) {
+      const vw_task_inputs in = vw_session_inputs(s, m, d);
+      const vw_data_config *on = vw_study_data_of(c, m, d);
+      for (int64_t k = 0; s->kinds[m]->task->sheet && vw_study_learns_on(c, m, d) && k < on->concepts.n; k++)
+        VW_TRY(s->kinds[m]->task->sheet(&in, on->concepts.name[k]));
+    }
+  return VW_OK;
+}
+
+static vw_status end(vw_session *s) {
+  return vw_agree_message(&s->ranks, s->ranks.rank == 0 ? lay_out(s) : VW_OK);
+}
+
 const vw_stage vw_stage_evaluate = {.name = "evaluate",
                                     .summary = "judge the words and the baselines",
                                     .help = "Judges the learned words and the baselines on held-out pictures.",
@@ -133,4 +178,5 @@ const vw_stage vw_stage_evaluate = {.name = "evaluate",
                                     .needs = VW_STAGE_WEIGHTS | VW_STAGE_CACHE,
                                     .has_parts = true,
                                     .items = list_unjudged,
-                                    .item = evaluate};
+                                    .item = evaluate,
+                                    .end = end};

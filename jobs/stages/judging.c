@@ -13,6 +13,13 @@ static vw_status parts_of(const vw_session *s, const vw_stage_item *it, int64_t 
   return s->kinds[it->model]->task->judge_parts(&in, pictures, numbers);
 }
 
+/* Items of one part are taken together where their words share it; 0: alone. */
+static int64_t group_of(const vw_session *s, const vw_stage_item *it) {
+  const vw_shared_part by = s->kinds[it->model]->task->shares_parts;
+  if (by == VW_SHARED_BY_NONE || (by == VW_SHARED_BY_BASELINES && it->block >= 0)) return 0;
+  return 1 + (it->model * s->config->n_data + it->data) * MOST_PARTS + it->picture;
+}
+
 vw_status vw_judging_add(const vw_session *s, vw_stage_list *list, vw_stage_item it, int64_t round, const char *stem) {
   const vw_task_kind *task = s->kinds[it.model]->task;
   int64_t pictures = 0, numbers = 0;
@@ -23,7 +30,7 @@ vw_status vw_judging_add(const vw_session *s, vw_stage_list *list, vw_stage_item
   it.round = round;
   VW_TRY(parts_of(s, &it, &pictures, &numbers));
   for (it.picture = 0; it.picture < pictures; it.picture++) {
-    if (task->shares_parts) it.group = 1 + (it.model * s->config->n_data + it.data) * MOST_PARTS + it.picture;
+    it.group = group_of(s, &it);
     VW_TRY(vw_judged_part_id(stem, it.picture, id));
     if (!vw_block_file_exists(s->out, id)) VW_TRY(vw_stage_add(list, &it));
   }

@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "io/block_file.h"
 #include "results/collect.h"
+#include "tasks/drawn.h"
 #include "transfer/carried.h"
 #include "transfer/vocabulary.h"
 
@@ -124,13 +125,55 @@ cleanup:
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
-static vw_status judge_words(vw_judging *j, const vw_carried *c, double *metrics) {
-  for (int64_t first = 0, end; first < c->n; first = end) {
-    for (end = first + 1; end < c->n && !strcmp(c->rows[end].concept, c->rows[first].concept);) end++;
-    const vw_judged w = {.concept = c->rows[first].concept, .n = end - first, .words = c->words + first * c->to_width};
-    VW_TRY(vw_judging_words(j, &w, first, metrics));
+/* What a carried word's pictures are called: "from-clip-objects-dog-0.5-r0". */
+typedef struct word_names {
+  char (*label)[VW_DRAWN_LABEL];
+  const char **anchors, **labels; /* [n] as in vw_judged */
+} word_names;
+
+static void names_free(word_names *names) {
+  free(names->label), free((void *)names->anchors), free((void *)names->labels);
+}
+
+static vw_status names_of(word_names *names, const vw_judging *j, const vw_carried *c) {
+  const size_t room = (size_t)c->n + 1;
+  const char *from = j->s->config->models[j->it->source].name;
+  *names = (word_names){calloc(room, sizeof *names->label), calloc(room, sizeof *names->anchors),
+                        calloc(room, sizeof *names->labels)};
+  VW_CHECK(names->label && names->anchors && names->labels, VW_ERR_MEMORY, "transfer: out of memory");
+  for (int64_t i = 0; i < c->n; i++) {
+    enum { SHOWN = 60 }; /* of each part: all of them fit */
+    const vw_carried_row *r = &c->rows[i];
+    char own[VW_DRAWN_LABEL];
+    if (r->trial)
+      vw_drawn_trial(r->trial, own);
+    else
+      vw_drawn_baseline(r->kind == VW_CARRIED_ANCHOR ? "anchor"
+                        : r->kind == VW_CARRIED_NAME ? "name"
+                                                     : "random_word",
+                        r->anchor, "", own);
+    (void)snprintf(names->label[i], VW_DRAWN_LABEL, "from-%.*s-%.*s%s%.*s", SHOWN, from, SHOWN / 2,
+                   r->trial ? r->trial->data : "", r->trial ? "-" : "", SHOWN, own);
+    names->anchors[i] = r->anchor[0] ? r->anchor : NULL;
+    names->labels[i] = r->is_carried ? names->label[i] : NULL;
   }
   return VW_OK;
+}
+
+static vw_status judge_words(vw_judging *j, const vw_carried *c, double *metrics) {
+  word_names names = {0};
+  vw_status st = names_of(&names, j, c);
+  for (int64_t first = 0, end; st == VW_OK && first < c->n; first = end) {
+    for (end = first + 1; end < c->n && !strcmp(c->rows[end].concept, c->rows[first].concept);) end++;
+    const vw_judged w = {.concept = c->rows[first].concept,
+                         .n = end - first,
+                         .words = c->words + first * c->to_width,
+                         .anchors = names.anchors + first,
+                         .labels = names.labels + first};
+    st = vw_judging_words(j, &w, first, metrics);
+  }
+  names_free(&names);
+  return st;
 }
 
 static vw_status carry(vw_judging *j, const vw_transfer_source *t, const vw_transfer_set *set, vw_carried *c,

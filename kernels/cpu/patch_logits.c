@@ -3,8 +3,9 @@
  *
  *   forward   words are packed once, [C][MR] a tile; a thread packs NR patches, [C][NR], and multiplies all words by
  *             them while they are in the cache, then shift and scale
- *   gradient  dz scale of all words is packed, [S N][MR] a tile; a thread makes NR channels of all words, packing the
- *             pictures' patches ROWS at a time
+ *   gradient  dz scale of all words is packed, [S N][MR] a tile; a thread makes some panels of NR channels of all
+ *             words: it packs those of ROWS patches, which every tile then reads from the cache. The sums of all tiles
+ *             lie in memory meanwhile
  *
  * Bits: an element is one chain of fused multiply-adds, over the channels or over the patches in their order: the same
  * for any number of threads and of words. */
@@ -15,7 +16,7 @@
 #include <omp.h>
 #include <string.h>
 
-enum { ROWS = 128, MOST_TILE = 64 }; /* MOST_TILE: of MR and NR */
+enum { ROWS = 128, MOST_TILE = 64, WIDE = 4 }; /* MOST_TILE: of MR and NR; WIDE: panels of channels at a time */
 
 typedef struct sizes {
   int64_t K, G, S, N, C; /* K: words of one row of pictures */
@@ -50,11 +51,14 @@ static vw_status measure(vw_context *ctx, vw_call *c) {
   return VW_OK;
 }
 
-/* n patches as [C][NR]; zeros behind them. */
+/* n patches as [C][NR], eight at a time; behind them the last one again: nobody reads those columns. */
 VW_SIMD static void pack_patches(const float *f, int64_t n, int64_t C, int64_t NR, float *restrict out) {
-  memset(out, 0, (size_t)(NR * C) * sizeof *out);
-  for (int64_t j = 0; j < n; j++)
-    for (int64_t i = 0; i < C; i++) out[i * NR + j] = f[j * C + i];
+  for (int64_t j = 0; j < NR; j += VW_MOST_ROWS) {
+    const float *row[VW_MOST_ROWS];
+    for (int i = 0; i < VW_MOST_ROWS; i++) row[i] = f + (j + i < n ? j + i : n - 1) * C;
+    for (int64_t k = 0; k < C; k++)
+      for (int i = 0; i < VW_MOST_ROWS; i++) out[k * NR + j + i] = row[i][k];
+  }
 }
 
 /* Words of group g at the patches of panel p of its s-th picture. */
@@ -96,11 +100,27 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
 
 /* ---- gradient ---------------------------------------------------------------------------------------------------- */
 
+/* How a thread's part of the gradient lies in its room, in floats. */
+typedef struct room_of_sums {
+  int64_t wide;         /* panels at a time: fewer where threads would have none */
+  size_t patches, sums; /* [wide][ROWS][NR], [wide][tiles][MR][NR] */
+} room_of_sums;
+
+static room_of_sums room_of(const sizes *s, int threads) {
+  const int64_t panels = s->G * ((s->C + s->tile->NR - 1) / s->tile->NR), each = panels / threads;
+  room_of_sums r = {.wide = each < 1 ? 1 : each < WIDE ? each : WIDE};
+  r.patches = aligned(r.wide * s->tile->NR * ROWS);
+  r.sums = aligned(r.wide * s->tiles * s->tile->MR * s->tile->NR);
+  return r;
+}
+
 static vw_status measure_grad(vw_context *ctx, vw_call *c) {
   const sizes s = sizes_of(&c->in[PATCHLG_DZ], &c->in[PATCHLG_PICTURE], c->out[0].dim[1]);
-  c->scratch_bytes = (aligned(s.G * s.tiles * s.tile->MR * s.S * s.N) +
-                      (size_t)ctx->threads * aligned(s.tile->NR * ROWS + MOST_TILE * ROWS)) *
-                     sizeof(float);
+  const room_of_sums r = room_of(&s, ctx->threads);
+  const size_t packing = aligned(MOST_TILE * ROWS), each = r.patches + r.sums;
+  c->scratch_bytes =
+      (aligned(s.G * s.tiles * s.tile->MR * s.S * s.N) + (size_t)ctx->threads * (each > packing ? each : packing)) *
+      sizeof(float);
   return VW_OK;
 }
 
@@ -125,51 +145,63 @@ VW_SIMD static void pack_gradients(const sizes *s, const vw_call *c, int64_t g, 
   }
 }
 
-/* Channels first .. first + n of n_rows patches as [n_rows][NR]; zeros behind them. */
+/* Channels first .. first + n of n_rows patches as panels [ROWS][NR], one behind the other; zeros behind them. */
 static void pack_channels(const float *f, int64_t n_rows, int64_t C, int64_t n, int64_t NR, float *out) {
-  for (int64_t r = 0; r < n_rows; r++) {
-    memcpy(out + r * NR, f + r * C, (size_t)n * sizeof *out);
-    memset(out + r * NR + n, 0, (size_t)(NR - n) * sizeof *out);
-  }
+  for (int64_t r = 0; r < n_rows; r++, f += C, out += NR)
+    for (int64_t at = 0; at < n; at += NR) {
+      const int64_t there = n - at < NR ? n - at : NR;
+      memcpy(out + at * ROWS, f + at, (size_t)there * sizeof *out);
+      memset(out + at * ROWS + there, 0, (size_t)(NR - there) * sizeof *out);
+    }
 }
 
-/* Channels of panel p of the words of group g; dz packed [tiles][S N][MR], sums [MR, NR]. The patches are packed again
- * for each tile of words: an eighth of what the product reads. */
-static void sum_channels(const sizes *s, const vw_call *c, int64_t g, int64_t p, const float *packed, float *room,
-                         float *sums) {
-  const int64_t MR = s->tile->MR, NR = s->tile->NR, first = p * NR, n = s->C - first < NR ? s->C - first : NR;
+/* What ROWS patches add to the sums [panels][tiles][MR][NR] of all words; packed: dz of these patches. */
+static void add_rows(const sizes *s, int64_t panels, int64_t rows, const float *packed, const float *patches,
+                     float *sums, bool first) {
+  const int64_t MR = s->tile->MR, NR = s->tile->NR;
+  for (int64_t w = 0; w < panels; w++)
+    for (int64_t t = 0; t < s->tiles; t++) {
+      const int64_t words = s->K - t * MR < MR ? s->K - t * MR : MR;
+      s->tile->run((int)words, rows, packed + t * s->S * s->N * MR, patches + w * ROWS * NR,
+                   sums + (w * s->tiles + t) * MR * NR, NR, first);
+    }
+}
+
+/* Channels of panels p .. p + wide of the words of group g; dz packed [tiles][S N][MR]. */
+static void sum_channels(const sizes *s, const vw_call *c, int64_t g, int64_t p, const room_of_sums *r,
+                         const float *packed, float *patches) {
+  const int64_t MR = s->tile->MR, NR = s->tile->NR, first = p * NR;
+  const int64_t n = s->C - first < r->wide * NR ? s->C - first : r->wide * NR, panels = (n + NR - 1) / NR;
   const float factor = (float)((const vw_patch_logits_attr *)c->attr)->factor;
-  for (int64_t k = 0; k < s->K; k += MR) {
-    const int64_t rows = s->K - k < MR ? s->K - k : MR;
-    for (int64_t at = 0; at < s->S; at++)
-      for (int64_t from = 0; from < s->N; from += ROWS) {
-        const int64_t m = s->N - from < ROWS ? s->N - from : ROWS;
-        const int64_t patch = (int64_t)vw_i32(&c->in[PATCHLG_PICTURE])[g * s->S + at] * s->N + from;
-        pack_channels(vw_f32(&c->in[PATCHLG_FEATURES]) + patch * s->C + first, m, s->C, n, NR, room);
-        s->tile->run((int)rows, m, packed + (k / MR * s->S * s->N + at * s->N + from) * MR, room, sums, NR,
-                     at + from == 0);
-      }
-    for (int64_t i = 0; i < rows; i++)
-      for (int64_t j = 0; j < n; j++)
-        vw_f32(&c->out[0])[(g * s->K + k + i) * s->C + first + j] = factor * sums[i * NR + j];
-  }
+  float *sums = patches + r->patches;
+  for (int64_t at = 0; at < s->S; at++)
+    for (int64_t from = 0; from < s->N; from += ROWS) {
+      const int64_t rows = s->N - from < ROWS ? s->N - from : ROWS;
+      const int64_t patch = (int64_t)vw_i32(&c->in[PATCHLG_PICTURE])[g * s->S + at] * s->N + from;
+      pack_channels(vw_f32(&c->in[PATCHLG_FEATURES]) + patch * s->C + first, rows, s->C, n, NR, patches);
+      add_rows(s, panels, rows, packed + (at * s->N + from) * MR, patches, sums, at + from == 0);
+    }
+  for (int64_t k = 0; k < s->K; k++)
+    for (int64_t j = 0; j < n; j++)
+      vw_f32(&c->out[0])[(g * s->K + k) * s->C + first + j] =
+          factor * sums[((j / NR * s->tiles + k / MR) * MR + k % MR) * NR + j % NR];
 }
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   const sizes s = sizes_of(&c->in[PATCHLG_DZ], &c->in[PATCHLG_PICTURE], c->out[0].dim[1]);
+  const room_of_sums r = room_of(&s, ctx->threads);
   const int64_t MR = s.tile->MR, panels = (s.C + s.tile->NR - 1) / s.tile->NR, one = s.tiles * MR * s.S * s.N;
-  const size_t each = aligned(s.tile->NR * ROWS + MOST_TILE * ROWS);
+  const int64_t parts = (panels + r.wide - 1) / r.wide;
+  const size_t packing = aligned(MOST_TILE * ROWS), own = r.patches + r.sums, each = own > packing ? own : packing;
   float *packed = c->scratch, *rooms = packed + aligned(s.G * one);
 #pragma omp parallel for num_threads(ctx->threads) schedule(static)
   for (int64_t i = 0; i < s.G * s.tiles; i++)
     pack_gradients(&s, c, i / s.tiles, i % s.tiles, rooms + (size_t)omp_get_thread_num() * each,
                    packed + i * MR * s.S * s.N);
 #pragma omp parallel for num_threads(ctx->threads) schedule(static)
-  for (int64_t i = 0; i < s.G * panels; i++) {
-    float sums[MOST_TILE * MOST_TILE];
-    sum_channels(&s, c, i / panels, i % panels, packed + i / panels * one, rooms + (size_t)omp_get_thread_num() * each,
-                 sums);
-  }
+  for (int64_t i = 0; i < s.G * parts; i++)
+    sum_channels(&s, c, i / parts, i % parts * r.wide, &r, packed + i / parts * one,
+                 rooms + (size_t)omp_get_thread_num() * each);
   return VW_OK;
 }
 

@@ -25,6 +25,12 @@ double vw_bench_now(void);
 vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(void *user, int64_t number),
                         void *user);
 
+/* Median seconds of runs for `seconds`, three at least, behind one that warms caches. */
+vw_status vw_bench_median(vw_program *p, double seconds, double *median);
+
+/* Bytes that this process holds beside mapped files, or this context on its device. */
+int64_t vw_bench_held(const vw_context *ctx);
+
 /* Runs once and prints the time by op. */
 vw_status vw_bench_print_ops(vw_program *p);
 
@@ -40,6 +46,11 @@ typedef struct vw_bench_program {
 /* The training step of K trials of the text encoder: P positions of the prompt cached, T computed. Pictures and the
  * other classes' logits are made up: they cost the same. Ready to run; closed by the caller, also after an error. */
 vw_status vw_bench_text_step(vw_bench *b, int64_t P, int64_t T, int64_t K, vw_bench_program *out);
+/* Plans out->graph, binds the weights, and fills the other leaves: reals with small numbers, entry j of an integer leaf
+ * with what `integer_of` says. */
+typedef int32_t (*vw_bench_integer)(const void *user, const char *leaf, int64_t j);
+vw_status vw_bench_ready(vw_bench *b, const vw_policy *policy, vw_bench_integer integer_of, const void *user,
+                         vw_bench_program *out);
 /* The image tower on B pictures at once. */
 vw_status vw_bench_image_tower(vw_bench *b, int64_t B, vw_bench_program *out);
 void vw_bench_program_close(vw_bench_program *p);
@@ -64,6 +75,12 @@ vw_status vw_bench_clip(vw_bench *b, const char *dir, const char *trials, const 
 /* `bench sd`: see src/bench/sd.c. pictures: batch sizes, a comma-separated list; only: a pass, NULL:
  * all. */
 vw_status vw_bench_sd(vw_bench *b, const char *dir, const char *pictures, const char *only);
+
+/* `bench owl`: see src/bench/owl.c. trials: words of a step, a comma-separated list; only: a pass, NULL: all. */
+vw_status vw_bench_owl(vw_bench *b, const char *dir, const char *trials, const char *only);
+
+/* `bench precision`: average precision of the boxes in a file (see src/bench/precision.c). */
+vw_status vw_bench_precision(vw_bench *b, const char *file);
 
 /* `bench gpu`: see src/bench/gpu.c. */
 typedef struct vw_bench_gpu_options {

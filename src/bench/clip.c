@@ -49,8 +49,7 @@ static int by_value(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-/* Median seconds of a step. */
-static vw_status time_program(vw_program *p, double seconds, double *median) {
+vw_status vw_bench_median(vw_program *p, double seconds, double *median) {
   static double times[MAX_RUNS];
   int n = 0;
   VW_TRY(vw_program_run(p)); /* caches, pages, threads */
@@ -122,7 +121,7 @@ static vw_status measure(void *user, int64_t K) {
   double seconds = 0;
   vw_status st = VW_OK;
   VW_GOTO(vw_bench_text_step(b, v->P, v->T, K, &s));
-  VW_GOTO(time_program(s.program, b->seconds, &seconds));
+  VW_GOTO(vw_bench_median(s.program, b->seconds, &seconds));
   report(b, v, K, seconds, vw_graph_flops(s.graph), vw_program_memory_of(s.program).arena);
   if (v->P) VW_GOTO(vw_bench_keep(b, "step", (int64_t[]){K, v->P, v->T}, 3, &s, seconds)); /* as studies learn */
   if (b->ops) VW_GOTO(vw_bench_print_ops(s.program));

@@ -52,6 +52,7 @@ static vw_value loss_of(vw_graph *g, const sd_bench *s, int64_t B, vw_value stat
   const vw_value coef = vw_input(g, vw_shape(VW_HEAD, s->n->schedule.steps, 2), "coef");
   const vw_unet_in in = {.x = vw_mix(g, x, noise, coef, t, VW_ACT),
                          .t = t,
+                         .latents = VW_NONE,
                          .context = vw_cast(g, states, VW_ACT),
                          .row = vw_input(g, vw_shape(VW_I32, B), "row")};
   return vw_mse(g, vw_unet(g, &s->n->unet, in), noise, (vw_mse_attr){.trials = 1});
@@ -89,18 +90,6 @@ static const struct pass {
 enum { PASSES = sizeof passes / sizeof *passes };
 
 /* ---- measuring --------------------------------------------------------------------------------------------------- */
-
-/* Bytes that this process holds beside mapped files, or this context on its device. */
-static int64_t held(const vw_context *ctx) {
-  if (ctx->backend == VW_CUDA) return vw_memory_used(ctx).held;
-  FILE *f = fopen("/proc/self/status", "r");
-  char line[256];
-  long long kilobytes = 0;
-  while (f && !kilobytes && fgets(line, sizeof line, f))
-    if (sscanf(line, "RssAnon: %lld kB", &kilobytes) != 1) kilobytes = 0;
-  if (f) (void)fclose(f);
-  return (int64_t)kilobytes << 10;
-}
 
 /* Made-up numbers for every input: integers 0, others uniform in (-1, 1). */
 static vw_status write_inputs(vw_program *p) {
@@ -166,7 +155,7 @@ static vw_status measure(sd_bench *s, const struct pass *pass, int64_t B) {
   char dir[sizeof s->n->net.dir];
   (void)snprintf(dir, sizeof dir, "%s", s->n->net.dir);
   const vw_policy *policy = pass->texts ? &s->n->net.policy : &s->n->image_policy;
-  const int64_t before = held(&b->ctx);
+  const int64_t before = vw_bench_held(&b->ctx);
   VW_GOTO(vw_graph_create(&g));
   VW_GOTO(pass->emit(g, s, B));
   VW_GOTO(vw_program_measure(g, &b->ctx, policy, &m));
@@ -175,7 +164,7 @@ static vw_status measure(sd_bench *s, const struct pass *pass, int64_t B) {
   VW_GOTO(write_inputs(p));
   VW_GOTO(vw_program_prepare(p));
   VW_GOTO(time_runs(p, b->seconds, &seconds));
-  report(b, pass, B, seconds, vw_graph_flops(g), m.arena + m.leaves + m.weights, held(&b->ctx) - before);
+  report(b, pass, B, seconds, vw_graph_flops(g), m.arena + m.leaves + m.weights, vw_bench_held(&b->ctx) - before);
   if (b->ops) VW_GOTO(vw_bench_print_ops(p));
 cleanup:
   vw_program_destroy(p);

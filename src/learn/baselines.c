@@ -124,6 +124,21 @@ cleanup:
   return st;
 }
 
+void vw_baselines_free(vw_baselines *b) {
+  free(b->rows), free(b->vectors), free((void *)b->texts), free((void *)b->anchors), free((void *)b->labels);
+  *b = (vw_baselines){0};
+}
+
+/* What tells them from one another: "random-direction-dog-0.5". */
+static void set_labels(vw_baselines *b) {
+  for (int64_t i = 0; i < b->n; i++) {
+    vw_baseline_row *r = &b->rows[i];
+    vw_drawn_baseline(r->kind, r->anchor, r->delta, r->label);
+    b->anchors[i] = r->anchor[0] ? r->anchor : NULL;
+    b->labels[i] = r->is_judged ? r->label : NULL;
+  }
+}
+
 vw_status vw_baselines_list(vw_baselines *b, const vw_task_inputs *in, const vw_task_kind *kind, const vw_word_table *w,
                             const char *concept) {
   const vw_trials_config *trials = &in->model->trials;
@@ -133,19 +148,23 @@ vw_status vw_baselines_list(vw_baselines *b, const vw_task_inputs *in, const vw_
   b->rows = calloc((size_t)most, sizeof *b->rows);
   b->vectors = calloc((size_t)(most * in->network->width), sizeof *b->vectors);
   b->texts = calloc((size_t)most, sizeof *b->texts);
-  VW_CHECK(b->rows && b->vectors && b->texts, VW_ERR_MEMORY, "baselines: out of memory");
+  b->anchors = calloc((size_t)most, sizeof *b->anchors), b->labels = calloc((size_t)most, sizeof *b->labels);
+  VW_CHECK(b->rows && b->vectors && b->texts && b->anchors && b->labels, VW_ERR_MEMORY, "baselines: out of memory");
   VW_TRY(add_words(&of));
   add_name(&of);
-  return add_directions(&of);
-}
-
-void vw_baselines_free(vw_baselines *b) {
-  free(b->rows), free(b->vectors), free((void *)b->texts);
-  *b = (vw_baselines){0};
+  VW_TRY(add_directions(&of));
+  set_labels(b);
+  return VW_OK;
 }
 
 vw_judged vw_baselines_judged(const vw_baselines *b) {
-  return (vw_judged){.concept = b->concept, .n = b->n, .words = b->vectors, .texts = b->texts};
+  return (vw_judged){.concept = b->concept,
+                     .n = b->n,
+                     .words = b->vectors,
+                     .texts = b->texts,
+                     .anchors = b->anchors,
+                     .labels = b->labels,
+                     .are_baselines = true};
 }
 
 void vw_baselines_mask(const vw_baselines *b, int n_metrics, double *metrics) {

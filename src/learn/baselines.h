@@ -3,9 +3,11 @@
 #define VW_LEARN_BASELINES_H
 
 #include "learn/words.h"
+#include "tasks/drawn.h"
 
 typedef struct vw_baseline_row {
   const char *kind, *anchor; /* kind: vw_baseline_kinds; anchor "" where it does not apply */
+  char label[VW_DRAWN_LABEL];
   char delta[VW_DELTA_TEXT], word[64];
   bool is_judged; /* false: a name that the network does not know */
 } vw_baseline_row;
@@ -13,8 +15,8 @@ typedef struct vw_baseline_row {
 typedef struct vw_baselines {
   const char *concept;
   vw_baseline_row *rows;
-  double *vectors;    /* [n, n W]; zero where a text is judged */
-  const char **texts; /* [n] as in vw_judged */
+  double *vectors;                         /* [n, n W]; zero where a text is judged */
+  const char **texts, **anchors, **labels; /* [n] as in vw_judged */
   int64_t n;
 } vw_baselines;
 

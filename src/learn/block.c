@@ -132,7 +132,7 @@ static vw_status read_state(const vw_block_run *r) {
 /* Mean loss [K] and gradient [K, C] (may be NULL) of the words over the fixed set, summed in the order of the draws. */
 static vw_status watch(const vw_block_run *r, double *loss, double *gradient) {
   const vw_block_state *s = r->s;
-  const int64_t n = s->K * s->C;
+  const int64_t n = s->K * s->C, draws = vw_task_watch_draws(r->t->kind);
   double *one = malloc((size_t)(n + s->K) * sizeof *one), *row = one + n;
   vw_status st = VW_OK;
   VW_CHECK(one, VW_ERR_MEMORY, "block: out of memory");
@@ -140,13 +140,13 @@ static vw_status watch(const vw_block_run *r, double *loss, double *gradient) {
   if (gradient) memset(gradient, 0, (size_t)n * sizeof *gradient);
   const vw_block_part_program *p = &r->watch;
   VW_GOTO(write_leaf(p, "words", vw_shape(VW_F64, s->K, s->C), s->words));
-  for (int64_t i = 0; i < VW_WATCH_DRAWS; i++) {
+  for (int64_t i = 0; i < draws; i++) {
     VW_GOTO(write_leaf(p, "step", vw_shape(VW_I64, 1), &i));
     VW_GOTO(vw_program_run(p->program));
     VW_GOTO(read_leaf(p, "loss", vw_shape(VW_F64, s->K), row));
     VW_GOTO(read_leaf(p, "gradient", vw_shape(VW_F64, s->K, s->C), one));
-    for (int64_t k = 0; k < s->K; k++) loss[k] += row[k] / VW_WATCH_DRAWS;
-    for (int64_t k = 0; gradient && k < n; k++) gradient[k] += one[k] / VW_WATCH_DRAWS;
+    for (int64_t k = 0; k < s->K; k++) loss[k] += row[k] / (double)draws;
+    for (int64_t k = 0; gradient && k < n; k++) gradient[k] += one[k] / (double)draws;
   }
 cleanup:
   free(one);

@@ -36,7 +36,7 @@ static vw_status count_step(const vw_block_kind *k, vw_work *work) {
 }
 
 static vw_status measure(const vw_block_kind *k, vw_block_cost *out) {
-  *out = (vw_block_cost){.runs = k->in.model->learn.steps + 2 * (int64_t)VW_WATCH_DRAWS};
+  *out = (vw_block_cost){.runs = k->in.model->learn.steps + 2 * vw_task_watch_draws(k->task)};
   VW_TRY(vw_learn_memory_of(k->task, &k->in, k->rows, k->slices, &out->memory));
   return count_step(k, &out->step);
 }

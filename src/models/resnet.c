@@ -1,5 +1,6 @@
 #include "models/resnet.h"
 
+#include "kernels/cast.h"
 #include "kernels/group_norm.h"
 
 #include <stdarg.h>
@@ -22,6 +23,7 @@ static vw_value conv(vw_graph *g, vw_value x, int64_t out, int64_t side, int64_t
                      vw_value shift, vw_value residual, vw_dtype role, const char *path) {
   const vw_tensor t = vw_value_tensor(g, x);
   const int64_t C = vw_last_dim(&t);
+  x = vw_cast(g, x, VW_ACT); /* of the stream, where that is wider than what is multiplied */
   const vw_conv2d_inputs in = {.weight = vw_weight(g, vw_shape(VW_PARAM, out, C, side, side), "%s.weight", path),
                                .bias = vw_weight(g, vw_shape(VW_PARAM, out), "%s.bias", path),
                                .shift = shift,

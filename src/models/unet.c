@@ -2,8 +2,10 @@
 
 #include "kernels/activate.h"
 #include "kernels/attention.h"
+#include "kernels/cast.h"
 #include "kernels/concat.h"
 #include "kernels/cross_attention.h"
+#include "kernels/take.h"
 #include "kernels/timestep_embedding.h"
 #include "kernels/upsample_nearest.h"
 #include "kernels/view.h"
@@ -22,10 +24,32 @@ typedef struct unet {
   vw_graph *g;
   const vw_unet_config *cfg;
   vw_value context, row;
+  vw_value latents; /* VW_NONE: rows are those of the texts already */
+  int64_t each;
   vw_resnet res;
   vw_value skip[SKIPS]; /* a stack */
   int n_skips;
 } unet;
+
+vw_value vw_unet_spread(vw_graph *g, vw_value x, vw_value latents, int64_t each) {
+  const vw_tensor groups = vw_value_tensor(g, latents);
+  vw_tensor t = vw_value_tensor(g, x);
+  t.dim[0] /= each, t.dim[1] *= each;
+  const vw_value taken = vw_take(g, vw_view(g, x, t), latents);
+  t.dim[0] = groups.dim[0] * each, t.dim[1] /= each;
+  return vw_view(g, taken, t);
+}
+
+/* From here on rows are those of the texts: what is still to be read is handed out to them. Nothing before this depends
+ * on a word. */
+static void spread(unet *u, vw_value *const *also, int n) {
+  const vw_value from = u->latents;
+  if (from == VW_NONE) return;
+  for (int i = 0; i < n; i++) *also[i] = vw_unet_spread(u->g, *also[i], from, u->each);
+  for (int i = 0; i < u->n_skips; i++) u->skip[i] = vw_unet_spread(u->g, u->skip[i], from, u->each);
+  u->res.time = vw_unet_spread(u->g, u->res.time, from, u->each);
+  u->latents = VW_NONE;
+}
 
 /* ---- transformer ------------------------------------------------------------------------------------------------- */
 
@@ -43,14 +67,17 @@ static vw_value self_attention(unet *u, vw_value x, int64_t C, int64_t heads, co
   return vw_linear(u->g, y, out, VW_ACT_NONE, x, VW_RESIDUAL);
 }
 
-static vw_value cross_attention(unet *u, vw_value x, int64_t C, int64_t heads, const char *path) {
+/* x is the stream, `around` what goes around the whole stack. */
+static vw_value cross_attention(unet *u, vw_value x, vw_value *around, int64_t C, int64_t heads, const char *path) {
   vw_weight_path name;
   const vw_value h = normed(u, x, C, vw_path_of(name, "%s.norm2", path));
-  const vw_linear_weights q = vw_linear_of(u->g, C, C, false, vw_path_of(name, "%s.attn2.to_q", path));
+  const vw_linear_weights q_of = vw_linear_of(u->g, C, C, false, vw_path_of(name, "%s.attn2.to_q", path));
+  vw_value q = vw_linear(u->g, h, q_of, VW_ACT_NONE, VW_NONE, VW_ACT);
+  spread(u, (vw_value *[]){&q, &x, around}, 3);
   const vw_linear_weights kv =
       vw_linear_of(u->g, u->cfg->context, 2 * C, false, vw_path_of(name, "%s.attn2.to_{k,v}", path));
-  const vw_value y = vw_cross_attention(u->g, vw_linear(u->g, h, q, VW_ACT_NONE, VW_NONE, VW_ACT),
-                                        vw_linear(u->g, u->context, kv, VW_ACT_NONE, VW_NONE, VW_ACT), u->row, heads);
+  const vw_value y =
+      vw_cross_attention(u->g, q, vw_linear(u->g, u->context, kv, VW_ACT_NONE, VW_NONE, VW_ACT), u->row, heads);
   const vw_linear_weights out = vw_linear_of(u->g, C, C, true, vw_path_of(name, "%s.attn2.to_out.0", path));
   return vw_linear(u->g, y, out, VW_ACT_NONE, x, VW_RESIDUAL);
 }
@@ -68,9 +95,9 @@ static vw_value feed_forward(unet *u, vw_value x, int64_t C, const char *path) {
 static vw_value transformer(unet *u, vw_value x, const vw_unet_level *l, const char *path) {
   vw_graph *g = u->g;
   vw_weight_path name;
-  const vw_tensor t = vw_value_tensor(g, x);
+  vw_tensor t = vw_value_tensor(g, x);
   const int64_t C = l->width;
-  const vw_tensor rows = vw_shape(VW_ACT, t.dim[0], t.dim[1] * t.dim[2], C);
+  vw_tensor rows = vw_shape(VW_ACT, t.dim[0], t.dim[1] * t.dim[2], C);
   vw_value h = vw_group_norm_of(g, x, u->cfg->groups, STACK_EPS, false, vw_path_of(name, "%s.norm", path));
   (void)vw_path_of(name, "%s.proj_in", path);
   if (u->cfg->linear_projection)
@@ -80,11 +107,13 @@ static vw_value transformer(unet *u, vw_value x, const vw_unet_level *l, const c
   for (int64_t i = 0; i < l->depth; i++) {
     (void)vw_path_of(name, "%s.transformer_blocks.%" PRId64, path, i);
     h = self_attention(u, h, C, l->heads, name);
-    h = cross_attention(u, h, C, l->heads, name);
+    h = cross_attention(u, h, &x, C, l->heads, name);
     h = feed_forward(u, h, C, name);
   }
   (void)vw_path_of(name, "%s.proj_out", path);
+  t = vw_value_tensor(g, x), rows.dim[0] = t.dim[0];
   if (!u->cfg->linear_projection) return vw_conv1_of(g, vw_view(g, h, t), C, x, VW_RESIDUAL, name);
+  h = vw_cast(g, h, VW_ACT);
   h = vw_linear(g, h, vw_linear_of(g, C, C, true, name), VW_ACT_NONE, vw_view(g, x, rows), VW_RESIDUAL);
   return vw_view(g, h, t);
 }
@@ -156,7 +185,7 @@ static vw_value time_embedding(vw_graph *g, const vw_unet_config *cfg, vw_value 
 }
 
 vw_value vw_unet(vw_graph *g, const vw_unet_config *cfg, vw_unet_in in) {
-  unet u = {.g = g, .cfg = cfg, .context = in.context, .row = in.row};
+  unet u = {.g = g, .cfg = cfg, .context = in.context, .row = in.row, .latents = in.latents, .each = in.each};
   vw_weight_path name;
   u.res = (vw_resnet){cfg->groups, cfg->eps, time_embedding(g, cfg, in.t)};
   vw_value x = vw_conv3_of(g, in.x, cfg->level[0].width, VW_NONE, VW_NONE, VW_RESIDUAL,
@@ -166,5 +195,6 @@ vw_value vw_unet(vw_graph *g, const vw_unet_config *cfg, vw_unet_in in) {
   x = middle(&u, x);
   for (int64_t i = 0; i < cfg->levels; i++) x = up_level(&u, x, i);
   x = vw_group_norm_of(g, x, cfg->groups, cfg->eps, true, vw_path_of(name, "%sconv_norm_out", cfg->prefix));
+  spread(&u, (vw_value *[]){&x}, 1); /* a network that never looks at a text */
   return vw_conv3_of(g, x, cfg->out_channels, VW_NONE, VW_NONE, VW_HEAD, vw_path_of(name, "%sconv_out", cfg->prefix));
 }

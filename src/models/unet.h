@@ -30,12 +30,19 @@ typedef struct vw_unet_config {
   const char *prefix;   /* of the weights' names: "unet." */
 } vw_unet_config;
 
+/* Rows may share latents. Then x and t come in groups of `each` [R each, ..], row k `each` + i reads the i-th of the
+ * group latents[k], and what comes before the first look at a text is computed once a group. */
 typedef struct vw_unet_in {
   vw_value x;       /* [B, h, w, in_channels] noisy latents (VW_ACT) */
   vw_value t;       /* [B] i32 timesteps */
+  vw_value latents; /* [B / each] i32; VW_NONE: every row has its own */
+  int64_t each;
   vw_value context; /* [K, J, context] states of texts (VW_ACT): keys and values are made once a text */
   vw_value row;     /* [B] i32: the text that a picture reads */
 } vw_unet_in;
+
+/* Handing out of x [R each, ..] as the network does it: [B, ..] of the groups that latents [B / each] names. */
+vw_value vw_unet_spread(vw_graph *g, vw_value x, vw_value latents, int64_t each);
 
 /* What the network predicts [B, h, w, out_channels] (VW_HEAD): noise or velocity, as it was trained. */
 vw_value vw_unet(vw_graph *g, const vw_unet_config *cfg, vw_unet_in in);

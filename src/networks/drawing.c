@@ -1,5 +1,6 @@
 #include "networks/drawing.h"
 
+#include "core/machine.h"
 #include "core/random.h"
 
 #include <inttypes.h>
@@ -85,11 +86,16 @@ vw_status vw_drawing_measure(const vw_sd_network *n, const vw_drawing *d, vw_dra
   return VW_OK;
 }
 
-void vw_drawing_noise(uint64_t seed, int64_t count, double *latents) {
+int64_t vw_drawing_memory_free(const vw_context *ctx) {
+  return vw_memory_of(ctx->backend)->host ? vw_machine_memory_free() : vw_memory_used(ctx).free;
+}
+
+void vw_drawing_noise(uint64_t key, uint64_t step, int64_t h, int64_t w, int64_t channels, double *latents) {
+  const int64_t count = h * w * channels;
   for (int64_t i = 0; i < count; i += 4) {
     float four[4];
-    vw_normal4(vw_philox4x32(seed, (uint32_t)(i / 4), 0, VW_DRAW_LATENT, 0), four);
-    for (int64_t j = 0; j < 4 && i + j < count; j++) latents[i + j] = four[j];
+    vw_normal4(vw_philox4x32(key, (uint32_t)(i / 4), (uint32_t)step, VW_DRAW_LATENT, (uint32_t)(step >> 32)), four);
+    for (int64_t k = i; k < i + 4 && k < count; k++) latents[k % (h * w) * channels + k / (h * w)] = four[k - i];
   }
 }
 
@@ -171,6 +177,10 @@ void vw_drawer_destroy(vw_drawer *d) {
 
 int64_t vw_drawer_latents(const vw_drawer *d) {
   return d->h * d->w * d->n->unet.in_channels;
+}
+
+void vw_drawer_start(const vw_drawer *d, uint64_t key, uint64_t step, double *latents) {
+  vw_drawing_noise(key, step, d->h, d->w, d->n->unet.in_channels, latents);
 }
 
 /* ---- drawing ----------------------------------------------------------------------------------------------------- */

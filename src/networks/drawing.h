@@ -27,8 +27,12 @@ typedef struct vw_drawing_memory {
 } vw_drawing_memory;
 vw_status vw_drawing_measure(const vw_sd_network *n, const vw_drawing *d, vw_drawing_memory *out);
 
-/* Where a picture starts: `count` standard normals of a seed, the same everywhere (core/random.h). */
-void vw_drawing_noise(uint64_t seed, int64_t count, double *latents);
+/* Bytes of the backend's memory that can be taken; 0: unknown. */
+int64_t vw_drawing_memory_free(const vw_context *ctx);
+
+/* Where picture `step` of the stream `key` starts: latents [h, w, channels], standard normals that are the same
+ * everywhere (core/random.h). The stream's numbers go channel by channel, then row by row, whatever the layout. */
+void vw_drawing_noise(uint64_t key, uint64_t step, int64_t h, int64_t w, int64_t channels, double *latents);
 
 typedef struct vw_drawer vw_drawer;
 
@@ -38,6 +42,9 @@ void vw_drawer_destroy(vw_drawer *d); /* NULL allowed */
 
 /* Numbers of one picture's latents [h, w, channels]. */
 int64_t vw_drawer_latents(const vw_drawer *d);
+
+/* The noise of one picture, in the shape of its latents. */
+void vw_drawer_start(const vw_drawer *d, uint64_t key, uint64_t step, double *latents);
 
 /* Told after each step; false ends the drawing. */
 typedef struct vw_drawing_watch {

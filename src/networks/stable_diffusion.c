@@ -164,6 +164,15 @@ static vw_status open_parts(vw_sd_network *n, const char *dir) {
   return vw_text_read_embeddings(&n->net.text, n->net.weights);
 }
 
+/* In bf16 the stream of residuals is bf16 too, as these networks are run and were trained in 16 bits: their passes are
+ * bound by memory where they do not multiply, and half of what they move is this stream. */
+static vw_policy image_policy_of(const vw_context *ctx) {
+  if (ctx->precision != VW_COMPUTE_MIXED && ctx->precision != VW_COMPUTE_BF16) return vw_default_policy(ctx->backend);
+  vw_policy policy = vw_bf16_policy();
+  policy.residual = VW_BF16;
+  return policy;
+}
+
 vw_status vw_sd_network_open(vw_sd_network **out, const char *dir, vw_context *ctx) {
   vw_sd_network *n = calloc(1, sizeof *n);
   *out = NULL;
@@ -171,7 +180,7 @@ vw_status vw_sd_network_open(vw_sd_network **out, const char *dir, vw_context *c
   n->net.kind = &vw_sd_kind, n->net.ctx = ctx;
   n->net.policy = ctx->precision == VW_COMPUTE_BF16 ? vw_bf16_policy() : vw_default_policy(ctx->backend);
   n->net.word_type = n->net.policy.head;
-  n->image_policy = ctx->precision == VW_COMPUTE_MIXED ? vw_bf16_policy() : n->net.policy;
+  n->image_policy = image_policy_of(ctx);
   const vw_status st = open_parts(n, dir);
   if (st != VW_OK) {
     vw_sd_network_close(n);
@@ -267,29 +276,65 @@ cleanup:
   return st;
 }
 
-vw_status vw_sd_text_states(vw_sd_network *n, const double *x, int64_t K, double *states) {
+struct vw_sd_text_encoder {
+  vw_sd_network *n;
+  vw_graph *graph;
+  vw_program *program;
+  vw_value embedded, states;
+  bool is_ready;
+};
+
+static vw_status build_encoder(vw_sd_text_encoder *e) {
   const vw_clip_text_rows rows = {.row_prefix = VW_NONE, .prefix_len = VW_NONE, .length = VW_NONE};
-  const int64_t J = vw_sd_positions(n), C = n->net.width;
-  vw_graph *g = NULL;
-  vw_program *p = NULL;
-  vw_status st = VW_OK;
+  vw_sd_network *n = e->n;
+  VW_TRY(vw_graph_create(&e->graph));
+  e->embedded = vw_input(e->graph, vw_shape(VW_RESIDUAL, 1, vw_sd_positions(n), n->net.width), "embedded");
+  e->states = vw_clip_text_states(e->graph, &n->net.text.tower, e->embedded, rows);
+  vw_output(e->graph, e->states, "states");
+  VW_TRY(vw_program_create(&e->program, e->graph, n->net.ctx, &n->net.policy));
+  return vw_weights_bind(n->net.weights, e->program);
+}
+
+vw_status vw_sd_text_encoder_create(vw_sd_text_encoder **out, vw_sd_network *n) {
+  vw_sd_text_encoder *e = calloc(1, sizeof *e);
+  *out = NULL;
+  VW_CHECK(e, VW_ERR_MEMORY, "texts: out of memory");
+  e->n = n;
+  const vw_status st = build_encoder(e);
+  if (st != VW_OK) {
+    vw_sd_text_encoder_destroy(e);
+    return vw_fail(st, __FILE__, __LINE__, "texts of %s", n->net.dir);
+  }
+  *out = e;
+  return VW_OK;
+}
+
+void vw_sd_text_encoder_destroy(vw_sd_text_encoder *e) {
+  if (!e) return;
+  vw_program_destroy(e->program);
+  vw_graph_destroy(e->graph);
+  free(e);
+}
+
+vw_status vw_sd_text_encoder_run(vw_sd_text_encoder *e, const double *x, int64_t K, double *states) {
+  const int64_t J = vw_sd_positions(e->n), C = e->n->net.width;
   vw_tensor in = vw_shape(VW_F64, 1, J, C), out = in;
-  VW_GOTO(vw_graph_create(&g));
-  const vw_value embedded = vw_input(g, vw_shape(VW_RESIDUAL, 1, J, C), "embedded");
-  const vw_value y = vw_clip_text_states(g, &n->net.text.tower, embedded, rows);
-  vw_output(g, y, "states");
-  VW_GOTO(vw_program_create(&p, g, n->net.ctx, &n->net.policy));
-  VW_GOTO(vw_weights_bind(n->net.weights, p));
   for (int64_t k = 0; k < K; k++) {
     in.data = (void *)(uintptr_t)(x + k * J * C), out.data = states + k * J * C;
-    VW_GOTO(vw_program_write(p, embedded, &in));
-    if (k == 0) VW_GOTO(vw_program_prepare(p));
-    VW_GOTO(vw_program_run(p));
-    VW_GOTO(vw_program_read(p, y, &out));
+    VW_TRY(vw_program_write(e->program, e->embedded, &in));
+    if (!e->is_ready) VW_TRY(vw_program_prepare(e->program));
+    e->is_ready = true;
+    VW_TRY(vw_program_run(e->program));
+    VW_TRY(vw_program_read(e->program, e->states, &out));
   }
-cleanup:
-  vw_program_destroy(p);
-  vw_graph_destroy(g);
+  return VW_OK;
+}
+
+vw_status vw_sd_text_states(vw_sd_network *n, const double *x, int64_t K, double *states) {
+  vw_sd_text_encoder *e = NULL;
+  VW_TRY(vw_sd_text_encoder_create(&e, n));
+  const vw_status st = vw_sd_text_encoder_run(e, x, K, states);
+  vw_sd_text_encoder_destroy(e);
   return st;
 }
 
@@ -310,6 +355,7 @@ vw_status vw_sd_decoder_graph(vw_graph *g, const vw_sd_network *n, int64_t h, in
 vw_status vw_sd_unet_graph(vw_graph *g, const vw_sd_network *n, int64_t B, int64_t K, int64_t h, int64_t w) {
   const vw_unet_in in = {.x = vw_input(g, vw_shape(VW_ACT, B, h, w, n->unet.in_channels), "x"),
                          .t = vw_input(g, vw_shape(VW_I32, B), "t"),
+                         .latents = VW_NONE,
                          .context = vw_input(g, vw_shape(VW_ACT, K, vw_sd_positions(n), n->unet.context), "context"),
                          .row = vw_input(g, vw_shape(VW_I32, B), "row")};
   vw_output(g, vw_unet(g, &n->unet, in), "prediction");

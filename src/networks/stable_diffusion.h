@@ -50,7 +50,15 @@ vw_status vw_sd_tokens(const vw_sd_network *n, const char *text, int32_t *ids, i
  * the vector stands for. Errors: VW_ERR_INPUT (too long, not one {}). */
 vw_status vw_sd_embed_text(const vw_sd_network *n, const char *text, const double *word, double *x);
 
-/* States [K, J, C] (double) of embedded positions x [K, J, C]. One program, run K times. */
+/* The program that makes states of texts, for who needs it again and again. The network must outlive it; the caller
+ * destroys it. */
+typedef struct vw_sd_text_encoder vw_sd_text_encoder;
+vw_status vw_sd_text_encoder_create(vw_sd_text_encoder **e, vw_sd_network *n);
+void vw_sd_text_encoder_destroy(vw_sd_text_encoder *e); /* NULL allowed */
+/* States [K, J, C] (double) of embedded positions x [K, J, C], one text after the other. */
+vw_status vw_sd_text_encoder_run(vw_sd_text_encoder *e, const double *x, int64_t K, double *states);
+
+/* The same with a program that is made for it. */
 vw_status vw_sd_text_states(vw_sd_network *n, const double *x, int64_t K, double *states);
 
 /* ---- pictures */

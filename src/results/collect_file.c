@@ -391,6 +391,20 @@ static vw_status write_text(const vw_writer *w, const char *path, const char *te
   return vw_study_file_write_text(w->f, path, text, (int64_t)strlen(text));
 }
 
+/* The judges of the models that have one. */
+static vw_status write_judges(const vw_writer *w) {
+  const vw_study_config *c = w->c->s->config;
+  for (int64_t m = 0; m < c->n_models; m++) {
+    const vw_hash judge = c->models[m].judge.network;
+    char path[VW_PATH_BYTES], text[VW_HASH_TEXT];
+    if (!judge.lo && !judge.hi) continue;
+    vw_hash_text(judge, text);
+    VW_TRY(vw_path_format(path, "/provenance/judge/%s", c->models[m].name));
+    VW_TRY(write_text(w, path, text));
+  }
+  return VW_OK;
+}
+
 /* All that may differ between two runs with the same results. */
 static vw_status write_provenance(const vw_writer *w) {
   const vw_results_source *s = w->c->s;
@@ -409,6 +423,7 @@ static vw_status write_provenance(const vw_writer *w) {
   VW_TRY(write_text(w, "/provenance/study_file", s->config->path));
   VW_TRY(write_text(w, "/provenance/backend", vw_backend_name(s->ctx.backend)));
   VW_TRY(write_text(w, "/provenance/kernels", kernels));
+  VW_TRY(write_judges(w));
   VW_TRY(write_hosts(w));
   VW_TRY(vw_study_file_attribute_number(w->f, "/provenance", "ranks", w->ranks->size));
   VW_TRY(vw_study_file_attribute_number(w->f, "/provenance", "threads", s->ctx.threads));

@@ -5,6 +5,7 @@
 #ifndef VW_STUDY_CONFIG_H
 #define VW_STUDY_CONFIG_H
 
+#include "core/hash.h"
 #include "core/pool.h"
 #include "core/problems.h"
 #include "core/status.h"
@@ -52,6 +53,7 @@ typedef struct vw_learn_config {
   double eta;                   /* pgd: first step in radii */
   double lr, weight_decay;      /* adamw; decay applies to free words only */
   int64_t positives, negatives; /* pictures a trial and step */
+  int64_t resolution;           /* generation: side of pictures in pixels; 0: the network's own */
   vw_names templates;           /* one {} each */
   const char *judge_template;   /* never NULL: the first template where the file does not say */
   int matching;                 /* 0, fixed: of a detector's patches with boxes */
@@ -106,6 +108,16 @@ typedef struct vw_plan_config {
 typedef struct vw_judge_config {
   vw_names templates; /* one {} each; n = 0: learn.judge_template alone */
   double suppression; /* detection: of boxes that overlap a better one by more; 0: none */
+  /* Of tasks whose words draw pictures. */
+  const char *weights; /* of the network that names the pictures */
+  vw_names names;      /* that it chooses among; n = 0: those of the data set's classes and concepts */
+  int64_t pictures;    /* of a word */
+  int sampler;         /* vw_sampler_kind of networks/schedule.h */
+  int64_t steps;
+  double guidance;
+  const char *negative; /* NULL: the empty text */
+  int spacing;          /* vw_spacing of networks/schedule.h */
+  vw_hash network;      /* of what `weights` holds; set by who opens it, zero before and where there is none */
 } vw_judge_config;
 
 /* How words are carried to other networks and judged there; no trial and no other evaluation depends on it. */
@@ -122,6 +134,7 @@ typedef enum vw_transfer_radius { VW_RADIUS_FREE, VW_RADIUS_KEPT } vw_transfer_r
 typedef struct vw_model_config {
   const char *name;
   const char *kind, *task, *keys; /* of vw_study_kinds; keys "": none of its own */
+  const char *defaults;           /* of its task: "learn.batch.positives=4 ..."; "": as all have them */
   const char *takes;              /* kinds of data sets that the task learns on, separated by blanks; "": any */
   const char *weights;
   vw_names data; /* that it learns on, in the study's order; use vw_study_learns_on */
@@ -170,9 +183,10 @@ typedef struct vw_study_config {
 /* The kinds of models that a program knows, separated by blanks, and the task that each one's words are learned for, in
  * the same order: "clip", "classification". Then, separated by blanks within a task and by commas between tasks: the
  * keys that not all tasks read but this one does ("learn.batch.negatives"), and the kinds of data sets that it learns
- * on (none: any). Last the kinds of models that the program will know, separated by blanks. */
+ * on (none: any). Then the kinds of models that the program will know, separated by blanks. Last, in lists like those of
+ * keys, the defaults that are a task's own: "learn.batch.positives=4"; NULL: none. */
 typedef struct vw_study_kinds {
-  const char *models, *tasks, *keys, *data, *later;
+  const char *models, *tasks, *keys, *data, *later, *defaults;
 } vw_study_kinds;
 
 /* Reads and checks a study file. On success the caller owns *config: vw_study_config_destroy.

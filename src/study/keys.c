@@ -29,11 +29,11 @@ const vw_key vw_study_keys[] = {
 
     {"data", VW_KEY_SECTION, STUDY(data), NULL, .help = "the data sets, by a name of your choice"},
     {"data.<name>.kind", VW_KEY_CHOICE, DATA(kind), "folders", "folders dreambooth coco voc imagenet", .protocol = true,
-     .help = "folders: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or .png), or root/CLASS; dreambooth: "
+     .help = "folders: root/train/CLASS/*.jpg and root/test/CLASS/*.jpg (or .png, .webp), or root/CLASS; dreambooth: "
              "root/SUBJECT; coco: root/annotations/instances_X.json and root/X; voc: root/ImageSets, Annotations, "
              "JPEGImages; imagenet: root/train/WNID and root/val (docs/data-sets.md)"},
     {"data.<name>.root", VW_KEY_PATH, DATA(root), NULL, .help = "where the data set lies"},
-    {"data.<name>.concepts", VW_KEY_NAMES, DATA(concepts), NULL,
+    {"data.<name>.concepts", VW_KEY_NAMES, DATA(concepts), NULL, .judged_with = true,
      .help = "what words are learned for, named as the data set names them"},
     {"data.<name>.classes", VW_KEY_CLASSES, DATA(classes), "", .protocol = true,
      .help = "what a picture may be taken for: a list, or a file with a name a line; default: every class"},
@@ -124,6 +124,10 @@ const vw_key vw_study_keys[] = {
      .help = "pictures of the concept a trial and step"},
     {"learn.batch.negatives", VW_KEY_INT, LEARN(negatives), "8", .max = 65536, .protocol = true, .scoped = true,
      .help = "pictures of other classes a trial and step"},
+    {"learn.resolution", VW_KEY_AUTO, LEARN(resolution), "auto", .min = 8, .max = 16384, .protocol = true,
+     .scoped = true,
+     .help = "generation: side of the pictures that are learned from and drawn, in pixels; auto: what the network was "
+             "trained on"},
     {"learn.matching", VW_KEY_CHOICE, LEARN(matching), "fixed", "fixed", "dynamic", .protocol = true, .scoped = true,
      .help = "detection: which patches answer for a picture's boxes: fixed: by place and objectness, once a picture"},
     {"learn.templates", VW_KEY_TEMPLATES, LEARN(templates), TEMPLATES, .protocol = true,
@@ -148,6 +152,25 @@ const vw_key vw_study_keys[] = {
      .as_ever = "0",
      .help = "detection: a box that overlaps a better one of its word by more than this share of both is left out; 0: "
              "none is, as the official protocols have it"},
+    /* Its contents enter the identity of an evaluation, not where it lies. */
+    {"judge.weights", VW_KEY_PATH, JUDGE(weights), NULL, .scoped = true,
+     .help = "generation: the model directory of the network that names what words draw, a CLIPModel that learns no "
+             "word itself"},
+    {"judge.names", VW_KEY_CLASSES, JUDGE(names), "", .judging = true, .scoped = true,
+     .help = "generation: names that it knows and chooses among: a list, or a file with a name a line; default: the "
+             "data set's classes and concepts"},
+    {"judge.pictures", VW_KEY_INT, JUDGE(pictures), "8", .min = 1, .max = 1e6, .judging = true, .scoped = true,
+     .help = "generation: pictures that are drawn with a word"},
+    {"judge.sampler", VW_KEY_CHOICE, JUDGE(sampler), "dpm++", "ddim dpm++", .judging = true, .scoped = true,
+     .help = "generation: dpm++: DPM-Solver++(2M)"},
+    {"judge.steps", VW_KEY_INT, JUDGE(steps), "20", .min = 1, .max = 1e4, .judging = true, .scoped = true,
+     .help = "generation: of the sampler; ddim likes 50"},
+    {"judge.guidance", VW_KEY_REAL, JUDGE(guidance), "7.5", .min = 1, .max = 1e3, .judging = true, .scoped = true,
+     .help = "generation: how far pictures are steered away from the negative text; 1: not at all, in half the time"},
+    {"judge.negative", VW_KEY_TEXT, JUDGE(negative), "", .judging = true, .scoped = true, .may_be_empty = true,
+     .help = "generation: that text; default: the empty one"},
+    {"judge.spacing", VW_KEY_CHOICE, JUDGE(spacing), "default", "default leading linspace trailing", .judging = true,
+     .scoped = true, .help = "generation: of timesteps; default: as the model's scheduler says"},
 
     {"plan", VW_KEY_SECTION, STUDY(models), "", .help = "how the work is cut and computed; changes no trial"},
     {"plan.ranks", VW_KEY_INT, STUDY(ranks), "8", .min = 1, .max = 1e6,
@@ -190,6 +213,19 @@ const vw_key vw_study_keys[] = {
     {"cache", VW_KEY_PATH, STUDY(cache), "", .help = "features and converted weights; default: ~/.cache/viswords"},
 };
 const int vw_study_n_keys = sizeof vw_study_keys / sizeof vw_study_keys[0];
+
+const char *vw_key_default(const char *list, const char *key, int *length) {
+  const size_t n = strlen(key);
+  for (const char *at = list; at && *at; at += strspn(at, " ")) {
+    const size_t word = strcspn(at, " ");
+    if (word > n && strncmp(at, key, n) == 0 && at[n] == '=') {
+      *length = (int)(word - n - 1);
+      return at + n + 1;
+    }
+    at += word;
+  }
+  return NULL;
+}
 
 int vw_key_place(const char *key) {
   int i = 0;
@@ -340,6 +376,20 @@ void vw_key_expected(const vw_key *o, const vw_study_kinds *kinds, char *out, si
   }
 }
 
+/* "; detection: `4`" of every task that has a default of its own. */
+static void print_task_defaults(FILE *out, const vw_study_kinds *kinds, const char *key, const char *quote) {
+  const char *list = kinds->defaults ? kinds->defaults : "";
+  for (int i = 0, n = 0; list; i++) {
+    char of[256];
+    int length = 0;
+    const char *task = vw_word_at(kinds->tasks, i, &n), *comma = strchr(list, ',');
+    (void)snprintf(of, sizeof of, "%.*s", comma ? (int)(comma - list) : (int)strlen(list), list);
+    const char *value = vw_key_default(of, key, &length);
+    if (task && value) (void)vw_print(out, "; %.*s: %s%.*s%s", n, task, quote, length, value, quote);
+    list = comma ? comma + 1 : NULL;
+  }
+}
+
 void vw_study_print_keys(FILE *out, const vw_study_kinds *kinds, bool markdown) {
   if (markdown) (void)vw_print(out, "| key | value | default | what |\n|---|---|---|---|\n");
   for (int i = 0; i < vw_study_n_keys; i++) {
@@ -354,9 +404,13 @@ void vw_study_print_keys(FILE *out, const vw_study_kinds *kinds, bool markdown) 
     }
     if (markdown) {
       const char *quote = o->text && o->text[0] ? "`" : "";
-      (void)vw_print(out, "| `%s` | %s | %s%s%s | %s |\n", o->key, expected, quote, given, quote, o->help);
+      (void)vw_print(out, "| `%s` | %s | %s%s%s", o->key, expected, quote, given, quote);
+      print_task_defaults(out, kinds, o->key, "`");
+      (void)vw_print(out, " | %s |\n", o->help);
     } else {
-      (void)vw_print(out, "%-28s %s\n%28s %s; default: %s\n", o->key, o->help, "", expected, given);
+      (void)vw_print(out, "%-28s %s\n%28s %s; default: %s", o->key, o->help, "", expected, given);
+      print_task_defaults(out, kinds, o->key, "");
+      (void)vw_print(out, "\n");
     }
     const char *later = o->type == VW_KEY_KIND ? kinds->later : o->later;
     if (later && later[0] && !markdown) (void)vw_print(out, "%28s not in this version: %s\n", "", later);
@@ -419,8 +473,12 @@ static vw_status close_text(FILE *out, char **text) {
   return VW_RAISE(VW_ERR_MEMORY, "no memory for the study's values");
 }
 
+static bool is_named(const vw_key *o, const vw_model_config *m) {
+  return m->keys && vw_word_place(m->keys, o->key, strlen(o->key)) >= 0;
+}
+
 bool vw_key_applies(const vw_key *o, const vw_model_config *m) {
-  const bool is_read = !o->scoped || (m->keys && vw_word_place(m->keys, o->key, strlen(o->key)) >= 0);
+  const bool is_read = !o->scoped || is_named(o, m);
   return is_read && (!o->needs || o->needs == 1 + m->learn.optimiser);
 }
 
@@ -439,8 +497,8 @@ static bool is_as_ever(const vw_key *o, const void *base) {
 /* What identifies a trial, or an evaluation: the keys that apply and do not say what was meant before them. */
 static vw_status identity_text(const vw_study_config *config, int64_t model, int64_t data, bool judging, char **text) {
   const vw_model_config *m = &config->models[model];
-  const void *base[VW_SECTIONS] = {config,   vw_study_data_of(config, model, data), m, &m->learn, &m->trials, &m->plan,
-                                   &m->judge};
+  const vw_data_config *on = vw_study_data_of(config, model, data);
+  const void *base[VW_SECTIONS] = {config, on, m, &m->learn, &m->trials, &m->plan, &m->judge};
   size_t bytes = 0;
   *text = NULL;
   FILE *out = open_memstream(text, &bytes);
@@ -449,6 +507,8 @@ static vw_status identity_text(const vw_study_config *config, int64_t model, int
     const vw_key *o = &vw_study_keys[i];
     if ((judging ? o->judging : o->protocol) && vw_key_applies(o, m) && !is_as_ever(o, base[o->section]))
       print_value(out, o, o->key, base[o->section]);
+    if (judging && o->judged_with && is_named(o, m)) /* of the whole data set, whatever the model learns of it */
+      print_value(out, o, o->key, &config->data[data]);
   }
   return close_text(out, text);
 }

@@ -61,6 +61,14 @@ vw_status vw_judging_hash(const vw_study_config *config, int64_t model, int64_t 
   VW_TRY(vw_study_judging_text(config, model, data, &text));
   *hash = text[0] ? vw_hash_bytes(text, strlen(text)) : (vw_hash){0};
   free(text);
+  const vw_hash network = config->models[model].judge.network;
+  if (!network.lo && !network.hi) return VW_OK;
+  vw_hasher *h = vw_hasher_create();
+  VW_CHECK(h, VW_ERR_MEMORY, "no memory for an evaluation's identity");
+  vw_hasher_add(h, hash, sizeof *hash);
+  vw_hasher_add(h, &network, sizeof network);
+  *hash = vw_hasher_done(h);
+  vw_hasher_destroy(h);
   return VW_OK;
 }
 

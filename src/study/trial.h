@@ -57,8 +57,8 @@ vw_status vw_trial_stream_key(const vw_study_config *config, const vw_trial *t, 
 /* Hash of what the study file decides for words of this model on this data set. */
 vw_status vw_protocol_hash(const vw_study_config *config, int64_t model, int64_t data, vw_hash *hash);
 
-/* Hash of what the study file decides for judging alone (keys of judge); zero: judged as before there were such keys.
- */
+/* Hash of what the study file decides for judging alone (keys of judge), and of the network that judges where the model
+ * has one (vw_judge_config.network); zero: judged as before there were such keys. */
 vw_status vw_judging_hash(const vw_study_config *config, int64_t model, int64_t data, vw_hash *hash);
 
 static inline bool vw_judging_is_own(vw_hash judging) {

@@ -1,20 +1,14 @@
 #include "tasks/classify_graph.h"
 
 #include "core/random.h"
-#include "kernels/draw.h"
 #include "kernels/join.h"
 #include "kernels/one_vs_rest_loss.h"
 #include "kernels/picture_logits.h"
 #include "kernels/take.h"
 #include "networks/clip.h"
+#include "tasks/leaves.h"
 
 #include <string.h>
-
-static vw_draw_pools pools(vw_graph *g, const char *name, int64_t entries, int64_t K) {
-  return (vw_draw_pools){.pool = vw_input(g, vw_shape(VW_I32, entries), "%s_pool", name),
-                         .offset = vw_input(g, vw_shape(VW_I32, K), "%s_offset", name),
-                         .count = vw_input(g, vw_shape(VW_I32, K), "%s_count", name)};
-}
 
 typedef struct step_draws {
   vw_value table;    /* [K] slot * M + template: the row of the tables of the other classes' logits */
@@ -27,16 +21,17 @@ static vw_value draw_pictures(vw_graph *g, const vw_step_shape *s, const char *n
                               vw_step_part part, uint32_t purpose) {
   const bool positive = strcmp(name, "positive") == 0;
   if (part.n == 0) return VW_NONE;
-  return vw_draw(g, key, step,
-                 pools(g, name, positive ? s->size[VW_CLASSIFY_POSITIVES] : s->size[VW_CLASSIFY_NEGATIVES], s->K),
-                 (vw_draw_attr){.S = part.n, .first = part.first, .purpose = purpose});
+  return vw_draw(
+      g, key, step,
+      vw_step_pool(g, name, positive ? s->size[VW_CLASSIFY_POSITIVES] : s->size[VW_CLASSIFY_NEGATIVES], s->K),
+      (vw_draw_attr){.S = part.n, .first = part.first, .purpose = purpose});
 }
 
 static step_draws draw_step(vw_graph *g, const vw_learn_config *learn, const vw_step_shape *s, vw_value step,
                             uint32_t set) {
   const vw_value key = vw_input(g, vw_shape(VW_U32, s->K, 2), "key");
   step_draws d;
-  d.table = vw_draw(g, key, step, pools(g, "slot", s->size[VW_CLASSIFY_SLOTS] * s->size[VW_CLASSIFY_M], s->K),
+  d.table = vw_draw(g, key, step, vw_step_pool(g, "slot", s->size[VW_CLASSIFY_SLOTS] * s->size[VW_CLASSIFY_M], s->K),
                     (vw_draw_attr){.S = 1, .purpose = VW_DRAW_TEMPLATE + set, .squeeze = true});
   d.template = vw_take(
       g, vw_input(g, vw_shape(VW_I32, s->size[VW_CLASSIFY_SLOTS] * s->size[VW_CLASSIFY_M]), "template_of"), d.table);

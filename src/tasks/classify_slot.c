@@ -37,21 +37,6 @@ static void fill_real(vw_slot *s, const vw_picture_set *p) {
   }
 }
 
-/* `want` distinct indices below n, drawn in order; *i counts the words of the stream that were used. */
-static vw_status draw_distinct(uint64_t key, uint32_t *i, int64_t n, int64_t want, int32_t *out, int64_t *n_out) {
-  uint8_t *taken = calloc((size_t)n + 1, 1);
-  VW_CHECK(taken, VW_ERR_MEMORY, "out of memory");
-  if (want > n) want = n;
-  for (*n_out = 0; *n_out < want; (*i)++) {
-    const uint32_t k = vw_below(vw_draw_u32(key, 0, VW_DRAW_NULL, *i), (uint32_t)n);
-    if (taken[k]) continue;
-    taken[k] = 1;
-    out[(*n_out)++] = (int32_t)k;
-  }
-  free(taken);
-  return VW_OK;
-}
-
 /* Shuffled pictures: no concept at all (docs/protocol.md, null concept). Pictures of the classes come first in the set.
  */
 static vw_status fill_null(vw_slot *s, const vw_classify *t, const char *concept) {
@@ -61,8 +46,8 @@ static vw_status fill_null(vw_slot *s, const vw_classify *t, const char *concept
   uint64_t key = 0;
   uint32_t i = 0;
   VW_TRY(vw_stream_key(&stream, &key));
-  VW_TRY(draw_distinct(key, &i, n_train, p->data->train, s->positive, &s->n_positive));
-  VW_TRY(draw_distinct(key, &i, n_test, p->data->test, s->test, &s->n_test));
+  VW_TRY(vw_draw_distinct(key, VW_DRAW_NULL, &i, n_train, p->data->train, s->positive, &s->n_positive));
+  VW_TRY(vw_draw_distinct(key, VW_DRAW_NULL, &i, n_test, p->data->test, s->test, &s->n_test));
   for (int32_t k = 0; k < n_train; k++) {
     bool mine = false;
     for (int64_t j = 0; j < s->n_positive; j++) mine |= s->positive[j] == k;

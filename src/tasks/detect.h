@@ -42,9 +42,11 @@ void vw_detect_slot_free(vw_detect_slot *s);
 /* Places in train_scenes that any concept of the data set, null ones counted, is learned with: ascending, malloc'ed. */
 vw_status vw_detect_wanted(const vw_task_inputs *in, int64_t **scene, int64_t *n);
 
-/* Which patches of a picture answer for true boxes [n, 4] (centre x, y, width, height in parts of the square): the
- * cheapest assignment of 5 |box - true|_1 + 2 (1 - GIoU) - sigmoid(objectness), each box a patch of its own. patch [n].
- * n is at most N. */
+/* What it costs that a patch answers for a true box (both: centre x, y, width, height in parts of the square):
+ * 5 |box - true|_1 + 2 (1 - GIoU) - sigmoid(objectness). */
+double vw_detect_cost(const double box[4], double objectness, const double truth[4]);
+/* Which patches of a picture answer for true boxes [n, 4]: the cheapest assignment, each box a patch of its own.
+ * patch [n]. n is at most N. */
 vw_status vw_detect_match(const double *boxes, const double *objectness, int64_t N, const double *truth, int64_t n,
                           int64_t *patch);
 /* Generalised intersection over union (Rezatofighi et al. 2019) of two such boxes. */

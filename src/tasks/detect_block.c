@@ -62,53 +62,17 @@ vw_status vw_detect_begin(vw_task *task, const vw_trial *trials, const uint64_t 
   return VW_OK;
 }
 
-/* Every stream draws from all entries: first .. first + n - 1. */
-static vw_status write_pool(vw_program *p, const vw_graph *g, const char *name, int64_t first, int64_t n, int64_t count,
-                            int64_t streams) {
-  int32_t *pool = malloc((size_t)(n + 2 * streams) * sizeof *pool), *offset = pool + n, *counts = offset + streams;
-  char leaf[64];
-  vw_status st = VW_OK;
-  VW_CHECK(pool, VW_ERR_MEMORY, "block: out of memory");
-  for (int64_t i = 0; i < n; i++) pool[i] = (int32_t)(first + i);
-  for (int64_t i = 0; i < streams; i++) offset[i] = 0, counts[i] = (int32_t)count;
-  (void)snprintf(leaf, sizeof leaf, "%s_pool", name);
-  VW_GOTO(vw_write_leaf(p, g, leaf, vw_shape(VW_I32, n), pool));
-  (void)snprintf(leaf, sizeof leaf, "%s_offset", name);
-  VW_GOTO(vw_write_leaf(p, g, leaf, vw_shape(VW_I32, streams), offset));
-  (void)snprintf(leaf, sizeof leaf, "%s_count", name);
-  VW_GOTO(vw_write_leaf(p, g, leaf, vw_shape(VW_I32, streams), counts));
-cleanup:
-  free(pool);
-  return st;
-}
-
-static vw_status write_rows(const words_of_block *b, vw_program *p, const vw_graph *g) {
-  int32_t *row = malloc((size_t)(2 * b->K) * sizeof *row), *stream = row + b->K;
-  uint32_t *key = malloc((size_t)(2 * b->streams) * sizeof *key);
-  vw_status st = row && key ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "block: out of memory");
-  if (st != VW_OK) goto cleanup;
-  for (int64_t k = 0; k < b->K; k++) row[k] = (int32_t)k, stream[k] = (int32_t)(k * b->streams / b->K);
-  for (int64_t i = 0; i < b->streams; i++)
-    key[2 * i] = (uint32_t)b->keys[i], key[2 * i + 1] = (uint32_t)(b->keys[i] >> 32);
-  VW_GOTO(vw_write_leaf(p, g, "row_word", vw_shape(VW_I32, b->K), row));
-  VW_GOTO(vw_write_leaf(p, g, "row_stream", vw_shape(VW_I32, b->K), stream));
-  VW_GOTO(vw_write_leaf(p, g, "key", vw_shape(VW_U32, b->streams, 2), key));
-cleanup:
-  free(row), free(key);
-  return st;
-}
-
 vw_status vw_detect_leaves(vw_task *task, void *block, const vw_step_shape *s, vw_program *p, const vw_graph *g) {
   const vw_detect *t = (const vw_detect *)task;
   const words_of_block *b = block;
   const int64_t with = b->slot.n_positive, without = b->slot.n_negative, all = with + without, N = b->patches.N;
   (void)s;
   VW_TRY(vw_prompts_write(&t->prompts, p, g));
-  VW_TRY(write_rows(b, p, g));
-  VW_TRY(write_pool(p, g, "template", 0, t->prompts.t.M, t->learn->templates.n, b->streams));
-  VW_TRY(write_pool(p, g, "positive", 0, with, with, b->streams));
+  VW_TRY(vw_write_streams(p, g, b->keys, b->streams, b->K));
+  VW_TRY(vw_write_pool(p, g, "template", 0, t->prompts.t.M, t->learn->templates.n, b->streams));
+  VW_TRY(vw_write_pool(p, g, "positive", 0, with, with, b->streams));
   if (t->learn->negatives && vw_find(g, "negative_pool") != VW_NONE)
-    VW_TRY(write_pool(p, g, "negative", with, without, without, b->streams));
+    VW_TRY(vw_write_pool(p, g, "negative", with, without, without, b->streams));
   VW_TRY(vw_write_leaf(p, g, "features", vw_shape(b->patches.type, all, N, b->patches.C), b->patches.all.embedding));
   VW_TRY(vw_write_leaf(p, g, "shift", vw_shape(VW_F64, all, N), b->patches.all.shift));
   VW_TRY(vw_write_leaf(p, g, "scale", vw_shape(VW_F64, all, N), b->patches.all.scale));

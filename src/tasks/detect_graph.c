@@ -7,14 +7,9 @@
 #include "kernels/take.h"
 #include "models/owlv2.h"
 #include "networks/clip.h"
+#include "tasks/leaves.h"
 
 static const double ALPHA = 0.25; /* of the focal loss */
-
-static vw_draw_pools pools(vw_graph *g, const char *name, int64_t entries, int64_t streams) {
-  return (vw_draw_pools){.pool = vw_input(g, vw_shape(VW_I32, entries), "%s_pool", name),
-                         .offset = vw_input(g, vw_shape(VW_I32, streams), "%s_offset", name),
-                         .count = vw_input(g, vw_shape(VW_I32, streams), "%s_count", name)};
-}
 
 typedef struct step_draws {
   vw_value template; /* [streams] */
@@ -28,15 +23,15 @@ static step_draws draw_step(vw_graph *g, const vw_learn_config *learn, const vw_
   const vw_value key = vw_input(g, vw_shape(VW_U32, G, 2), "key");
   const vw_step_part with = vw_step_part_of(s, learn->positives), without = vw_step_part_of(s, learn->negatives);
   step_draws d = {VW_NONE, VW_NONE, VW_NONE};
-  d.template = vw_draw(g, key, step, pools(g, "template", s->size[VW_DETECT_M], G),
+  d.template = vw_draw(g, key, step, vw_step_pool(g, "template", s->size[VW_DETECT_M], G),
                        (vw_draw_attr){.S = 1, .purpose = VW_DRAW_TEMPLATE + set, .squeeze = true});
-  const vw_draw_pools positive = pools(g, "positive", s->size[VW_DETECT_POSITIVES], G);
+  const vw_draw_pools positive = vw_step_pool(g, "positive", s->size[VW_DETECT_POSITIVES], G);
   d.batch = vw_draw(g, key, step, positive, (vw_draw_attr){.S = learn->positives, .purpose = VW_DRAW_POSITIVE + set});
   const vw_draw_attr part = {.S = with.n, .first = with.first, .purpose = VW_DRAW_POSITIVE + set};
   if (with.n) d.picture = with.n == learn->positives ? d.batch : vw_draw(g, key, step, positive, part);
   if (without.n) {
     const vw_draw_attr attr = {.S = without.n, .first = without.first, .purpose = VW_DRAW_NEGATIVE + set};
-    const vw_value negative = vw_draw(g, key, step, pools(g, "negative", s->size[VW_DETECT_NEGATIVES], G), attr);
+    const vw_value negative = vw_draw(g, key, step, vw_step_pool(g, "negative", s->size[VW_DETECT_NEGATIVES], G), attr);
     d.picture = d.picture == VW_NONE ? negative : vw_join(g, d.picture, negative);
   }
   return d;
@@ -63,4 +58,8 @@ vw_status vw_detect_loss(const vw_detect_step *c, vw_graph *g, const vw_step_sha
   vw_output(g, d.template, "template");
   vw_output(g, d.picture, "picture");
   return vw_graph_status(g);
+}
+
+vw_status vw_detect_emit(const void *step, vw_graph *g, const vw_step_shape *s, const vw_step_in *in, vw_value *loss) {
+  return vw_detect_loss(step, g, s, in, loss);
 }

@@ -29,5 +29,7 @@ typedef struct vw_detect_step {
  * matched, boxes. Outputs where the step is not cut: template, picture. */
 vw_status vw_detect_loss(const vw_detect_step *c, vw_graph *g, const vw_step_shape *s, const vw_step_in *step,
                          vw_value *loss);
+/* The same as a vw_block_loss (learn/block_graph.h) of a vw_detect_step. */
+vw_status vw_detect_emit(const void *step, vw_graph *g, const vw_step_shape *s, const vw_step_in *in, vw_value *loss);
 
 #endif

@@ -102,12 +102,35 @@ static bool is_suppressed(const double *kept, int64_t n, const double box[4], do
   return false;
 }
 
+static vw_patch_logit logit_of(const double *z, int64_t patch) {
+  return (vw_patch_logit){isnan(z[patch]) ? -INFINITY : z[patch], patch};
+}
+
+/* All patches, best first. */
+static int64_t keep_all(const double *z, int64_t N, vw_patch_logit *best) {
+  for (int64_t i = 0; i < N; i++) best[i] = logit_of(z, i);
+  qsort(best, (size_t)N, sizeof *best, by_logit);
+  return N;
+}
+
+/* The best `most` of them, by insertion: nearly all are worse than the worst that is kept. Returns how many there are. */
+static int64_t keep_best(const double *z, int64_t N, int64_t most, vw_patch_logit *best) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < N; i++) {
+    const vw_patch_logit one = logit_of(z, i);
+    if (n == most && by_logit(&one, &best[n - 1]) >= 0) continue;
+    int64_t at = n < most ? n++ : n - 1;
+    for (; at > 0 && by_logit(&one, &best[at - 1]) < 0; at--) best[at] = best[at - 1];
+    best[at] = one;
+  }
+  return n;
+}
+
 void vw_detect_best(const double *z, const double *boxes, int64_t N, double side, double suppression,
                     vw_patch_logit *room, double *out) {
   int64_t n = 0;
-  for (int64_t i = 0; i < N; i++) room[i] = (vw_patch_logit){isnan(z[i]) ? -INFINITY : z[i], i};
-  qsort(room, (size_t)N, sizeof *room, by_logit);
-  for (int64_t i = 0; i < N && n < TOP; i++) {
+  const int64_t ordered = suppression > 0 ? keep_all(z, N, room) : keep_best(z, N, TOP, room);
+  for (int64_t i = 0; i < ordered && n < TOP; i++) {
     double *to = out + n * NUMBERS;
     const double *b = boxes + 4 * room[i].patch;
     for (int k = 0; k < 2; k++) to[BOX + k] = (b[k] - b[k + 2] / 2) * side, to[BOX + 2 + k] = b[k + 2] * side;

@@ -15,18 +15,19 @@ double vw_box_giou(const double a[4], const double b[4]) {
   return hull > 0 ? iou - (hull - both) / hull : iou;
 }
 
+double vw_detect_cost(const double box[4], double objectness, const double truth[4]) {
+  const double of_distance = 5, of_overlap = 2;
+  double distance = 0;
+  for (int k = 0; k < 4; k++) distance += fabs(box[k] - truth[k]);
+  return of_distance * distance + of_overlap * (1 - vw_box_giou(box, truth)) - 1 / (1 + exp(-objectness));
+}
+
 vw_status vw_detect_match(const double *boxes, const double *objectness, int64_t N, const double *truth, int64_t n,
                           int64_t *patch) {
-  const double of_distance = 5, of_overlap = 2;
   double *cost = malloc((size_t)(n * N) * sizeof *cost + 1);
   VW_CHECK(cost, VW_ERR_MEMORY, "matching: out of memory");
   for (int64_t i = 0; i < n; i++)
-    for (int64_t j = 0; j < N; j++) {
-      const double *t = truth + 4 * i, *b = boxes + 4 * j;
-      double distance = 0;
-      for (int k = 0; k < 4; k++) distance += fabs(b[k] - t[k]);
-      cost[i * N + j] = of_distance * distance + of_overlap * (1 - vw_box_giou(b, t)) - 1 / (1 + exp(-objectness[j]));
-    }
+    for (int64_t j = 0; j < N; j++) cost[i * N + j] = vw_detect_cost(boxes + 4 * j, objectness[j], truth + 4 * i);
   const vw_status st = vw_assign(cost, n, N, patch);
   free(cost);
   return st;

@@ -212,6 +212,7 @@ const vw_task_kind vw_detection_kind = {
     .name = "detection",
     .sees = VW_SEES_SCENES | VW_SEES_TEST,
     .keys = "learn.batch.negatives learn.matching data.<name>.pictures.negatives judge.suppression",
+    .defaults = "learn.batch.positives=4 learn.batch.negatives=4",
     .metrics = metrics,
     .n_metrics = VW_DETECT_METRICS,
     .metrics_are = "precision and recall of boxes on pictures that were held out "
@@ -239,7 +240,7 @@ const vw_task_kind vw_detection_kind = {
     .begin = vw_detect_begin,
     .leaves = vw_detect_leaves,
     .end = vw_detect_end,
-    .shares_parts = true,
+    .shares_parts = VW_SHARED_BY_ALL,
     .judge_parts = vw_detect_judge_parts,
     .judge_picture = vw_detect_judge_part,
     .judge_end = vw_detect_judge_end,

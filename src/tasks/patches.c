@@ -1,8 +1,8 @@
 #include "tasks/patches.h"
 
 #include "cluster/progress.h"
-#include "cluster/queue.h"
 #include "tasks/cache_file.h"
+#include "tasks/cache_work.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -222,17 +222,20 @@ vw_status vw_patches_load(const vw_patch_list *l, vw_patches *out) {
 
 /* ---- making them ------------------------------------------------------------------------------------------------- */
 
-static bool asked_to_stop(const vw_task_hooks *h) {
-  return h->stop && h->stop(h->user);
-}
+/* A rank while it makes files. */
+typedef struct making {
+  const vw_patch_list *l;
+  vw_patch_maker *maker; /* made when it is first needed */
+  vw_patches room;
+} making;
 
 /* What of a part of the list is missing: made and written. */
-static vw_status make_part(const vw_patch_list *l, vw_patch_maker **m, const vw_patches *room, int64_t first,
-                           const vw_task_hooks *hooks, int64_t *computed) {
+static vw_status make_part(void *user, int64_t first, int64_t end, const vw_task_hooks *hooks, int64_t *computed) {
+  making *m = user;
+  const vw_patch_list *l = m->l;
   const vw_picture *list[AT_ONCE];
   char path[AT_ONCE][VW_PATH_BYTES], key[AT_ONCE][VW_HASH_TEXT];
   int64_t n = 0;
-  const int64_t end = first + AT_ONCE < l->n ? first + AT_ONCE : l->n;
   for (int64_t i = first; i < end; i++) {
     VW_TRY(key_of(l, l->scene[i], key[n], path[n]));
     list[n] = &l->set->train_scenes.scene[l->scene[i]].picture;
@@ -241,12 +244,12 @@ static vw_status make_part(const vw_patch_list *l, vw_patch_maker **m, const vw_
     else if (hooks->told)
       hooks->told(hooks->user, 1);
   }
-  if (n && !*m) VW_TRY(vw_patch_maker_create(m, l->set, l->network));
-  for (int64_t at = 0; at < n && !asked_to_stop(hooks); at += (*m)->width) {
-    const int64_t some = n - at < (*m)->width ? n - at : (*m)->width;
-    VW_TRY(vw_patch_maker_run(*m, list + at, some, room, 0));
+  if (n && !m->maker) VW_TRY(vw_patch_maker_create(&m->maker, l->set, l->network));
+  for (int64_t at = 0; at < n && !vw_cache_work_ends(hooks); at += m->maker->width) {
+    const int64_t some = n - at < m->maker->width ? n - at : m->maker->width;
+    VW_TRY(vw_patch_maker_run(m->maker, list + at, some, &m->room, 0));
     for (int64_t i = 0; i < some; i++) {
-      const vw_owlv2_picture_data one = vw_patches_at(room, i);
+      const vw_owlv2_picture_data one = vw_patches_at(&m->room, i);
       VW_TRY(write_file(l, path[at + i], key[at + i], &one));
       ++*computed;
       if (hooks->told) hooks->told(hooks->user, 1);
@@ -255,39 +258,16 @@ static vw_status make_part(const vw_patch_list *l, vw_patch_maker **m, const vw_
   return VW_OK;
 }
 
-static vw_status ensure_mine(const vw_patch_list *l, vw_queue *q, const vw_task_hooks *hooks, int64_t *computed) {
-  vw_patch_maker *m = NULL;
-  vw_patches room = {0};
-  vw_status st = vw_patches_create(&room, l->network, AT_ONCE);
-  int64_t item = -1;
-  while (st == VW_OK && !asked_to_stop(hooks)) {
-    VW_GOTO(vw_queue_take(q, &item));
-    if (item < 0) break;
-    VW_GOTO(make_part(l, &m, &room, item * AT_ONCE, hooks, computed));
-    VW_GOTO(vw_queue_report_done(q));
-  }
-cleanup:
-  if (st != VW_OK || asked_to_stop(hooks)) (void)vw_queue_stop(q);
-  vw_patch_maker_destroy(m);
-  vw_patches_free(&room);
-  return st;
-}
-
 vw_status vw_patches_ensure(const vw_patch_list *l, const vw_ranks *ranks, const vw_task_hooks *hooks,
                             int64_t *computed, bool *stopped) {
-  const vw_task_hooks none = {0};
-  vw_queue *q = NULL;
-  if (!hooks) hooks = &none;
-  *computed = 0, *stopped = false;
-  VW_TRY(vw_agree_message(ranks, vw_cache_folder_open(l->cache, FOLDER, ranks->rank == 0)));
-  VW_TRY(vw_queue_create(ranks, (l->n + AT_ONCE - 1) / AT_ONCE, &q));
-  const vw_status mine = ensure_mine(l, q, hooks, computed);
-  vw_queue_destroy(q);
-  VW_TRY(vw_agree_message(ranks, mine));
-  int64_t any = asked_to_stop(hooks);
-  VW_TRY(vw_ranks_reduce(ranks, &any, 1, VW_REDUCE_MAX));
-  *stopped = any != 0;
-  return VW_OK;
+  making m = {.l = l};
+  const vw_cache_work work = {
+      .cache = l->cache, .folder = FOLDER, .n = l->n, .at_once = AT_ONCE, .make = make_part, .user = &m};
+  vw_status st = vw_agree_message(ranks, vw_patches_create(&m.room, l->network, AT_ONCE));
+  if (st == VW_OK) st = vw_cache_work_do(&work, ranks, hooks, computed, stopped);
+  vw_patch_maker_destroy(m.maker);
+  vw_patches_free(&m.room);
+  return st;
 }
 
 vw_status vw_patches_time(const vw_patch_list *l, double seconds, double *one) {

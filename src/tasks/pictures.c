@@ -1,5 +1,7 @@
 #include "tasks/pictures_internal.h"
 
+#include "core/random.h"
+
 #include "core/durable.h"
 
 #include <inttypes.h>
@@ -308,4 +310,19 @@ vw_status vw_picture_set_hash(const vw_picture_set *s, unsigned sees, const char
   *hash = vw_hasher_done(h);
   vw_hasher_destroy(h);
   return st;
+}
+
+vw_status vw_draw_distinct(uint64_t key, uint32_t purpose, uint32_t *i, int64_t n, int64_t want, int32_t *out,
+                           int64_t *n_out) {
+  uint8_t *taken = calloc((size_t)n + 1, 1);
+  VW_CHECK(taken, VW_ERR_MEMORY, "out of memory");
+  if (want > n) want = n;
+  for (*n_out = 0; *n_out < want; (*i)++) {
+    const uint32_t k = vw_below(vw_draw_u32(key, 0, purpose, *i), (uint32_t)n);
+    if (taken[k]) continue;
+    taken[k] = 1;
+    out[(*n_out)++] = (int32_t)k;
+  }
+  free(taken);
+  return VW_OK;
 }

@@ -124,6 +124,11 @@ int64_t vw_picture_set_negatives(const vw_picture_set *s, int64_t owner, int64_t
  * their places to out [test_scenes.n], ascending, and returns how many there are. */
 int64_t vw_picture_set_judged(const vw_picture_set *s, int64_t owner, int64_t *out);
 
+/* `want` distinct numbers below n (all, where it has no more), in the order in which a stream draws them; *i counts its
+ * words that were used. out [min(want, n)]. Errors: VW_ERR_MEMORY. */
+vw_status vw_draw_distinct(uint64_t key, uint32_t purpose, uint32_t *i, int64_t n, int64_t want, int32_t *out,
+                           int64_t *n_out);
+
 /* How the pictures of a data set are looked at: flags of io/image.h. */
 unsigned vw_data_look(const vw_data_config *d);
 

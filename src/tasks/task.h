@@ -22,6 +22,7 @@ enum { VW_MOST_METRICS = 16 };
 /* What a task is made of: known before anything is computed. All borrowed. */
 typedef struct vw_task_inputs {
   vw_network *network;
+  vw_network *judge; /* that names the pictures which words draw (judge.weights); NULL: none */
   const vw_model_config *model;
   const vw_picture_set *pictures;
   int64_t concepts; /* of the data set, null concepts counted */
@@ -29,6 +30,7 @@ typedef struct vw_task_inputs {
   int64_t seed;
   vw_hash weights;   /* of the network and its words */
   const char *cache; /* directory of what is computed once and kept; NULL: nothing will be computed */
+  const char *drawn; /* folder for the pictures that judging draws, which is there (tasks/drawn.h); NULL: not kept */
 } vw_task_inputs;
 
 /* The opened task: first member of every kind's own struct. */
@@ -56,7 +58,7 @@ static inline vw_step_part vw_step_part_of(const vw_step_shape *s, int64_t all) 
   return (vw_step_part){first, all * (s->slice + 1) / s->slices - first};
 }
 
-enum { VW_WATCH_DRAWS = 32 }; /* size of the fixed set (docs/protocol.md) */
+enum { VW_WATCH_DRAWS = 32 }; /* size of the fixed set (docs/protocol.md), unless a task says otherwise */
 
 /* What a step's loss is made of. */
 typedef struct vw_step_in {
@@ -87,7 +89,20 @@ typedef struct vw_judged {
   int64_t n;
   const double *words;      /* [n, n W] */
   const char *const *texts; /* NULL, or [n]: where not NULL, judged as this text instead: a concept's real name */
+  /* For tasks that judge by what words draw; others do not look. */
+  const char *const *anchors; /* [n] NULL: the word has none (a random word, a real name) */
+  const char *const *labels;  /* [n] what a picture of the word is called: "dog-0.5-r0", "random-word"; NULL: its
+                               * numbers are not used, and it need not be judged */
+  bool are_baselines;         /* some of them come again for other concepts */
 } vw_judged;
+
+/* Which words of a part of judging are judged by one rank, one file after the other, so that the task can keep what it
+ * made for the first. */
+typedef enum vw_shared_part {
+  VW_SHARED_BY_NONE,
+  VW_SHARED_BY_BASELINES, /* of all concepts: the untouched anchors come again for each */
+  VW_SHARED_BY_ALL        /* baselines and learned words: what a part costs is its pictures, not the words */
+} vw_shared_part;
 
 /* Where a task lays the draws of a stream: tensor `name` of this shape, int32 for the task to fill. */
 typedef struct vw_draw_sink {
@@ -115,6 +130,8 @@ typedef struct vw_task_kind {
   const char *name; /* "classification": also its group in study.h5 */
   unsigned sees;    /* of a data set: VW_SEES_* of tasks/pictures.h */
   const char *keys; /* of study files, that not all tasks read but this one does, separated by blanks; NULL: none */
+  /* Of study files: the defaults that are its own, "learn.batch.positives=4 ..."; NULL: as all tasks have them. */
+  const char *defaults;
   const char *data; /* kinds of data sets (data.<name>.kind) that have what it needs, separated by blanks; NULL: all */
   const vw_metric *metrics;
   int n_metrics;
@@ -123,11 +140,13 @@ typedef struct vw_task_kind {
   int headline;             /* the metric of figures and verdicts: from 0 to 1, larger is better */
   const char *loss_unit;    /* "nat" */
   int64_t most_rows;        /* words that a processor likes to learn together */
+  int64_t watch_draws;      /* of the fixed set, where steps are long; 0: VW_WATCH_DRAWS */
   int64_t
       concepts_per_block; /* 1: a step is long, its concept shares what does not depend on the word; 0: any number */
   bool few_directions;    /* random directions are judged at the largest finite delta alone: judging is dear */
   const vw_task_pass *passes;
   int n_passes;
+  const vw_network_kind *judge_kind; /* of judge.weights, which is needed then; NULL: words are judged without */
 
   /* ---- before data exist: from sizes alone ---- */
 
@@ -180,9 +199,7 @@ typedef struct vw_task_kind {
 
   /* metrics [n, n_metrics], NaN where there is nothing to count. NULL: judged picture by picture. */
   vw_status (*judge)(vw_task *t, const vw_judged *w, double *metrics);
-  /* What a part of judging costs is its pictures, not the words: all words of a part are judged by one rank, one block
-   * after the other, so that the task can keep what it made of the pictures. */
-  bool shares_parts;
+  vw_shared_part shares_parts;
   /* Judging that is long: `pictures` parts, each of which gives `numbers` numbers a word and is kept in a file of its
    * own, so that ranks share them and a stop loses at most one; then the metrics from all of them. A part is a picture
    * that is drawn, or some pictures that are searched. */
@@ -190,6 +207,9 @@ typedef struct vw_task_kind {
   vw_status (*judge_picture)(vw_task *t, const vw_judged *w, int64_t picture, double *numbers /* [n, numbers] */);
   vw_status (*judge_end)(vw_task *t, const vw_judged *w, const double *numbers /* [pictures, n, numbers] */,
                          double *metrics);
+  /* An overview of the pictures that a concept's words drew, from those that are in in->drawn. Not collective. NULL:
+   * nothing is drawn. */
+  vw_status (*sheet)(const vw_task_inputs *in, const char *concept);
 
   /* The draws of a trial's stream, for `viswords draws`. NULL: not told. */
   vw_status (*draws)(vw_task *t, const vw_trial *trial, uint64_t key, const vw_draw_sink *sink);
@@ -197,5 +217,9 @@ typedef struct vw_task_kind {
    */
   vw_status (*check)(const vw_task_inputs *in, int64_t null_concepts);
 } vw_task_kind;
+
+static inline int64_t vw_task_watch_draws(const vw_task_kind *k) {
+  return k->watch_draws ? k->watch_draws : VW_WATCH_DRAWS;
+}
 
 #endif

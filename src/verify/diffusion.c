@@ -245,6 +245,7 @@ static vw_value describe_loss(vw_graph *g, const vw_verification *v, const word_
   const vw_value noisy = vw_input(g, coefficients, "noisy"), velocity = vw_input(g, coefficients, "velocity");
   const vw_unet_in in = {.x = vw_mix(g, x, noise, noisy, t, VW_ACT),
                          .t = t,
+                         .latents = VW_NONE,
                          .context = vw_cast(g, states, VW_ACT),
                          .row = vw_input(g, vw_shape(VW_I32, s->B), "row")};
   const bool is_noise = v->sd->schedule.prediction == VW_PREDICTS_NOISE;

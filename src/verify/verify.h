@@ -3,8 +3,9 @@
 #define VW_VERIFY_VERIFY_H
 
 #include "core/pool.h"
+#include "io/image.h"
 #include "io/safetensors.h"
-#include "networks/clip.h"
+#include "networks/owlv2.h"
 #include "networks/stable_diffusion.h"
 #include "study/config.h"
 
@@ -20,14 +21,14 @@ typedef enum vw_limit {
 
 typedef struct vw_verification {
   vw_context ctx;
-  vw_clip_network *network; /* one of both: what the reference file is of */
+  vw_clip_network *network; /* one of these: what the reference file is of; of an OWL-v2 network its CLIP part */
+  vw_owlv2_network *owl;
   vw_sd_network *sd;
   vw_safetensors *file;
   json_t *about; /* the file's metadata "json" */
   json_t *rows;  /* of the table */
   int64_t beyond;
-  int64_t n_pictures;
-  void *image_features; /* [n_pictures, projection] of the feature type: ours, from the reference's pixels */
+  int64_t stride; /* above 1: of outputs the file keeps every stride-th number in row order, as a vector */
   vw_pool pool;
 } vw_verification;
 
@@ -49,8 +50,28 @@ vw_status vw_reference_number(const vw_verification *v, const char *key, double 
 vw_status vw_compare(vw_verification *v, const char *what, const double *got, const double *expected, int64_t n,
                      double scale, vw_limit limit);
 
-/* Words in templates: features, loss, gradient, ten steps of both optimisers. */
-vw_status vw_verify_words(vw_verification *v);
+/* The same of the file's tensor `name`, whose shape is that of the numbers `got` (in double), or what the file keeps of
+ * them. */
+vw_status vw_compare_output(vw_verification *v, const char *name, const double *got, vw_tensor shape, double scale,
+                            vw_limit limit);
+
+/* The same of features [n, projection] of the feature type. */
+vw_status vw_compare_features(vw_verification *v, const char *name, const void *got, int64_t n);
+
+/* A text tower of CLIP's kind (v->network): tokens, states by layer, features. *features [*n, projection] of the feature
+ * type, malloc'ed, after a failure too. */
+vw_status vw_verify_texts(vw_verification *v, void **features, int64_t *n);
+
+/* The residual stream of the image tower behind its embedding and each layer, for picture 0 (pixels [S, S, 3]). Nothing
+ * is done where the file has none. */
+vw_status vw_verify_image_states(vw_verification *v, const double *pixels);
+
+/* Decodes the file in tensor `name` ("picture.<i>"), transparency as the reference took it. The caller frees the image. */
+vw_status vw_reference_picture(const vw_verification *v, const char *name, vw_image *image);
+
+/* A CLIP directory (v->network), an OWL-v2 directory (v->owl, v->network). */
+vw_status vw_verify_classification(vw_verification *v);
+vw_status vw_verify_detection(vw_verification *v);
 
 /* A Stable Diffusion directory (v->sd). */
 vw_status vw_verify_diffusion(vw_verification *v);

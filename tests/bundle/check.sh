@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A bundle runs far from where it was built: moved to a folder with a space in its name, with an empty environment, loading
 # nothing of this machine but the C library's family and the GPU's; and, where namespaces allow it, inside a root folder that
-# holds nothing but that family and a shell.   check.sh BUNDLE.tar.gz      (make check-bundle)
+# holds nothing but that family and a shell.   check.sh BUNDLE.tar.xz      (make check-bundle)
 set -euo pipefail
 bundle=$(readlink -f "$1")
 work=$(mktemp -d)
@@ -14,7 +14,7 @@ fail() {
 allowed='/(ld-linux[^/]*|libc|libm|libmvec|libpthread|libdl|librt|libresolv|libutil|libanl|libnss_[a-z]*|libcuda|libnvidia[^/]*)\.so'
 
 mkdir "$work/first" "$work/moved here"
-tar -xzf "$bundle" -C "$work/first"
+tar -xf "$bundle" -C "$work/first"
 name=$(ls "$work/first")
 mv "$work/first/$name" "$work/moved here/"
 root="$work/moved here/$name"

@@ -56,13 +56,55 @@ for want in '/evaluation/colouring .*{12, 3}' '/evaluation/colouring_metric ' '/
   '/evaluation/metric '; do
   grep -q "^$want" "$work/list" || fail "study.h5 has no $want"
 done
+[ "$(h5ls -r "$work/one/study.h5" | grep -c '^/provenance/judge/')" = 1 ] || fail "not the judge of the one model that has one"
 grep -q '^toy,objects,word,value,1,likeness,4,' "$work/one/summary.csv" || fail "summary.csv has no likeness"
+
+# What words drew is kept a file each, under the names of trials and baselines; what killed runs left is cleared away.
+drawn=$work/one/pictures/toy-objects
+for file in fox/dog-0.5-r0-0 fox/hammer-1-r0-3 pineapple/anchor-dog-0 pineapple/random-word-1 fox/random-direction-dog-1-0; do
+  [ -s "$drawn/$file.png" ] || fail "no picture $file"
+done
+[ ! -e "$drawn/fox/random-direction-dog-0.5-0.png" ] || fail "a direction that is not asked for"
+for concept in fox pineapple; do [ -s "$drawn/$concept.png" ] || fail "no sheet of $concept"; done
+diff -r "$work/one/pictures" "$work/two/pictures" > "$work/log" || fail "other pictures: $(cat "$work/log")"
+touch "$drawn/fox/x.png.partial-0123456789abcdef" "$drawn/note.partial-0123456789abcdef"
+
+# The judge counts by what it holds: another place is no other judge, another judge judges again and learns nothing. One
+# that learns words is warned about.
+blocks() { (cd "$work/one/blocks" && find . -name '*.safetensors' -printf '%p %i\n' | sort); }
+blocks > "$work/before"
+cp -r "$source_dir/data/judge-tiny" "$work/judge"
+sed "s#\.\./\.\./data/judge-tiny#$work/judge#; s#\.\./\.\./#$source_dir/#" "$study" > "$work/elsewhere.yaml"
+expect 0 "$viswords" run "$work/elsewhere.yaml" -o "$work/one" --quiet "${options[@]}"
+blocks | cmp - "$work/before" || fail "the judge's place is part of an evaluation"
+[ ! -e "$drawn/fox/x.png.partial-0123456789abcdef" ] || fail "a half-written picture is left"
+[ -e "$drawn/note.partial-0123456789abcdef" ] || fail "a file of somebody else is gone"
+grep -q 'learns words itself' "$work/log" && fail "a judge that learns nothing is warned about"
+sed "s#$work/judge#$source_dir/data/clip-tiny#" "$work/elsewhere.yaml" > "$work/learner.yaml"
+expect 0 "$viswords" check "$work/learner.yaml"
+grep -q "learner.yaml:.*models.toy.judge.weights: this network learns words itself, as model 'clip'" "$work/out" ||
+  fail "no warning: $(cat "$work/out")"
+expect 0 "$viswords" run "$work/learner.yaml" -o "$work/one" --quiet "${options[@]}"
+grep -q "learns words itself, as model 'clip'" "$work/log" || fail "no warning of a run: $(cat "$work/log")"
+blocks > "$work/after"
+[ -z "$(comm -23 "$work/before" "$work/after")" ] || fail "another judge touched what was there"
+[ "$(comm -13 "$work/before" "$work/after" | grep -c -e '-evaluation-' -e '-baselines')" = 8 ] || fail "not judged again: $(comm -13 "$work/before" "$work/after")"
+[ "$(comm -13 "$work/before" "$work/after" | wc -l)" = 8 ] || fail "more than judged again"
+refused() { # SED MESSAGE
+  sed "$1" "$work/elsewhere.yaml" > "$work/wrong.yaml"
+  expect 2 "$viswords" check "$work/wrong.yaml"
+  grep -q -e "$2" "$work/out" || fail "message: $(cat "$work/out"), expected: $2"
+}
+refused '/judge/d' "judge.weights: missing; model 'toy' needs it, here or as models.toy.judge.weights"
+refused "s#$work/judge#$source_dir/data/owlv2-tiny#" 'models.toy.judge.weights: .*owlv2-tiny'
+refused "s#$work/judge#$source_dir/data/sd-tiny#" 'models.toy.judge.weights: .*sd-tiny'
+refused "s#$work/judge#$work/nowhere#" 'models.toy.judge.weights: .*nowhere'
 
 # The same words without the other model in the study: what stands beside it changes nothing.
 sed '/^  clip:/d' "$study" > "$work/alone.yaml"
 sed -i "s#\.\./\.\./#$source_dir/#" "$work/alone.yaml"
 expect 0 "$viswords" run "$work/alone.yaml" -o "$work/alone" --quiet "${options[@]}"
-for file in "$work"/alone/blocks/*/*-evaluation.safetensors; do
+for file in "$work"/alone/blocks/*/*-evaluation*.safetensors; do
   cmp "$file" "${file/alone/one}" || fail "other metrics alone"
 done
 

@@ -7,6 +7,8 @@
 #include "kernels/draw.h"
 #include "kernels/one_vs_rest_loss.h"
 #include "kernels/picture_logits.h"
+#include "networks/clip.h"
+#include "tasks/drawn.h"
 #include "tasks/leaves.h"
 
 #include <math.h>
@@ -335,6 +337,32 @@ cleanup:
   return st;
 }
 
+/* What a word draws: its signature as a picture of nine colours. */
+static vw_status draw(const vw_task_inputs *in, const vw_judged *w, int64_t row, int64_t picture, const double *x) {
+  char folder[VW_PATH_BYTES], path[VW_PATH_BYTES];
+  uint8_t rgb[TOY_SIGNATURE];
+  for (int j = 0; j < TOY_SIGNATURE; j++) rgb[j] = (uint8_t)(127 + 127 * fmax(-1, fmin(1, x[j])));
+  VW_TRY(vw_drawn_folder(in, w->concept, true, folder));
+  VW_TRY(vw_drawn_picture(folder, w->labels[row], picture, path));
+  return vw_png_write(path, TOY_GRID, TOY_GRID, rgb);
+}
+
+/* As many pixels as the concept has anchors that drew something. */
+static vw_status sheet(const vw_task_inputs *in, const char *concept) {
+  const vw_names *anchors = &in->model->trials.anchors;
+  char folder[VW_PATH_BYTES], path[VW_PATH_BYTES], label[VW_DRAWN_LABEL];
+  uint8_t rgb[3 * 64] = {0};
+  int64_t n = 0;
+  VW_TRY(vw_drawn_folder(in, concept, false, folder));
+  for (int64_t a = 0; a < anchors->n; a++) {
+    vw_drawn_baseline("anchor", anchors->name[a], "0", label);
+    VW_TRY(vw_drawn_picture(folder, label, 0, path));
+    n += vw_file_exists(path);
+  }
+  VW_TRY(vw_drawn_sheet(folder, path));
+  return n ? vw_png_write(path, 1, n, rgb) : VW_OK;
+}
+
 static vw_status judge_picture(vw_task *task, const vw_judged *w, int64_t picture, double *numbers) {
   const toy_task *t = (const toy_task *)task;
   const vw_picture_set *p = task->in.pictures;
@@ -342,6 +370,7 @@ static vw_status judge_picture(vw_task *task, const vw_judged *w, int64_t pictur
   double *x = malloc((size_t)(w->n * TOY_SIGNATURE) * sizeof *x);
   int32_t *own = malloc((size_t)(p->n_test + 1) * sizeof *own);
   vw_status st = x && own ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "toy: out of memory");
+  if (st == VW_OK && (!task->in.judge || task->in.judge->kind != &vw_clip_kind)) st = VW_RAISE(VW_ERR_ARG, "no judge");
   if (st == VW_OK) st = signatures_of(t, w, x);
   const int64_t n = st == VW_OK ? list_pictures(p, w->concept, w->null_concept, false, own) : 0;
   bool is_mine = false;
@@ -350,6 +379,7 @@ static vw_status judge_picture(vw_task *task, const vw_judged *w, int64_t pictur
     double dot = 0;
     for (int j = 0; j < TOY_SIGNATURE; j++) dot += x[i * TOY_SIGNATURE + j] * (double)seen[j];
     numbers[i * NUMBERS + MINE] = is_mine, numbers[i * NUMBERS + COSINE] = dot;
+    if (w->labels[i] && task->in.drawn) st = draw(&task->in, w, i, picture, x + i * TOY_SIGNATURE);
   }
   free(x), free(own);
   return st;
@@ -402,4 +432,8 @@ const vw_task_kind toy_task_kind = {.name = "colouring",
                                     .end = end,
                                     .judge_parts = judge_parts,
                                     .judge_picture = judge_picture,
-                                    .judge_end = judge_end};
+                                    .judge_end = judge_end,
+                                    .shares_parts = VW_SHARED_BY_BASELINES,
+                                    .judge_kind = &vw_clip_kind,
+                                    .keys = "judge.weights data.<name>.concepts",
+                                    .sheet = sheet};

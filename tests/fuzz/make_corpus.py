@@ -25,6 +25,8 @@ def main():
     for name in ("kind_0_1.png", "kind_3_4_interlaced.png", "kind_6_16.png", "dark_16.png", "turned.png", "turned_6.jpg",
                  "cmyk_plain.jpg", "sampled_420.jpg", "grey.jpg", "progressive.jpg"):
         put("image", name, (FIXTURES / "pictures" / name).read_bytes())
+    for name in ("lossless", "lossy_alpha", "turned", "moving"):
+        put("image", f"{name}.webp", (FIXTURES / "webp" / f"{name}.webp").read_bytes())
     for i, case in enumerate(json.loads((FIXTURES / "hub_configs.json").read_text())["cases"]):
         put("hub", f"config-{i}", json.dumps(case["config"]))
     coco = {"info": {"year": 2017}, "licenses": [{"id": 1}],

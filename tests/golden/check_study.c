@@ -242,9 +242,9 @@ static vw_status check_file(void *user, const char *name, const char *path) {
   const size_t n = strlen(name), end = strlen(".safetensors");
   if (n <= end || strcmp(name + n - end, ".safetensors") != 0) return VW_OK;
   VW_TRY(vw_safetensors_open(&f, path));
-  const vw_status st = strstr(name, "-evaluation.")  ? check_metrics(c, f, false)
-                       : strstr(name, "-baselines.") ? check_metrics(c, f, true)
-                                                     : check_block(c, f);
+  const vw_status st = strstr(name, "-evaluation")  ? check_metrics(c, f, false)
+                       : strstr(name, "-baselines") ? check_metrics(c, f, true)
+                                                    : check_block(c, f);
   vw_safetensors_close(f);
   return st;
 }

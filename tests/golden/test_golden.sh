@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Whole studies against PyTorch float64 (tests/reference/golden.py, golden_owl.py): golden.yaml and owl.yaml on ref to 1e-8
-# and on cpu to rounding, the shipped smoke study on cpu, and on ref where VISWORDS_LONG is set (a minute).   test_golden.sh SOURCE BUILD
+# Whole studies against PyTorch float64 (tests/reference/golden.py, golden_owl.py, golden_sd.py): golden.yaml and owl.yaml
+# on ref to 1e-8 and on cpu to rounding, sd.yaml and the shipped smoke study on cpu, and on ref where VISWORDS_LONG is set
+# (three minutes and one).   test_golden.sh SOURCE BUILD
 set -euo pipefail
 source=$1
 build=$2
@@ -29,7 +30,9 @@ study=$source/tests/golden/golden.yaml
 compare "$study" ref exact
 compare "$study" cpu rounded
 compare "$source/tests/golden/owl.yaml" cpu rounded
+compare "$source/tests/golden/sd.yaml" cpu rounded
 # with sanitizers or gcov 700 pictures take minutes, and golden.yaml has gone the same ways
 grep -qE '^VISWORDS_SANITIZE:BOOL=ON|^CMAKE_C_FLAGS_DEBUG:.*--coverage' "$build/CMakeCache.txt" || compare "$source/jobs/studies/smoke.yaml" cpu rounded
 grep -qE '^VISWORDS_SANITIZE:BOOL=ON|^CMAKE_C_FLAGS_DEBUG:.*--coverage' "$build/CMakeCache.txt" || compare "$source/tests/golden/owl.yaml" ref exact
 [ -z "${VISWORDS_LONG:-}" ] || compare "$source/jobs/studies/smoke.yaml" ref exact
+[ -z "${VISWORDS_LONG:-}" ] || compare "$source/tests/golden/sd.yaml" ref exact

@@ -170,15 +170,16 @@ static void what_is_left_out(void **state) {
   vw_name_list all;
   static const char *const fox[] = {"fox"};
   put("train/fox/1.jpg"), put("train/fox/2.jpg"), put("train/fox/3.JFIF"), put("train/fox/notes.txt");
-  put("train/fox/.4.webp"), put("test/fox/1.jpg"), put("test/fox/2.webp"), put("test/fox/boxes.txt");
+  put("train/fox/.4.gif"), put("train/fox/5.WebP"), put("test/fox/1.jpg"), put("test/fox/2.gif"),
+      put("test/fox/boxes.txt");
   assert_ok(vw_folders_open(&f, root, fox, 1, &(vw_folders_options){.train = 1}));
-  assert_int_equal(f.classes[0].train_there, 2);
+  assert_int_equal(f.classes[0].train_there, 3);
   assert_int_equal(f.classes[0].test_there, 1);
   assert_int_equal(f.unread.n, 2);
   assert_string_equal(f.unread.first, in_root("train/fox/3.JFIF"));
   vw_folders_close(&f);
   assert_int_equal(unlink(in_root("test/fox/1.jpg")), 0);
-  expect_refused("fox", VW_ERR_INPUT, "or *.png; 2.webp is none that viswords reads");
+  expect_refused("fox", VW_ERR_INPUT, "or *.webp; 2.gif is none that viswords reads");
   /* an output directory among the classes is none of them */
   put("flat/fox/1.jpg"), put("flat/fox/2.jpg"), put("flat/out/plan.yaml"), put("flat/begun/.lock");
   assert_ok(vw_folders_classes(in_root("flat"), false, &all));

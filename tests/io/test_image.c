@@ -246,6 +246,94 @@ static void on_white(void **state) {
   }
 }
 
+/* WebP as Pillow reads it (tests/reference/webp.py): to the byte, whatever was lost when it was written. */
+static void webp(void **state) {
+  (void)state;
+  static const struct {
+    const char *name, *expected;
+    unsigned look;
+  } cases[] = {{"lossless", "lossless", 0},
+               {"lossy", "lossy", 0},
+               {"grey", "grey", 0},
+               {"lossless_alpha", "lossless_alpha", 0},
+               {"lossy_alpha", "lossy_alpha", 0},
+               {"lossless_alpha", "lossless_alpha_on_white", VW_IMAGE_ON_WHITE},
+               {"lossy_alpha", "lossy_alpha_on_white", VW_IMAGE_ON_WHITE},
+               {"turned", "turned", VW_IMAGE_TURNED}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char name[200];
+    vw_image image, expected_image;
+    int64_t height = 0, width = 0;
+    (void)snprintf(name, sizeof name, "reference/fixtures/webp/%s.webp", cases[i].name);
+    assert_ok(vw_image_read(vw_test_path(name), cases[i].look, &image));
+    assert_ok(vw_image_size(vw_test_path(name), cases[i].look, &height, &width));
+    (void)snprintf(name, sizeof name, "reference/fixtures/webp/%s.png", cases[i].expected);
+    assert_ok(vw_image_read(vw_test_path(name), 0, &expected_image));
+    assert_true(image.height == expected_image.height && image.width == expected_image.width);
+    assert_true(image.height == height && image.width == width);
+    if (worst(image.rgb, expected_image.rgb, height * width * 3)) fail_msg("%s.webp is read otherwise", cases[i].name);
+    vw_image_free(&image), vw_image_free(&expected_image);
+  }
+  bool turned = false;
+  assert_ok(vw_image_is_turned(vw_test_path("reference/fixtures/webp/turned.webp"), &turned));
+  assert_true(turned);
+}
+
+/* EXIF data stand behind the picture, however large that is: here behind a chunk that nobody knows. */
+static void webp_turned_late(void **state) {
+  (void)state;
+  enum { CHUNK = 150000 };
+  char *data;
+  int64_t bytes;
+  bool turned = false;
+  assert_ok(vw_file_read(vw_test_path("reference/fixtures/webp/turned.webp"), &data, &bytes));
+  const char *exif = memmem(data, (size_t)bytes, "EXIF", 4);
+  assert_non_null(exif);
+  const int64_t before = exif - data;
+  char *late = calloc(1, (size_t)bytes + 8 + CHUNK);
+  memcpy(late, data, (size_t)before);
+  memcpy(late + before, "JUNK\xf0\x49\x02\0", 8);
+  memcpy(late + before + 8 + CHUNK, exif, (size_t)(bytes - before));
+  assert_ok(vw_file_write(path, late, bytes + 8 + CHUNK));
+  assert_ok(vw_image_is_turned(path, &turned));
+  assert_true(turned);
+  free(data), free(late);
+}
+
+/* A WebP that is cut off anywhere, damaged, larger than any picture may be, or of several pictures. */
+static void damaged_webp(void **state) {
+  (void)state;
+  static const char *const names[] = {"lossless", "lossy", "lossy_alpha", "turned"};
+  char *data;
+  int64_t bytes;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    char name[200];
+    vw_image image;
+    (void)snprintf(name, sizeof name, "reference/fixtures/webp/%s.webp", names[i]);
+    assert_ok(vw_file_read(vw_test_path(name), &data, &bytes));
+    const int64_t pictures_end = i == 3 ? 60 : bytes - 4; /* then EXIF data, which a cut does not make unreadable */
+    for (int64_t cut = 12; cut < pictures_end; cut += 11) {
+      assert_ok(vw_file_write(path, data, cut));
+      expect_refused(VW_ERR_INPUT, "unreadable WebP");
+    }
+    for (int64_t at = 12; at < bytes; at++) { /* read or refused, nothing else */
+      data[at] = (char)~data[at];
+      if (vw_image_decode("x.webp", data, bytes, VW_IMAGE_TURNED | VW_IMAGE_ON_WHITE, &image) == VW_OK)
+        vw_image_free(&image);
+      data[at] = (char)~data[at];
+    }
+    free(data);
+  }
+  assert_ok(vw_file_read(vw_test_path("reference/fixtures/webp/moving.webp"), &data, &bytes));
+  assert_ok(vw_file_write(path, data, bytes));
+  expect_refused(VW_ERR_INPUT, "a moving WebP of several pictures");
+  free(data);
+  /* VP8L: a byte 0x2f, 14 bits of width - 1, 14 of height - 1 */
+  static const char huge[] = "RIFF\x16\0\0\0WEBPVP8L\x0a\0\0\0\x2f\xff\xff\xff\x0f\0\0\0\0";
+  assert_ok(vw_file_write(path, huge, sizeof huge));
+  expect_refused(VW_ERR_INPUT, "16384 x 16384 pixels, at most");
+}
+
 /* Texts beside the pixels are read back; Pillow and others see tEXt chunks. */
 static void png_texts(void **state) {
   (void)state;
@@ -281,9 +369,10 @@ static void png_texts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(decode),       cmocka_unit_test(odd_kinds), cmocka_unit_test(turns),
-      cmocka_unit_test(damaged_exif), cmocka_unit_test(on_white),  cmocka_unit_test(preprocess),
-      cmocka_unit_test(write_png),    cmocka_unit_test(refused),   cmocka_unit_test(png_texts),
+      cmocka_unit_test(decode),       cmocka_unit_test(odd_kinds),        cmocka_unit_test(turns),
+      cmocka_unit_test(webp),         cmocka_unit_test(webp_turned_late), cmocka_unit_test(damaged_webp),
+      cmocka_unit_test(damaged_exif), cmocka_unit_test(on_white),         cmocka_unit_test(preprocess),
+      cmocka_unit_test(write_png),    cmocka_unit_test(refused),          cmocka_unit_test(png_texts),
   };
   return cmocka_run_group_tests(tests, open_expected, close_expected);
 }

@@ -348,7 +348,7 @@ static void other_files(void **state) {
     int64_t n;
     const char *name;
   } files[] = {{"GIF89a\1\0", 8, "a GIF file"},
-               {"RIFF\x24\0\0\0WEBPVP8 ", 16, "a WebP file"},
+               {"RIFF\x24\0\0\0WEBPVP8 ", 16, "unreadable WebP: the file is cut off"},
                {"BM\x3a\0\0\0", 6, "a BMP file"},
                {"II*\0\x08\0\0\0", 8, "a TIFF file"},
                {"\0\0\0\x18"
@@ -356,8 +356,9 @@ static void other_files(void **state) {
                 12, "a HEIC or AVIF file"},
                {"<!DOCTYPE html>", 15, "a web page"},
                {"version https://git-lfs.github.com/spec/v1", 42, "git lfs pull"},
-               {"hello", 5, "neither a JPEG nor a PNG"},
-               {"\x89PN", 3, "neither a JPEG nor a PNG"},
+               {"RIFF\x24\0\0\0WAVEfmt ", 16, "neither a JPEG nor a PNG nor a WebP"},
+               {"hello", 5, "neither a JPEG nor a PNG nor a WebP"},
+               {"\x89PN", 3, "neither a JPEG nor a PNG nor a WebP"},
                {"\xff\xd8\xff", 3, "unreadable JPEG"},
                {"\x89PNG\r\n\x1a\n", 8, "unreadable PNG"},
                {"", 0, "an empty file"}};

@@ -1,7 +1,9 @@
 /* Study files: a right one in full, defaults, and a table of wrong ones with the exact place and message of each. */
 #include "tests/support/test.h"
 
+#include "networks/schedule.h"
 #include "study/config.h"
+#include "study/trial.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -424,8 +426,12 @@ static void test_reference_is_current(void **state) {
   assert_non_null(out);
   /* As vw_kinds_of_study makes them of jobs/kinds.c. */
   static const vw_study_kinds shipped = {
-      "clip owlv2", "classification detection",
-      "learn.batch.negatives judge.templates,learn.batch.negatives learn.matching data.<name>.pictures.negatives", ","};
+      "clip owlv2",
+      "classification detection",
+      "learn.batch.negatives judge.templates,learn.batch.negatives learn.matching data.<name>.pictures.negatives",
+      ",",
+      "",
+      ",learn.batch.positives=4 learn.batch.negatives=4"};
   vw_study_print_keys(out, &shipped, true);
   assert_int_equal(fclose(out), 0);
   FILE *f = fopen(VW_SOURCE_DIR "/docs/study-file.md", "r");
@@ -462,6 +468,41 @@ static void test_scope(void **state) {
   vw_study_config_destroy(c);
   assert_int_equal(vw_study_config_parse("s.yaml", alone, strlen(alone), &two, NULL, &c), VW_ERR_INPUT);
   assert_non_null(strstr(vw_error_message(), "s.yaml:4:28: learn.batch.negatives: nothing uses it"));
+}
+
+static vw_learn_config learn_of(const char *learn, const char *own, int model) {
+  static const vw_study_kinds two = {"clip toy",
+                                     "classification colouring",
+                                     "learn.batch.negatives,learn.batch.negatives",
+                                     ",",
+                                     "",
+                                     ",learn.batch.positives=4 learn.steps=7 learn.batch.negatives=0"};
+  char text[512];
+  vw_study_config *c = NULL;
+  (void)snprintf(text, sizeof text,
+                 "data: {objects: {root: r, concepts: [fox]}}\n"
+                 "models: {a: {kind: clip, weights: w}, b: {kind: toy, weights: w%s}}\n"
+                 "trials: {anchors: [dog]}\n%s",
+                 own, learn);
+  assert_ok(vw_study_config_parse("s.yaml", text, strlen(text), &two, NULL, &c));
+  const vw_learn_config l = c->models[model].learn;
+  vw_study_config_destroy(c);
+  return l;
+}
+
+/* A task's own defaults give way to what stands for all models, and that to the model's own, key by key. */
+static void test_defaults_of_a_task(void **state) {
+  (void)state;
+  vw_learn_config l = learn_of("", "", 0);
+  assert_true(l.positives == 8 && l.negatives == 8 && l.steps == 1000);
+  l = learn_of("", "", 1);
+  assert_true(l.positives == 4 && l.negatives == 0 && l.steps == 7 && l.eta == 0.1);
+  l = learn_of("learn: {batch: {positives: 5}}\n", "", 1);
+  assert_true(l.positives == 5 && l.negatives == 0 && l.steps == 7);
+  l = learn_of("learn: {steps: {a: 30}, batch: {positives: 8, negatives: 8}}\n", ", learn: {batch: {negatives: 2}}", 1);
+  assert_true(l.positives == 8 && l.negatives == 2);
+  l = learn_of("learn: {batch: {positives: 5}}\n", "", 0);
+  assert_true(l.positives == 5 && l.negatives == 8);
 }
 
 /* Two data sets, two models with values of their own over what stands for all. */
@@ -642,6 +683,89 @@ static void test_judging_text(void **state) {
                       "s.yaml:4:20: judge.templates: nothing uses it; no task of this study does: remove it");
 }
 
+/* The network that names what words draw, and how they draw: needed by such models alone. */
+#define DRAWS                                                                                                          \
+  "data: {o: {root: r, concepts: [cat, %s]}}\n"                                                                        \
+  "models: {clip: {weights: w}, sd: {kind: draws, weights: w, trials: {concepts: [cat]}%s}}\n"                         \
+  "trials: {anchors: [the]}\n%s"
+static const vw_study_kinds drawing = {"clip draws", "classification generation",
+                                       "judge.templates,judge.weights judge.names judge.pictures judge.sampler "
+                                       "judge.steps judge.guidance judge.negative judge.spacing data.<name>.concepts",
+                                       ",", ""};
+
+static vw_study_config *parse_drawing(const char *concepts, const char *own, const char *more, const char *expected) {
+  char text[1024];
+  vw_study_config *c = NULL;
+  (void)snprintf(text, sizeof text, DRAWS, concepts, own, more);
+  const vw_status st = vw_study_config_parse("dir/s.yaml", text, strlen(text), &drawing, NULL, &c);
+  if (expected && st != VW_ERR_INPUT) fail_msg("no error: %s", expected);
+  if (expected && !strstr(vw_error_message(), expected)) fail_msg("'%s' is not in '%s'", expected, vw_error_message());
+  if (!expected && st != VW_OK) fail_msg("%s", vw_error_message());
+  vw_error_clear();
+  return c;
+}
+
+static void test_judge_of_drawings(void **state) {
+  static const char own[] = ", judge: {weights: j}";
+  (void)state;
+  vw_study_config *c = parse_drawing("dog", own, "", NULL);
+  const vw_judge_config *j = &c->models[1].judge;
+  assert_string_equal(j->weights, "dir/j");
+  assert_null(c->models[0].judge.weights);
+  assert_true(j->names.n == 0 && j->pictures == 8 && j->sampler == VW_SAMPLER_DPM_2M && j->steps == 20);
+  assert_true(j->guidance == 7.5 && !j->negative && j->spacing == VW_SPACING_DEFAULT);
+  vw_study_config_destroy(c);
+  c = parse_drawing("dog", ", judge: {names: [a, b], sampler: ddim, spacing: trailing, negative: ''}",
+                    "judge: {weights: j, pictures: 2}\n", NULL);
+  j = &c->models[1].judge;
+  assert_true(j->names.n == 2 && j->pictures == 2 && j->sampler == VW_SAMPLER_DDIM);
+  assert_true(j->spacing == VW_SPACING_TRAILING && !j->negative[0]);
+  vw_study_config_destroy(c);
+  (void)parse_drawing("dog", "", "",
+                      "judge.weights: missing; model 'sd' needs it, here or as models.sd.judge.weights;");
+  (void)parse_drawing("dog", own, "judge: {weights: k}\n", "judge.weights: nothing uses it; every model has its own");
+  (void)parse_drawing("dog", ", judge: {weights: j, names: none.txt}", "", "judge.names: no file dir/none.txt");
+  (void)parse_drawing("dog", ", judge: {weights: j, negative: }", "", "negative: expected a text, got nothing");
+  (void)parse_drawing("dog", ", judge: {weights: j, guidance: 0.5}", "", "guidance: expected a number from 1 to 1000");
+  (void)parse_drawing("dog", ", judge: {weights: j, sampler: euler}", "", "expected ddim or dpm++, got 'euler'");
+  assert_int_equal(vw_study_config_parse("s.yaml", SMALL "judge: {weights: j}\n", strlen(SMALL "judge: {weights: j}\n"),
+                                         &drawing, NULL, &c),
+                   VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "judge.weights: nothing uses it; no task of this study does"));
+}
+
+/* All of it identifies an evaluation; where the judge lies does not, what it holds does. */
+static void test_identity_of_drawings(void **state) {
+  static const struct {
+    const char *concepts, *own;
+    bool is_same;
+  } cases[] = {
+      {"dog", ", judge: {weights: j}", true},
+      {"dog", ", judge: {weights: elsewhere/k}", true},
+      {"dog", ", judge: {weights: j, steps: 20, guidance: 7.50}", true},
+      {"cow", ", judge: {weights: j}", false}, /* which the model does not learn: pictures may be taken for it */
+      {"dog", ", judge: {weights: j, steps: 21}", false},
+      {"dog", ", judge: {weights: j, names: [cow]}", false},
+      {"dog", ", judge: {weights: j, negative: ugly}", false},
+      {"dog", ", judge: {weights: j, spacing: leading}", false}};
+  vw_hash first = {0}, hash, clip, protocol[2];
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    vw_study_config *c = parse_drawing(cases[i].concepts, cases[i].own, "", NULL);
+    assert_ok(vw_judging_hash(c, 1, 0, &hash));
+    assert_ok(vw_judging_hash(c, 0, 0, &clip));
+    assert_true(!clip.lo && !clip.hi); /* as ever */
+    assert_ok(vw_protocol_hash(c, 1, 0, &protocol[i > 0]));
+    if (i == 0) first = hash, protocol[1] = protocol[0];
+    assert_memory_equal(&protocol[0], &protocol[1], sizeof *protocol);
+    assert_int_equal(hash.lo == first.lo && hash.hi == first.hi, cases[i].is_same);
+    c->models[1].judge.network = (vw_hash){.lo = 1};
+    assert_ok(vw_judging_hash(c, 1, 0, &hash));
+    assert_true(hash.lo != first.lo);
+    vw_study_config_destroy(c);
+  }
+}
+
 /* Anchors of YAML, and the tags of numbers, are no reason to refuse one. */
 static void test_tagged_numbers(void **state) {
   (void)state;
@@ -664,9 +788,12 @@ int main(void) {
       cmocka_unit_test(test_data_without_concepts),
       cmocka_unit_test(test_spellings),
       cmocka_unit_test(test_wrong_of_a_model),
+      cmocka_unit_test(test_judge_of_drawings),
+      cmocka_unit_test(test_identity_of_drawings),
       cmocka_unit_test(test_judging_text),
       cmocka_unit_test(test_kinds_of_data),
       cmocka_unit_test(test_scope),
+      cmocka_unit_test(test_defaults_of_a_task),
       cmocka_unit_test(test_full),
       cmocka_unit_test(test_defaults),
       cmocka_unit_test(test_protocol_text),

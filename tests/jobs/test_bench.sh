@@ -113,7 +113,7 @@ says "expected MODEL_DIR PICTURES_FOLDER"
 bench 2 load "$model" "$work"
 says "MODEL_DIR alone"
 bench 2 lode "$model"
-says "choose clip, gpu, load, sd, tokenizer or preprocess"
+says "choose clip, gpu, load, owl, precision, preprocess, sd or tokenizer"
 
 # Stable Diffusion: every pass, forward and back to the word, with its memory; by op where asked.
 bench 0 sd "$source_dir/data/sd-tiny" --pictures 2 --seconds 0.01 --ops --backend cpu
@@ -129,5 +129,42 @@ bench 2 sd "$model"
 says "has no model_index.json"
 bench 2 sd "$source_dir/data/sd-tiny" --pictures 0
 says "--pictures '0': numbers, separated by commas"
+
+# OWL-v2: the tower, steps, judging. Average precision of boxes in a file: two classes, one found in full, one by half.
+owl=$source_dir/data/owlv2-tiny
+bench 0 owl "$owl" --trials 1,3 --ops
+for text in 'picture     1' 'step        1' 'step        3' 'judge      64' 'MB planned' patch_logits_grad class_merge; do says "$text"; done
+bench 0 owl "$owl" --trials 2 --only step --json
+says '"unit": "trial-steps"'
+grep -q picture "$work/out.txt" && fail "--only step ran the tower"
+bench 2 owl "$owl" --only word
+says "choose picture, step or judge"
+bench 2 owl "$model"
+says "model_type is 'clip', expected 'owlv2'"
+python3 - "$work/boxes.safetensors" << 'END'
+import json, struct, sys
+table = {"truth.class": ("I64", [3], [0, 1, 1]), "truth.picture": ("I64", [3], [4, 4, 9]),
+         "truth.box": ("F64", [3, 4], [0, 0, 50, 50, 10, 10, 40, 20, 5, 5, 60, 60]), "truth.area": ("F64", [3], [2500, 800, 3600]),
+         "truth.crowd": ("U8", [3], [0, 0, 0]), "found.class": ("I64", [2], [1, 0]), "found.picture": ("I64", [2], [4, 4]),
+         "found.box": ("F64", [2, 4], [10, 10, 40, 20, 0, 0, 50, 50]), "found.score": ("F64", [2], [0.5, 0.75])}
+head, data = {}, b""
+for name, (kind, shape, x) in table.items():
+    bytes_ = struct.pack("<%d%s" % (len(x), {"I64": "q", "F64": "d", "U8": "B"}[kind]), *x)
+    head[name] = {"dtype": kind, "shape": shape, "data_offsets": [len(data), len(data) + len(bytes_)]}
+    data += bytes_
+head = json.dumps(head).encode()
+head += b" " * (-len(head) % 8)
+open(sys.argv[1], "wb").write(struct.pack("<Q", len(head)) + head + data)
+END
+bench 0 precision "$work/boxes.safetensors"
+says "3 true and 2 found boxes of 2 classes"
+says "AP 0.752475, AP50 0.752475" # (1 + 51 / 101) / 2
+sed 's/"truth.area"/"truth.arae"/' "$work/boxes.safetensors" > "$work/edited.safetensors"
+bench 2 precision "$work/edited.safetensors"
+says "truth.area"
+bench 2 precision "$model/model.safetensors"
+says "truth.class"
+bench 2 precision "$work/boxes.safetensors" "$work"
+says "expected BOXES_FILE alone"
 bench 2 clip "$model" --backend gpu
 says "choose auto, ref, cpu or cuda"

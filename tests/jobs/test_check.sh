@@ -168,7 +168,7 @@ done
 turned=left/train/fox/04.jpg # SOI, APP1 with orientation 6, the rest
 printf '\xff\xd8\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0' > $turned
 tail -c +3 "$source_dir/data/objects/train/fox/04.jpg" >> $turned
-echo picture > left/test/dog/10.webp
+echo picture > left/test/dog/10.jfif
 study left.yaml 1 dog
 sed -i "s#root: .*#root: left#; s#^    concepts: .*#    concepts: [fox]#; s#classes: .*#classes: [dog, hammer, camel]#" left.yaml
 sed -i "s#pictures: .*#pictures: {train: 5, test: 2}#" left.yaml
@@ -177,7 +177,7 @@ for command in check plan run; do
   [ $command != run ] || arguments+=(-o left-out -t 1)
   "$viswords" $command "${arguments[@]}" > out.txt 2>&1 || { cat out.txt >&2 && fail "$command left.yaml"; }
   says "data.objects: 8 of 10 test pictures are used, at most 2 of a class (pictures.test): 'fox' has 4"
-  says "data.objects: 1 file is not read, as left/test/dog/10.webp"
+  says "data.objects: 1 file is not read, as left/test/dog/10.jfif"
   says "data.objects: 1 picture is turned by EXIF data.*left/train/fox/04.jpg is used as it is stored"
   grep -q "training pictures are used" out.txt && fail "$command: all training pictures are used"
 done

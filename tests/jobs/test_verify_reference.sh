@@ -1,6 +1,7 @@
 #!/bin/bash
 # `verify MODEL_DIR --reference`: agrees with transformers on both backends, finds a changed weight and a changed picture,
-# and refuses what is not a reference file of this directory. The same with diffusers for a Stable Diffusion directory.
+# and refuses what is not a reference file of this directory. The same for an OWL-v2 directory, and with diffusers for one
+# of Stable Diffusion.
 # Fixtures: tests/reference/verify.py --small.
 set -euo pipefail
 source "$1/tests/jobs/jobs.sh"
@@ -26,12 +27,22 @@ done
 verify 0 "$model" --reference "$reference" --json
 says '"beyond": 0'
 
-# a copy of the model with byte AT of its weights changed
-changed() {
-  local file=$work/model/model.safetensors
+# beyond ROW...: these rows and no others
+beyond() {
+  local got
+  got=$(awk '/BEYOND$/ { printf "%s ", $1 }' "$work/out.txt")
+  [ "$got" = "$* " ] || fail "expected beyond: $*; got: $got"
+}
+
+copied() {
   rm -rf "$work/model"
   cp -rL "$model" "$work/model"
   chmod -R u+w "$work/model"
+}
+# a copy of the model with byte AT of its weights changed
+changed() {
+  local file=$work/model/model.safetensors
+  copied
   printf '\x42' | dd of="$file" bs=1 seek="$1" conv=notrunc status=none # 0x42..: 3 or more in fp16
 }
 # the place of a tensor's first number in the file: header length, then the offset in the header
@@ -54,9 +65,7 @@ verify 3 "$work/model" --reference "$reference"
 grep -E '^(tokens|pixels|text_features) .*BEYOND' "$work/out.txt" && fail "a picture's layer changed a text"
 grep -qE '^image_features .*BEYOND' "$work/out.txt" || fail "image_features: $(cat "$work/out.txt")"
 
-rm -rf "$work/model"
-cp -rL "$model" "$work/model"
-chmod -R u+w "$work/model"
+copied
 rm -f "$work/model/tokenizer.json" # where it is, vocab.json is not read
 id_of() { grep -o "\"$1\":[0-9]*" "$model/vocab.json" | sed 's/.*://'; }
 dog=$(id_of 'dog<\/w>') photo=$(id_of 'photo<\/w>')
@@ -84,6 +93,58 @@ says short.safetensors
 verify 2 "$model"
 says "say what to verify"
 
+# ---- OWL-v2: the same, boxes and objectness, matching; of large outputs the file keeps every 37th number
+owl=$source_dir/data/owlv2-tiny
+boxes=$source_dir/tests/reference/fixtures/verify_owl_tiny.safetensors
+for backend in ref cpu; do
+  verify 0 "$owl" --reference "$boxes" --backend $backend --threads 1
+  says "17 comparisons, 0 beyond their limit"
+  for row in tokens text_features pixels embedding shift scale boxes objectness logits matching word_features word_loss \
+    word_gradient pgd.words pgd.loss adamw.words adamw.loss; do says "$row "; done
+done
+(
+  model=$owl
+  changed "$(place box_head.dense2.bias)" # boxes, and through them which patches answer
+  verify 3 "$work/model" --reference "$boxes"
+  beyond boxes matching
+  changed "$(place class_head.logit_shift.bias)"
+  verify 3 "$work/model" --reference "$boxes"
+  grep -qE '^logits .*BEYOND' "$work/out.txt" || fail "logits: $(cat "$work/out.txt")"
+  grep -E '^(tokens|text_features|pixels|embedding|scale|boxes|objectness|matching|word_features) .*BEYOND' \
+    "$work/out.txt" && fail "the logits' shift changed more than logits"
+  copied
+  sed -i 's/0.48145466/0.5/' "$work/model/preprocessor_config.json" # of normalisation: prepared pictures and what follows
+  verify 3 "$work/model" --reference "$boxes"
+  grep -E '^(tokens|text_features|pixels|word_features) .*BEYOND' "$work/out.txt" && fail "the mean changed a text"
+  grep -qE '^embedding .*BEYOND' "$work/out.txt" || fail "embedding: $(cat "$work/out.txt")"
+  sed -i 's/"height": 96/"height": 120/; s/"width": 96/"width": 120/' "$work/model/preprocessor_config.json"
+  verify 2 "$work/model" --reference "$boxes"
+  says "tensor 'pixels' is"
+)
+verify 2 "$source_dir/tests/reference/fixtures/owlv2_a" --reference "$boxes"
+says "was the file made from this model directory?"
+verify 2 "$model" --reference "$boxes"
+says "$model/config.json: model_type is 'clip', expected 'owlv2'"
+verify 2 "$owl" --reference "$reference"
+says "$owl/config.json: model_type is 'owlv2', expected 'clip'"
+head -c 30000 "$boxes" > "$work/short.safetensors"
+verify 2 "$owl" --reference "$work/short.safetensors"
+says short.safetensors
+# a file that says less than it must: no picture of the network's size, another filling, no stride
+edited() { sed "s/$1/$2/" "$boxes" > "$work/edited.safetensors"; }
+edited '"scene\.0"' '"scenf.0"'
+verify 2 "$owl" --reference "$work/edited.safetensors"
+says "no tensor 'scene.0'"
+edited '\(pad[^a-z]*\)grey' '\1gray'
+verify 2 "$owl" --reference "$work/edited.safetensors"
+says "pad 'gray'; expected 'grey' or 'black'"
+edited 'stride\([^a-z]* \)37' 'stride\1-7'
+verify 2 "$owl" --reference "$work/edited.safetensors"
+says "stride -7; expected a whole number from 1 on"
+edited 'owlv2' 'owlv3'
+verify 2 "$owl" --reference "$work/edited.safetensors"
+says "kind 'owlv3'; expected 'clip', 'owlv2' or 'stable-diffusion'"
+
 # ---- Stable Diffusion: the whole pipeline, from the reference's inputs of each stage; fixture: verify.py --small
 sd=$source_dir/data/sd-tiny
 drawn=$source_dir/tests/reference/fixtures/verify_sd_tiny.safetensors
@@ -99,12 +160,6 @@ copy_sd() {
   rm -rf "$work/sd"
   cp -rL "$sd" "$work/sd"
   chmod -R u+w "$work/sd"
-}
-# beyond ROW...: these rows and no others
-beyond() {
-  local got
-  got=$(awk '/BEYOND$/ { printf "%s ", $1 }' "$work/out.txt")
-  [ "$got" = "$* " ] || fail "expected beyond: $*; got: $got"
 }
 copy_sd
 sed -i 's/"beta_end": 0.012/"beta_end": 0.013/' "$work/sd/scheduler/scheduler_config.json"

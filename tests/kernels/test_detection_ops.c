@@ -118,7 +118,7 @@ static void patch_logits_agree(void **state) {
 /* A word has the same bits alone and among others, and at pictures that others look at or do not. */
 static void a_word_is_the_same_among_others(void **state) {
   (void)state;
-  enum { K = 21, N = 50, C = 37, S = 3 };
+  enum { K = 21, N = 150, C = 130, S = 3 }; /* on one thread four panels of channels at a time, on two three */
   const vw_op_case c = {
       "words",  &vw_patch_logits_op,
       &smaller, {HEAD(-1, 1, K, C), X(4, N, C), HEAD(-1, 1, 4, N), HEAD(0, 3, 4, N), INDEX(0, 3, 1, S)},

@@ -79,7 +79,9 @@ static void ref_follows_diffusers(void **state) {
 }
 
 static const vw_draw_normal_attr row35 = {2, {5, 7}, VW_DRAW_NOISE}, row1 = {1, {1}, VW_DRAW_LATENT},
-                                 latent = {3, {16, 16, 4}, VW_DRAW_LATENT};
+                                 latent = {3, {16, 16, 4}, VW_DRAW_LATENT},
+                                 after = {4, {2, 5, 3, 3}, VW_DRAW_NOISE, 90, 15, 3},
+                                 cut = {4, {3, 1, 5, 1}, VW_DRAW_NOISE, 7, 5, 1};
 #define KEYS(n) VW_INPUT(VW_U32, 0, 1e9, n, 2)
 #define STEP    VW_INPUT(VW_I64, 0, 1e6, 1)
 
@@ -112,8 +114,31 @@ static void noise_is_the_same_everywhere(void **state) {
       {"odd", &vw_draw_normal_op, &row35, {KEYS(3), STEP}, 0, 0},
       {"one", &vw_draw_normal_op, &row1, {KEYS(2), STEP}, 0, 0},
       {"latent", &vw_draw_normal_op, &latent, {KEYS(2), STEP}, 0, 0},
+      {"later", &vw_draw_normal_op, &after, {KEYS(2), STEP}, 0, 0},
+      {"cut", &vw_draw_normal_op, &cut, {KEYS(3), STEP}, 0, 0},
   };
   vw_op_cases_agree(cases, LENGTH(cases));
+}
+
+/* Latents are numbered C, H, W in each sample, and those of later samples are the same when they are drawn alone. */
+static void latents_are_numbered_by_channel(void **state) {
+  (void)state;
+  enum { S = 3, H = 3, W = 5, C = 3, N = H * W * C };
+  uint32_t key[] = {7, 9};
+  int64_t step = 3;
+  vw_tensor in[] = {vw_shape(VW_U32, 1, 2), vw_shape(VW_I64, 1)}, plain, all, last;
+  in[0].data = key, in[1].data = &step;
+  vw_op_run(VW_CPU, 1, &vw_draw_normal_op, &(vw_draw_normal_attr){1, {S * N}, VW_DRAW_NOISE}, in, &plain);
+  vw_op_run(VW_CPU, 1, &vw_draw_normal_op, &(vw_draw_normal_attr){4, {S, H, W, C}, VW_DRAW_NOISE, 0, H * W, C}, in,
+            &all);
+  vw_op_run(VW_CPU, 1, &vw_draw_normal_op, &(vw_draw_normal_attr){4, {1, H, W, C}, VW_DRAW_NOISE, 2 * N, H * W, C}, in,
+            &last);
+  const double *x = vw_f64(&plain), *y = vw_f64(&all);
+  for (int s = 0; s < S; s++)
+    for (int c = 0; c < C; c++)
+      for (int p = 0; p < H * W; p++) assert_true(y[s * N + p * C + c] == x[s * N + c * H * W + p]);
+  assert_memory_equal(vw_f64(&last), y + 2 * N, N * sizeof *y);
+  vw_op_free(&plain, 1), vw_op_free(&all, 1), vw_op_free(&last, 1);
 }
 
 /* Equal keys give equal rows; other keys, steps and purposes other noise; a long row has mean 0 and deviation 1 within
@@ -158,15 +183,15 @@ static void contracts_refuse(void **state) {
   vw_op_refused(&vw_draw_normal_op, &row35, (vw_tensor[]){I(3), vw_shape(VW_I64, 1)}, "must be u32 [B, 2]");
   vw_op_refused(&vw_draw_normal_op, &(vw_draw_normal_attr){0, {0}, 1},
                 (vw_tensor[]){vw_shape(VW_U32, 3, 2), vw_shape(VW_I64, 1)}, "0 dimensions");
+  vw_op_refused(&vw_draw_normal_op, &(vw_draw_normal_attr){1, {7}, VW_DRAW_NOISE, 0, 2, 3},
+                (vw_tensor[]){vw_shape(VW_U32, 3, 2), vw_shape(VW_I64, 1)}, "are not latents of 2 x 3");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(ref_follows_diffusers),
-      cmocka_unit_test(backends_agree),
-      cmocka_unit_test(noise_is_the_same_everywhere),
-      cmocka_unit_test(noise_is_shared_and_standard),
-      cmocka_unit_test(contracts_refuse),
+      cmocka_unit_test(ref_follows_diffusers),        cmocka_unit_test(backends_agree),
+      cmocka_unit_test(noise_is_the_same_everywhere), cmocka_unit_test(latents_are_numbered_by_channel),
+      cmocka_unit_test(noise_is_shared_and_standard), cmocka_unit_test(contracts_refuse),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,7 +149,7 @@ static vw_status write_evaluation(void) {
 }
 static vw_status write_baselines(void) {
   static const double metrics[2 * VW_MOST_METRICS];
-  vw_baseline_row rows[2] = {{"anchor", "dog", "0.5", "dog", true}, {"name", "", "", "cat", true}};
+  vw_baseline_row rows[2] = {{"anchor", "dog", "", "0.5", "dog", true}, {"name", "", "", "", "cat", true}};
   const vw_baselines b = {.concept = "cat", .rows = rows, .n = 2};
   return vw_baselines_write(dir, "b-baselines", &(vw_baselines_of){.model = "clip", .data = "objects"}, task, &b,
                             metrics);

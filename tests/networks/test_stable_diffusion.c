@@ -120,11 +120,11 @@ static void a_picture_does_not_depend_on_its_batch(void **state) {
   vw_drawer *d = NULL;
   one.batch = 1;
   assert_ok(vw_drawer_create(&d, o->n, &two));
-  for (int i = 0; i < 2; i++) vw_drawing_noise((uint64_t)i, count, both + i * count);
+  for (int i = 0; i < 2; i++) vw_drawing_noise((uint64_t)i, 0, 8, 6, 4, both + i * count);
   assert_ok(vw_drawer_run(d, o->states, o->states + B * text, both, NULL, &stopped));
   vw_drawer_destroy(d);
   assert_ok(vw_drawer_create(&d, o->n, &one));
-  vw_drawing_noise(1, count, alone);
+  vw_drawing_noise(1, 0, 8, 6, 4, alone);
   assert_ok(vw_drawer_run(d, o->states + text, o->states + B * text, alone, NULL, &stopped));
   assert_memory_equal(both + count, alone, sizeof alone);
   vw_drawer_destroy(d);
@@ -143,7 +143,7 @@ static void a_drawing_can_be_stopped(void **state) {
   bool stopped = false;
   vw_drawer *d = NULL;
   assert_ok(vw_drawer_create(&d, o->n, &what));
-  vw_drawing_noise(1, LATENTS, x);
+  vw_drawing_noise(1, 0, 8, 8, 4, x);
   assert_ok(vw_drawer_run(d, o->states, NULL, x, &(vw_drawing_watch){stop_at_two, &done}, &stopped));
   assert_true(stopped && done == 2);
   vw_drawer_destroy(d);

@@ -4,7 +4,8 @@
 
 Runs transformers in float64 on any CLIP directory of the hub and writes inputs and outputs of every stage into one
 safetensors file, so that each stage of viswords is compared alone, from the reference's inputs. Layout: docs/verify.md.
-A Stable Diffusion directory of diffusers goes to verify_sd.py. Needs torch, transformers, safetensors, Pillow, numpy
+An OWL-v2 directory goes to verify_owl.py, a Stable Diffusion directory of diffusers to verify_sd.py. Needs torch,
+transformers, safetensors, Pillow, numpy
 (and diffusers for Stable Diffusion). Made the fixtures with torch 2.15.0, transformers 4.57.6.
 """
 
@@ -235,10 +236,11 @@ class Learning:
         return torch.stack(words), torch.stack(losses)
 
 
-def words_part(ref, anchors, features):
-    """Words in templates, their loss and gradient, ten steps of both optimisers. The last word is free."""
+def words_part(ref, anchors, m, learning_of):
+    """Words in templates, their loss and gradient, ten steps of both optimisers. The last word is free. Steps draw from
+    m pictures; learning_of(ref, rows of templates, class of each picture) has the loss."""
     g = torch.Generator().manual_seed(3)
-    K, m = len(anchors), len(features)
+    K = len(anchors)
     anchor = ref.table[anchors]
     radius = 0.02 * (1 + torch.arange(K)[:, None]) * anchor.norm(dim=1, keepdim=True)
     radius[-1] = math.inf
@@ -246,10 +248,10 @@ def words_part(ref, anchors, features):
     start = anchor + 0.5 * torch.where(radius.isinf(), 0.1 * anchor.norm(dim=1, keepdim=True), radius) * unit(step)
     rows = [ref.template(t, anchors[0]) for t in TEMPLATES]
     label = torch.arange(m) % len(CLASSES)
-    learning = Learning(ref, rows, CLASSES, features, label)
+    learning = learning_of(ref, rows, label)
     template = torch.randint(len(TEMPLATES), (STEPS, K), generator=g)
     draws = {"draws.template": template, "draws.picture": torch.randint(m, (STEPS, K, 2), generator=g)}
-    out = strings("templates", TEMPLATES) | strings("classes", CLASSES)
+    out = strings("templates", TEMPLATES)
     with torch.no_grad():
         out["word_features"] = ref.word_features(start, [rows[int(t)] for t in template[0]])
     out["word_loss"], out["word_gradient"] = learning.gradient(start, template[0], draws["draws.picture"][0])
@@ -266,6 +268,11 @@ def main():
 
         verify_sd.write(args)
         return
+    if json.loads((args.model / "config.json").read_text()).get("model_type") == "owlv2":
+        import verify_owl
+
+        verify_owl.write(args)
+        return
     torch.set_default_dtype(torch.float64)  # masks are built in the default type
     ref = Reference(args.model)
     texts = args.texts.read_text().splitlines() if args.texts else TEXTS
@@ -274,7 +281,8 @@ def main():
     out = texts_part(ref, texts, args.small) | pictures_part(
         ref, pictures[: 2 if args.small else None], alpha, args.small)
     out["logits"] = ref.scale * out["image_features"] @ out["text_features"].T
-    out |= words_part(ref, ref.entries(args.words), out["image_features"])
+    learning_of = lambda ref, rows, label: Learning(ref, rows, CLASSES, out["image_features"], label)
+    out |= strings("classes", CLASSES) | words_part(ref, ref.entries(args.words), len(out["image_features"]), learning_of)
     about = {"kind": "clip", "pictures": [name for name, _ in pictures],
              "alpha": alpha, "pillow": int(PIL.__version__.split(".")[0]), **LEARN}
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}, Pillow {PIL.__version__}"

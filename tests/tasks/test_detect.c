@@ -220,9 +220,29 @@ static void best_boxes(void **state) {
   assert_true(out[3] == 100 && out[VW_DETECT_NUMBERS] == 0 && out[2 * VW_DETECT_NUMBERS] == -1);
 }
 
+/* More patches than are kept, many of them equal: the best of them are found as by sorting all, which suppression does;
+ * no two boxes overlap by more than 1. */
+static void best_of_many(void **state) {
+  (void)state;
+  enum { N = 700 };
+  double z[N], boxes[N * 4], found[2][VW_DETECT_TOP * VW_DETECT_NUMBERS];
+  vw_patch_logit room[N];
+  for (int order = 0; order < 3; order++) {
+    for (int i = 0; i < N; i++) {
+      z[i] = order == 0 ? i * 7919 % 61 - 30 : order == 1 ? i : -i; /* in any order, ascending, descending */
+      for (int k = 0; k < 4; k++) boxes[4 * i + k] = (i + k) / 1000.0;
+    }
+    z[5] = NAN;
+    for (int k = 0; k < 2; k++) vw_detect_best(z, boxes, N, 960, k, room, found[k]);
+    assert_memory_equal(found[0], found[1], sizeof found[0]);
+    assert_true(found[0][(VW_DETECT_TOP - 1) * VW_DETECT_NUMBERS] > 0);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(overlaps),
                                      cmocka_unit_test(best_boxes),
+                                     cmocka_unit_test(best_of_many),
                                      cmocka_unit_test(matching_is_the_cheapest),
                                      cmocka_unit_test(slots_of_concepts),
                                      cmocka_unit_test(slots_of_null_concepts),

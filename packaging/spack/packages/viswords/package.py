@@ -34,6 +34,7 @@ class Viswords(CMakePackage, CudaPackage):
     depends_on("utf8proc@2.5:")
     depends_on("libjpeg-turbo@2:")
     depends_on("libpng@1.6:")
+    depends_on("libwebp@1.0:")
     depends_on("cmocka@1.1.5:", when="+tests")
     depends_on("cuda@12.4:", when="+cuda")
     depends_on("nccl@2.14:", when="+nccl")

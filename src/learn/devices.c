@@ -70,6 +70,8 @@ static vw_status share_all(vw_session *s, vw_transport *t) {
     VW_TRY(needs_tower(s, m, &tower));
     const unsigned parts = VW_NETWORK_STEPS | (tower ? VW_NETWORK_PICTURES : 0);
     VW_TRY(s->networks[m]->kind->share(s->networks[m], parts, &s->ranks, t));
+    vw_network *judge = s->judges[m];
+    if (judge) VW_TRY(judge->kind->share(judge, VW_NETWORK_STEPS | VW_NETWORK_PICTURES, &s->ranks, t));
   }
   return VW_OK;
 }

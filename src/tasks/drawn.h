@@ -1,0 +1,32 @@
+/* Where the pictures lie that words draw when they are judged, and what they are called:
+ *
+ *   <in->drawn>/<model>-<data>/<concept>/<label>-<i>.png     picture i of a word
+ *   <in->drawn>/<model>-<data>/<concept>.png                 the contact sheet of a concept
+ *
+ * Names that no file should have (letters, digits, "-", "_" and "." may stay) are made tame, with a hash of the name
+ * behind them, so that two never become one. */
+#ifndef VW_TASKS_DRAWN_H
+#define VW_TASKS_DRAWN_H
+
+#include "core/durable.h"
+#include "tasks/task.h"
+
+enum { VW_DRAWN_LABEL = 192 };
+
+/* "dog-0.5-r0": what a trial's pictures are called; and those of a baseline: "anchor-dog", "random-direction-dog-0.5",
+ * "random-word". kind: as in vw_baseline_kinds. */
+void vw_drawn_trial(const vw_trial *t, char label[VW_DRAWN_LABEL]);
+void vw_drawn_baseline(const char *kind, const char *anchor, const char *delta, char label[VW_DRAWN_LABEL]);
+
+/* The folder of a concept; makes it, and those above it below in->drawn, where `make`. Errors: VW_ERR_INPUT (a link or a
+ * file is in the way), VW_ERR_IO, VW_ERR_ARG (a path too long). */
+vw_status vw_drawn_folder(const vw_task_inputs *in, const char *concept, bool make, char path[VW_PATH_BYTES]);
+
+/* Picture i of a word in the folder of its concept; the contact sheet beside that folder. Errors: VW_ERR_ARG. */
+vw_status vw_drawn_picture(const char *folder, const char *label, int64_t i, char path[VW_PATH_BYTES]);
+vw_status vw_drawn_sheet(const char *folder, char path[VW_PATH_BYTES]);
+
+/* Deletes what killed runs left half-written in the folders of a model and data set below in->drawn. */
+void vw_drawn_sweep(const vw_task_inputs *in);
+
+#endif
