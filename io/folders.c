@@ -88,7 +88,7 @@ static bool is_picture(const char *name) {
 
 /* A picture by its ending, but none that is read. */
 static bool is_unread(const char *name) {
-  static const char *const ends[] = {".jfif", ".jpe",  ".jif",  ".gif", ".bmp", ".tif",
+  static const char *const ends[] = {".jfif", ".jpe",  ".jif",  ".gif",  ".bmp", ".tif",
                                      ".tiff", ".heic", ".heif", ".avif", ".jp2", ".svg"};
   const size_t n = strlen(name);
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
@@ -304,7 +304,8 @@ static vw_status split_seeded(vw_class_pictures *c, const char *folder, vw_name_
   int64_t train, test;
   c->train_there = names->n;
   VW_CHECK(names->n >= 2 || (names->n == 1 && options->no_test), VW_ERR_INPUT,
-           "class '%s' has %" PRId64 " picture%s in %s; expected at least 2 files *.jpg, *.jpeg, *.png or *.webp, one to learn "
+           "class '%s' has %" PRId64
+           " picture%s in %s; expected at least 2 files *.jpg, *.jpeg, *.png or *.webp, one to learn "
            "from and one to judge by%s",
            c->name, names->n, names->n == 1 ? "" : "s", folder, hint);
   VW_TRY(shuffle(names, c->name, options->seed));
@@ -335,8 +336,8 @@ static vw_status read_part(vw_pictures *to, const char *part, const char *name, 
   *there = names.n;
   vw_status st = note_unread(folder, &mine);
   if (st == VW_OK && names.n == 0)
-    st = VW_RAISE(VW_ERR_INPUT, "class '%s' has no picture in %s; expected files *.jpg, *.jpeg, *.png or *.webp%s", name,
-                  folder, unread_hint(&mine, hint));
+    st = VW_RAISE(VW_ERR_INPUT, "class '%s' has no picture in %s; expected files *.jpg, *.jpeg, *.png or *.webp%s",
+                  name, folder, unread_hint(&mine, hint));
   add_unread(unread, &mine);
   if (st == VW_OK) st = take(to, folder, &names, 0, limit && limit < names.n ? limit : names.n);
   vw_name_list_free(&names);

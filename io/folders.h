@@ -3,8 +3,8 @@
  *   root/train/<class>/x.jpg  and  root/test/<class>/y.jpg    where both folders exist: the split is theirs;
  *   root/<class>/x.jpg                                        else: a seeded split of each class.
  *
- * Pictures are the files *.jpg, *.jpeg, *.png, *.webp (any case) of a class folder, hidden ones excepted, sorted bytewise by
- * name; both parts of a split keep that order.
+ * Pictures are the files *.jpg, *.jpeg, *.png, *.webp (any case) of a class folder, hidden ones excepted, sorted
+ * bytewise by name; both parts of a split keep that order.
  *
  * Seeded split of a class of N pictures: the sorted names are shuffled (Fisher-Yates from the end: the k-th word of
  * purpose VW_DRAW_SPLIT at step 0, k = 0, 1, .., swaps place i = N - 1 - k with place floor(word * (i + 1) / 2^32));

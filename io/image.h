@@ -34,8 +34,8 @@ vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, uns
  * far as the head shows it. */
 vw_status vw_image_size(const char *path, unsigned look, int64_t *height, int64_t *width);
 
-/* Whether EXIF data turn or mirror the picture, as far as the first 128 KiB of the file say (of a WebP, all). Errors: VW_ERR_IO,
- * VW_ERR_INPUT (no regular file). */
+/* Whether EXIF data turn or mirror the picture, as far as the first 128 KiB of the file say (of a WebP, all). Errors:
+ * VW_ERR_IO, VW_ERR_INPUT (no regular file). */
 vw_status vw_image_is_turned(const char *path, bool *turned);
 
 void vw_image_free(vw_image *image);

@@ -39,8 +39,8 @@ vw_status vw_session_cache(vw_session *s, bool for_blocks, bool *stopped) {
       if (for_blocks && !is_used(s, m, d)) continue;
       const double start = vw_seconds();
       if (for_blocks)
-        vw_progress_start(&t.progress, s->ranks.rank == 0 && !s->options.quiet ? stderr : NULL, "features", "pictures",
-                          0, task->cached(&in) / s->ranks.size);
+        vw_progress_start(&t.progress, s->ranks.rank == 0 && !s->options.quiet ? stderr : NULL, "features",
+                          task->cached_are ? task->cached_are : "pictures", 0, task->cached(&in) / s->ranks.size);
       VW_TRY(task->cache(&in, &s->ranks, &hooks, &computed, stopped));
       if (for_blocks || computed)
         vw_sections_add(&s->sections, "features", computed ? "image tower" : "cached", vw_seconds() - start);

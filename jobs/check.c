@@ -114,11 +114,14 @@ static void add_model(const vw_session *s, int64_t m, demand *d) {
   const vw_network *n = s->networks[m];
   const double element = s->ctx.backend == VW_REF ? 8 : 4;
   double weights = 0, pictures = 0;
-  vw_safetensors *file = NULL;
-  for (int64_t i = 0; (file = n->kind->file(n, i)); i++) {
-    size_t bytes = 0;
-    (void)vw_safetensors_bytes(file, &bytes);
-    weights += (double)bytes;
+  for (int k = 0; k < 2; k++) {
+    const vw_network *of = k ? s->judges[m] : n;
+    vw_safetensors *file = NULL;
+    for (int64_t i = 0; of && (file = of->kind->file(of, i)); i++) {
+      size_t bytes = 0;
+      (void)vw_safetensors_bytes(file, &bytes);
+      weights += (double)bytes;
+    }
   }
   for (int64_t i = 0; i < s->config->n_data; i++) {
     if (!vw_study_learns_on(s->config, m, i)) continue;

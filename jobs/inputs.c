@@ -4,6 +4,7 @@
 #include "core/durable.h"
 #include "core/log.h"
 #include "jobs/session.h"
+#include "tasks/alike.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -194,8 +195,8 @@ static vw_status count_data_set(vw_session *s, vw_session_set *set, bool *done) 
 
 static vw_status tell_left_out(const vw_session *s, const vw_picture_set *p) {
   if (s->options.quiet || s->options.json) return VW_OK;
-  for (const char *line = p->left_out; s->ranks.rank == 0 && *line; line += strcspn(line, "\n") + 1)
-    vw_log(VW_LOG_INFO, "data.%s: %.*s", p->data->name, (int)strcspn(line, "\n"), line);
+  for (int i = 0; s->ranks.rank == 0 && i < p->n_left_out; i++)
+    vw_log(VW_LOG_INFO, "data.%s: %s", p->data->name, p->left_out[i].why);
   return VW_OK;
 }
 
@@ -290,6 +291,21 @@ vw_status vw_session_inputs_unchanged(const vw_session *s) {
   return VW_OK;
 }
 
+static vw_status find_alike(vw_session *s) {
+  vw_alike_set *sets = calloc((size_t)s->n_sets + 1, sizeof *sets);
+  VW_CHECK(sets, VW_ERR_MEMORY, "out of memory");
+  for (int64_t i = 0; i < s->n_sets; i++) sets[i] = (vw_alike_set){s->sets[i].pictures, s->sets[i].index};
+  const vw_alike_inputs in = {.config = s->config,
+                              .networks = s->networks,
+                              .pictures = s->pictures,
+                              .sets = sets,
+                              .n_sets = s->n_sets,
+                              .is_check = s->options.all_problems};
+  const vw_status st = vw_find_alike(&in, &s->problems);
+  free(sets);
+  return st;
+}
+
 vw_status vw_session_open_inputs(vw_session *s) {
   const vw_study_config *c = s->config;
   const size_t n_data = (size_t)c->n_data, n_models = (size_t)c->n_models;
@@ -305,7 +321,7 @@ vw_status vw_session_open_inputs(vw_session *s) {
   for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_judge(s, i));
   list_sets(s);
   for (int64_t i = 0; i < s->n_sets; i++) VW_TRY(open_data_set(s, &s->sets[i]));
-  VW_TRY(vw_session_find_alike(s));
+  VW_TRY(find_alike(s));
   VW_TRY(digest_inputs(s));
   /* reads all weights: no use where nothing will be planned; rank 0 tells the others (vw_session_agree_inputs) */
   for (int64_t i = 0; i < c->n_models && s->ranks.rank == 0 && !s->problems.n_errors; i++)

@@ -79,7 +79,7 @@ static vw_status show(vw_session *s, int64_t ranks, bool measure) {
   vw_status st = VW_OK;
   VW_GOTO(vw_session_memory(s, &memory, &task));
   VW_GOTO(vw_session_costs(s, &cost));
-  VW_GOTO(vw_predict(s, ranks, measure, &prediction));
+  VW_GOTO(vw_session_predict(s, ranks, measure, &prediction));
   if (s->options.json) {
     print_json(s, &memory, task, &prediction);
     goto cleanup;

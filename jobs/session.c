@@ -7,6 +7,7 @@
 #include "io/block_file.h"
 #include "kernels/algorithms.h"
 #include "learn/block_io.h"
+#include "learn/devices.h"
 #include "learn/memory.h"
 #include "tasks/drawn.h"
 
@@ -434,7 +435,7 @@ static vw_status open_study(vw_session *s, bool decides, int64_t planned) {
   VW_TRY(st); /* all ranks have agreed */
   VW_TRY(vw_agree_message(&s->ranks, opened != VW_OK ? opened : changed));
   VW_TRY(vw_session_agree_inputs(s));
-  return vw_session_tell_shared_devices(s);
+  return vw_tell_shared_devices(&s->ranks, &s->ctx);
 }
 
 /* What open_study opened. */

@@ -104,10 +104,6 @@ vw_status vw_session_inputs_unchanged(const vw_session *s);
  * Errors: VW_ERR_IO on the ranks where something differs. */
 vw_status vw_session_agree_inputs(vw_session *s);
 
-/* Keeps what is one thing under two names (jobs/inputs_alike.c) as problems and warnings, part of
- * vw_session_open_inputs. */
-vw_status vw_session_find_alike(vw_session *s);
-
 /* Rank 0, where the study has the stage `transfer`: keeps what it cannot do (no two networks, too few words in common) as
  * problems, before anything is learned. Part of vw_session_open_inputs, when the weights are hashed. */
 vw_status vw_session_check_transfer(vw_session *s);
@@ -153,9 +149,6 @@ vw_status vw_session_share_out(vw_session *s, int64_t parts);
  * vw_session_share_out. A run of the whole study has all. */
 bool vw_session_has_block(const vw_session *s, int64_t block);
 bool vw_session_has_item(const vw_session *s, int64_t number);
-
-/* Collective: rank 0 warns where several ranks have one device. */
-vw_status vw_session_tell_shared_devices(const vw_session *s);
 
 /* Collective, before the first pass of a network: a device's weights are read by rank 0 alone and sent to all. Nothing
  * to do on one rank, and for backends that use the mapped file as it lies. Ends the job where a rank does not come. */

@@ -259,7 +259,7 @@ static vw_status open_all(submission *b, vw_prediction *p) {
   const size_t n = strlen(b->how);
   if ((b->is_chain || b->parts) && vw_study_has_stage(b->s.config, "transfer"))
     (void)snprintf(b->how + n, sizeof b->how - n, ":transfer");
-  return vw_predict(&b->s, b->ranks, false, p);
+  return vw_session_predict(&b->s, b->ranks, false, p);
 }
 
 int vw_job_submit(int argc, char **argv) {

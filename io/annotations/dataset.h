@@ -40,13 +40,21 @@ typedef struct vw_dataset_part {
   int64_t n_boxes;
 } vw_dataset_part;
 
+/* What is there and not used, or used otherwise than people see it. */
+typedef struct vw_left_out {
+  int64_t count;
+  const char *what, *why; /* "test pictures"; a sentence with one of them, and what helps */
+} vw_left_out;
+enum { VW_MOST_LEFT_OUT = 16 };
+
 typedef struct vw_dataset {
   const struct vw_dataset_kind *kind;
   const char **owner; /* as the study spells them */
   int64_t n_owners;
   vw_dataset_part part[VW_PARTS];
-  const char *left_out; /* lines: what is there and not used, and why; NULL: nothing */
-  vw_pool pool;         /* owns all of the above */
+  vw_left_out left_out[VW_MOST_LEFT_OUT];
+  int n_left_out;
+  vw_pool pool; /* owns all of the above */
 } vw_dataset;
 
 /* What a study wants of a data set. */

@@ -56,10 +56,18 @@ static vw_status take_folders(const vw_folders *f, vw_dataset *out) {
   return VW_OK;
 }
 
-/* Of the pictures of a part those that `limit` leaves out; a line, "" where it leaves out none. */
-static size_t say_limit(const vw_folders *f, int part, const vw_data_config *d, char *text, size_t bytes) {
+static vw_status leave_out(vw_dataset *out, int64_t count, const char *what, const char *why) {
+  vw_left_out *l = &out->left_out[out->n_left_out++];
+  *l = (vw_left_out){.count = count, .what = what, .why = vw_pool_text(&out->pool, why, -1)};
+  VW_CHECK(l->why, VW_ERR_MEMORY, "data set: out of memory");
+  return VW_OK;
+}
+
+/* Of the pictures of a part those that `limit` leaves out. */
+static vw_status say_limit(const vw_folders *f, int part, const vw_data_config *d, vw_dataset *out) {
   int64_t used = 0, there = 0, most = 0, where = 0;
   const int64_t limit = part == VW_TRAIN ? d->train : d->test;
+  char text[VW_PATH_BYTES];
   for (int64_t i = 0; i < f->n; i++) {
     const vw_class_pictures *c = &f->classes[i];
     const int64_t n = part == VW_TRAIN ? c->train_there : c->test_there;
@@ -67,25 +75,24 @@ static size_t say_limit(const vw_folders *f, int part, const vw_data_config *d, 
     if (part == VW_TRAIN && !c->test_there) used += c->test.n; /* one folder for both */
     if (n > most) most = n, where = i;
   }
-  if (used == there) return 0;
-  return (size_t)snprintf(text, bytes,
-                          "%" PRId64 " of %" PRId64 " %s pictures are used, at most %" PRId64
-                          " of a class (pictures.%s): '%.100s' has %" PRId64 "\n",
-                          used, there, part == VW_TRAIN ? "training" : "test", limit,
-                          part == VW_TRAIN ? "train" : "test", f->classes[where].name, most);
+  if (used == there) return VW_OK;
+  (void)snprintf(text, sizeof text,
+                 "%" PRId64 " of %" PRId64 " %s pictures are used, at most %" PRId64
+                 " of a class (pictures.%s): '%.100s' has %" PRId64,
+                 used, there, part == VW_TRAIN ? "training" : "test", limit, part == VW_TRAIN ? "train" : "test",
+                 f->classes[where].name, most);
+  return leave_out(out, there - used, part == VW_TRAIN ? "training pictures" : "test pictures", text);
 }
 
 static vw_status say_left_out(const vw_folders *f, const vw_data_config *d, vw_dataset *out) {
-  char text[3 * VW_PATH_BYTES];
-  size_t at = say_limit(f, VW_TRAIN, d, text, sizeof text);
-  at += say_limit(f, VW_TEST, d, text + at, sizeof text - at);
-  if (f->unread.n)
-    at += (size_t)snprintf(text + at, sizeof text - at,
-                           "%" PRId64 " file%s not read, as %s: convert to JPEG, PNG or WebP, or name JPEG files .jpg\n",
-                           f->unread.n, f->unread.n == 1 ? " is" : "s are", f->unread.first);
-  out->left_out = at ? vw_pool_text(&out->pool, text, -1) : NULL;
-  VW_CHECK(!at || out->left_out, VW_ERR_MEMORY, "data set: out of memory");
-  return VW_OK;
+  char text[2 * VW_PATH_BYTES];
+  VW_TRY(say_limit(f, VW_TRAIN, d, out));
+  VW_TRY(say_limit(f, VW_TEST, d, out));
+  if (!f->unread.n) return VW_OK;
+  (void)snprintf(text, sizeof text,
+                 "%" PRId64 " file%s not read, as %s: convert to JPEG, PNG or WebP, or name JPEG files .jpg",
+                 f->unread.n, f->unread.n == 1 ? " is" : "s are", f->unread.first);
+  return leave_out(out, f->unread.n, "files", text);
 }
 
 /* Opening stops at the first mistake: then each name is tried alone. */

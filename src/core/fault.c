@@ -25,6 +25,7 @@ static const struct {
   const char *name, *pattern;
 } kinds[] = {{"any", "*"},
              {"features", "*/features/*"},
+             {"texts", "*/texts/*"},
              {"plan", "*/plan.yaml*"},
              {"lock", "*/.lock*"},
              {"block", "*/blocks/*[0-9a-f].safetensors*"},

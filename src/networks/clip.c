@@ -194,8 +194,8 @@ static vw_status write_text_batch(text_encoder *e, const vw_clip_network *n, con
   return vw_program_write(e->plan, e->pooled, &tp);
 }
 
-vw_status vw_clip_encode_tokens(vw_clip_network *n, const int32_t *ids, int64_t L, const int32_t *pooled, int64_t rows,
-                                void *out) {
+static vw_status encode_tokens(vw_clip_network *n, const int32_t *ids, int64_t L, const int32_t *pooled, int64_t rows,
+                               void *out, const vw_text_watch *watch) {
   text_encoder e = {0};
   vw_status st = VW_OK;
   double *x = NULL;
@@ -214,6 +214,7 @@ vw_status vw_clip_encode_tokens(vw_clip_network *n, const int32_t *ids, int64_t 
   }
   VW_GOTO(text_encoder_build(&e, n, T));
   for (int64_t first = 0; first < rows; first += TEXT_BATCH) {
+    if (watch && watch->stop && watch->stop(watch->user)) goto cleanup;
     VW_GOTO(write_text_batch(&e, n, ids, L, T, pooled, first, rows, x));
     if (first == 0) VW_GOTO(vw_program_prepare(e.plan));
     VW_GOTO(vw_program_run(e.plan));
@@ -222,6 +223,7 @@ vw_status vw_clip_encode_tokens(vw_clip_network *n, const int32_t *ids, int64_t 
     VW_GOTO(vw_program_read(e.plan, e.feature, &f));
     const int64_t count = rows - first < TEXT_BATCH ? rows - first : TEXT_BATCH;
     memcpy((char *)out + (size_t)first * one, batch, (size_t)count * one);
+    if (watch && watch->told) watch->told(watch->user, count);
   }
 cleanup:
   text_encoder_destroy(&e);
@@ -229,7 +231,17 @@ cleanup:
   return st;
 }
 
+vw_status vw_clip_encode_tokens(vw_clip_network *n, const int32_t *ids, int64_t L, const int32_t *pooled, int64_t rows,
+                                void *out) {
+  return encode_tokens(n, ids, L, pooled, rows, out, NULL);
+}
+
 vw_status vw_clip_encode_text(vw_clip_network *n, const char *const *texts, int64_t count, void *out) {
+  return vw_clip_encode_text_watched(n, texts, count, out, NULL);
+}
+
+vw_status vw_clip_encode_text_watched(vw_clip_network *n, const char *const *texts, int64_t count, void *out,
+                                      const vw_text_watch *watch) {
   const int64_t L = n->net.text.tower.positions;
   int32_t *ids = calloc((size_t)(count * L) + 1, sizeof *ids), *pooled = calloc((size_t)count + 1, sizeof *pooled);
   vw_status st = VW_OK;
@@ -239,7 +251,7 @@ vw_status vw_clip_encode_text(vw_clip_network *n, const char *const *texts, int6
     st = vw_tokenizer_encode(n->net.text.tokenizer, texts[i], ids + i * L, L, &length);
     if (st == VW_OK) pooled[i] = (int32_t)vw_text_pooled(&n->net.text, ids + i * L, length);
   }
-  if (st == VW_OK) st = vw_clip_encode_tokens(n, ids, L, pooled, count, out);
+  if (st == VW_OK) st = encode_tokens(n, ids, L, pooled, count, out, watch);
   free(ids), free(pooled);
   return st;
 }

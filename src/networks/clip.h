@@ -54,6 +54,16 @@ vw_status vw_clip_encode_tokens(vw_clip_network *n, const int32_t *ids, int64_t 
 /* Text features [count, p] of plain texts. */
 vw_status vw_clip_encode_text(vw_clip_network *n, const char *const *texts, int64_t count, void *out);
 
+/* The same of many texts; either function may be NULL. `told` hears of every few texts; when `stop` says so, it returns
+ * early, and what it left in `out` is of no use. */
+typedef struct vw_text_watch {
+  void *user;
+  void (*told)(void *user, int64_t n);
+  bool (*stop)(void *user);
+} vw_text_watch;
+vw_status vw_clip_encode_text_watched(vw_clip_network *n, const char *const *texts, int64_t count, void *out,
+                                      const vw_text_watch *watch);
+
 /* Unit-length features [B, projection] of rows of words in templates (vw_prompt_rows_emit). */
 vw_status vw_clip_word_feature(vw_graph *g, const vw_clip_text_config *text, const vw_prompt_sizes *s, vw_value words,
                                vw_value row_word, vw_value row_template, vw_value *feature);

@@ -387,6 +387,49 @@ cleanup:
   return st;
 }
 
+typedef struct left_out_row {
+  const char *data, *what, *why;
+  int64_t count;
+} left_out_row;
+
+static const vw_column left_out_columns[] = {
+    VW_TEXT(left_out_row, data, "data", "data set, name in the study"),
+    VW_TEXT(left_out_row, what, "what", "what of it was not used, or used otherwise than people see it"),
+    VW_TEXT(left_out_row, why, "why", "why, one of them, and what helps"),
+    VW_NUMBER(left_out_row, count, VW_I64, "count", "1", "how many")};
+
+/* Models that share a data set share its pictures. */
+static bool is_first(const vw_results_source *s, int64_t i) {
+  for (int64_t k = 0; k < i; k++)
+    if (s->pictures[k] == s->pictures[i]) return false;
+  return s->pictures[i] != NULL;
+}
+
+/* What `check` and `run` said of the data sets. */
+static vw_status write_left_out(const vw_writer *w) {
+  const vw_results_source *s = w->c->s;
+  const int64_t n = s->config->n_models * s->config->n_data, most = n * VW_MOST_LEFT_OUT;
+  left_out_row *rows = calloc((size_t)most + 1, sizeof *rows);
+  int64_t *mine = calloc((size_t)most + 1, sizeof *mine);
+  vw_table t = {.group = "/provenance/left_out",
+                .scale = "/provenance/left_out/row",
+                .rows = rows,
+                .stride = sizeof *rows,
+                .mine = mine};
+  vw_status st = vw_writer_memory(w, rows && mine);
+  for (int64_t i = 0; st == VW_OK && i < n; i++)
+    for (int k = 0; is_first(s, i) && k < s->pictures[i]->n_left_out; k++) {
+      const vw_left_out *l = &s->pictures[i]->left_out[k];
+      mine[t.n_rows] = t.n_rows;
+      rows[t.n_rows++] = (left_out_row){s->pictures[i]->data->name, l->what, l->why, l->count};
+    }
+  if (w->ranks->rank == 0) t.n_mine = t.n_rows;
+  if (st == VW_OK) st = vw_writer_count(w, t.scale, "row of what was left out", t.n_rows);
+  if (st == VW_OK) st = vw_table_write(w->f, w->ranks, &t, COLUMNS(left_out_columns));
+  free(rows), free(mine);
+  return st;
+}
+
 static vw_status write_text(const vw_writer *w, const char *path, const char *text) {
   return vw_study_file_write_text(w->f, path, text, (int64_t)strlen(text));
 }
@@ -425,6 +468,7 @@ static vw_status write_provenance(const vw_writer *w) {
   VW_TRY(write_text(w, "/provenance/kernels", kernels));
   VW_TRY(write_judges(w));
   VW_TRY(write_hosts(w));
+  VW_TRY(write_left_out(w));
   VW_TRY(vw_study_file_attribute_number(w->f, "/provenance", "ranks", w->ranks->size));
   VW_TRY(vw_study_file_attribute_number(w->f, "/provenance", "threads", s->ctx.threads));
   VW_TRY(vw_study_file_attribute_number(w->f, "/provenance", "wall_seconds", vw_seconds() - s->started));

@@ -1,6 +1,5 @@
-#include "jobs/predict.h"
+#include "results/predict.h"
 
-#include "core/text.h"
 #include "io/block_file.h"
 #include "learn/timing.h"
 #include "results/collect_time.h"
@@ -17,7 +16,9 @@ const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start",    "features",
 static const double seconds_a_kind = 1.5, seconds_of_product = 0.3;
 
 typedef struct predictor {
-  vw_session *s;
+  const vw_predict_source *s;
+  const vw_study_config *config;
+  const vw_plan *plan;
   vw_rates *rates; /* [n_models]; opened for the first model of each precision */
   vw_prediction *out;
   bool measure;
@@ -27,14 +28,14 @@ typedef struct predictor {
 } predictor;
 
 /* The first model with the precision of this one: their times are one machine's. */
-static int64_t first_alike(const vw_session *s, int64_t model) {
+static int64_t first_alike(const vw_predict_source *s, int64_t model) {
   int64_t m = 0;
   while (strcmp(s->precision[m], s->precision[model]) != 0) m++;
   return m;
 }
 
 static vw_rates *rates_of(const predictor *p, const vw_block_kind *k) {
-  return &p->rates[first_alike(p->s, k->in.model - p->s->config->models)];
+  return &p->rates[first_alike(p->s, k->in.model - p->config->models)];
 }
 
 static bool is_known(const vw_rates *r, const vw_timed_name *name) {
@@ -63,8 +64,15 @@ static vw_status seconds_of(predictor *p, const vw_block_kind *k, vw_timed what,
   return VW_OK;
 }
 
-static bool has_file(const vw_session *s, const char *id) {
-  return s->out[0] && !s->is_counted && vw_block_file_exists(s->out, id);
+static bool has_file(const vw_predict_source *s, const char *id) {
+  return s->results.out[0] && !s->is_counted && vw_block_file_exists(s->results.out, id);
+}
+
+static vw_block_kind kind_of(const predictor *p, int64_t model, int64_t data, int64_t rows, int64_t slices) {
+  return (vw_block_kind){.task = p->s->results.kinds[model]->task,
+                         .in = p->s->inputs[model * p->config->n_data + data],
+                         .rows = rows,
+                         .slices = slices};
 }
 
 /* Words of one concept are judged together. */
@@ -85,70 +93,68 @@ static vw_status runs_of(const vw_block_kind *k, vw_task_part what, int64_t word
 }
 
 static vw_status add_block(predictor *p, int64_t i) {
-  vw_session *s = p->s;
-  const vw_block *b = &s->plan->blocks[i];
+  const vw_predict_source *s = p->s;
+  const vw_block *b = &p->plan->blocks[i];
   if (!vw_block_is_active(b)) return VW_OK;
-  const vw_block_kind k = vw_session_block_kind(s, b->model_index, b->data_index, b->n, b->slices);
+  const vw_block_kind k = kind_of(p, b->model_index, b->data_index, b->n, b->slices);
   vw_block_cost cost;
   char id[VW_BLOCK_ID];
   double one = 0;
   int64_t runs = 0;
   vw_block_file_id(b, "", id);
   if (!has_file(s, id)) {
-    VW_TRY(vw_session_cost(s, b, &cost));
+    VW_TRY(vw_costs_find(s->costs, &k, &cost));
     VW_TRY(seconds_of(p, &k, VW_TIMED_STEP, &one));
     p->learn[i] = one * (double)cost.runs;
   }
   vw_block_evaluation_id(b, id);
   if (has_file(s, id)) return VW_OK;
   VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
-  VW_TRY(judging_runs(&k, s->plan->trials + b->first, b->n, &runs));
+  VW_TRY(judging_runs(&k, p->plan->trials + b->first, b->n, &runs));
   p->judge[p->n_judge++] = one * (double)runs;
   return VW_OK;
 }
 
-static bool is_used(const vw_session *s, int64_t model, int64_t data) {
-  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
-    const vw_block *b = &s->plan->blocks[i];
+static bool is_used(const predictor *p, int64_t model, int64_t data) {
+  for (int64_t i = 0; i < p->plan->n_blocks; i++) {
+    const vw_block *b = &p->plan->blocks[i];
     if (b->n_selected && b->model_index == model && b->data_index == data) return true;
   }
   return false;
 }
 
-/* Pictures without features, the texts of the classes (every rank encodes them), baselines. */
+/* Pictures without features, the texts of the classes, baselines. */
 static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
-  vw_session *s = p->s;
-  const vw_trials_config *trials = &s->config->models[m].trials;
-  const vw_block_kind k = vw_session_block_kind(s, m, d, 1, 1);
-  const vw_results_source results = vw_session_results(s);
+  const vw_predict_source *s = p->s;
+  const vw_trials_config *trials = &p->config->models[m].trials;
+  const vw_block_kind k = kind_of(p, m, d, 1, 1);
   int64_t runs = 0;
   double one = 0;
-  if (!is_used(s, m, d)) return VW_OK;
+  if (!is_used(p, m, d)) return VW_OK;
   VW_TRY(runs_of(&k, VW_PART_CACHE, 0, &runs));
   if (runs) VW_TRY(seconds_of(p, &k, VW_TIMED_CACHE, &one));
   p->out->seconds[VW_PREDICT_FEATURES] += one * (double)runs / (double)p->out->ranks;
   VW_TRY(seconds_of(p, &k, VW_TIMED_OPEN, &one));
   VW_TRY(runs_of(&k, VW_PART_OPEN, 0, &runs));
-  *texts += one * (double)runs;
+  if (k.task->shares_open && k.task->shares_open(&k.in))
+    p->out->seconds[VW_PREDICT_FEATURES] += one * (double)runs / (double)p->out->ranks;
+  else
+    *texts += one * (double)runs;
   VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
   VW_TRY(runs_of(&k, VW_PART_JUDGE, 1 + trials->anchors.n * (1 + trials->deltas.n), &runs));
-  for (int64_t i = 0; i < vw_study_data_of(s->config, m, d)->concepts.n; i++) {
+  for (int64_t i = 0; i < vw_study_data_of(p->config, m, d)->concepts.n; i++) {
     char id[VW_BLOCK_ID];
-    VW_TRY(vw_results_baseline_id(&results, m, d, i, id));
+    VW_TRY(vw_results_baseline_id(&s->results, m, d, i, id));
     if (has_file(s, id)) continue;
     p->judge[p->n_judge++] = one * (double)runs;
   }
   return VW_OK;
 }
 
-bool vw_predict_has(const vw_session *s, int part) {
-  return part != VW_PREDICT_TRANSFER || vw_study_has_stage(s->config, "transfer");
-}
-
 /* Seconds of judging what a set carries, as runs of its target; 0: done. */
 static vw_status seconds_of_set(predictor *p, const vw_transfer_source *t, const vw_transfer_set *set,
                                 double *seconds) {
-  const vw_block_kind k = vw_session_block_kind(p->s, set->to, set->data, 1, 1);
+  const vw_block_kind k = kind_of(p, set->to, set->data, 1, 1);
   char id[VW_BLOCK_ID];
   vw_carried c = {0};
   double one = 0;
@@ -171,14 +177,13 @@ cleanup:
 
 /* Words in other networks. Maps are not counted: each takes seconds. */
 static vw_status add_transfer(predictor *p) {
-  const vw_results_source results = vw_session_results(p->s);
-  const vw_transfer_source t = vw_results_transfer(&results);
+  const vw_transfer_source t = vw_results_transfer(&p->s->results);
   vw_transfer_pair *pairs = NULL;
   vw_transfer_set *sets = NULL;
   double *seconds = NULL;
   int64_t n_pairs = 0, n = 0;
   vw_status st = VW_OK;
-  if (!vw_predict_has(p->s, VW_PREDICT_TRANSFER)) return VW_OK;
+  if (!vw_study_has_stage(p->config, "transfer")) return VW_OK;
   VW_GOTO(vw_transfer_pairs(&t, &pairs, &n_pairs));
   VW_GOTO(vw_transfer_sets(&t, pairs, n_pairs, &sets, &n));
   seconds = calloc((size_t)n + 1, sizeof *seconds);
@@ -191,17 +196,16 @@ cleanup:
 }
 
 static vw_status add_all(predictor *p) {
-  vw_session *s = p->s;
   vw_prediction *out = p->out;
   double texts = 0, learn = 0, judge = 0;
   int64_t team = 1;
-  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
+  for (int64_t i = 0; i < p->plan->n_blocks; i++) {
     VW_TRY(add_block(p, i));
-    if (s->plan->blocks[i].slices > team) team = s->plan->blocks[i].slices;
+    if (p->plan->blocks[i].slices > team) team = p->plan->blocks[i].slices;
   }
-  for (int64_t m = 0; m < s->config->n_models; m++)
-    for (int64_t d = 0; d < s->config->n_data; d++) VW_TRY(add_pair(p, m, d, &texts));
-  VW_TRY(vw_schedule_length(p->learn, s->plan->n_blocks, (out->ranks + team - 1) / team, &learn));
+  for (int64_t m = 0; m < p->config->n_models; m++)
+    for (int64_t d = 0; d < p->config->n_data; d++) VW_TRY(add_pair(p, m, d, &texts));
+  VW_TRY(vw_schedule_length(p->learn, p->plan->n_blocks, (out->ranks + team - 1) / team, &learn));
   VW_TRY(vw_schedule_length(p->judge, p->n_judge, out->ranks, &judge));
   out->seconds[VW_PREDICT_LEARN] = learn > 0 ? learn + texts : 0;
   out->seconds[VW_PREDICT_EVALUATE] = judge;
@@ -210,17 +214,17 @@ static vw_status add_all(predictor *p) {
 
 /* Of one rank: what is read in parallel is little of it. Kept with the first model's times. */
 static vw_status add_collect(predictor *p) {
-  const vw_results_source results = vw_session_results(p->s);
+  const vw_results_source *results = &p->s->results;
   double *seconds = &p->out->seconds[VW_PREDICT_COLLECT];
   vw_timed_name name;
-  VW_TRY(vw_collect_time_name(&results, &name));
-  if (p->measure && vw_can_time_collect(&results) && !is_known(p->rates, &name)) {
+  VW_TRY(vw_collect_time_name(results, &name));
+  if (p->measure && vw_can_time_collect(results) && !is_known(p->rates, &name)) {
     double one = 0;
-    VW_TRY(vw_collect_time(&results, &one));
+    VW_TRY(vw_collect_time(results, &one));
     if (one > 0) VW_TRY(vw_rates_put(p->rates, name.kind, name.shape, name.flops, one));
   }
   const vw_rate_source source = vw_rates_seconds(p->rates, name.kind, name.shape, name.flops, seconds);
-  if (source == VW_RATE_ESTIMATE || source == VW_RATE_UNKNOWN) *seconds = vw_collect_time_guess(&results);
+  if (source == VW_RATE_ESTIMATE || source == VW_RATE_UNKNOWN) *seconds = vw_collect_time_guess(results);
   if (source > p->out->source) p->out->source = source;
   return VW_OK;
 }
@@ -228,20 +232,21 @@ static vw_status add_collect(predictor *p) {
 static vw_status open_rates(predictor *p, int64_t model) {
   vw_rates *r = &p->rates[model];
   vw_context *ctx = &p->s->contexts[model];
-  VW_TRY(vw_rates_open(r, ctx, p->s->cache));
+  VW_TRY(vw_rates_open(r, ctx, p->s->results.cache));
   if (p->measure) r->n = 0; /* the machine may be another, or as busy as it was not */
   if (p->measure || r->product <= 0) VW_TRY(vw_time_product(ctx, seconds_of_product, &r->product));
   return VW_OK;
 }
 
-vw_status vw_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out) {
-  const int64_t n_models = s->config->n_models;
-  int64_t most = s->plan->n_blocks;
-  predictor p = {.s = s, .out = out, .measure = measure};
+vw_status vw_predict(const vw_predict_source *s, int64_t ranks, bool measure, vw_prediction *out) {
+  const vw_study_config *config = s->results.config;
+  const int64_t n_models = config->n_models;
+  int64_t most = s->results.plan->n_blocks;
+  predictor p = {.s = s, .config = config, .plan = s->results.plan, .out = out, .measure = measure};
   vw_status st = VW_OK;
-  *out = (vw_prediction){.ranks = ranks, .seconds = {[VW_PREDICT_START] = vw_seconds() - s->started}};
-  for (int64_t d = 0; d < s->config->n_data; d++) most += s->config->n_models * s->config->data[d].concepts.n;
-  p.learn = calloc((size_t)s->plan->n_blocks + 1, sizeof *p.learn), p.judge = calloc((size_t)most + 1, sizeof *p.judge);
+  *out = (vw_prediction){.ranks = ranks, .seconds = {[VW_PREDICT_START] = vw_seconds() - s->results.started}};
+  for (int64_t d = 0; d < config->n_data; d++) most += config->n_models * config->data[d].concepts.n;
+  p.learn = calloc((size_t)p.plan->n_blocks + 1, sizeof *p.learn), p.judge = calloc((size_t)most + 1, sizeof *p.judge);
   p.rates = calloc((size_t)n_models + 1, sizeof *p.rates);
   VW_GOTO(p.learn && p.judge && p.rates ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
   for (int64_t m = 0; m < n_models; m++)
@@ -255,18 +260,4 @@ cleanup:
   for (int64_t m = 0; p.rates && m < n_models; m++) vw_rates_close(&p.rates[m]);
   free(p.rates), free(p.learn), free(p.judge);
   return st;
-}
-
-void vw_predict_print(const vw_session *s, const vw_prediction *p) {
-  double total = 0;
-  for (int i = 0; i < VW_PREDICT_STAGES; i++) total += p->seconds[i];
-  (void)vw_print(stdout, "  about %s on %lld rank%s x %d thread%s (%s", vw_duration_text(total), (long long)p->ranks,
-                 p->ranks == 1 ? "" : "s", s->ctx.threads, s->ctx.threads == 1 ? "" : "s",
-                 vw_rate_source_name(p->source));
-  (void)vw_print(
-      stdout, "%s):", p->source == VW_RATE_ESTIMATE ? ", from a matrix product; --measure times the study's own" : "");
-  for (int i = 0; i < VW_PREDICT_STAGES; i++)
-    if (vw_predict_has(s, i))
-      (void)vw_print(stdout, "%s %s %s", i ? "," : "", vw_predict_names[i], vw_duration_text(p->seconds[i]));
-  (void)vw_print(stdout, "\n");
 }

@@ -1,10 +1,13 @@
-/* Inputs that are one thing under two names, where a study takes them for two: classes with one text, a picture in two
- * classes or in both parts, anchors that are one token, data sets that are one. All are told with both names. */
-#include "jobs/session.h"
+#include "tasks/alike.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+typedef struct finder {
+  const vw_alike_inputs *in;
+  vw_problems *problems;
+} finder;
 
 /* ---- texts ------------------------------------------------------------------------------------------------------- */
 
@@ -23,7 +26,7 @@ static int64_t tokens_of(const vw_tokenizer *t, const char *name, int32_t ids[NA
 }
 
 /* Where the study file names an owner of pictures: among the classes or concepts, else the folder that has it. */
-static vw_status keep_owner(vw_session *s, const vw_picture_set *p, int64_t owner, bool warning, vw_status st) {
+static vw_status keep_owner(const finder *f, const vw_picture_set *p, int64_t owner, bool warning, vw_status st) {
   const vw_data_config *d = p->data;
   const char *what = "root";
   int64_t item = -1;
@@ -32,35 +35,35 @@ static vw_status keep_owner(vw_session *s, const vw_picture_set *p, int64_t owne
     if (strcmp(d->concepts.name[k], p->owners[owner].name) == 0) what = "concepts", item = k;
   if (owner < d->classes.n) what = "classes", item = owner;
   (void)snprintf(key, sizeof key, "data.%s.%s", d->name, what);
-  return vw_study_keep(s->config, &s->problems, key, item, warning, st);
+  return vw_study_keep(f->in->config, f->problems, key, item, warning, st);
 }
 
 /* Two owners that a network reads the same. Without a class among them it only confuses tables. */
-static vw_status say_one_text(vw_session *s, int64_t model, const vw_picture_set *p, int64_t first, int64_t second) {
-  const char *a = p->owners[first].name, *b = p->owners[second].name, *m = s->config->models[model].name;
+static vw_status say_one_text(const finder *f, int64_t model, const vw_picture_set *p, int64_t first, int64_t second) {
+  const char *a = p->owners[first].name, *b = p->owners[second].name, *m = f->in->config->models[model].name;
   if (first >= p->n_classes)
-    return keep_owner(s, p, second, true,
+    return keep_owner(f, p, second, true,
                       VW_RAISE(VW_ERR_INPUT, "the concepts '%s' and '%s' are one text to '%s'", a, b, m));
   return keep_owner(
-      s, p, second, false,
+      f, p, second, false,
       VW_RAISE(VW_ERR_INPUT,
                "'%s' and '%s' are one text to '%s', which reads both alike: neither can ever be told from "
                "the other; rename or leave out one",
                a, b, m));
 }
 
-static vw_status find_one_text(vw_session *s, int64_t model, const vw_picture_set *p) {
+static vw_status find_one_text(const finder *f, int64_t model, const vw_picture_set *p) {
   vw_status st = VW_OK;
   vw_hash *text = calloc((size_t)p->n_owners + 1, sizeof *text);
   VW_CHECK(text, VW_ERR_MEMORY, "out of memory for %" PRId64 " names", p->n_owners);
   for (int64_t i = 0; i < p->n_owners && st == VW_OK; i++) {
     int32_t ids[NAME_TOKENS];
-    const int64_t n = tokens_of(s->networks[model]->text.tokenizer, p->owners[i].name, ids);
+    const int64_t n = tokens_of(f->in->networks[model]->text.tokenizer, p->owners[i].name, ids);
     if (!n) continue;
     text[i] = vw_hash_bytes(ids, (size_t)n * sizeof *ids);
     for (int64_t k = 0; k < i; k++)
       if (text[k].lo == text[i].lo && text[k].hi == text[i].hi) {
-        st = say_one_text(s, model, p, k, i);
+        st = say_one_text(f, model, p, k, i);
         break;
       }
   }
@@ -70,25 +73,25 @@ static vw_status find_one_text(vw_session *s, int64_t model, const vw_picture_se
 
 /* ---- anchors ----------------------------------------------------------------------------------------------------- */
 
-static vw_status keep_anchor(vw_session *s, int64_t model, int64_t a, bool warning, vw_status st) {
+static vw_status keep_anchor(const finder *f, int64_t model, int64_t a, bool warning, vw_status st) {
   char own[VW_STUDY_KEY];
-  return vw_study_keep(s->config, &s->problems, vw_study_key_of(s->config, model, "trials.anchors", own), a, warning,
-                       st);
+  return vw_study_keep(f->in->config, f->problems, vw_study_key_of(f->in->config, model, "trials.anchors", own), a,
+                       warning, st);
 }
 
 /* An anchor that is a concept's name, as it stands or as the network reads it. */
-static vw_status find_concept(vw_session *s, int64_t model, int64_t a, int32_t id) {
-  const vw_study_config *c = s->config;
+static vw_status find_concept(const finder *f, int64_t model, int64_t a, int32_t id) {
+  const vw_study_config *c = f->in->config;
   const char *word = c->models[model].trials.anchors.name[a];
   for (int64_t d = 0; d < c->n_data; d++)
     for (int64_t k = 0; vw_study_learns_on(c, model, d) && k < vw_study_data_of(c, model, d)->concepts.n; k++) {
       const char *concept = vw_study_data_of(c, model, d)->concepts.name[k];
       int32_t ids[NAME_TOKENS];
       if (strcmp(concept, word) == 0)
-        return keep_anchor(s, model, a, true,
+        return keep_anchor(f, model, a, true,
                            VW_RAISE(VW_ERR_INPUT, "'%s' is a concept too: its word starts at the answer", word));
-      if (tokens_of(s->networks[model]->text.tokenizer, concept, ids) == 1 && ids[0] == id)
-        return keep_anchor(s, model, a, true,
+      if (tokens_of(f->in->networks[model]->text.tokenizer, concept, ids) == 1 && ids[0] == id)
+        return keep_anchor(f, model, a, true,
                            VW_RAISE(VW_ERR_INPUT,
                                     "'%s' is the concept '%s' in another spelling: its word starts at the answer", word,
                                     concept));
@@ -109,9 +112,9 @@ static bool is_first_to_say(const vw_study_config *c, int64_t model) {
   return true;
 }
 
-static vw_status find_anchors(vw_session *s, int64_t model) {
-  const vw_names *anchors = &s->config->models[model].trials.anchors;
-  const vw_tokenizer *t = s->networks[model]->text.tokenizer;
+static vw_status find_anchors(const finder *f, int64_t model) {
+  const vw_names *anchors = &f->in->config->models[model].trials.anchors;
+  const vw_tokenizer *t = f->in->networks[model]->text.tokenizer;
   vw_status st = VW_OK;
   int32_t *id = malloc((size_t)(anchors->n + 1) * sizeof *id);
   VW_CHECK(id, VW_ERR_MEMORY, "out of memory for %" PRId64 " anchors", anchors->n);
@@ -124,11 +127,11 @@ static vw_status find_anchors(vw_session *s, int64_t model) {
     int64_t k = 0;
     while (id[k] != id[a]) k++;
     if (k < a)
-      st = keep_anchor(s, model, a, false,
+      st = keep_anchor(f, model, a, false,
                        VW_RAISE(VW_ERR_INPUT,
                                 "'%s' and '%s' are one token of '%s': their trials would be counted twice; keep one",
-                                anchors->name[k], anchors->name[a], s->config->models[model].name));
-    if (st == VW_OK && is_first_to_say(s->config, model)) st = find_concept(s, model, a, id[a]);
+                                anchors->name[k], anchors->name[a], f->in->config->models[model].name));
+    if (st == VW_OK && is_first_to_say(f->in->config, model)) st = find_concept(f, model, a, id[a]);
   }
   free(id);
   return st;
@@ -170,7 +173,7 @@ static int64_t list_pictures(const vw_picture_set *p, owned_picture *all) {
 }
 
 /* `b` is the picture `a` once more. Two copies in one part of one class do no harm. */
-static vw_status say_one_picture(vw_session *s, const vw_picture_set *p, const owned_picture *a,
+static vw_status say_one_picture(const finder *f, const vw_picture_set *p, const owned_picture *a,
                                  const owned_picture *b) {
   char key[160];
   vw_status st = VW_OK;
@@ -184,10 +187,10 @@ static vw_status say_one_picture(vw_session *s, const vw_picture_set *p, const o
                   b->picture->path, a->picture->path);
   (void)snprintf(key, sizeof key, "data.%s.root", p->data->name);
   /* large data sets hold some: a run warns, so that it can be decided before it */
-  return vw_study_keep(s->config, &s->problems, key, -1, !s->options.all_problems, st);
+  return vw_study_keep(f->in->config, f->problems, key, -1, !f->in->is_check, st);
 }
 
-static vw_status find_one_picture(vw_session *s, const vw_picture_set *p, bool scenes) {
+static vw_status find_one_picture(const finder *f, const vw_picture_set *p, bool scenes) {
   const int64_t most = p->n_train + p->n_test + p->train_scenes.n + p->test_scenes.n;
   vw_status st = VW_OK;
   owned_picture *all = malloc((size_t)(most + 1) * sizeof *all);
@@ -199,7 +202,7 @@ static vw_status find_one_picture(vw_session *s, const vw_picture_set *p, bool s
     if (x.lo != y.lo || x.hi != y.hi)
       first = i;
     else
-      st = say_one_picture(s, p, &all[first], &all[i]);
+      st = say_one_picture(f, p, &all[first], &all[i]);
   }
   free(all);
   return st;
@@ -230,33 +233,37 @@ static bool same_set(const vw_picture_set *a, const vw_picture_set *b) {
          same_scenes(&a->train_scenes, &b->train_scenes) && same_scenes(&a->test_scenes, &b->test_scenes);
 }
 
-static vw_status find_one_set(vw_session *s, int64_t set) {
-  const vw_session_set *mine = &s->sets[set];
+static vw_status find_one_set(const finder *f, int64_t set) {
+  const vw_alike_set *mine = &f->in->sets[set];
   for (int64_t k = 0; k < set; k++) {
-    const vw_session_set *other = &s->sets[k];
+    const vw_alike_set *other = &f->in->sets[k];
     char key[160];
-    if (other->index == mine->index || !other->pictures || !same_set(other->pictures, mine->pictures)) continue;
-    (void)snprintf(key, sizeof key, "data.%s.root", mine->data.name);
+    if (other->data == mine->data || !other->pictures || !same_set(other->pictures, mine->pictures)) continue;
+    const char *name = f->in->config->data[mine->data].name;
+    (void)snprintf(key, sizeof key, "data.%s.root", name);
     const vw_status st = VW_RAISE(VW_ERR_INPUT, "'%s' and '%s' are the same classes, concepts and pictures",
-                                  other->data.name, mine->data.name);
-    return vw_study_keep(s->config, &s->problems, key, -1, true, st);
+                                  f->in->config->data[other->data].name, name);
+    return vw_study_keep(f->in->config, f->problems, key, -1, true, st);
   }
   return VW_OK;
 }
 
-vw_status vw_session_find_alike(vw_session *s) {
-  for (int64_t m = 0; m < s->config->n_models; m++) {
-    if (!s->networks[m]) continue;
-    VW_TRY(find_anchors(s, m));
-    for (int64_t d = 0; d < s->config->n_data; d++) {
-      const vw_picture_set *p = s->pictures[m * s->config->n_data + d];
-      if (p && !p->is_counted) VW_TRY(find_one_text(s, m, p)); /* names are made up */
+vw_status vw_find_alike(const vw_alike_inputs *in, vw_problems *problems) {
+  const finder all = {in, problems}, *f = &all;
+  const int64_t n_data = in->config->n_data;
+  for (int64_t m = 0; m < in->config->n_models; m++) {
+    if (!in->networks[m]) continue;
+    VW_TRY(find_anchors(f, m));
+    for (int64_t d = 0; d < n_data; d++) {
+      const vw_picture_set *p = in->pictures[m * n_data + d];
+      if (p && !p->is_counted) VW_TRY(find_one_text(f, m, p)); /* names are made up */
     }
   }
-  for (int64_t i = 0; i < s->n_sets; i++) {
-    if (!s->sets[i].pictures || s->sets[i].pictures->is_counted) continue;
-    for (int scenes = 0; scenes < 2; scenes++) VW_TRY(find_one_picture(s, s->sets[i].pictures, scenes == 1));
-    VW_TRY(find_one_set(s, i));
+  for (int64_t i = 0; i < in->n_sets; i++) {
+    const vw_picture_set *p = in->sets[i].pictures;
+    if (!p || p->is_counted) continue;
+    for (int scenes = 0; scenes < 2; scenes++) VW_TRY(find_one_picture(f, p, scenes == 1));
+    VW_TRY(find_one_set(f, i));
   }
   return VW_OK;
 }

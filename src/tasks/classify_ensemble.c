@@ -1,5 +1,7 @@
 #include "tasks/classify_ensemble.h"
 
+#include "tasks/class_texts.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,18 +81,14 @@ static vw_status encode_names(const vw_classify *t, const char *sentence, const 
 
 static vw_status encode_classes(const vw_classify *t, void *q) {
   const vw_names *sentences = &t->task.in.model->judge.templates;
-  const int64_t n = t->pictures->n_classes;
-  const char **names = malloc((size_t)n * sizeof *names + 1);
   average a = {0};
-  vw_status st = names ? average_begin(&a, t->network, n) : VW_RAISE(VW_ERR_MEMORY, "judging: out of memory");
-  for (int64_t i = 0; names && i < n; i++) names[i] = t->pictures->owners[i].name;
+  vw_status st = average_begin(&a, t->network, t->pictures->n_classes);
   for (int64_t m = 0; st == VW_OK && m < sentences->n; m++) {
-    st = encode_names(t, sentences->name[m], names, n, a.one);
+    st = vw_class_texts_load(&t->task.in, sentences->name[m], a.one);
     if (st == VW_OK) average_add(&a);
   }
   if (st == VW_OK) st = average_write(&a, q);
   average_end(&a);
-  free((void *)names);
   return st;
 }
 

@@ -1,4 +1,5 @@
 /* The row of classification: which functions stand behind its door. */
+#include "tasks/class_texts.h"
 #include "tasks/classify.h"
 #include "tasks/classify_ensemble.h"
 #include "tasks/classify_graph.h"
@@ -113,11 +114,10 @@ static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t 
   }
   if (what == VW_PART_CACHE)
     return vw_features_missing_pictures(in->pictures, vw_clip_of(in->network), in->weights, in->cache, runs);
-  /* The sentences of judging are taken to be as long as those of learning; their texts are counted with the others,
-   * though judging alone encodes them. */
-  const int64_t texts = in->model->learn.templates.n + in->model->judge.templates.n;
-  *runs = what == VW_PART_JUDGE ? vw_ensemble_size(in->model) * ((words + BATCH - 1) / BATCH)
-                                : texts * ((in->pictures->n_classes + BATCH - 1) / BATCH);
+  /* the sentences of judging are taken to be as long as those of learning */
+  if (what == VW_PART_OPEN) VW_TRY(vw_class_texts_missing(in, runs));
+  *runs =
+      what == VW_PART_JUDGE ? vw_ensemble_size(in->model) * ((words + BATCH - 1) / BATCH) : (*runs + BATCH - 1) / BATCH;
   return VW_OK;
 }
 
@@ -125,7 +125,7 @@ static vw_status time_cache(const vw_task_inputs *in, double seconds, double *on
   return vw_features_time(in->pictures, vw_clip_of(in->network), seconds, one);
 }
 
-/* ---- features of pictures ---------------------------------------------------------------------------------------- */
+/* ---- features of pictures and texts ------------------------------------------------------------------------------ */
 
 static vw_status missing(const vw_task_inputs *in, int64_t *n) {
   return vw_features_missing(in->pictures, vw_clip_of(in->network), in->weights, in->cache, n);
@@ -133,8 +133,9 @@ static vw_status missing(const vw_task_inputs *in, int64_t *n) {
 
 static vw_status cache(const vw_task_inputs *in, const vw_ranks *ranks, const vw_task_hooks *hooks, int64_t *computed,
                        bool *stopped) {
-  return vw_features_ensure(in->pictures, vw_clip_of(in->network), in->weights, ranks, in->cache, hooks, computed,
-                            stopped);
+  VW_TRY(vw_features_ensure(in->pictures, vw_clip_of(in->network), in->weights, ranks, in->cache, hooks, computed,
+                            stopped));
+  return *stopped ? VW_OK : vw_class_texts_ensure(in, ranks, hooks, computed, stopped);
 }
 
 static double cache_bytes(const vw_task_inputs *in) {
@@ -143,7 +144,11 @@ static double cache_bytes(const vw_task_inputs *in) {
 }
 
 static int64_t cached(const vw_task_inputs *in) {
-  return in->pictures->n_train + in->pictures->n_test;
+  return in->pictures->n_train + in->pictures->n_test + vw_class_texts_kept(in);
+}
+
+static bool shares_open(const vw_task_inputs *in) {
+  return vw_class_texts_kept(in) > 0;
 }
 
 /* ---- judging ----------------------------------------------------------------------------------------------------- */
@@ -262,6 +267,8 @@ const vw_task_kind vw_classification_kind = {.name = "classification",
                                              .cache = cache,
                                              .cache_bytes = cache_bytes,
                                              .cached = cached,
+                                             .cached_are = "pictures and texts",
+                                             .shares_open = shares_open,
                                              .open = open_task,
                                              .close = close_task,
                                              .begin = vw_classify_begin,

@@ -152,11 +152,11 @@ vw_status vw_choose_pictures(const vw_choosing *how, vw_candidate **list, int64_
 static vw_status say_unusable(vw_picture_set *s, const vw_choosing *how, const vw_unusable *u) {
   const char *name = how->from->part[how->part].name;
   if (u->crowd + u->ignored + u->empty + u->small == 0) return VW_OK;
-  return vw_leave_out(s,
-                      "%s: of %" PRId64 " boxes no crop is made around %" PRId64 " that are crowds, %" PRId64
-                      " that are difficult, %" PRId64 " that are empty or outside, %" PRId64
-                      " whose longer side is below %g px",
-                      name, u->boxes, u->crowd, u->ignored, u->empty, u->small, how->least);
+  return vw_leave_out(
+      s, u->crowd + u->ignored + u->empty + u->small, how->part == VW_TRAIN ? "training boxes" : "test boxes",
+      "%s: of %" PRId64 " boxes no crop is made around %" PRId64 " that are crowds, %" PRId64
+      " that are difficult, %" PRId64 " that are empty or outside, %" PRId64 " whose longer side is below %g px",
+      name, u->boxes, u->crowd, u->ignored, u->empty, u->small, how->least);
 }
 
 static vw_status take_crops(vw_picture_set *s, const vw_choosing *how, const vw_candidate *c, int64_t n,
@@ -234,8 +234,9 @@ static vw_status say_empty(vw_picture_set *s, const vw_dataset *d) {
       if (at < sizeof names) at += (size_t)snprintf(names + at, sizeof names - at, "%s", s->owners[i].name);
     }
     if (n && !d->kind->one_owner)
-      VW_TRY(vw_leave_out(s, "%s: %" PRId64 " classes have no crop, only their names compete: %s", d->part[part].name,
-                          n, names));
+      VW_TRY(vw_leave_out(s, n, part == VW_TRAIN ? "classes without a training crop" : "classes without a test crop",
+                          "%s: %" PRId64 " classes have no crop, only their names compete: %s", d->part[part].name, n,
+                          names));
   }
   return VW_OK;
 }

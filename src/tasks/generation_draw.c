@@ -78,19 +78,19 @@ static vw_status open_parts(vw_word_drawer *d) {
   vw_sd_network *n = d->task->network;
   const char *negative = in->model->judge.negative ? in->model->judge.negative : "";
   const vw_stream stream = {.data = in->pictures->data->name, .concept = "", .seed = in->seed};
-  vw_drawer *one = NULL;
+  const int64_t factor = vw_vae_factor(&n->vae);
   VW_TRY(vw_drawing_check(n, &d->what));
   VW_TRY(vw_stream_key(&stream, &d->key));
   VW_TRY(choose_most(d));
-  VW_TRY(drawer_of(d, 0, &one));
   VW_TRY(vw_sd_text_encoder_create(&d->texts, n));
   const size_t text = (size_t)(vw_sd_positions(n) * n->net.width), most = (size_t)d->most;
   d->without = malloc(text * sizeof *d->without);
   d->x = malloc(most * text * sizeof *d->x), d->states = malloc(most * text * sizeof *d->states);
-  d->latents = malloc(most * (size_t)vw_drawer_latents(one) * sizeof *d->latents);
+  const int64_t latents = (d->what.height / factor) * (d->what.width / factor) * n->unet.in_channels;
+  d->latents = malloc(most * (size_t)latents * sizeof *d->latents);
   VW_CHECK(d->without && d->x && d->states && d->latents, VW_ERR_MEMORY, "judging: out of memory");
   const vw_status st = vw_sd_embed_text(n, negative, NULL, d->x);
-  if (st != VW_OK) return vw_fail(st, __FILE__, __LINE__, "judge.negative");
+  VW_CHECK(st == VW_OK, st, "judge.negative: %s", vw_error_message());
   return vw_sd_text_encoder_run(d->texts, d->x, 1, d->without);
 }
 

@@ -225,6 +225,7 @@ const vw_task_kind vw_generation_kind = {
     .sees = VW_SEES_CROPS,
     .keys = "learn.resolution judge.weights judge.names judge.pictures judge.sampler judge.steps judge.guidance "
             "judge.negative judge.spacing data.<name>.concepts",
+    .defaults = "learn.steps=2000 learn.batch.positives=4 learn.lr=0.002",
     .metrics = vw_generation_metrics,
     .n_metrics = VW_GENERATION_METRICS,
     .metrics_are = "shares of a word's pictures that another network names as its concept (docs/protocol.md)",

@@ -43,17 +43,16 @@ vw_status vw_picture_take(vw_picture_set *s, const vw_dataset *d, vw_part part, 
   return VW_OK;
 }
 
-vw_status vw_leave_out(vw_picture_set *s, const char *fmt, ...) {
-  char line[1024];
+vw_status vw_leave_out(vw_picture_set *s, int64_t count, const char *what, const char *fmt, ...) {
+  char text[2 * VW_PATH_BYTES];
   va_list ap;
+  if (s->n_left_out == VW_MOST_LEFT_OUT) return VW_OK; /* a reader says three, a view two a part */
   va_start(ap, fmt);
-  (void)vsnprintf(line, sizeof line, fmt, ap);
+  (void)vsnprintf(text, sizeof text, fmt, ap);
   va_end(ap);
-  const size_t before = strlen(s->left_out), n = strlen(line);
-  char *text = vw_pool_take(&s->pool, before + n + 2);
-  VW_CHECK(text, VW_ERR_MEMORY, "pictures: out of memory");
-  (void)snprintf(text, before + n + 2, "%s%s\n", s->left_out, line);
-  s->left_out = text;
+  vw_left_out *l = &s->left_out[s->n_left_out++];
+  *l = (vw_left_out){count, vw_pool_text(&s->pool, what, -1), vw_pool_text(&s->pool, text, -1)};
+  VW_CHECK(l->what && l->why, VW_ERR_MEMORY, "pictures: out of memory");
   return VW_OK;
 }
 
@@ -108,7 +107,7 @@ static vw_status say_turned(vw_picture_set *s) {
   for (int64_t i = 0; i < n; i++) different += !i || strcmp(path[i], path[i - 1]) != 0;
   vw_status st = VW_OK;
   if (n)
-    st = vw_leave_out(s,
+    st = vw_leave_out(s, different, "turned pictures",
                       "%" PRId64 " picture%s by EXIF data, which are not looked at (pictures.exif: ignore): %s is used "
                       "as it is stored",
                       different, different == 1 ? " is turned" : "s are turned", path[0]);
@@ -116,10 +115,10 @@ static vw_status say_turned(vw_picture_set *s) {
   return st;
 }
 
-/* The lines of the data set's reader. */
+/* What the data set's reader says. */
 static vw_status say_left_out(vw_picture_set *s, const vw_dataset *d) {
-  for (const char *line = d->left_out; line && *line; line += strcspn(line, "\n") + 1)
-    VW_TRY(vw_leave_out(s, "%.*s", (int)strcspn(line, "\n"), line));
+  for (int i = 0; i < d->n_left_out; i++)
+    VW_TRY(vw_leave_out(s, d->left_out[i].count, d->left_out[i].what, "%s", d->left_out[i].why));
   return VW_OK;
 }
 
@@ -194,7 +193,7 @@ vw_status vw_picture_set_open(vw_picture_set **out, const vw_data_config *data, 
   refusing r = {.data = data, .to = refusals};
   *out = NULL;
   VW_CHECK(s, VW_ERR_MEMORY, "pictures: out of memory");
-  s->data = data, s->sees = sees, s->left_out = "";
+  s->data = data, s->sees = sees;
   const vw_status st = fill(s, seed, &r);
   if (st != VW_OK || r.any) vw_picture_set_close(s);
   if (st != VW_OK) return vw_fail(st, __FILE__, __LINE__, "data set '%s'", data->name);

@@ -75,8 +75,9 @@ typedef struct vw_picture_set {
   vw_scenes train_scenes; /* those drawn for any owner */
   vw_scenes test_scenes;  /* the whole part of an annotated data set, else all test pictures of the owners */
 
-  bool is_counted;      /* no data set was opened: only sizes are known (vw_picture_set_count) */
-  const char *left_out; /* what of the data set is not used, and why: lines, or "" */
+  bool is_counted; /* no data set was opened: only sizes are known (vw_picture_set_count) */
+  vw_left_out left_out[VW_MOST_LEFT_OUT];
+  int n_left_out;
   vw_pool pool;
 } vw_picture_set;
 

@@ -83,7 +83,7 @@ vw_status vw_picture_set_count(vw_picture_set **out, const vw_data_config *data)
   VW_TRY(check_counts(data));
   vw_picture_set *s = calloc(1, sizeof *s);
   VW_CHECK(s, VW_ERR_MEMORY, "pictures: out of memory");
-  s->data = data, s->is_counted = true, s->left_out = "";
+  s->data = data, s->is_counted = true;
   vw_status st = name_owners(s);
   if (st == VW_OK) st = count_pictures(s);
   if (st != VW_OK) {

@@ -58,7 +58,8 @@ vw_status vw_refuse_owner(const vw_data_config *data, const vw_picture_refusals 
 vw_status vw_picture_take(vw_picture_set *s, const vw_dataset *d, vw_part part, int64_t i, const vw_crop *crop,
                           vw_picture *out);
 
-/* Adds a line to s->left_out. */
-vw_status vw_leave_out(vw_picture_set *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Adds to s->left_out: a count, of what, and a sentence. */
+vw_status vw_leave_out(vw_picture_set *s, int64_t count, const char *what, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -105,7 +105,7 @@ static vw_status choose_train(vw_picture_set *s, const vw_dataset *d, int64_t se
   vw_unusable u = {0};
   VW_TRY(vw_choose_pictures(&how, c, n, &u));
   if (u.crowd + u.ignored + u.empty == 0) return VW_OK;
-  return vw_leave_out(s,
+  return vw_leave_out(s, u.crowd + u.ignored + u.empty, "training boxes",
                       "%s: of %" PRId64 " boxes nothing is learned from %" PRId64 " that are crowds, %" PRId64
                       " that are difficult, %" PRId64 " that are empty or outside",
                       d->part[VW_TRAIN].name, u.boxes, u.crowd, u.ignored, u.empty);

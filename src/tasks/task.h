@@ -113,7 +113,7 @@ typedef struct vw_draw_sink {
 
 /* Work beside the steps, whose time `viswords plan` tells. */
 typedef enum vw_task_part {
-  VW_PART_OPEN,  /* a run of what `open` computes, on every rank */
+  VW_PART_OPEN,  /* a run of what `open` computes, on every rank, or (shares_open) `cache`, which shares it out */
   VW_PART_JUDGE, /* a run of judging words, with making its program ready: judging does so each time */
   VW_PART_CACHE, /* one of the things that `cache` makes */
   VW_TASK_PARTS
@@ -183,6 +183,9 @@ typedef struct vw_task_kind {
   double (*cache_bytes)(const vw_task_inputs *in); /* that all of it takes on disk and in memory */
   /* How many things `cache` tells about at most, for progress. */
   int64_t (*cached)(const vw_task_inputs *in);
+  const char *cached_are; /* what they are; NULL: pictures */
+  /* Is what `open` would compute so much that `cache` makes it, shared by the ranks? NULL: it is not. */
+  bool (*shares_open)(const vw_task_inputs *in);
 
   /* ---- learning and judging ---- */
 

@@ -181,6 +181,15 @@ for command in check plan run; do
   says "data.objects: 1 picture is turned by EXIF data.*left/train/fox/04.jpg is used as it is stored"
   grep -q "training pictures are used" out.txt && fail "$command: all training pictures are used"
 done
+"$viswords" collect left.yaml -o left-out -t 1 -q --cache "$work/features" > out.txt 2>&1 || { cat out.txt >&2 && fail "collect left.yaml"; }
+if command -v h5dump > /dev/null; then
+  left() { # COLUMN: its rows
+    h5dump -y -w 1 -d "/provenance/left_out/$1" left-out/study.h5 | awk '/DATA {/ { on = 1; next } on && /}/ { exit } on' |
+      sed '/^ *$/d; s/^ *"\{0,1\}//; s/"\{0,1\},\{0,1\}$//; s/\\000//g' | paste -sd,
+  }
+  [ "$(left count)" = 2,1,1 ] || fail "/provenance/left_out/count: $(left count)"
+  [ "$(left what)" = 'test pictures,files,turned pictures' ] || fail "/provenance/left_out/what: $(left what)"
+fi
 sed -i "s#pictures: {#pictures: {exif: turn, #" left.yaml
 check 0 left.yaml --quick
 grep -q turned err.txt && fail "a picture that is turned as its EXIF data say is none to warn of"

@@ -485,6 +485,7 @@ static void what_cannot_draw_is_refused(void **state) {
   for (size_t i = 1; i < sizeof text - 1; i += 2) text[i] = ' ';
   f->model.judge.negative = text;
   assert_int_equal(vw_generation_judge_picture(&f->task.task, &judged, 0, numbers), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "judge.negative: "));
   f->model.judge.negative = NULL, f->model.judge.steps = 1001;
   assert_int_equal(vw_generation_judge_picture(&f->task.task, &judged, 0, numbers), VW_ERR_ARG);
   f->model.judge.steps = STEPS, f->task.side = 30;

@@ -187,8 +187,12 @@ static void crops_and_what_is_left_out(void **state) {
       assert_int_equal(p[2], outside ? 128 : 3);
     }
   vw_image_free(&image);
-  assert_non_null(strstr(s->left_out, "train2017: of 6 boxes no crop is made around 1 that are crowds, 0 that are "
-                                      "difficult, 1 that are empty or outside, 1 whose longer side is below 16 px"));
+  assert_true(s->n_left_out > 0);
+  assert_int_equal(s->left_out[0].count, 3);
+  assert_string_equal(s->left_out[0].what, "training boxes");
+  assert_non_null(strstr(s->left_out[0].why,
+                         "train2017: of 6 boxes no crop is made around 1 that are crowds, 0 that are "
+                         "difficult, 1 that are empty or outside, 1 whose longer side is below 16 px"));
   vw_picture_set_close(s);
   c.crop_least = 41;
   refused(&c, VW_SEES_CROPS, "no box in train2017 to make a crop around (longer side at least 41 px");

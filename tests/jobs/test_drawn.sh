@@ -1,0 +1,64 @@
+#!/bin/bash
+# Words judged by what they draw: killed, gone on with on two ranks, the same numbers and pictures; other names for the
+# judge draw nothing again; what is wrong about judges.   test_drawn.sh SOURCE BUILD
+set -euo pipefail
+source "$1/tests/jobs/jobs.sh"
+source "$1/tests/jobs/faults.sh"
+[ "$sanitized" = 0 ] || { echo "skipped: too slow with sanitizers" && exit 77; }
+options=(--quiet --threads 1 --cache "$work/cache")
+cat > "$work/plain.yaml" << END_OF_STUDY
+seed: 7
+data:
+  portraits: {root: $source_dir/data/portraits, concepts: [fox, pineapple], classes: [bicycle], pictures: {train: 2}}
+models:
+  sd:
+    kind: stable-diffusion
+    weights: $source_dir/data/sd-tiny
+    judge: {weights: $source_dir/data/judge-tiny, names: [dog, bus, bread, hammer], pictures: 2, steps: 2, guidance: 4}
+trials: {anchors: [dog], deltas: [0.5, 1], null_concepts: 1}
+learn: {steps: 3, batch: {positives: 1}, templates: ['a photo of a {}']}
+plan: {ranks: 2, backend: cpu}
+END_OF_STUDY
+run() { # CODE COMMAND ...
+  local code=0 wanted=$1
+  shift
+  "$@" > "$work/out" 2> "$work/log" || code=$?
+  [ "$code" = "$wanted" ] || { cat "$work/log" >&2 && fail "$*: exit code $code, expected $wanted"; }
+}
+files() { (cd "$1" && find . -type f -printf '%p %i %T@\n' | sort); }
+
+run 0 "$viswords" run "$work/plain.yaml" -o "$work/one" "${options[@]}"
+drawn=$work/one/pictures/sd-portraits
+# two trials; an anchor, a random word, a direction; the name that the network knows
+[ "$(find "$drawn/fox" -type f | wc -l)" = 10 ] || fail "pictures of fox: $(ls "$drawn/fox")"
+[ "$(find "$drawn/pineapple" -type f | wc -l)" = 12 ] || fail "pictures of pineapple: $(ls "$drawn/pineapple")"
+[ "$(find "$drawn" -type f | wc -l)" = 24 ] || fail "more than pictures and sheets of two concepts"
+cmp "$drawn/fox/anchor-dog-1.png" "$drawn/pineapple/anchor-dog-1.png" > /dev/null && fail "the files do not say whose they are"
+[ "$(h5ls -r "$work/one/study.h5" | grep -c '^/evaluation/generation .*{6, 3}')" = 1 ] || fail "no /evaluation/generation"
+"$viswords" status "$work/one" | grep -q '6 of 6 trials learned (100 %), 6 judged; baselines of 2 concepts' || fail "status"
+run 0 "$viswords" verify --files "$work/one"
+
+# Killed in the middle of judging, then on two ranks that share their weights.
+run 0 "$viswords" learn "$work/plain.yaml" -o "$work/two" "${options[@]}"
+run 137 env VISWORDS_FAULT=renamed:block:3=kill "$viswords" evaluate "$work/plain.yaml" -o "$work/two" "${options[@]}"
+[ -n "$(find "$work/two/blocks" -name '*-picture-*')" ] || fail "nothing was judged before the kill"
+run 0 env VISWORDS_SHARE_WEIGHTS=1 mpirun --oversubscribe --bind-to none -n 2 "$viswords" run "$work/plain.yaml" \
+  -o "$work/two" "${options[@]}"
+run 0 "$viswords" diff "$work/one" "$work/two"
+grep -q 'equal, bit for bit' "$work/out" || fail "diff: $(cat "$work/out")"
+diff -r "$work/one/pictures" "$work/two/pictures" > "$work/out" || fail "other pictures: $(cat "$work/out")"
+
+# Other names: judged again, but no picture is drawn again.
+files "$drawn/fox" > "$work/before"
+sed 's/names: \[[^]]*\], //' "$work/plain.yaml" > "$work/all.yaml"
+run 0 "$viswords" run "$work/all.yaml" -o "$work/one" "${options[@]}"
+files "$drawn/fox" | cmp - "$work/before" || fail "pictures that were there are drawn again"
+[ "$(find "$work/one/blocks" -name '*-baselines.safetensors' | wc -l)" = 4 ] || fail "not judged again"
+refused() { # SED MESSAGE
+  sed "$1" "$work/plain.yaml" > "$work/wrong.yaml"
+  run 2 "$viswords" check "$work/wrong.yaml"
+  grep -q -e "$2" "$work/out" || fail "message: $(cat "$work/out"), expected: $2"
+}
+refused 's/weights: [^ ]*judge-tiny, //' "judge.weights: missing; model 'sd' needs it"
+refused "s#names: \[[^]]*\]#names: none.txt#" 'judge.names: no file .*none.txt'
+echo "words judged by what they draw"
