@@ -166,7 +166,8 @@ static bool is_above(const vw_interval *i) {
 static void print_answer(const vw_collected *c, const vw_transfer_summary *r, FILE *out) {
   const vw_interval carried = shown(c, r), own = other(c, r, VW_CARRIED_IN_DOMAIN), loss = other(c, r, VW_CARRIED_LOSS),
                     gain = other(c, r, VW_CARRIED_MINUS_ANCHOR);
-  const char *verdict = !is_above(&gain)   ? "no, not above the untouched anchor"
+  const char *verdict = gain.n < 2         ? "too few words to say"
+                        : !is_above(&gain) ? "no, not above the untouched anchor"
                         : is_above(&loss)  ? "in part"
                         : isnan(loss.mean) ? "yes, but no word learned there to compare with"
                                            : "yes, no worse than words learned there";
