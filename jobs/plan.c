@@ -63,7 +63,7 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_t
   json_t *seconds = json_pack("{s:s, s:I, s:i}", "from", vw_rate_source_name(p->source), "ranks", (json_int_t)p->ranks,
                               "threads", s->ctx.threads);
   for (int i = 0; i < VW_PREDICT_STAGES; i++)
-    json_object_set_new(seconds, vw_predict_names[i], json_real(p->seconds[i]));
+    if (vw_predict_has(s, i)) json_object_set_new(seconds, vw_predict_names[i], json_real(p->seconds[i]));
   json_object_set_new(all, "seconds", seconds);
   if (s->is_counted) json_object_set_new(all, "missing", json_counted(s));
   (void)vw_json_print(all, JSON_INDENT(1), stdout);

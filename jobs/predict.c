@@ -20,6 +20,10 @@ vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_pred
   return st;
 }
 
+bool vw_predict_has(const vw_session *s, int part) {
+  return part != VW_PREDICT_TRANSFER || vw_study_has_stage(s->config, "transfer");
+}
+
 void vw_predict_print(const vw_session *s, const vw_prediction *p) {
   double total = 0;
   for (int i = 0; i < VW_PREDICT_STAGES; i++) total += p->seconds[i];
@@ -29,6 +33,7 @@ void vw_predict_print(const vw_session *s, const vw_prediction *p) {
   (void)vw_print(
       stdout, "%s):", p->source == VW_RATE_ESTIMATE ? ", from a matrix product; --measure times the study's own" : "");
   for (int i = 0; i < VW_PREDICT_STAGES; i++)
-    (void)vw_print(stdout, "%s %s %s", i ? "," : "", vw_predict_names[i], vw_duration_text(p->seconds[i]));
+    if (vw_predict_has(s, i))
+      (void)vw_print(stdout, "%s %s %s", i ? "," : "", vw_predict_names[i], vw_duration_text(p->seconds[i]));
   (void)vw_print(stdout, "\n");
 }

@@ -8,6 +8,9 @@
 /* Errors: as vw_predict. */
 vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out);
 
+/* Whether the study has this part: all but transfer always are there. */
+bool vw_predict_has(const vw_session *s, int part);
+
 /* One line for people: "  about 3 min 05 s on 2 ranks x 1 thread (measured): ..." */
 void vw_predict_print(const vw_session *s, const vw_prediction *p);
 

@@ -1,5 +1,6 @@
 /* `run` and its single stages: the same session, one or all stages of the table. */
 #include "jobs/stages/stage.h"
+#include "jobs/transfer_word.h"
 
 #include "core/log.h"
 #include "core/text.h"
@@ -78,12 +79,31 @@ static int finish(vw_session *s, vw_status st, bool stopped, const vw_stage *sta
   return code;
 }
 
+/* Appends the options of a stage's other use to those of all; the caller has room. */
+static void add_options(vw_option *options, const vw_option *more) {
+  while (options->name) options++;
+  while (more->name) *options++ = *more++;
+  *options = (vw_option){0};
+}
+
 /* The command of one stage; NULL: of all. */
 static int run(const vw_stage *stage, int argc, char **argv) {
+  enum { ROOM = 32 };
   vw_session_options o = {.checkpoint_seconds = 60};
+  vw_transfer_word w = {.map = "auto"};
+  const vw_option of_words[] = {
+      {"from", 0, VW_OPT_STRING, &w.from, "DIR", "of WORD: the model directory that learned it"},
+      {"to", 0, VW_OPT_STRING, &w.to, "DIR", "the model directory that it is carried to; -o: the file to write"},
+      {"map", 0, VW_OPT_STRING, &w.map, "NAME", "of WORD: auto, least-squares, ridge, orthogonal, hidden"},
+      {"lambda", 0, VW_OPT_DOUBLE, &w.lambda, "X", "of WORD: of ridge; default: by ten folds"},
+      {"bias", 0, VW_OPT_FLAG, &w.bias, NULL, "of WORD: a map with a bias"},
+      {"anchor", 0, VW_OPT_STRING, &w.anchor, "TEXT", "of WORD: the word that learning started from"},
+      {"keep-radius", 0, VW_OPT_FLAG, &w.keeps_radius, NULL,
+       "of WORD: the anchor becomes the target's, the distance to it stays in radii"},
+      {0}};
   const char *log_level = "info", *max_time = NULL, *positional[1];
   double seconds = 0;
-  vw_option options[] = {
+  vw_option options[ROOM] = {
       {"out", 'o', VW_OPT_STRING, &o.out, "DIR", "output directory (made if missing)"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda; default: the study's"},
       {"precision", 0, VW_OPT_STRING, &o.precision, "NAME",
@@ -100,14 +120,16 @@ static int run(const vw_stage *stage, int argc, char **argv) {
       {"quiet", 'q', VW_OPT_FLAG, &o.quiet, NULL, "no progress, no table at the end"},
       {"json", 0, VW_OPT_FLAG, &o.json, NULL, "results on standard output as JSON"},
       {"log", 0, VW_OPT_STRING, &log_level, "LEVEL", "error, warn, info or debug"},
-      {"part", 0, VW_OPT_STRING, &o.part, "I/N", "the share of part I of N, beside the others: jobs of an array"},
       {0}};
-  const int n_options = sizeof options / sizeof *options;
-  if (!stage || !stage->has_parts) options[n_options - 2] = (vw_option){0};
+  const vw_option of_parts[] = {
+      {"part", 0, VW_OPT_STRING, &o.part, "I/N", "the share of part I of N, beside the others: jobs of an array"}, {0}};
+  if (stage && stage->has_parts) add_options(options, of_parts);
+  if (stage && stage->carries_words) add_options(options, of_words);
   static const char *const names[] = {"STUDY.yaml"};
   const vw_command_line c = {
       stage ? stage->name : "run",
-      "STUDY.yaml -o DIR [options]",
+      stage && stage->carries_words ? "STUDY.yaml -o DIR | WORD --from DIR --to DIR -o FILE [options]"
+                                    : "STUDY.yaml -o DIR [options]",
       stage ? stage->help : "Runs all stages of a study. What is done already is kept: the same command resumes.",
       options,
       names,
@@ -115,6 +137,8 @@ static int run(const vw_stage *stage, int argc, char **argv) {
       1};
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
+  w.word = positional[0], w.out = o.out;
+  if (w.from || w.to) return vw_transfer_word_run(&w);
   if (!o.out) {
     (void)vw_print(stderr, "viswords %s: -o DIR is missing: where shall the results go?\n", c.command);
     return VW_EXIT_REFUSED;

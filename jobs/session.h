@@ -104,6 +104,10 @@ vw_status vw_session_inputs_unchanged(const vw_session *s);
  * Errors: VW_ERR_IO on the ranks where something differs. */
 vw_status vw_session_agree_inputs(vw_session *s);
 
+/* Rank 0, where the study has the stage `transfer`: keeps what it cannot do (no two networks, too few words in common) as
+ * problems, before anything is learned. Part of vw_session_open_inputs, when the weights are hashed. */
+vw_status vw_session_check_transfer(vw_session *s);
+
 /* Tells all problems of the study, else the one message of `st`; returns the exit code. */
 int vw_session_report(const vw_session *s, vw_status st);
 

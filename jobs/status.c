@@ -30,8 +30,9 @@ typedef struct look {
   vw_plan *plan;
   progress *part, all; /* part[n_parts] */
   int64_t n_parts, n_baselines;
-  json_t *concepts; /* {data: {concept: are its baselines judged?}} */
-  json_t *running;  /* blocks with a checkpoint */
+  int64_t n_maps, n_carried; /* files of transfer: maps between networks, sets of words that were judged there */
+  json_t *concepts;          /* {data: {concept: are its baselines judged?}} */
+  json_t *running;           /* blocks with a checkpoint */
   const char *study_file;
   char owner[VW_LOCK_OWNER_BYTES];
   bool locked;
@@ -106,13 +107,17 @@ static void list_concepts(look *l) {
   }
 }
 
+static bool ends_in(const char *name, const char *end) {
+  const size_t length = strlen(name), n = strlen(end);
+  return length > n && strcmp(name + length - n, end) == 0;
+}
+
 /* A concept has a file for each model, and further ones of earlier anchors: it counts once. */
-static vw_status count_baselines(void *user, const char *name, const char *path) {
-  static const char *const end = "-baselines.safetensors";
-  const size_t length = strlen(name);
+static vw_status count_others(void *user, const char *name, const char *path) {
   look *l = user;
   vw_safetensors *f = NULL;
-  if (length <= strlen(end) || strcmp(name + length - strlen(end), end) != 0) return VW_OK;
+  l->n_maps += ends_in(name, "-map.safetensors"), l->n_carried += ends_in(name, "-carried.safetensors");
+  if (!ends_in(name, "-baselines.safetensors")) return VW_OK;
   if (vw_safetensors_open(&f, path) != VW_OK) vw_error_clear();
   if (!f) return VW_OK;
   const char *data = vw_safetensors_metadata(f, "data"), *concept = vw_safetensors_metadata(f, "concept");
@@ -157,7 +162,7 @@ static vw_status look_at(look *l) {
   VW_CHECK(l->part && l->running && l->held && l->concepts, VW_ERR_MEMORY, "%s: out of memory", l->dir);
   for (int64_t i = 0; i < l->plan->n_blocks; i++) look_at_block(l, &l->plan->blocks[i]);
   list_concepts(l);
-  if (vw_block_files_visit(l->dir, count_baselines, l) != VW_OK) vw_error_clear(); /* nothing is there yet */
+  if (vw_block_files_visit(l->dir, count_others, l) != VW_OK) vw_error_clear(); /* nothing is there yet */
   l->study_file = look_at_study_file(l->dir);
   l->locked = vw_lock_owner(l->dir, NULL, l->owner);
   vw_part_owners(l->dir, look_at_part, l);
@@ -244,6 +249,9 @@ static void print_text(const look *l) {
                  "concepts\n",
                  (long long)a->learned_blocks, (long long)a->blocks, (long long)a->learned, (long long)a->trials,
                  percent(a->learned, a->trials), (long long)a->judged, (long long)l->n_baselines);
+  if (l->n_maps)
+    (void)vw_print(stdout, "  carried to other networks: %lld maps, %lld sets of words judged there\n",
+                   (long long)l->n_maps, (long long)l->n_carried);
   for (size_t i = 0; i < json_array_size(l->running); i++) {
     const json_t *r = json_array_get(l->running, i);
     (void)vw_print(stdout, "  block %s has a checkpoint at step %lld (%lld trials)\n",

@@ -117,7 +117,9 @@ static vw_status print_cost(submission *b, const vw_prediction *p) {
 
 static bool is_done(const submission *b, const vw_prediction *p) {
   char path[VW_PATH_BYTES];
-  if (p->seconds[VW_PREDICT_LEARN] > 0 || p->seconds[VW_PREDICT_EVALUATE] > 0 || b->s.plan->n_new > 0) return false;
+  if (p->seconds[VW_PREDICT_LEARN] > 0 || p->seconds[VW_PREDICT_EVALUATE] > 0 || p->seconds[VW_PREDICT_TRANSFER] > 0 ||
+      b->s.plan->n_new > 0)
+    return false;
   if (vw_path_format(path, "%s/study.h5", b->out) == VW_OK && vw_file_exists(path) && vw_manifest_verify(path) == VW_OK)
     return true;
   vw_error_clear();
@@ -254,6 +256,9 @@ static vw_status open_all(submission *b, vw_prediction *p) {
   vw_ranks_single(&b->s.ranks);
   b->s.ranks_planned = b->ranks, b->options.threads = b->cores, b->options.allow_other_kernels = true;
   VW_TRY(vw_session_open(&b->s, &b->options, false));
+  const size_t n = strlen(b->how);
+  if ((b->is_chain || b->parts) && vw_study_has_stage(b->s.config, "transfer"))
+    (void)snprintf(b->how + n, sizeof b->how - n, ":transfer");
   return vw_session_predict(&b->s, b->ranks, false, p);
 }
 

@@ -4,6 +4,7 @@
 #   submit.sh print|submit STUDY OUT job [OPTIONS...]        one job for all stages
 #   submit.sh print|submit STUDY OUT chain [OPTIONS...]      learn, evaluate, collect, each after the one before
 #   submit.sh print|submit STUDY OUT array:N [OPTIONS...]    learn and evaluate in N parts, then collect
+#     chain:transfer, array:N:transfer                       the same with transfer before collect
 #   submit.sh again STUDY OUT COMMAND [OPTIONS...]           one COMMAND, from inside a job; prints the new job's id
 # OPTIONS are of `viswords run`. `submit` prints "ID WHAT" a job. Exit code 2: the site file or Slurm refused; one line says
 # why on stderr. Jobs that were submitted before a later one was refused are cancelled again.
@@ -59,7 +60,8 @@ one() {
   if [ "$what" = again ]; then echo "$last"; else echo "$last $name"; fi
 }
 
-last=
+last= transfer=
+case $how in *:transfer) transfer=1 how=${how%:transfer} ;; esac
 case $what:$how in
   again:*) one "$how" "$how" -- "$@" ;;
   *:job) one run run -- "$@" ;;
@@ -67,6 +69,7 @@ case $what:$how in
     command -v scontrol >/dev/null || [ "$what" = print ] || fail 2 "a chain needs scontrol on the nodes, and there is none here: submit one job"
     one learn learn -- "$@"
     one evaluate evaluate --dependency=afterok:"$last" --kill-on-invalid-dep=yes -- "$@"
+    [ -z "$transfer" ] || one transfer transfer --dependency=afterok:"$last" --kill-on-invalid-dep=yes -- "$@"
     one collect collect --dependency=afterok:"$last" --kill-on-invalid-dep=yes -- "$@"
     ;;
   *:array:*)
@@ -74,6 +77,8 @@ case $what:$how in
     [[ $parts =~ ^[1-9][0-9]*$ ]] || fail 2 "array:$parts: expected a number of parts"
     one array-learn learn --array="1-$parts" -- "$@"
     one array-evaluate evaluate --array="1-$parts" --dependency=afterok:"$last" --kill-on-invalid-dep=yes -- "$@"
+    [ -z "$transfer" ] ||
+      one array-transfer transfer --array="1-$parts" --dependency=afterok:"$last" --kill-on-invalid-dep=yes -- "$@"
     one collect collect --dependency=afterok:"$last" --kill-on-invalid-dep=yes -- "$@"
     ;;
   *) fail 2 "'$how': choose job, chain or array:N" ;;

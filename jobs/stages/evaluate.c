@@ -2,6 +2,7 @@
  * of a block or the baselines of a concept for a model; where the task judges picture by picture, each picture of them
  * is an item of the first round, and their metrics are one of the second. A picture that words share (a pass of a
  * network, an untouched anchor's drawing) is a group: one rank judges all of them on it. */
+#include "jobs/stages/judging.h"
 #include "jobs/stages/rows.h"
 
 #include "core/log.h"
@@ -12,20 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST, FROM_PICTURES };                      /* rounds */
-static const int64_t MOST_PARTS = (int64_t)1 << 40; /* of a task: tells the groups of models and data sets apart */
-
 /* ---- what is not judged yet -------------------------------------------------------------------------------------- */
-
-static const vw_task_kind *task_of(const vw_session *s, const vw_stage_item *it) {
-  return s->kinds[it->model]->task;
-}
-
-/* Pictures that the judging is cut into, and their numbers a word. */
-static vw_status parts_of(const vw_session *s, const vw_stage_item *it, int64_t *pictures, int64_t *numbers) {
-  const vw_task_inputs in = vw_session_inputs(s, it->model, it->data);
-  return task_of(s, it)->judge_parts(&in, pictures, numbers);
-}
 
 /* The stem of the file with the metrics. */
 static vw_status stem_of(const vw_session *s, const vw_stage_item *it, char stem[VW_BLOCK_ID]) {
@@ -35,32 +23,11 @@ static vw_status stem_of(const vw_session *s, const vw_stage_item *it, char stem
   return VW_OK;
 }
 
-/* Items of one part are taken together where their words share it; 0: alone. */
-static int64_t group_of(const vw_session *s, const vw_stage_item *it) {
-  const vw_shared_part by = task_of(s, it)->shares_parts;
-  if (by == VW_SHARED_BY_NONE || (by == VW_SHARED_BY_BASELINES && it->block >= 0)) return 0;
-  return 1 + (it->model * s->config->n_data + it->data) * MOST_PARTS + it->picture;
-}
-
-/* What is not judged yet, and of it the pictures that are not there. */
-static vw_status add_unjudged(const vw_session *s, vw_stage_list *list, vw_stage_item it) {
-  int64_t pictures = 0, numbers = 0;
-  char stem[VW_BLOCK_ID], id[VW_BLOCK_ID];
+static vw_status add_unjudged(const vw_session *s, vw_stage_list *list, const vw_stage_item it) {
+  char stem[VW_BLOCK_ID];
   VW_TRY(stem_of(s, &it, stem));
-  if (vw_block_file_exists(s->out, stem)) {
-    list->units++;
-    return VW_OK;
-  }
-  it.picture = -1, it.round = task_of(s, &it)->judge ? FIRST : FROM_PICTURES;
-  VW_TRY(vw_stage_add(list, &it));
-  if (it.round == FIRST) return VW_OK;
-  it.round = FIRST;
-  VW_TRY(parts_of(s, &it, &pictures, &numbers));
-  for (it.picture = 0; it.picture < pictures; it.picture++) {
-    it.group = group_of(s, &it);
-    VW_TRY(vw_judged_part_id(stem, it.picture, id));
-    if (!vw_block_file_exists(s->out, id)) VW_TRY(vw_stage_add(list, &it));
-  }
+  if (!vw_block_file_exists(s->out, stem)) return vw_judging_add(s, list, it, 0, stem);
+  list->units++;
   return VW_OK;
 }
 
@@ -90,57 +57,6 @@ static vw_status list_unjudged(vw_session *s, vw_stage_list *list) {
 
 /* ---- judging ----------------------------------------------------------------------------------------------------- */
 
-/* Judges some words: metrics, or one picture's numbers, or metrics from all pictures' numbers. */
-typedef struct judging {
-  vw_session *s;
-  const vw_stage_item *it;
-  vw_task *task;
-  char stem[VW_BLOCK_ID];       /* of the file with the metrics */
-  int64_t n, pictures, numbers; /* words of the item; parts, numbers a word and part */
-  double *part;                 /* [n, numbers] or, for the metrics, [pictures, n, numbers] */
-} judging;
-
-/* Those from `first` on, which share a concept: w->n of the item's words. */
-static vw_status judge_words(const judging *j, const vw_judged *w, int64_t first, double *metrics) {
-  const vw_task_kind *kind = j->task->kind;
-  const int64_t m = j->numbers;
-  if (kind->judge) return kind->judge(j->task, w, metrics + first * kind->n_metrics);
-  if (j->it->picture >= 0) return kind->judge_picture(j->task, w, j->it->picture, j->part + first * m);
-  double *own = malloc((size_t)(j->pictures * w->n * m) * sizeof *own + 1);
-  VW_CHECK(own, VW_ERR_MEMORY, "evaluation: out of memory");
-  for (int64_t p = 0; p < j->pictures; p++)
-    memcpy(own + p * w->n * m, j->part + (p * j->n + first) * m, (size_t)(w->n * m) * sizeof *own);
-  const vw_status st = kind->judge_end(j->task, w, own, metrics + first * kind->n_metrics);
-  free(own);
-  return st;
-}
-
-/* Room for the parts; for the metrics what all pictures gave. */
-static vw_status open_parts(judging *j) {
-  const vw_stage_item *it = j->it;
-  char id[VW_BLOCK_ID];
-  if (j->task->kind->judge) return VW_OK;
-  VW_TRY(parts_of(j->s, it, &j->pictures, &j->numbers));
-  const int64_t one = j->n * j->numbers, parts = it->picture >= 0 ? 1 : j->pictures;
-  j->part = calloc((size_t)(parts * one) + 1, sizeof *j->part);
-  VW_CHECK(j->part, VW_ERR_MEMORY, "evaluation: out of memory");
-  for (int64_t p = 0; it->picture < 0 && p < parts; p++) {
-    VW_TRY(vw_judged_part_id(j->stem, p, id));
-    VW_TRY(vw_judged_part_read(j->s->out, id, j->n, j->numbers, j->part + p * one));
-  }
-  return VW_OK;
-}
-
-/* The pictures' files are not needed any more. */
-static vw_status drop_parts(const judging *j) {
-  char id[VW_BLOCK_ID];
-  for (int64_t p = 0; p < j->pictures; p++) {
-    VW_TRY(vw_judged_part_id(j->stem, p, id));
-    VW_TRY(vw_block_file_remove(j->s->out, id));
-  }
-  return VW_OK;
-}
-
 /* What the words of a block are called. */
 typedef struct block_names {
   char (*label)[VW_DRAWN_LABEL]; /* [n] */
@@ -163,7 +79,7 @@ static vw_status names_of(block_names *names, const vw_trial *trials, int64_t n)
   return VW_OK;
 }
 
-static vw_status judge_block(judging *j, double *metrics) {
+static vw_status judge_block(vw_judging *j, double *metrics) {
   const vw_block *b = &j->s->plan->blocks[j->it->block];
   const vw_trial *trials = j->s->plan->trials + b->first;
   const int64_t C = j->task->in.vectors * j->task->in.network->width;
@@ -179,7 +95,7 @@ static vw_status judge_block(judging *j, double *metrics) {
                          .words = words + first * C,
                          .anchors = names.anchors + first,
                          .labels = names.labels + first};
-    st = judge_words(j, &w, first, metrics);
+    st = vw_judging_words(j, &w, first, metrics);
   }
   if (st == VW_OK && j->it->picture < 0) st = vw_session_inputs_unchanged(j->s);
   if (st == VW_OK && j->it->picture < 0) st = vw_block_evaluation_write(j->s->out, b, trials, j->task->kind, metrics);
@@ -188,10 +104,10 @@ static vw_status judge_block(judging *j, double *metrics) {
   return st;
 }
 
-static vw_status judge_baselines(judging *j, const vw_baselines *b, double *metrics) {
+static vw_status judge_baselines(vw_judging *j, const vw_baselines *b, double *metrics) {
   const vw_study_config *c = j->s->config;
   const vw_judged w = vw_baselines_judged(b);
-  VW_TRY(judge_words(j, &w, 0, metrics));
+  VW_TRY(vw_judging_words(j, &w, 0, metrics));
   if (j->it->picture >= 0) return VW_OK;
   VW_TRY(vw_session_inputs_unchanged(j->s));
   vw_baselines_mask(b, j->task->kind->n_metrics, metrics);
@@ -201,18 +117,14 @@ static vw_status judge_baselines(judging *j, const vw_baselines *b, double *metr
 }
 
 /* What one picture gave, or the metrics. */
-static vw_status judge(judging *j, const vw_baselines *b, double *metrics) {
-  char id[VW_BLOCK_ID];
-  VW_TRY(open_parts(j));
+static vw_status judge(vw_judging *j, const vw_baselines *b, double *metrics) {
+  VW_TRY(vw_judging_open(j));
   VW_TRY(j->it->block < 0 ? judge_baselines(j, b, metrics) : judge_block(j, metrics));
-  if (j->it->picture < 0) return drop_parts(j);
-  VW_TRY(vw_session_inputs_unchanged(j->s));
-  VW_TRY(vw_judged_part_id(j->stem, j->it->picture, id));
-  return vw_judged_part_write(j->s->out, id, j->n, j->numbers, j->part);
+  return vw_judging_end(j);
 }
 
 static vw_status judge_item(vw_session *s, const vw_stage_item *it, vw_task *task) {
-  judging j = {.s = s, .it = it, .task = task};
+  vw_judging j = {.s = s, .it = it, .task = task};
   vw_baselines b = {0};
   double *metrics = NULL;
   vw_status st = VW_OK;

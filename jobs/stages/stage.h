@@ -12,6 +12,7 @@
 typedef struct vw_stage_item {
   int64_t block;                /* of the plan; -1: of no block */
   int64_t model, data, concept; /* places in the study */
+  int64_t source;               /* transfer: the model whose words are carried */
   int64_t picture;              /* -1: not of one picture */
   int64_t layer;                /* of the model's network */
   int64_t units;                /* that it counts in the progress; 0 counts as 1 */
@@ -66,6 +67,7 @@ typedef struct vw_stage {
   const char *done;    /* what they are when a run finds them finished: "all 12 trials are DONE already" */
   const char *kept;    /* what stays where a run ends early: "finished blocks and checkpoints" */
   unsigned needs;      /* VW_STAGE_... */
+  bool carries_words;  /* its subcommand also does so for words of a file (jobs/transfer_word.h) */
   bool has_parts;      /* --part: items() lists those of this part alone (vw_session_has_block, _item) */
 
   /* Rank 0: what is left to do. NULL: there are no items, `end` does all. Errors: any. */

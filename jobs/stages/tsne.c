@@ -22,11 +22,11 @@ static vw_status list_model(const vw_results_source *source, const vw_activation
   int64_t layers[VW_MAP_LAYERS];
   char id[VW_BLOCK_ID];
   int n = 0;
-  VW_TRY(vw_map_layers(source, a, layers, &n));
+  VW_TRY(vw_tsne_map_layers(source, a, layers, &n));
   for (int i = 0; i < n; i++) {
     const vw_stage_item it = {
         .block = -1, .layer = layers[i], .model = a->model, .picture = -1, .cost = (double)a->n * (double)a->n};
-    VW_TRY(vw_map_id(source, a, layers[i], id));
+    VW_TRY(vw_tsne_map_id(source, a, layers[i], id));
     if (vw_block_file_exists(source->out, id))
       list->units++;
     else
@@ -59,7 +59,7 @@ static vw_status map(vw_stage_run *r, const vw_stage_item *it, bool *finished) {
   vw_activations a;
   bool stopped = false;
   vw_status st = open_model(r->s, &source, it->model, &a);
-  if (st == VW_OK) st = vw_map_make(&source, &a, it->layer, should_stop, r, &stopped);
+  if (st == VW_OK) st = vw_tsne_map_make(&source, &a, it->layer, should_stop, r, &stopped);
   vw_activations_free(&a);
   vw_sections_add(&r->s->sections, r->stage->name, "maps", vw_seconds() - start);
   *finished = !stopped;

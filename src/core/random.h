@@ -61,6 +61,7 @@ typedef enum vw_purpose {
   VW_DRAW_LATENT = 12,    /* where a generated picture starts */
   VW_DRAW_AGAINST = 13,   /* detection: the pictures without a concept that its words are learned against */
   VW_DRAW_MIRROR = 14,    /* whether a picture of a step of learning is mirrored */
+  VW_DRAW_LAYER = 24,     /* transfer: the hidden layer of a map, which no seed changes */
   VW_DRAW_MAP = 30,       /* where the points of t-SNE start, unless at principal components */
   VW_DRAW_WATCH = 0x100   /* added to a purpose: the same draw on the fixed evaluation set */
 } vw_purpose;

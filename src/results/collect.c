@@ -18,6 +18,11 @@ static void say_what_is_missing(const vw_collected *c) {
            "%lld blocks and the baselines of %lld concepts are not judged yet: run 'viswords evaluate', then collect "
            "again",
            (long long)c->unjudged_blocks, (long long)c->missing_baselines);
+  if (c->transfer.missing)
+    vw_log(VW_LOG_WARN,
+           "%lld sets of words are not carried to other networks yet: run 'viswords transfer', then collect "
+           "again",
+           (long long)c->transfer.missing);
 }
 
 typedef struct part_missing {

@@ -10,6 +10,8 @@
 #include "learn/block_io.h"
 #include "study/summary.h"
 #include "tasks/kinds.h"
+#include "transfer/carried.h"
+#include "transfer/vocabulary.h"
 
 enum { VW_WORD_BYTES = 64 };
 
@@ -33,6 +35,9 @@ typedef struct vw_results_source {
 /* The stem of the file with a concept's baselines (learn/block_io.h). */
 vw_status vw_results_baseline_id(const vw_results_source *s, int64_t model, int64_t data, int64_t concept,
                                  char id[VW_BLOCK_ID]);
+
+/* The same as transfer sees it. */
+vw_transfer_source vw_results_transfer(const vw_results_source *s);
 
 /* One trial in the study's order. Numbers travel between ranks; texts are of the plan or of this row. */
 typedef struct vw_trial_row {
@@ -64,6 +69,53 @@ typedef struct vw_probe_row {
   vw_interval i;
   const char *model, *data, *position_name, *quantity_name; /* of this process */
 } vw_probe_row;
+/* A carried word, in the order of pairs and sets. Numbers travel between ranks; texts are of this process. */
+typedef struct vw_transfer_row {
+  int64_t pair, data, concept_index; /* data, concept: of the target */
+  int64_t anchor_index, replica;     /* the source's anchor; -1: none */
+  int64_t trial, target;             /* rows of /trials; -1: none */
+  vw_carried_kind kind;
+  double delta, norm_ratio, cosine, distance, metrics[VW_MOST_METRICS]; /* NaN: not carried */
+  char word_text[VW_CARRIED_WORD_BYTES], before_text[VW_CARRIED_WORD_BYTES], after_text[VW_CARRIED_WORD_BYTES];
+  const char *data_name, *concept, *anchor, *kind_name, *word, *before, *after;
+} vw_transfer_row;
+
+/* What the words of a pair are in the target: a number for each, over words, and over their paired differences. */
+typedef enum vw_transfer_quantity {
+  VW_CARRIED_VALUE,
+  VW_CARRIED_IN_DOMAIN,    /* of the same words learned in the target */
+  VW_CARRIED_LOSS,         /* in domain minus carried */
+  VW_CARRIED_MINUS_ANCHOR, /* carried minus the target's untouched anchor */
+  VW_CARRIED_QUANTITIES
+} vw_transfer_quantity;
+extern const char *const vw_transfer_quantity_names[VW_CARRIED_QUANTITIES];
+
+typedef struct vw_transfer_summary {
+  int64_t pair, data;
+  vw_carried_kind what;
+  vw_transfer_quantity quantity;
+  double delta; /* as in vw_summary_row */
+  int metric;   /* of the target's task */
+  vw_interval interval;
+} vw_transfer_summary;
+
+/* A pair whose map is there. */
+typedef struct vw_transfer_part {
+  vw_transfer_pair models;
+  vw_map map;       /* its arrays on rank 0 alone */
+  int64_t first, n; /* of its rows */
+  double *words;    /* [n, to] on rank 0 */
+} vw_transfer_part;
+
+typedef struct vw_transferred {
+  vw_transfer_part *pair; /* complete on all ranks, but for arrays of numbers */
+  int64_t n_pairs;        /* 0: nothing was carried */
+  vw_transfer_row *rows;
+  int64_t n;
+  vw_transfer_summary *summary;
+  int64_t n_summary;
+  int64_t missing; /* sets whose words are learned, but not carried */
+} vw_transferred;
 
 typedef struct vw_collected {
   const vw_results_source *s;
@@ -81,7 +133,13 @@ typedef struct vw_collected {
   int64_t n_summary;
   vw_probe_row *probe; /* complete on all ranks; n 0: nothing was probed */
   int64_t n_probe;
+  vw_transferred transfer;
 } vw_collected;
+
+/* Collective, when the rows of trials and baselines are complete: what the transfer stage left, c->transfer. Nothing
+ * where it never ran. */
+vw_status vw_collect_read_transfer(vw_collected *c);
+void vw_transferred_free(vw_transferred *t);
 
 /* Collective. Reads this rank's share of the block files and exchanges what every rank needs. The caller frees it,
  * after a failure too. A block that is not there is counted; a damaged one is logged and counts as not there. */

@@ -273,7 +273,8 @@ static vw_status write_baselines(const vw_writer *w, const task_part *p) {
   VW_GOTO(vw_writer_path(group, "/evaluation", p->task->name, "_baselines"));
   VW_GOTO(vw_writer_path(scale, group, "row", ""));
   VW_GOTO(vw_writer_path(path, group, "metrics", ""));
-  VW_GOTO(vw_writer_path(names, group, "metric", ""));
+  /* Named as that of the group above: xarray wants one length of a name down a branch of the tree. */
+  VW_GOTO(vw_writer_path(names, group, strrchr(p->metric, '/') + 1, ""));
   VW_GOTO(vw_writer_count(w, scale, "row of the baselines", n));
   const vw_table t = {group, scale, rows, sizeof *rows, n, mine, w->ranks->rank == 0 ? n : 0};
   VW_GOTO(vw_table_write(w->f, w->ranks, &t, COLUMNS(baseline_columns)));
@@ -482,6 +483,7 @@ static vw_status write_parts(const vw_writer *w) {
   VW_TRY(write_anchors(w));
   VW_TRY(write_tasks(w));
   VW_TRY(vw_write_probe(w));
+  VW_TRY(vw_write_transfer(w));
   VW_TRY(write_config(w));
   return write_provenance(w);
 }

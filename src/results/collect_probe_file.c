@@ -125,8 +125,8 @@ static vw_status read_maps(const vw_results_source *s, const vw_activations *a, 
                            map_row *rows, double *points, int64_t *there) {
   for (int i = 0; i < n; i++) {
     double *x = NULL;
-    vw_map_numbers m;
-    VW_TRY(vw_map_read(s, a, layers[i], &x, &m));
+    vw_tsne_map_numbers m;
+    VW_TRY(vw_tsne_map_read(s, a, layers[i], &x, &m));
     if (!x) continue;
     memcpy(points + 2 * a->n * i, x, (size_t)(2 * a->n) * sizeof *x);
     free(x);
@@ -166,13 +166,13 @@ static vw_status write_map_data(const vw_writer *w, const vw_activations *a, con
 static vw_status write_maps(const vw_writer *w, const vw_activations *a) {
   int64_t layers[VW_MAP_LAYERS], there = 0;
   int n = 0;
-  VW_TRY(vw_agree_message(w->ranks, vw_map_layers(w->c->s, a, layers, &n)));
+  VW_TRY(vw_agree_message(w->ranks, vw_tsne_map_layers(w->c->s, a, layers, &n)));
   map_row rows[VW_MAP_LAYERS];
   double *points = malloc((size_t)(2 * n * a->n) * sizeof *points + 1);
   vw_status st = vw_writer_memory(w, points != NULL);
   for (int64_t i = 0; points && st == VW_OK && i < 2 * n * a->n; i++) points[i] = NAN;
   for (int i = 0; i < n; i++)
-    rows[i] = (map_row){NAN, NAN, NAN, NAN, 0, 0, vw_state_positions[vw_map_position(layers[i])]};
+    rows[i] = (map_row){NAN, NAN, NAN, NAN, 0, 0, vw_state_positions[vw_tsne_map_position(layers[i])]};
   if (st == VW_OK)
     st = vw_agree_message(w->ranks,
                           w->ranks->rank == 0 ? read_maps(w->c->s, a, layers, n, rows, points, &there) : VW_OK);

@@ -447,11 +447,13 @@ vw_status vw_collect_read(const vw_results_source *s, vw_collected *c) {
   for (int64_t i = 0; i < c->n; i++) c->missing += !c->rows[i].learned;
   set_texts(c);
   VW_TRY(vw_agree_message(&s->ranks, summarise(c)));
-  return share_summary(c);
+  VW_TRY(share_summary(c));
+  return vw_collect_read_transfer(c);
 }
 
 void vw_collected_free(vw_collected *c) {
   for (int64_t i = 0; c->file && i < c->s->plan->n_blocks; i++) vw_safetensors_close(c->file[i]);
   free((void *)c->trial), free(c->rows), free(c->model_n), free((void *)c->file), free(c->mine);
   free(c->baselines), free(c->summary), free(c->probe);
+  vw_transferred_free(&c->transfer);
 }

@@ -1,5 +1,5 @@
 /* The summary for people and scripts: summary.csv, the table on the terminal, JSON. Rank 0 alone. */
-#include "results/collect.h"
+#include "results/collect_format.h"
 
 #include "core/durable.h"
 #include "core/text.h"
@@ -22,13 +22,8 @@ typedef struct line {
 /* The bounds of a share's interval, or of a difference of shares, as people see them: where the normal approximation
  * leaves what a share can be, they end there. study.h5 keeps what was computed. */
 static vw_interval shown(const vw_collected *c, const vw_summary_row *r) {
-  vw_interval i = r->interval;
-  const double least = r->quantity == VW_VALUE ? 0 : -1;
-  double *const bounds[] = {&i.low, &i.high, &i.boot_low, &i.boot_high};
-  if (r->metric != VW_NOTHING_LEARNED && !vw_collect_task(c, r->model)->metrics[r->metric].is_share) return i;
-  for (size_t k = 0; k < sizeof bounds / sizeof *bounds; k++)
-    if (isfinite(*bounds[k])) *bounds[k] = fmin(fmax(*bounds[k], least), 1);
-  return i;
+  const bool is_share = r->metric == VW_NOTHING_LEARNED || vw_collect_task(c, r->model)->metrics[r->metric].is_share;
+  return is_share ? vw_share_interval(r->interval, r->quantity != VW_VALUE) : r->interval;
 }
 
 static vw_interval interval_of(const vw_collected *c, const vw_summary_row *like, vw_quantity quantity, int metric) {
@@ -75,22 +70,6 @@ static counts count_trials(const vw_collected *c) {
 
 /* ---- terminal ---------------------------------------------------------------------------------------------------- */
 
-static const char *number(double v, char text[16]) {
-  if (isfinite(v))
-    (void)snprintf(text, 16, "%.3f", v);
-  else
-    (void)snprintf(text, 16, "-");
-  return text;
-}
-
-static const char *range(double low, double high, char text[32]) {
-  if (isfinite(low) && isfinite(high))
-    (void)snprintf(text, 32, "[%6.3f, %6.3f]", low, high);
-  else
-    (void)snprintf(text, 32, "-");
-  return text;
-}
-
 /* Columns are as wide as their names, or three places behind the point ask for. */
 static int width_of(const vw_metric *m) {
   const int n = (int)strlen(m->name);
@@ -104,13 +83,14 @@ static void print_line(const line *l, FILE *out) {
   delta_text(l->row->delta, delta);
   if (l->judged) (void)snprintf(nothing, sizeof nothing, "%lld of %lld", (long long)l->nothing, (long long)l->judged);
   (void)vw_print(out, "%-16s %6s %5lld %*s %-17s %-17s", vw_measured_names[l->row->what], delta, (long long)i->n,
-                 width_of(&l->task->metrics[headline]), number(i->mean, a), range(i->low, i->high, low),
-                 range(i->boot_low, i->boot_high, boot));
+                 width_of(&l->task->metrics[headline]), vw_format_number(i->mean, a),
+                 vw_format_range(i->low, i->high, low), vw_format_range(i->boot_low, i->boot_high, boot));
   for (int m = 0; m < l->task->n_metrics; m++)
-    if (m != headline) (void)vw_print(out, " %*s", width_of(&l->task->metrics[m]), number(l->value[m].mean, a));
+    if (m != headline)
+      (void)vw_print(out, " %*s", width_of(&l->task->metrics[m]), vw_format_number(l->value[m].mean, a));
   if (l->gain.n)
-    (void)vw_print(out, " %7s %-17s %s", number(l->gain.mean, e), range(l->gain.boot_low, l->gain.boot_high, gain),
-                   nothing);
+    (void)vw_print(out, " %7s %-17s %s", vw_format_number(l->gain.mean, e),
+                   vw_format_range(l->gain.boot_low, l->gain.boot_high, gain), nothing);
   (void)vw_print(out, "\n");
 }
 
@@ -142,6 +122,7 @@ void vw_collect_print(const vw_collected *c, FILE *out) {
   for (int64_t m = 0; m < c->s->config->n_models; m++)
     for (int64_t d = 0; d < c->s->config->n_data; d++)
       if (vw_study_learns_on(c->s->config, m, d)) print_table(c, m, d, out);
+  vw_collect_transfer_print(c, out);
   const vw_task_kind *task = vw_collect_task_at(c, 0);
   (void)vw_print(out, "\n%lld trials: %lld learned, %lld learned nothing (%s not above the untouched anchor's)",
                  (long long)c->n, (long long)n.learned, (long long)n.nothing,
@@ -161,17 +142,6 @@ void vw_collect_print(const vw_collected *c, FILE *out) {
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
-/* JSON has no NaN: null. */
-static json_t *json_number(double v) {
-  return isfinite(v) ? json_real(v) : json_null();
-}
-
-static json_t *json_interval(const vw_interval *i) {
-  return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "n", (json_int_t)i->n, "mean", json_number(i->mean), "low",
-                   json_number(i->low), "high", json_number(i->high), "boot_low", json_number(i->boot_low), "boot_high",
-                   json_number(i->boot_high));
-}
-
 static json_t *json_line(const vw_collected *c, const line *l) {
   const vw_study_config *config = c->s->config;
   char delta[VW_DELTA_TEXT];
@@ -182,10 +152,10 @@ static json_t *json_line(const vw_collected *c, const line *l) {
                         : isnan(l->row->delta)  ? json_null()
                                                 : json_string(delta));
   for (int i = 0; i < l->task->n_metrics; i++)
-    json_object_set_new(o, l->task->metrics[i].name, json_interval(&l->value[i]));
+    json_object_set_new(o, l->task->metrics[i].name, vw_json_interval(&l->value[i]));
   char gain[64];
   (void)snprintf(gain, sizeof gain, "%s_minus_anchor", l->task->metrics[l->task->headline].name);
-  if (l->gain.n) json_object_set_new(o, gain, json_interval(&l->gain));
+  if (l->gain.n) json_object_set_new(o, gain, vw_json_interval(&l->gain));
   if (l->judged) json_object_set_new(o, "nothing_learned", json_integer(l->nothing));
   return o;
 }
@@ -204,6 +174,7 @@ void vw_collect_print_json(const vw_collected *c, FILE *out) {
                           vw_json_name(c->s->out), "trials", "all", (json_int_t)c->n, "learned", (json_int_t)n.learned,
                           "nothing_learned", (json_int_t)n.nothing, "no_verdict", (json_int_t)n.open, "failed",
                           (json_int_t)n.failed, "missing", (json_int_t)n.missing, "summary", lines);
+  if (c->transfer.n_pairs) json_object_set_new(all, "transfer", vw_collect_transfer_json(c));
   (void)vw_json_print(all, JSON_INDENT(1), out);
   (void)vw_print(out, "\n");
   (void)fflush(out);
@@ -212,34 +183,15 @@ void vw_collect_print_json(const vw_collected *c, FILE *out) {
 
 /* ---- CSV --------------------------------------------------------------------------------------------------------- */
 
-/* Quoted where RFC 4180 asks for it. */
-static void csv_text(FILE *out, const char *text) {
-  if (!strpbrk(text, ",\"\r\n")) {
-    (void)vw_print(out, "%s,", text);
-    return;
-  }
-  (void)fputc('"', out);
-  for (const char *p = text; *p; p++) (void)vw_print(out, *p == '"' ? "\"\"" : "%c", *p);
-  (void)vw_print(out, "\",");
-}
-
-/* Empty where there is none; else what reads back the same. */
-static void csv_number(FILE *out, double v, char end) {
-  if (isfinite(v)) (void)vw_print(out, "%.17g", v);
-  (void)fputc(end, out);
-}
-
 static void csv_row(const vw_collected *c, const vw_summary_row *r, FILE *out) {
   char delta[VW_DELTA_TEXT] = "";
   const vw_interval i = shown(c, r);
   if (!isnan(r->delta)) vw_delta_text(r->delta, delta);
-  csv_text(out, c->s->config->models[r->model].name), csv_text(out, c->s->config->data[r->data].name);
-  csv_text(out, vw_measured_names[r->what]), csv_text(out, vw_quantity_names[r->quantity]), csv_text(out, delta);
-  csv_text(out, vw_collect_metric_name(c, r->model, r->metric));
-  (void)vw_print(out, "%lld,", (long long)i.n);
-  csv_number(out, i.mean, ','), csv_number(out, i.low, ',');
-  csv_number(out, i.high, ','), csv_number(out, i.boot_low, ',');
-  csv_number(out, i.boot_high, '\n');
+  vw_csv_text(out, c->s->config->models[r->model].name), vw_csv_text(out, c->s->config->data[r->data].name);
+  vw_csv_text(out, vw_measured_names[r->what]), vw_csv_text(out, vw_quantity_names[r->quantity]),
+      vw_csv_text(out, delta);
+  vw_csv_text(out, vw_collect_metric_name(c, r->model, r->metric));
+  vw_csv_interval(out, &i);
 }
 
 vw_status vw_collect_csv(const vw_collected *c) {
@@ -250,6 +202,7 @@ vw_status vw_collect_csv(const vw_collected *c) {
   VW_CHECK(out, VW_ERR_MEMORY, "%s: out of memory", path);
   (void)vw_print(out, "model,data,what,quantity,delta,metric,n,mean,low,high,boot_low,boot_high\n");
   for (int64_t i = 0; i < c->n_summary; i++) csv_row(c, &c->summary[i], out);
+  vw_collect_transfer_csv(c, out);
   const bool failed = ferror(out) != 0;
   vw_status st = fclose(out) != 0 || failed ? VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path) : VW_OK;
   if (st == VW_OK) st = vw_file_write(path, text, (int64_t)bytes);

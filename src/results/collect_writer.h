@@ -27,4 +27,7 @@ vw_status vw_write_probe(const vw_writer *w);
 /* Collective. /words, /loss, /loss_fixed. */
 vw_status vw_write_models(const vw_writer *w);
 
+/* Collective. /transfer and /summary/transfer; nothing where no word was carried. */
+vw_status vw_write_transfer(const vw_writer *w);
+
 #endif

@@ -127,11 +127,10 @@ static void compare_values(vw_diff *d, const vw_study_data *a, void *x, const vw
 static bool is_copied_scale(const vw_study_data *a) {
   static const struct {
     const char *begin, *end;
-  } copies[] = {{"/loss/", "_trial"},
-                {"/loss_fixed/", "_trial"},
-                {"/anchors/", "/channel"},
-                {"/evaluation/", "_baselines/metric"}};
+  } copies[] = {
+      {"/loss/", "_trial"}, {"/loss_fixed/", "_trial"}, {"/anchors/", "/channel"}, {"/evaluation/", "metric"}};
   const size_t n = strlen(a->path);
+  if (begins(a->path, "/evaluation/") && !strstr(a->path, "_baselines/")) return false;
   for (size_t i = 0; a->ndim == 1 && i < sizeof copies / sizeof *copies; i++) {
     const size_t end = strlen(copies[i].end);
     if (begins(a->path, copies[i].begin) && n > end && strcmp(a->path + n - end, copies[i].end) == 0) return true;

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBERS = sizeof(vw_map_numbers) / sizeof(double), EVENLY = 4 };
+enum { NUMBERS = sizeof(vw_tsne_map_numbers) / sizeof(double), EVENLY = 4 };
 
 /* ---- which maps -------------------------------------------------------------------------------------------------- */
 
-vw_status vw_map_layers(const vw_results_source *s, const vw_activations *a, int64_t layers[VW_MAP_LAYERS], int *n) {
+vw_status vw_tsne_map_layers(const vw_results_source *s, const vw_activations *a, int64_t layers[VW_MAP_LAYERS], int *n) {
   const vw_numbers *asked = &s->config->tsne.layers;
   const int64_t last = a->layers - 1;
   *n = 0;
@@ -33,7 +33,7 @@ vw_status vw_map_layers(const vw_results_source *s, const vw_activations *a, int
   return VW_OK;
 }
 
-int vw_map_position(int64_t layer) {
+int vw_tsne_map_position(int64_t layer) {
   return layer == 0 ? VW_STATE_WORD : VW_STATE_POOLED;
 }
 
@@ -46,7 +46,7 @@ static vw_tsne_options options_of(const vw_results_source *s) {
   return o;
 }
 
-vw_status vw_map_id(const vw_results_source *s, const vw_activations *a, int64_t layer, char id[VW_BLOCK_ID]) {
+vw_status vw_tsne_map_id(const vw_results_source *s, const vw_activations *a, int64_t layer, char id[VW_BLOCK_ID]) {
   const vw_tsne_options o = options_of(s);
   char text[VW_HASH_TEXT];
   vw_hasher *h = vw_hasher_create();
@@ -77,7 +77,7 @@ static void picked_free(picked *p) {
 }
 
 static vw_status pick(const vw_results_source *s, const vw_activations *a, int64_t layer, picked *p) {
-  const int position = vw_map_position(layer);
+  const int position = vw_tsne_map_position(layer);
   const size_t n = (size_t)a->n + 1;
   *p = (picked){.row = malloc(n * sizeof *p->row), .x = malloc(n * (size_t)a->width * sizeof *p->x)};
   p->points = malloc(2 * n * sizeof *p->points), p->all = malloc(2 * n * sizeof *p->all);
@@ -108,7 +108,7 @@ static vw_status say_how_long(const vw_results_source *s, const vw_activations *
 }
 
 static vw_status write_map(const vw_results_source *s, const vw_activations *a, int64_t layer, picked *p,
-                           vw_map_numbers *numbers) {
+                           vw_tsne_map_numbers *numbers) {
   char id[VW_BLOCK_ID];
   vw_tensor points = vw_shape(VW_F64, a->n, 2), all = vw_shape(VW_F64, (int64_t)NUMBERS);
   for (int64_t i = 0; i < 2 * a->n; i++) p->all[i] = NAN;
@@ -116,11 +116,11 @@ static vw_status write_map(const vw_results_source *s, const vw_activations *a, 
   points.data = p->all, all.data = numbers;
   const vw_safetensors_entry e[] = {{.name = "points", .tensor = points}, {.name = "numbers", .tensor = all}};
   const vw_keyvalue metadata[] = {{"model", s->config->models[a->model].name}};
-  VW_TRY(vw_map_id(s, a, layer, id));
+  VW_TRY(vw_tsne_map_id(s, a, layer, id));
   return vw_block_file_write(s->out, id, e, 2, metadata, 1);
 }
 
-vw_status vw_map_make(const vw_results_source *s, const vw_activations *a, int64_t layer, bool (*stop)(void *user),
+vw_status vw_tsne_map_make(const vw_results_source *s, const vw_activations *a, int64_t layer, bool (*stop)(void *user),
                       void *user, bool *stopped) {
   vw_tsne_options o = options_of(s);
   vw_tsne_result r = {0};
@@ -132,8 +132,8 @@ vw_status vw_map_make(const vw_results_source *s, const vw_activations *a, int64
   VW_GOTO(vw_tsne(p.x, p.n, a->width, &o, p.points, &r));
   *stopped = r.stopped;
   if (r.stopped) goto cleanup;
-  vw_map_numbers numbers = {.layer = (double)layer,
-                            .position = vw_map_position(layer),
+  vw_tsne_map_numbers numbers = {.layer = (double)layer,
+                            .position = vw_tsne_map_position(layer),
                             .points = (double)p.n,
                             .kl = r.kl,
                             .perplexity = r.perplexity,
@@ -146,7 +146,7 @@ cleanup:
   return st;
 }
 
-static vw_status take_map(const vw_safetensors *f, int64_t n, double *points, vw_map_numbers *numbers) {
+static vw_status take_map(const vw_safetensors *f, int64_t n, double *points, vw_tsne_map_numbers *numbers) {
   vw_tensor t, all;
   VW_TRY(vw_safetensors_find(f, "points", &t));
   VW_TRY(vw_safetensors_find(f, "numbers", &all));
@@ -158,12 +158,12 @@ static vw_status take_map(const vw_safetensors *f, int64_t n, double *points, vw
   return VW_OK;
 }
 
-vw_status vw_map_read(const vw_results_source *s, const vw_activations *a, int64_t layer, double **points,
-                      vw_map_numbers *numbers) {
+vw_status vw_tsne_map_read(const vw_results_source *s, const vw_activations *a, int64_t layer, double **points,
+                      vw_tsne_map_numbers *numbers) {
   char id[VW_BLOCK_ID], path[VW_PATH_BYTES];
   vw_safetensors *f = NULL;
   *points = NULL;
-  VW_TRY(vw_map_id(s, a, layer, id));
+  VW_TRY(vw_tsne_map_id(s, a, layer, id));
   VW_TRY(vw_block_file_path(path, s->out, id));
   if (!vw_file_exists(path)) return VW_OK;
   double *x = malloc((size_t)(2 * a->n) * sizeof *x + 1);

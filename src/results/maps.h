@@ -12,28 +12,28 @@
 
 enum { VW_MAP_LAYERS = 64 }; /* of a model, at most */
 
-typedef struct vw_map_numbers {
+typedef struct vw_tsne_map_numbers {
   double layer, position, points; /* that were mapped: layer, vw_state_positions, how many */
   double kl, perplexity, learning_rate, exaggeration, iterations;
-} vw_map_numbers;
+} vw_tsne_map_numbers;
 
 /* The layers that the study maps of a model: as it says, else the embedding and four evenly spaced. Returns how many.
  * Errors: VW_ERR_INPUT naming the key: a layer that the network does not have. */
-vw_status vw_map_layers(const vw_results_source *s, const vw_activations *a, int64_t layers[VW_MAP_LAYERS], int *n);
+vw_status vw_tsne_map_layers(const vw_results_source *s, const vw_activations *a, int64_t layers[VW_MAP_LAYERS], int *n);
 
 /* The pooled token; at the embedding, where that is one and the same for all words, the word's own position. */
-int vw_map_position(int64_t layer);
+int vw_tsne_map_position(int64_t layer);
 
 /* The stem of a layer's file. Errors: VW_ERR_MEMORY. */
-vw_status vw_map_id(const vw_results_source *s, const vw_activations *a, int64_t layer, char id[VW_BLOCK_ID]);
+vw_status vw_tsne_map_id(const vw_results_source *s, const vw_activations *a, int64_t layer, char id[VW_BLOCK_ID]);
 
 /* Computes and writes it; all files of `a` are open. *stopped: `stop` said so, nothing is written. Errors: also
  * VW_ERR_INPUT: too few points. */
-vw_status vw_map_make(const vw_results_source *s, const vw_activations *a, int64_t layer, bool (*stop)(void *user),
+vw_status vw_tsne_map_make(const vw_results_source *s, const vw_activations *a, int64_t layer, bool (*stop)(void *user),
                       void *user, bool *stopped);
 
 /* points [a->n, 2], malloc'ed; NULL: it is not there, or damaged, which is logged. */
-vw_status vw_map_read(const vw_results_source *s, const vw_activations *a, int64_t layer, double **points,
-                      vw_map_numbers *numbers);
+vw_status vw_tsne_map_read(const vw_results_source *s, const vw_activations *a, int64_t layer, double **points,
+                      vw_tsne_map_numbers *numbers);
 
 #endif

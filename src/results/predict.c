@@ -4,12 +4,14 @@
 #include "learn/timing.h"
 #include "results/collect_time.h"
 #include "study/schedule.h"
+#include "transfer/carried.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start", "features", "learn", "evaluate", "collect"};
+const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start",    "features", "learn",
+                                                         "evaluate", "transfer", "collect"};
 
 static const double seconds_a_kind = 1.5, seconds_of_product = 0.3;
 
@@ -149,6 +151,50 @@ static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
   return VW_OK;
 }
 
+/* Seconds of judging what a set carries, as runs of its target; 0: done. */
+static vw_status seconds_of_set(predictor *p, const vw_transfer_source *t, const vw_transfer_set *set,
+                                double *seconds) {
+  const vw_block_kind k = kind_of(p, set->to, set->data, 1, 1);
+  char id[VW_BLOCK_ID];
+  vw_carried c = {0};
+  double one = 0;
+  vw_status st = VW_OK;
+  *seconds = 0;
+  if (!p->s->is_counted) VW_TRY(vw_transfer_set_id(t, set, id));
+  if (!p->s->is_counted && has_file(p->s, id)) return VW_OK;
+  VW_GOTO(vw_carried_list(&c, t, set));
+  VW_GOTO(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
+  for (int64_t first = 0, end; first < c.n; first = end) {
+    int64_t runs = 0;
+    for (end = first + 1; end < c.n && !strcmp(c.rows[end].concept, c.rows[first].concept);) end++;
+    VW_GOTO(runs_of(&k, VW_PART_JUDGE, end - first, &runs));
+    *seconds += one * (double)runs;
+  }
+cleanup:
+  vw_carried_free(&c);
+  return st;
+}
+
+/* Words in other networks. Maps are not counted: each takes seconds. */
+static vw_status add_transfer(predictor *p) {
+  const vw_transfer_source t = vw_results_transfer(&p->s->results);
+  vw_transfer_pair *pairs = NULL;
+  vw_transfer_set *sets = NULL;
+  double *seconds = NULL;
+  int64_t n_pairs = 0, n = 0;
+  vw_status st = VW_OK;
+  if (!vw_study_has_stage(p->config, "transfer")) return VW_OK;
+  VW_GOTO(vw_transfer_pairs(&t, &pairs, &n_pairs));
+  VW_GOTO(vw_transfer_sets(&t, pairs, n_pairs, &sets, &n));
+  seconds = calloc((size_t)n + 1, sizeof *seconds);
+  VW_GOTO(seconds ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
+  for (int64_t i = 0; i < n; i++) VW_GOTO(seconds_of_set(p, &t, &sets[i], &seconds[i]));
+  VW_GOTO(vw_schedule_length(seconds, n, p->out->ranks, &p->out->seconds[VW_PREDICT_TRANSFER]));
+cleanup:
+  free(pairs), free(sets), free(seconds);
+  return st;
+}
+
 static vw_status add_all(predictor *p) {
   vw_prediction *out = p->out;
   double texts = 0, learn = 0, judge = 0;
@@ -206,6 +252,7 @@ vw_status vw_predict(const vw_predict_source *s, int64_t ranks, bool measure, vw
   for (int64_t m = 0; m < n_models; m++)
     if (first_alike(s, m) == m) VW_GOTO(open_rates(&p, m));
   VW_GOTO(add_all(&p));
+  VW_GOTO(add_transfer(&p));
   VW_GOTO(add_collect(&p));
   for (int64_t m = 0; measure && m < n_models; m++)
     if (first_alike(s, m) == m) VW_GOTO(vw_rates_save(&p.rates[m]));

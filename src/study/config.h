@@ -130,6 +130,16 @@ typedef struct vw_tsne_config {
   int64_t iterations;
   int start; /* vw_tsne_start */
 } vw_tsne_config;
+/* How words are carried to other networks and judged there; no trial and no other evaluation depends on it. */
+typedef struct vw_transfer_config {
+  int all;        /* 1: words whose like was not learned in the target, too */
+  int map;        /* vw_map_kind of transfer/map.h */
+  int bias;       /* 1: with one */
+  double lambda;  /* of ridge; 0: by cross-validation */
+  int radius;     /* vw_transfer_radius */
+  vw_names pairs; /* "clip->owl"; n = 0: all */
+} vw_transfer_config;
+typedef enum vw_transfer_radius { VW_RADIUS_FREE, VW_RADIUS_KEPT } vw_transfer_radius;
 
 typedef struct vw_model_config {
   const char *name;
@@ -170,6 +180,7 @@ typedef struct vw_study_config {
   int algorithms;         /* vw_algorithms_choice */
   int precision; /* vw_precision_choice of models that have none of their own: models[m].plan says what is used */
   vw_tsne_config tsne;
+  vw_transfer_config transfer;
   vw_names stages;
   const char *cache; /* NULL: the user's cache directory */
 

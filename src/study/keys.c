@@ -196,6 +196,23 @@ const vw_key vw_study_keys[] = {
      .help = "of a rank; auto: the cores that the node's ranks may use, shared among them"},
     {"plan.memory", VW_KEY_MEMORY, PLAN(memory), "auto", .min = 1, .max = 9e15,
      .help = "of a rank: bytes, or with KiB, MiB, GiB, TiB"},
+    {"transfer.all", VW_KEY_CHOICE, STUDY(transfer.all), "false", "false true",
+     .help =
+         "of the stage transfer: false: words whose concept, anchor, delta and replica the target learned too; true: "
+         "every word of the target's concepts"},
+    {"transfer.map", VW_KEY_CHOICE, STUDY(transfer.map), "auto", "auto least-squares ridge orthogonal hidden",
+     .help =
+         "from one network's words to another's, fitted on the words that both know; auto: least squares where they "
+         "are ten times the dimensions, else ridge; hidden: with a hidden layer"},
+    {"transfer.bias", VW_KEY_CHOICE, STUDY(transfer.bias), "false", "false true", .help = "whether the map has one"},
+    {"transfer.lambda", VW_KEY_REAL, STUDY(transfer.lambda), "0", .max = 1e12,
+     .help = "of ridge; 0: of 10^-3 to 10^3 the one with the smallest error on ten folds"},
+    {"transfer.radius", VW_KEY_CHOICE, STUDY(transfer.radius), "free", "free kept",
+     .help =
+         "free: a carried word is where the map puts it; kept: its anchor becomes the target's, and its distance to "
+         "it stays the same in radii"},
+    {"transfer.pairs", VW_KEY_NAMES, STUDY(transfer.pairs), "",
+     .help = "models between which words are carried, as clip->owl; default: all whose networks differ"},
     {"tsne.layers", VW_KEY_LAYERS, STUDY(tsne.layers), "", .max = 1e4,
      .help =
          "of the stage tsne: layers of the text tower that are mapped, 0: the embedding; default: 0 and four evenly "
@@ -207,8 +224,8 @@ const vw_key vw_study_keys[] = {
     {"tsne.iterations", VW_KEY_INT, STUDY(tsne.iterations), "1000", .min = 1, .max = 1e6, .help = "steps of a map"},
     {"tsne.start", VW_KEY_CHOICE, STUDY(tsne.start), "pca", "pca random",
      .help = "where points start: the first two principal components, or normals drawn by the study's seed"},
-    {"stages", VW_KEY_STAGES, STUDY(stages), "[learn, evaluate, collect]", "learn evaluate probe tsne collect",
-     "transfer figures report", .help = "what `viswords run` does"},
+    {"stages", VW_KEY_STAGES, STUDY(stages), "[learn, evaluate, collect]", "learn evaluate transfer probe tsne collect",
+     "figures report", .help = "what `viswords run` does"},
     {"cache", VW_KEY_PATH, STUDY(cache), "", .help = "features and converted weights; default: ~/.cache/viswords"},
 };
 const int vw_study_n_keys = sizeof vw_study_keys / sizeof vw_study_keys[0];

@@ -1,0 +1,81 @@
+#include "jobs/stages/judging.h"
+
+#include "io/block_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const int64_t MOST_PARTS = (int64_t)1 << 40; /* of a task: tells the groups of models and data sets apart */
+
+/* Pictures that the judging is cut into, and their numbers a word. */
+static vw_status parts_of(const vw_session *s, const vw_stage_item *it, int64_t *pictures, int64_t *numbers) {
+  const vw_task_inputs in = vw_session_inputs(s, it->model, it->data);
+  return s->kinds[it->model]->task->judge_parts(&in, pictures, numbers);
+}
+
+/* Items of one part are taken together where their words share it; 0: alone. */
+static int64_t group_of(const vw_session *s, const vw_stage_item *it) {
+  const vw_shared_part by = s->kinds[it->model]->task->shares_parts;
+  if (by == VW_SHARED_BY_NONE || (by == VW_SHARED_BY_BASELINES && it->block >= 0)) return 0;
+  return 1 + (it->model * s->config->n_data + it->data) * MOST_PARTS + it->picture;
+}
+
+vw_status vw_judging_add(const vw_session *s, vw_stage_list *list, vw_stage_item it, int64_t round, const char *stem) {
+  const vw_task_kind *task = s->kinds[it.model]->task;
+  int64_t pictures = 0, numbers = 0;
+  char id[VW_BLOCK_ID];
+  it.picture = -1, it.round = task->judge ? round : round + 1;
+  VW_TRY(vw_stage_add(list, &it));
+  if (task->judge) return VW_OK;
+  it.round = round;
+  VW_TRY(parts_of(s, &it, &pictures, &numbers));
+  for (it.picture = 0; it.picture < pictures; it.picture++) {
+    it.group = group_of(s, &it);
+    VW_TRY(vw_judged_part_id(stem, it.picture, id));
+    if (!vw_block_file_exists(s->out, id)) VW_TRY(vw_stage_add(list, &it));
+  }
+  return VW_OK;
+}
+
+vw_status vw_judging_open(vw_judging *j) {
+  const vw_stage_item *it = j->it;
+  char id[VW_BLOCK_ID];
+  if (j->task->kind->judge) return VW_OK;
+  VW_TRY(parts_of(j->s, it, &j->pictures, &j->numbers));
+  const int64_t one = j->n * j->numbers, parts = it->picture >= 0 ? 1 : j->pictures;
+  j->part = calloc((size_t)(parts * one) + 1, sizeof *j->part);
+  VW_CHECK(j->part, VW_ERR_MEMORY, "evaluation: out of memory");
+  for (int64_t p = 0; it->picture < 0 && p < parts; p++) {
+    VW_TRY(vw_judged_part_id(j->stem, p, id));
+    VW_TRY(vw_judged_part_read(j->s->out, id, j->n, j->numbers, j->part + p * one));
+  }
+  return VW_OK;
+}
+
+vw_status vw_judging_words(const vw_judging *j, const vw_judged *w, int64_t first, double *metrics) {
+  const vw_task_kind *kind = j->task->kind;
+  const int64_t m = j->numbers;
+  if (kind->judge) return kind->judge(j->task, w, metrics + first * kind->n_metrics);
+  if (j->it->picture >= 0) return kind->judge_picture(j->task, w, j->it->picture, j->part + first * m);
+  double *own = malloc((size_t)(j->pictures * w->n * m) * sizeof *own + 1);
+  VW_CHECK(own, VW_ERR_MEMORY, "evaluation: out of memory");
+  for (int64_t p = 0; p < j->pictures; p++)
+    memcpy(own + p * w->n * m, j->part + (p * j->n + first) * m, (size_t)(w->n * m) * sizeof *own);
+  const vw_status st = kind->judge_end(j->task, w, own, metrics + first * kind->n_metrics);
+  free(own);
+  return st;
+}
+
+vw_status vw_judging_end(const vw_judging *j) {
+  char id[VW_BLOCK_ID];
+  if (j->it->picture >= 0) {
+    VW_TRY(vw_session_inputs_unchanged(j->s));
+    VW_TRY(vw_judged_part_id(j->stem, j->it->picture, id));
+    return vw_judged_part_write(j->s->out, id, j->n, j->numbers, j->part);
+  }
+  for (int64_t p = 0; p < j->pictures; p++) {
+    VW_TRY(vw_judged_part_id(j->stem, p, id));
+    VW_TRY(vw_block_file_remove(j->s->out, id));
+  }
+  return VW_OK;
+}

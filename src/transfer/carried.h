@@ -1,0 +1,72 @@
+/* Words of one network in another: what is carried, what became of it, its file.
+ *
+ * <id>-map.safetensors
+ *   matrix                                                [from + hidden, to] f64
+ *   bias                                                  [to] f64
+ *   layer                                                 [from + 1, hidden] f64, where there is a hidden layer
+ *   metadata  from, to: models; kind, lambda, words, rank, condition, r2, r2_held_out, hidden, scale
+ *
+ * <id>-carried.safetensors: n words
+ *   words                                                 [n, to] f32 (f64 from the ref backend)
+ *   metrics                                               [n, metrics] f64, of the target's task
+ *   norm_ratio, cosine, distance                          [n] f64, as in vw_carried_row
+ *   metadata  from, to: models; data; columns: JSON list of names
+ *             rows: JSON list of {"kind","concept","anchor","delta","replica","trial","target","word","before","after"}
+ *               trial, target: ids; "" where there is none */
+#ifndef VW_TRANSFER_CARRIED_H
+#define VW_TRANSFER_CARRIED_H
+
+#include "transfer/sets.h"
+
+enum { VW_CARRIED_WORD_BYTES = 64 };
+
+typedef struct vw_carried_row {
+  vw_carried_kind kind;
+  const char *concept, *anchor; /* of the plan or study; anchor "" where there is none */
+  double delta;                 /* NaN: does not apply */
+  int64_t replica;
+  const vw_trial *trial, *target; /* of the plan: its own, that of the same word learned in the target; or NULL */
+  bool is_carried;                /* false: failed, or a name that the source does not know; numbers are NaN */
+  double norm_ratio;              /* |Tv| / |v| */
+  double cosine;                  /* of Tv and T(anchor) */
+  double distance;                /* |Tv - anchor of the target| over the radius of delta there; of an anchor that of
+                                     delta 1. NaN: free, or the target has no such word */
+  char word[VW_CARRIED_WORD_BYTES], before[VW_CARRIED_WORD_BYTES], after[VW_CARRIED_WORD_BYTES]; /* what it is, where it
+                                     is one; whole words nearest to v in the source and to Tv in the target */
+} vw_carried_row;
+
+typedef struct vw_carried {
+  int64_t n, from_width, to_width;
+  vw_carried_row *rows;
+  double *source; /* [n, from_width]; 0 where not carried */
+  double *words;  /* [n, to_width] as they are stored; 0 where not carried */
+} vw_carried;
+
+/* The rows of a set by names alone: no file is read. The caller frees it, after a failure too. Errors: VW_ERR_MEMORY. */
+vw_status vw_carried_list(vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set);
+/* Reads the source's words and carries them. Errors: of vw_block_words_read; VW_ERR_MEMORY. */
+vw_status vw_carried_carry(vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set, const vw_map *map);
+/* How far they went, and what they lie next to: the rows' numbers and texts. Errors: VW_ERR_MEMORY. */
+vw_status vw_carried_measure(vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set, const vw_map *map);
+void vw_carried_free(vw_carried *c); /* also of a zeroed struct */
+
+/* One vector v [from] with its anchor in both networks, as transfer.radius asks; without an anchor in the target, out is
+ * NaN where the radius is to be kept. Errors: VW_ERR_MEMORY. */
+typedef struct vw_carried_anchor {
+  const double *from, *to;           /* embeddings; NULL: not a word there */
+  double from_distance, to_distance; /* to their nearest neighbours */
+} vw_carried_anchor;
+vw_status vw_carry(const vw_map *map, int radius, const double *v, const vw_carried_anchor *anchor, double *out);
+
+/* metrics [n, n_metrics] of the target's task; those of rows that were not carried become NaN. */
+vw_status vw_carried_write(const vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set,
+                           double *metrics);
+/* Fills listed rows, words and metrics [n, n_metrics]. *found false: the file is not there. Errors: VW_ERR_INPUT. */
+vw_status vw_carried_read(vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set, double *metrics,
+                          bool *found);
+
+/* Errors of reading: VW_ERR_IO (not there), VW_ERR_INPUT (damaged). The caller frees the map. */
+vw_status vw_map_write(const vw_map *m, const vw_transfer_source *s, const vw_transfer_pair *pair);
+vw_status vw_map_read(vw_map *m, const vw_transfer_source *s, const vw_transfer_pair *pair);
+
+#endif
