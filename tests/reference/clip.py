@@ -119,7 +119,7 @@ def expected(model, seed=3, n=5):
     ids, length = text_rows(model, n, seed, end)
     g = torch.Generator().manual_seed(seed + 1)
     S = cfg.vision_config.image_size
-    pixels = torch.randn(3, 3, S, S, generator=g, dtype=torch.float64)
+    pixels = torch.randn(3, 3, S, S, generator=g, dtype=torch.float64)[: 3 if S < 64 else 1]
     with torch.no_grad():
         text = unit(model.get_text_features(input_ids=ids))
         image = unit(model.get_image_features(pixel_values=pixels))
