@@ -10,7 +10,10 @@ static const int64_t MOST_PARTS = (int64_t)1 << 40; /* of a task: tells the grou
 /* Pictures that the judging is cut into, and their numbers a word. */
 static vw_status parts_of(const vw_session *s, const vw_stage_item *it, int64_t *pictures, int64_t *numbers) {
   const vw_task_inputs in = vw_session_inputs(s, it->model, it->data);
-  return s->kinds[it->model]->task->judge_parts(&in, pictures, numbers);
+  const vw_task_kind *task = s->kinds[it->model]->task;
+  VW_TRY(task->judge_parts(&in, pictures, numbers));
+  if (task->draws_parts && it->pictures && it->pictures < *pictures) *pictures = it->pictures;
+  return VW_OK;
 }
 
 /* Items of one part are taken together where their words share it; 0: alone. */
@@ -61,7 +64,9 @@ vw_status vw_judging_words(const vw_judging *j, const vw_judged *w, int64_t firs
   VW_CHECK(own, VW_ERR_MEMORY, "evaluation: out of memory");
   for (int64_t p = 0; p < j->pictures; p++)
     memcpy(own + p * w->n * m, j->part + (p * j->n + first) * m, (size_t)(w->n * m) * sizeof *own);
-  const vw_status st = kind->judge_end(j->task, w, own, metrics + first * kind->n_metrics);
+  vw_judged all = *w;
+  all.parts = j->pictures;
+  const vw_status st = kind->judge_end(j->task, &all, own, metrics + first * kind->n_metrics);
   free(own);
   return st;
 }

@@ -14,12 +14,13 @@ typedef struct vw_stage_item {
   int64_t model, data, concept; /* places in the study */
   int64_t source;               /* transfer: the model whose words are carried */
   int64_t picture;              /* -1: not of one picture */
-  int64_t layer;                /* of the model's network */
-  int64_t units;                /* that it counts in the progress; 0 counts as 1 */
-  int64_t slices;               /* ranks that can share it; at most one: a rank does it alone */
-  int64_t group;                /* 0: alone; items of one group and round are taken by one rank, one after the other */
-  int64_t round;                /* 0 ..: the next round begins when all items of this one are done */
-  double cost;                  /* of any unit: the dearest of a round come first, equal ones in the list's order */
+  int64_t pictures; /* that words are judged by, at most, where they are drawn; 0: as many as the task says */
+  int64_t layer;    /* of the model's network */
+  int64_t units;    /* that it counts in the progress; 0 counts as 1 */
+  int64_t slices;   /* ranks that can share it; at most one: a rank does it alone */
+  int64_t group;    /* 0: alone; items of one group and round are taken by one rank, one after the other */
+  int64_t round;    /* 0 ..: the next round begins when all items of this one are done */
+  double cost;      /* of any unit: the dearest of a round come first, equal ones in the list's order */
 } vw_stage_item;
 
 typedef struct vw_stage_list {

@@ -44,8 +44,12 @@ static vw_status list_maps(const vw_session *s, const vw_transfer_source *t, con
 
 static vw_status list_set(const vw_session *s, const vw_transfer_source *t, const vw_transfer_set *set,
                           vw_stage_list *list) {
-  const vw_stage_item it = {
-      .block = set->block, .concept = set->concept, .source = set->from, .model = set->to, .data = set->data};
+  const vw_stage_item it = {.block = set->block,
+                            .pictures = s->config->transfer.pictures,
+                            .concept = set->concept,
+                            .source = set->from,
+                            .model = set->to,
+                            .data = set->data};
   char id[VW_BLOCK_ID];
   VW_TRY(vw_transfer_set_id(t, set, id));
   if (!vw_block_file_exists(s->out, id)) return vw_judging_add(s, list, it, WORDS, id);

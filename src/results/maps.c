@@ -14,7 +14,8 @@ enum { NUMBERS = sizeof(vw_tsne_map_numbers) / sizeof(double), EVENLY = 4 };
 
 /* ---- which maps -------------------------------------------------------------------------------------------------- */
 
-vw_status vw_tsne_map_layers(const vw_results_source *s, const vw_activations *a, int64_t layers[VW_MAP_LAYERS], int *n) {
+vw_status vw_tsne_map_layers(const vw_results_source *s, const vw_activations *a, int64_t layers[VW_MAP_LAYERS],
+                             int *n) {
   const vw_numbers *asked = &s->config->tsne.layers;
   const int64_t last = a->layers - 1;
   *n = 0;
@@ -121,7 +122,7 @@ static vw_status write_map(const vw_results_source *s, const vw_activations *a, 
 }
 
 vw_status vw_tsne_map_make(const vw_results_source *s, const vw_activations *a, int64_t layer, bool (*stop)(void *user),
-                      void *user, bool *stopped) {
+                           void *user, bool *stopped) {
   vw_tsne_options o = options_of(s);
   vw_tsne_result r = {0};
   picked p = {0};
@@ -133,13 +134,13 @@ vw_status vw_tsne_map_make(const vw_results_source *s, const vw_activations *a, 
   *stopped = r.stopped;
   if (r.stopped) goto cleanup;
   vw_tsne_map_numbers numbers = {.layer = (double)layer,
-                            .position = vw_tsne_map_position(layer),
-                            .points = (double)p.n,
-                            .kl = r.kl,
-                            .perplexity = r.perplexity,
-                            .learning_rate = r.learning_rate,
-                            .exaggeration = o.exaggeration,
-                            .iterations = (double)o.iterations};
+                                 .position = vw_tsne_map_position(layer),
+                                 .points = (double)p.n,
+                                 .kl = r.kl,
+                                 .perplexity = r.perplexity,
+                                 .learning_rate = r.learning_rate,
+                                 .exaggeration = o.exaggeration,
+                                 .iterations = (double)o.iterations};
   VW_GOTO(write_map(s, a, layer, &p, &numbers));
 cleanup:
   picked_free(&p);
@@ -159,7 +160,7 @@ static vw_status take_map(const vw_safetensors *f, int64_t n, double *points, vw
 }
 
 vw_status vw_tsne_map_read(const vw_results_source *s, const vw_activations *a, int64_t layer, double **points,
-                      vw_tsne_map_numbers *numbers) {
+                           vw_tsne_map_numbers *numbers) {
   char id[VW_BLOCK_ID], path[VW_PATH_BYTES];
   vw_safetensors *f = NULL;
   *points = NULL;

@@ -19,7 +19,8 @@ typedef struct vw_tsne_map_numbers {
 
 /* The layers that the study maps of a model: as it says, else the embedding and four evenly spaced. Returns how many.
  * Errors: VW_ERR_INPUT naming the key: a layer that the network does not have. */
-vw_status vw_tsne_map_layers(const vw_results_source *s, const vw_activations *a, int64_t layers[VW_MAP_LAYERS], int *n);
+vw_status vw_tsne_map_layers(const vw_results_source *s, const vw_activations *a, int64_t layers[VW_MAP_LAYERS],
+                             int *n);
 
 /* The pooled token; at the embedding, where that is one and the same for all words, the word's own position. */
 int vw_tsne_map_position(int64_t layer);
@@ -30,10 +31,10 @@ vw_status vw_tsne_map_id(const vw_results_source *s, const vw_activations *a, in
 /* Computes and writes it; all files of `a` are open. *stopped: `stop` said so, nothing is written. Errors: also
  * VW_ERR_INPUT: too few points. */
 vw_status vw_tsne_map_make(const vw_results_source *s, const vw_activations *a, int64_t layer, bool (*stop)(void *user),
-                      void *user, bool *stopped);
+                           void *user, bool *stopped);
 
 /* points [a->n, 2], malloc'ed; NULL: it is not there, or damaged, which is logged. */
 vw_status vw_tsne_map_read(const vw_results_source *s, const vw_activations *a, int64_t layer, double **points,
-                      vw_tsne_map_numbers *numbers);
+                           vw_tsne_map_numbers *numbers);
 
 #endif

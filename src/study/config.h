@@ -132,12 +132,13 @@ typedef struct vw_tsne_config {
 } vw_tsne_config;
 /* How words are carried to other networks and judged there; no trial and no other evaluation depends on it. */
 typedef struct vw_transfer_config {
-  int all;        /* 1: words whose like was not learned in the target, too */
-  int map;        /* vw_map_kind of transfer/map.h */
-  int bias;       /* 1: with one */
-  double lambda;  /* of ridge; 0: by cross-validation */
-  int radius;     /* vw_transfer_radius */
-  vw_names pairs; /* "clip->owl"; n = 0: all */
+  int all;          /* 1: words whose like was not learned in the target, too */
+  int map;          /* vw_map_kind of transfer/map.h */
+  int bias;         /* 1: with one */
+  double lambda;    /* of ridge; 0: by cross-validation */
+  int radius;       /* vw_transfer_radius */
+  int64_t pictures; /* that a carried word draws, at most; 0: as many as others */
+  vw_names pairs;   /* "clip->owl"; n = 0: all */
 } vw_transfer_config;
 typedef enum vw_transfer_radius { VW_RADIUS_FREE, VW_RADIUS_KEPT } vw_transfer_radius;
 

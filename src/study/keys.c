@@ -211,6 +211,8 @@ const vw_key vw_study_keys[] = {
      .help =
          "free: a carried word is where the map puts it; kept: its anchor becomes the target's, and its distance to "
          "it stays the same in radii"},
+    {"transfer.pictures", VW_KEY_AUTO, STUDY(transfer.pictures), "auto", .min = 1, .max = 1e6,
+     .help = "generation: that each carried word draws, at most; auto: judge.pictures"},
     {"transfer.pairs", VW_KEY_NAMES, STUDY(transfer.pairs), "",
      .help = "models between which words are carried, as clip->owl; default: all whose networks differ"},
     {"tsne.layers", VW_KEY_LAYERS, STUDY(tsne.layers), "", .max = 1e4,

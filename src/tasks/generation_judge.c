@@ -290,7 +290,8 @@ vw_status vw_generation_judge_picture(vw_task *task, const vw_judged *w, int64_t
 }
 
 vw_status vw_generation_judge_end(vw_task *task, const vw_judged *w, const double *numbers, double *metrics) {
-  const int64_t pictures = task->in.model->judge.pictures, m = VW_GENERATION_METRICS, all = w->n * m;
+  const int64_t pictures = w->parts ? w->parts : task->in.model->judge.pictures, m = VW_GENERATION_METRICS,
+                all = w->n * m;
   for (int64_t i = 0; i < all; i++) {
     double sum = 0;
     for (int64_t p = 0; p < pictures; p++) sum += numbers[p * all + i]; /* NaN where one is */

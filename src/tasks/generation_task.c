@@ -260,6 +260,7 @@ const vw_task_kind vw_generation_kind = {
     .begin = vw_generation_begin,
     .leaves = vw_generation_leaves,
     .end = vw_generation_end,
+    .draws_parts = true,
     .shares_parts = VW_SHARED_BY_BASELINES,
     .sheet = vw_generation_sheet,
     .judge_parts = vw_generation_judge_parts,

@@ -87,6 +87,7 @@ typedef struct vw_judged {
   const char *concept;
   bool null_concept;
   int64_t n;
+  int64_t parts;            /* of judge_end: how many there are; 0: all of them */
   const double *words;      /* [n, n W] */
   const char *const *texts; /* NULL, or [n]: where not NULL, judged as this text instead: a concept's real name */
   /* For tasks that judge by what words draw; others do not look. */
@@ -202,6 +203,7 @@ typedef struct vw_task_kind {
 
   /* metrics [n, n_metrics], NaN where there is nothing to count. NULL: judged picture by picture. */
   vw_status (*judge)(vw_task *t, const vw_judged *w, double *metrics);
+  bool draws_parts; /* parts are samples of what a word draws: fewer of them judge it too, less surely */
   vw_shared_part shares_parts;
   /* Judging that is long: `pictures` parts, each of which gives `numbers` numbers a word and is kept in a file of its
    * own, so that ranks share them and a stop loses at most one; then the metrics from all of them. A part is a picture

@@ -208,6 +208,7 @@ static vw_status add_judging(const vw_transfer_source *s, const vw_transfer_set 
   vw_hasher_add(h, &protocol, sizeof protocol), vw_hasher_add(h, &judging, sizeof judging);
   vw_hasher_field(h, s->config->data[set->data].name);
   vw_hasher_int(h, s->config->transfer.radius);
+  if (s->config->transfer.pictures) vw_hasher_int(h, s->config->transfer.pictures);
   return VW_OK;
 }
 
