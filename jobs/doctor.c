@@ -264,8 +264,9 @@ static void look_at_verified(doctor *d) {
        "verified: NVIDIA H200, 2026-11-26 and 27, all tests of operations, a study against PyTorch, fp32 "
        "to mixed; every commit on an emulated device"},
       {"other GPUs", "unverified: no other has been tried (A100, H100)"},
-      {"Stable Diffusion on cuda", "verified: NVIDIA H200, 2026-11-27, the network, pictures and word steps in fp32 to "
-                                   "mixed; unverified on a GPU: whole studies of it"},
+      {"Stable Diffusion on cuda",
+       "verified: NVIDIA H200, 2026-11-27, a study against PyTorch in fp32, the demo twice in "
+       "mixed with the same bits; every commit on an emulated device"},
       {"cuDNN", "verified: 9.19 on an NVIDIA H200, 2026-11-27; every plan is compared with an own kernel before it is "
                 "used"},
       {"several GPUs", "unverified on GPUs: 1 to 3 ranks on emulated devices"},

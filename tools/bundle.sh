@@ -113,7 +113,7 @@ else
   cp -r jobs/studies "$stage/jobs/"
   cp -r data/clip-tiny data/owlv2-tiny data/sd-tiny data/judge-tiny data/objects data/scenes data/portraits data/README.md data/LICENCES.md "$stage/data/"
   cp -r tests/reference/fixtures "$stage/tests/reference/"
-  cp tests/golden/golden.yaml "$stage/tests/golden/"
+  cp tests/golden/*.yaml "$stage/tests/golden/"
 fi
 cp tools/gpu-check.sh tools/mpirun.sh "$stage/tools/"
 mkdir -p "$stage/slurm"

@@ -88,6 +88,10 @@ for stage in learn evaluate; do
   step "golden-$stage" "$limit" "$viswords" $stage tests/golden/golden.yaml -o "$scratch/golden" --backend $backend --precision fp32 --threads 1
 done
 step golden "$limit" "$tests/golden_check_study$suffix" tests/reference/fixtures/golden_golden.safetensors "$scratch/golden" rounded
+for stage in learn evaluate; do
+  step "golden-sd-$stage" "$limit" "$viswords" $stage tests/golden/sd.yaml -o "$scratch/golden-sd" --backend $backend --precision fp32 --threads 1
+done
+step golden-sd "$limit" "$tests/golden_check_study$suffix" tests/reference/fixtures/golden_sd.safetensors "$scratch/golden-sd" rounded
 # what a user runs, in the precision that is the default; two ranks share the device
 step smoke "$limit" "$viswords" run jobs/studies/smoke.yaml -o "$scratch/smoke" --backend $backend
 mpirun=$root/tools/mpirun.sh
