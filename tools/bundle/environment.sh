@@ -7,6 +7,7 @@ export OMPI_MCA_mca_base_component_path="$openmpi/plugins"
 # PMIx and hwloc work without plugins of their own; those of the machine may be of another version.
 export PMIX_PREFIX="$openmpi" PMIX_LIBDIR="$openmpi/none" PMIX_PKGLIBDIR="$openmpi/none" PMIX_PKGDATADIR="$openmpi/share"
 export PMIX_MCA_mca_base_component_path="$openmpi/none" HWLOC_PLUGINS_PATH="$openmpi/none"
+export PMIX_MCA_pcompress_base_silence_warning=1 # it goes without compression, and would tell each time
 # mpirun insists on a way to other nodes even where none is wanted.
 command -v ssh >/dev/null || command -v rsh >/dev/null || command -v srun >/dev/null || export OMPI_MCA_plm=isolated
 export VISWORDS_TESTS="$root/tests"
