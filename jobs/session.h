@@ -34,6 +34,8 @@ typedef struct vw_session_set {
   vw_picture_set *pictures; /* NULL: a problem */
 } vw_session_set;
 
+typedef struct vw_cut_task vw_cut_task; /* jobs/session_cut.c */
+
 typedef struct vw_session {
   vw_session_options options;
   vw_ranks ranks;
@@ -60,6 +62,7 @@ typedef struct vw_session {
   vw_hash *weights;          /* [n_models] */
   vw_hash inputs;            /* of all files that every rank reads: study, lists, configurations, pictures */
   vw_task **tasks;           /* [n_models * n_data]; opened when a stage needs them */
+  vw_cut_task *cut;          /* vw_session_cut_task; NULL: none is open */
   vw_plan *plan;
   vw_costs costs;          /* vw_session_cost */
   bool is_counted;         /* a data set is not there: sizes are known, trials have no ids */
@@ -108,11 +111,20 @@ vw_status vw_session_agree_inputs(vw_session *s);
  * problems, before anything is learned. Part of vw_session_open_inputs, when the weights are hashed. */
 vw_status vw_session_check_transfer(vw_session *s);
 
+/* Rank 0, where the study has the stage `truncation`: keeps depths that a network does not have as problems. As above. */
+vw_status vw_session_check_truncation(vw_session *s);
+
 /* Tells all problems of the study, else the one message of `st`; returns the exit code. */
 int vw_session_report(const vw_session *s, vw_status st);
 
 /* The task of a block's model and data set; opened at first use. */
 vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_task **task);
+
+/* The same with a network whose text encoder is cut to its first `layers` layers (vw_network_cut); with all of them
+ * that of vw_session_task. One such task is open at a time, and no other: what judging holds is held once. *task lives
+ * until the next call. Errors: as of vw_network_cut and the task's open. */
+vw_status vw_session_cut_task(vw_session *s, int64_t model, int64_t data, int64_t layers, vw_task **task);
+void vw_session_cut_close(vw_session *s);
 
 /* What the task of a model and a data set is made of. */
 vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t data);
