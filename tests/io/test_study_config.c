@@ -167,7 +167,8 @@ static const struct {
      "s.yaml:4:17: stages: report is part of the design, but this version of viswords cannot do it yet",
      VW_ERR_UNSUPPORTED},
     {"@stages: [lern]\n",
-     "s.yaml:4:10: stages: expected a list of learn, evaluate, transfer, probe, tsne or collect, got 'lern'; did you "
+     "s.yaml:4:10: stages: expected a list of learn, evaluate, transfer, probe, tsne, collect or figures, got 'lern'; "
+     "did you "
      "mean learn?",
      VW_ERR_INPUT},
     {"@tsne: {layers: [3, 3]}\n", "s.yaml:4:20: tsne.layers: '3' is listed twice; keep one", VW_ERR_INPUT},
