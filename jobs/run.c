@@ -86,8 +86,20 @@ static void add_options(vw_option *options, const vw_option *more) {
   *options = (vw_option){0};
 }
 
+/* A stage that reads results alone: of DIR, or of a study's -o DIR. */
+static int run_on_results(const vw_stage *stage, int argc, char **argv) {
+  const char *out = NULL, *positional[1];
+  const vw_option options[] = {{"out", 'o', VW_OPT_STRING, &out, "DIR", "of a study: its output directory"}, {0}};
+  static const char *const names[] = {"DIR"};
+  const vw_command_line c = {stage->name, "DIR | STUDY.yaml -o DIR", stage->help, options, names, 1, 1};
+  int code = 0;
+  if (!vw_begin(&c, argc, argv, positional, &code)) return code;
+  return vw_report(stage->of_results(out ? out : positional[0]));
+}
+
 /* The command of one stage; NULL: of all. */
 static int run(const vw_stage *stage, int argc, char **argv) {
+  if (stage && stage->of_results) return run_on_results(stage, argc, argv);
   enum { ROOM = 32 };
   vw_session_options o = {.checkpoint_seconds = 60};
   vw_transfer_word w = {.map = "auto"};

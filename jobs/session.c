@@ -340,8 +340,11 @@ static bool is_own_file(const char *name) {
 }
 
 static bool is_figure(const char *name) {
+  static const char *const endings[] = {".svg", ".pdf", ".png", ".csv"};
   const size_t n = strlen(name);
-  return n > 4 && strcmp(name + n - 4, ".svg") == 0;
+  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+    if (n > 4 && strcmp(name + n - 4, endings[i]) == 0) return true;
+  return strcmp(name, "index.json") == 0;
 }
 
 /* Another run may have made the plan since the backend was chosen here. *other: the plan's, for which everything must

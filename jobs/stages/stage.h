@@ -78,6 +78,9 @@ typedef struct vw_stage {
   vw_status (*item)(vw_stage_run *r, const vw_stage_item *it, bool *finished);
   /* Collective, when all items are done and nothing was stopped; also where nothing was left to do. May be NULL. */
   vw_status (*end)(vw_session *s);
+  /* What `viswords NAME DIR` does with the results in DIR: no study is opened, no MPI started. NULL: the subcommand
+   * needs the study. */
+  vw_status (*of_results)(const char *dir);
 } vw_stage;
 
 /* In the order in which a study runs them; NULL behind the last. */

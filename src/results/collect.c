@@ -5,6 +5,7 @@
 #include "cluster/comm.h"
 #include "core/fault.h"
 #include "core/log.h"
+#include "results/figures.h"
 
 #include <stdlib.h>
 
@@ -86,7 +87,7 @@ static vw_status write_for_people(const vw_collected *c, bool json) {
   VW_TRY(vw_collect_csv(c));
   VW_TRY(vw_collect_probe_csv(c));
   VW_TRY(vw_collect_truncation_csv(c));
-  VW_TRY(vw_collect_figures(c));
+  VW_TRY(vw_figures_make(c->s->out, VW_FIGURES_OF_COLLECT));
   if (json)
     vw_collect_print_json(c, stdout);
   else

@@ -213,11 +213,6 @@ vw_status vw_collect_probe(vw_collected *c);
 /* Rank 0: DIR/probe.csv, where something was probed. */
 vw_status vw_collect_probe_csv(const vw_collected *c);
 
-/* Rank 0: DIR/figures/<headline>_against_delta.svg of every task. */
-vw_status vw_collect_figures(const vw_collected *c);
-typedef char vw_figure_name[128];
-void vw_collect_figure_name(const vw_task_kind *task, vw_figure_name name);
-
 /* Collective: all of it, as the stage does. `sections` gets the times. *all_failed: there are trials, and not
  * one counts. */
 vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool json, bool *all_failed);

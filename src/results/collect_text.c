@@ -132,9 +132,7 @@ void vw_collect_print(const vw_collected *c, FILE *out) {
   if (n.missing) (void)vw_print(out, ", %lld missing", (long long)n.missing);
   (void)vw_print(out, "\n%s/study.h5, summary.csv", c->s->out);
   for (int64_t i = 0; (task = vw_collect_task_at(c, i)); i++) {
-    vw_figure_name figure;
-    vw_collect_figure_name(task, figure);
-    (void)vw_print(out, ", figures/%s", figure);
+    (void)vw_print(out, ", figures/%s_against_delta.svg", task->metrics[task->headline].name);
   }
   (void)vw_print(out, "\n");
   (void)fflush(out);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME = 96, KEPT = 64, HASH_DIGITS = 12 };
+enum { NAME = VW_DRAWN_NAME, KEPT = 64, HASH_DIGITS = 12 };
 
 void vw_drawn_trial(const vw_trial *t, char label[VW_DRAWN_LABEL]) {
   char delta[VW_DELTA_TEXT];
@@ -24,9 +24,7 @@ static bool is_tame(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
 }
 
-/* A name that any file system takes: the name itself, or with `odd` or where something had to change, what is left of
- * it and a hash of it. */
-static void tame(const char *name, bool odd, char out[NAME]) {
+void vw_drawn_tame(const char *name, bool odd, char out[NAME]) {
   char hash[VW_HASH_TEXT];
   size_t n = 0;
   bool changed = odd || !name[0] || name[0] == '.';
@@ -45,15 +43,15 @@ static void tame(const char *name, bool odd, char out[NAME]) {
 /* "sd-portraits". A model's name that has "-" itself gets a hash, or "a-b" on "c" and "a" on "b-c" would be one. */
 static void pair_name(const vw_task_inputs *in, char out[2 * NAME]) {
   char model[NAME], data[NAME];
-  tame(in->model->name, strchr(in->model->name, '-') != NULL, model);
-  tame(in->pictures->data->name, false, data);
+  vw_drawn_tame(in->model->name, strchr(in->model->name, '-') != NULL, model);
+  vw_drawn_tame(in->pictures->data->name, false, data);
   (void)snprintf(out, 2 * (size_t)NAME, "%s-%s", model, data);
 }
 
 vw_status vw_drawn_folder(const vw_task_inputs *in, const char *concept, bool make, char path[VW_PATH_BYTES]) {
   char pair[2 * NAME], name[NAME], above[VW_PATH_BYTES];
   pair_name(in, pair);
-  tame(concept, false, name);
+  vw_drawn_tame(concept, false, name);
   if (!make) return vw_path_format(path, "%s/%s/%s", in->drawn, pair, name);
   VW_TRY(vw_subfolder_make(in->drawn, pair, above));
   return vw_subfolder_make(above, name, path);
@@ -61,7 +59,7 @@ vw_status vw_drawn_folder(const vw_task_inputs *in, const char *concept, bool ma
 
 vw_status vw_drawn_picture(const char *folder, const char *label, int64_t i, char path[VW_PATH_BYTES]) {
   char name[NAME];
-  tame(label, false, name);
+  vw_drawn_tame(label, false, name);
   return vw_path_format(path, "%s/%s-%" PRId64 ".png", folder, name, i);
 }
 

@@ -11,7 +11,11 @@
 #include "core/durable.h"
 #include "tasks/task.h"
 
-enum { VW_DRAWN_LABEL = 192 };
+enum { VW_DRAWN_LABEL = 192, VW_DRAWN_NAME = 96 };
+
+/* A name that any file system takes: the name itself, or with `odd` or where something had to change, what is left of
+ * it and a hash of it. */
+void vw_drawn_tame(const char *name, bool odd, char out[VW_DRAWN_NAME]);
 
 /* "dog-0.5-r0": what a trial's pictures are called; and those of a baseline: "anchor-dog", "random-direction-dog-0.5",
  * "random-word". kind: as in vw_baseline_kinds. */
