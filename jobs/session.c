@@ -455,7 +455,9 @@ static void close_study(vw_session *s) {
     if (s->judges[i]) s->judges[i]->kind->close(s->judges[i]);
   for (int64_t i = 0; s->sets && i < s->n_sets; i++) vw_picture_set_close(s->sets[i].pictures);
   free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->judges),
-      free((void *)s->pictures), free(s->sets), free(s->weights), free(s->contexts), free((void *)s->precision);
+      free((void *)s->pictures), free(s->sets), free(s->weights), free(s->contexts), free((void *)s->precision),
+      free(s->stands_in);
+  s->stands_in = NULL;
   s->tasks = NULL, s->kinds = NULL, s->words = NULL, s->networks = NULL, s->judges = NULL, s->pictures = NULL,
   s->weights = NULL;
   s->sets = NULL, s->n_sets = 0, s->contexts = NULL, s->precision = NULL;
