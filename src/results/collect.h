@@ -63,11 +63,12 @@ typedef struct vw_baseline {
 
 /* One row of /summary/probe: of a model's words for a data set, at one delta, position and layer. */
 typedef struct vw_probe_row {
-  int64_t model_index, data_index, layer;
+  int64_t model_index, data_index, source_index,
+      layer;              /* source: model_index, or the model that learned carried words */
   int position, quantity; /* vw_state_positions, vw_probe_quantities */
   double delta;
   vw_interval i;
-  const char *model, *data, *position_name, *quantity_name; /* of this process */
+  const char *model, *data, *source, *position_name, *quantity_name; /* of this process; source "": learned here */
 } vw_probe_row;
 /* A carried word, in the order of pairs and sets. Numbers travel between ranks; texts are of this process. */
 typedef struct vw_transfer_row {

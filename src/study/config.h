@@ -125,10 +125,11 @@ typedef struct vw_judge_config {
 /* Words judged by the first layers of the text encoder alone (stage truncation): truncation.*, then
  * models.<name>.truncation.* No trial and no other evaluation depends on it. */
 typedef struct vw_truncation_config {
-  vw_numbers depths; /* layers that are kept; n = 0: 0, 1 and four evenly spaced up to all */
-  vw_numbers deltas; /* of the words; n = 0: the largest finite one of the model */
-  int carried;       /* 1: words of other networks, too */
-  int64_t pictures;  /* that a word draws at a depth, at most; 0: as many as others */
+  vw_numbers depths;        /* layers that are kept; n = 0: 0, 1 and four evenly spaced up to all */
+  vw_numbers deltas;        /* of the words; n = 0: the largest finite one of the model */
+  int carried;              /* 1: words of other networks, too */
+  int64_t pictures;         /* that a word draws at a depth, at most; 0: as many as others */
+  int64_t pictures_carried; /* that a carried one draws; 0: as many as others */
 } vw_truncation_config;
 
 /* Maps of the states of words (stage tsne). */

@@ -230,6 +230,8 @@ const vw_key vw_study_keys[] = {
      .help = "whether words of other networks, which the stage transfer carried, are judged so, too"},
     {"truncation.pictures", VW_KEY_AUTO, CUT(pictures), "auto", .min = 1, .max = 1e6, .scoped = true,
      .help = "generation: that a word draws at each depth, at most; auto: judge.pictures"},
+    {"truncation.pictures_carried", VW_KEY_AUTO, CUT(pictures_carried), "auto", .min = 1, .max = 1e6, .scoped = true,
+     .help = "generation: that a carried word draws at each depth, at most; auto: truncation.pictures"},
     {"tsne.layers", VW_KEY_LAYERS, STUDY(tsne.layers), "", .max = 1e4,
      .help =
          "of the stage tsne: layers of the text tower that are mapped, 0: the embedding; default: 0 and four evenly "

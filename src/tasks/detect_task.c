@@ -264,6 +264,7 @@ const vw_task_kind vw_detection_kind = {
     .leaves = vw_detect_leaves,
     .end = vw_detect_end,
     .shares_parts = VW_SHARED_BY_ALL,
+    .lends_to_cut = true,
     .judge_parts = vw_detect_judge_parts,
     .judge_picture = vw_detect_judge_part,
     .judge_end = vw_detect_judge_end,
