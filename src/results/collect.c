@@ -111,6 +111,7 @@ vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool jso
   start = vw_seconds();
   VW_GOTO(vw_collect_probe(&c));
   if (c.n_probe) vw_sections_add(sections, "collect", "probe", vw_seconds() - start);
+  VW_GOTO(vw_collect_spread(&c));
   if (s->ranks.rank == 0) say_what_is_missing(&c);
   VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? say_which_part(&c) : VW_OK));
   if (s->ranks.rank == 0 && s->ranks.comms && s->ranks.comms->file_warning)

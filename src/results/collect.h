@@ -70,6 +70,46 @@ typedef struct vw_probe_row {
   vw_interval i;
   const char *model, *data, *source, *position_name, *quantity_name; /* of this process; source "": learned here */
 } vw_probe_row;
+
+/* Where numbers of words lie: /summary/loss (a row a step) and /summary/constraint. */
+typedef enum vw_quartile_of {
+  VW_QUARTILES_LOSS,     /* the training loss at a step */
+  VW_QUARTILES_DISTANCE, /* to the anchor, over the radius */
+  VW_QUARTILES_KKT,
+  VW_QUARTILES
+} vw_quartile_of;
+extern const char *const vw_quartile_names[VW_QUARTILES];
+
+typedef struct vw_quartile_row {
+  int64_t model_index, data_index, step, n; /* step -1: of no step */
+  vw_quartile_of of;
+  double delta, low, median, high;
+  const char *model, *data, *quantity; /* of this process */
+} vw_quartile_row;
+
+/* Are performant solutions everywhere? /summary/performant: words of a model for a data set at one delta. */
+typedef enum vw_performant {
+  VW_COSINE_ANCHORS, /* of words of one concept, from different anchors; mean and intervals over concepts */
+  VW_DISTANCE_ANCHORS,
+  VW_COSINE_REPLICAS, /* the same of one anchor's replicas */
+  VW_DISTANCE_REPLICAS,
+  VW_COSINE_UNTOUCHED,  /* of the anchors themselves, over pairs: delta 0 */
+  VW_NEAREST_IS_ANCHOR, /* 1: the whole word nearest to the word is its anchor */
+  VW_PERFORMANCE,       /* the headline */
+  VW_PERFORMANCE_MORE,  /* minus that at the next smaller delta, paired */
+  VW_PERFORMANCE_HALF,  /* at delta 1 minus that at 0.5, paired: has it saturated at 0.5? */
+  VW_PERFORMANTS
+} vw_performant;
+extern const char *const vw_performant_names[VW_PERFORMANTS];
+
+typedef struct vw_performant_row {
+  int64_t model_index, data_index;
+  vw_performant of;
+  double delta;
+  vw_interval i;
+  const char *model, *data, *quantity, *metric; /* of this process; metric: "" where it is of no metric */
+} vw_performant_row;
+
 /* A carried word, in the order of pairs and sets. Numbers travel between ranks; texts are of this process. */
 typedef struct vw_transfer_row {
   int64_t pair, data, concept_index; /* data, concept: of the target */
@@ -174,7 +214,14 @@ typedef struct vw_collected {
   int64_t n_probe;
   vw_transferred transfer;
   vw_truncated truncation;
+  vw_quartile_row *quartiles; /* complete on all ranks */
+  int64_t n_quartiles;
+  vw_performant_row *performant; /* the same */
+  int64_t n_performant;
 } vw_collected;
+
+/* Collective, after vw_collect_read: c->quartiles and c->performant. */
+vw_status vw_collect_spread(vw_collected *c);
 
 /* Collective, when the rows of trials and baselines are complete: what the transfer stage left, c->transfer. Nothing
  * where it never ran. */

@@ -24,6 +24,9 @@ vw_status vw_writer_count(const vw_writer *w, const char *path, const char *desc
 /* Collective. /activations, /tsne, /summary/probe, where something was probed. */
 vw_status vw_write_probe(const vw_writer *w);
 
+/* Collective. /summary/loss, /summary/constraint and /summary/performant. */
+vw_status vw_write_spread(const vw_writer *w);
+
 /* Collective. /words, /loss, /loss_fixed. */
 vw_status vw_write_models(const vw_writer *w);
 

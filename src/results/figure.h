@@ -40,6 +40,7 @@ typedef struct vw_figure_row {
   const char *model, *from, *to, *data, *what, *quantity, *position, *kind, *metric;
   double delta, layer, depth, step;
   vw_interval i;
+  bool has_quartiles; /* i.low, mean, high are the quartiles of a table that has these; no bootstrap */
 } vw_figure_row;
 typedef struct vw_figure_rows {
   vw_figure_row *row; /* of the source */
@@ -107,6 +108,9 @@ void vw_panel_series(vw_canvas *c, const vw_panel *p, const double *x, const dou
 /* An upright bar with ends. */
 void vw_panel_bar(vw_canvas *c, const vw_panel *p, double x, double low, double high, vw_colour colour);
 
+/* Of a text before there is a page to measure it on: letters of DejaVu Sans are about 0.6 of their size wide. */
+double vw_about_width(const char *text, double size);
+
 typedef struct vw_legend_entry {
   const char *text;
   vw_pen pen;   /* width 0: no line */
@@ -137,5 +141,12 @@ vw_status vw_figure_csv(vw_figure_drawing *d, const vw_figure_row *const *rows, 
 /* Fills *d, or leaves d->page.draw NULL and says in d->note what is missing. */
 typedef vw_status (*vw_figure_make)(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
 vw_status vw_figure_against_delta(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
+vw_status vw_figure_transfer(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
+vw_status vw_figure_matrix(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
+vw_status vw_figure_tsne(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
+vw_status vw_figure_probe(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
+vw_status vw_figure_performant(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
+vw_status vw_figure_loss(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
+vw_status vw_figure_constraint(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
 
 #endif

@@ -53,19 +53,28 @@ static bool is_share(const char *metric) {
   return false;
 }
 
+static void put_quartiles(FILE *out, const vw_interval *i) {
+  (void)vw_print(out, "%lld,%.17g,%.17g,%.17g\n", (long long)i->n, i->mean, i->low, i->high);
+}
+
 static void put_rows(FILE *out, const vw_figure_row *const *rows, int64_t n) {
   bool used[COLUMNS];
   for (int k = 0; k < COLUMNS; k++) {
     used[k] = is_used(&columns[k], rows, n);
     if (used[k]) (void)vw_print(out, "%s,", columns[k].name);
   }
-  (void)vw_print(out, "n,mean,low,high,boot_low,boot_high\n");
+  const bool quartiles = n && rows[0]->has_quartiles;
+  (void)vw_print(out, quartiles ? "n,median,quartile_1,quartile_3\n" : "n,mean,low,high,boot_low,boot_high\n");
   for (int64_t i = 0; i < n; i++) {
     for (int k = 0; k < COLUMNS; k++)
       if (used[k] && columns[k].is_text)
         vw_csv_text(out, text_of(rows[i], &columns[k]));
       else if (used[k])
         put_number(out, number_of(rows[i], &columns[k]));
+    if (quartiles) {
+      put_quartiles(out, &rows[i]->i);
+      continue;
+    }
     const bool is_difference = strstr(rows[i]->quantity, "minus") != NULL;
     const vw_interval shown = is_share(rows[i]->metric) ? vw_share_interval(rows[i]->i, is_difference) : rows[i]->i;
     vw_csv_interval(out, &shown);

@@ -127,10 +127,19 @@ static const text_column text_columns[] = {
     {"metric", offsetof(vw_figure_row, metric)},
 };
 static const text_column number_columns[] = {
-    {"delta", offsetof(vw_figure_row, delta)},           {"layer", offsetof(vw_figure_row, layer)},
-    {"depth", offsetof(vw_figure_row, depth)},           {"step", offsetof(vw_figure_row, step)},
+    {"delta", offsetof(vw_figure_row, delta)},
+    {"layer", offsetof(vw_figure_row, layer)},
+    {"depth", offsetof(vw_figure_row, depth)},
+    {"step", offsetof(vw_figure_row, step)},
+};
+static const text_column interval_columns[] = {
     {"mean", offsetof(vw_figure_row, i.mean)},           {"low", offsetof(vw_figure_row, i.low)},
     {"high", offsetof(vw_figure_row, i.high)},           {"boot_low", offsetof(vw_figure_row, i.boot_low)},
+    {"boot_high", offsetof(vw_figure_row, i.boot_high)},
+};
+static const text_column quartile_columns[] = {
+    {"median", offsetof(vw_figure_row, i.mean)},         {"quartile_1", offsetof(vw_figure_row, i.low)},
+    {"quartile_3", offsetof(vw_figure_row, i.high)},     {"boot_low", offsetof(vw_figure_row, i.boot_low)},
     {"boot_high", offsetof(vw_figure_row, i.boot_high)},
 };
 
@@ -179,6 +188,11 @@ vw_status vw_figure_rows_read(vw_figure_source *s, const char *group, vw_figure_
     VW_TRY(read_texts(s, group, &text_columns[i], rows));
   for (size_t i = 0; i < sizeof number_columns / sizeof *number_columns; i++)
     VW_TRY(read_numbers(s, group, &number_columns[i], rows));
+  (void)snprintf(path, sizeof path, "%s/median", group);
+  const bool has_quartiles = vw_figure_has(s, path);
+  for (size_t i = 0; i < sizeof interval_columns / sizeof *interval_columns; i++)
+    VW_TRY(read_numbers(s, group, has_quartiles ? &quartile_columns[i] : &interval_columns[i], rows));
+  for (int64_t i = 0; i < rows->n; i++) rows->row[i].has_quartiles = has_quartiles;
   return VW_OK;
 }
 

@@ -168,6 +168,12 @@ void vw_panel_bar(vw_canvas *c, const vw_panel *p, double x, double low, double 
 
 /* ---- legend, head ------------------------------------------------------------------------------------------------ */
 
+double vw_about_width(const char *text, double size) {
+  double n = 0;
+  for (const char *p = text; *p; p++) n += ((unsigned char)*p & 0xc0) != 0x80;
+  return n * size * .6;
+}
+
 static void draw_key(vw_canvas *c, double x, double y, double width, const vw_legend_entry *e) {
   if (e->has_band) {
     const double box[4] = {x, y - 6, width, 12};
@@ -178,8 +184,10 @@ static void draw_key(vw_canvas *c, double x, double y, double width, const vw_le
 }
 
 double vw_legend(vw_canvas *c, double x, double y, double width, const vw_legend_entry *entries, int64_t n) {
-  enum { ROW = 20, KEY = 30, COLUMN = 250 };
-  const int64_t columns = width < 2 * COLUMN ? 1 : (int64_t)(width / COLUMN);
+  enum { ROW = 20, KEY = 30, LEAST = 110 };
+  double wanted = LEAST;
+  for (int64_t i = 0; i < n; i++) wanted = fmax(wanted, KEY + 28 + vw_about_width(entries[i].text, LETTERS + 1));
+  const int64_t columns = width < 2 * wanted ? 1 : (int64_t)(width / wanted);
   const double column = width / (double)columns;
   const vw_letters letters = {.size = LETTERS + 1, .colour = ink, .most = column - KEY - 20};
   for (int64_t i = 0; c && i < n; i++) {

@@ -20,6 +20,12 @@ void vw_drawn_baseline(const char *kind, const char *anchor, const char *delta, 
     if (*p == '_') *p = '-';
 }
 
+void vw_drawn_carried(const char *from, const char *data, const char *own, char label[VW_DRAWN_LABEL]) {
+  enum { SHOWN = 60 }; /* of each part: all of them fit */
+  (void)snprintf(label, VW_DRAWN_LABEL, "from-%.*s-%.*s%s%.*s", SHOWN, from, SHOWN / 2, data, data[0] ? "-" : "", SHOWN,
+                 own);
+}
+
 static bool is_tame(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
 }
@@ -41,18 +47,30 @@ void vw_drawn_tame(const char *name, bool odd, char out[NAME]) {
 }
 
 /* "sd-portraits". A model's name that has "-" itself gets a hash, or "a-b" on "c" and "a" on "b-c" would be one. */
-static void pair_name(const vw_task_inputs *in, char out[2 * NAME]) {
+static void pair_of(const char *of_model, const char *of_data, char out[2 * NAME]) {
   char model[NAME], data[NAME];
-  vw_drawn_tame(in->model->name, strchr(in->model->name, '-') != NULL, model);
-  vw_drawn_tame(in->pictures->data->name, false, data);
+  vw_drawn_tame(of_model, strchr(of_model, '-') != NULL, model);
+  vw_drawn_tame(of_data, false, data);
   (void)snprintf(out, 2 * (size_t)NAME, "%s-%s", model, data);
+}
+
+static void pair_name(const vw_task_inputs *in, char out[2 * NAME]) {
+  pair_of(in->model->name, in->pictures->data->name, out);
+}
+
+vw_status vw_drawn_folder_of(const char *drawn, const char *model, const char *data, const char *concept,
+                             char path[VW_PATH_BYTES]) {
+  char pair[2 * NAME], name[NAME];
+  pair_of(model, data, pair);
+  vw_drawn_tame(concept, false, name);
+  return vw_path_format(path, "%s/%s/%s", drawn, pair, name);
 }
 
 vw_status vw_drawn_folder(const vw_task_inputs *in, const char *concept, bool make, char path[VW_PATH_BYTES]) {
   char pair[2 * NAME], name[NAME], above[VW_PATH_BYTES];
+  if (!make) return vw_drawn_folder_of(in->drawn, in->model->name, in->pictures->data->name, concept, path);
   pair_name(in, pair);
   vw_drawn_tame(concept, false, name);
-  if (!make) return vw_path_format(path, "%s/%s/%s", in->drawn, pair, name);
   VW_TRY(vw_subfolder_make(in->drawn, pair, above));
   return vw_subfolder_make(above, name, path);
 }
