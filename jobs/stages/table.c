@@ -3,5 +3,5 @@
 
 #include <stddef.h>
 
-const vw_stage *const vw_stages[] = {
-    &vw_stage_learn, &vw_stage_evaluate, &vw_stage_transfer, &vw_stage_probe, &vw_stage_tsne, &vw_stage_collect, NULL};
+const vw_stage *const vw_stages[] = {&vw_stage_learn, &vw_stage_evaluate, &vw_stage_transfer, &vw_stage_probe,
+                                     &vw_stage_tsne,  &vw_stage_collect,  &vw_stage_report,   NULL};

@@ -1,0 +1,101 @@
+#include "results/html.h"
+
+#include "study/trial.h"
+
+#include <math.h>
+
+void vw_html_table(vw_html *h) {
+  h->tables++;
+  (void)vw_print_html(h->out,
+                      "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-labelledby=\"t%d\"><table>\n"
+                      "<caption id=\"t%d\">",
+                      h->tables, h->tables);
+}
+
+void vw_html_columns(vw_html *h, const vw_html_column *columns, int n, bool sorts) {
+  (void)vw_print_html(h->out, "</caption>\n<thead%s><tr>", sorts ? " class=\"sorts\"" : "");
+  for (int i = 0; i < n; i++)
+    (void)vw_print_html(h->out, "<th scope=\"col\"%s>%s</th>", columns[i].is_number ? " class=\"n\"" : "",
+                        columns[i].name);
+  (void)vw_print_html(h->out, "</tr></thead>\n<tbody>\n");
+}
+
+void vw_html_table_end(vw_html *h) {
+  (void)vw_print_html(h->out, "</tbody></table></div>\n");
+}
+
+void vw_html_name(vw_html *h, const char *name) {
+  (void)vw_print_html(h->out, "<bdi>%s</bdi>", name);
+}
+
+/* ---- cells ------------------------------------------------------------------------------------------------------- */
+
+void vw_html_head(vw_html *h, const char *text) {
+  (void)vw_print_html(h->out, "<th scope=\"row\"><bdi>%s</bdi></th>", text);
+}
+
+void vw_html_text(vw_html *h, const char *text) {
+  (void)vw_print_html(h->out, "<td><bdi>%s</bdi></td>", text);
+}
+
+void vw_html_count(vw_html *h, int64_t n) {
+  (void)vw_print_html(h->out, "<td class=\"n\">%lld</td>", (long long)n);
+}
+
+/* What is not there sorts last, whichever way. */
+static void absent(vw_html *h) {
+  (void)vw_print_html(h->out, "<td class=\"n\" data-v=\"\">&ndash;</td>");
+}
+
+void vw_html_number(vw_html *h, double v, int places) {
+  if (isfinite(v))
+    (void)vw_print_html(h->out, "<td class=\"n\" data-v=\"%.9g\">%.*f</td>", v, places, v);
+  else
+    absent(h);
+}
+
+void vw_html_delta(vw_html *h, double delta) {
+  char text[VW_DELTA_TEXT];
+  if (isnan(delta)) {
+    absent(h);
+    return;
+  }
+  vw_delta_text(delta, text);
+  (void)vw_print_html(h->out, "<td class=\"n\" data-v=\"%g\">%s</td>", isinf(delta) ? 1e300 : delta, text);
+}
+
+void vw_html_range(vw_html *h, double low, double high) {
+  if (isfinite(low) && isfinite(high))
+    (void)vw_print_html(h->out, "<td class=\"n\" data-v=\"%.9g\">[%.3f, %.3f]</td>", low, low, high);
+  else
+    absent(h);
+}
+
+void vw_html_interval(vw_html *h, const vw_interval *i) {
+  vw_html_count(h, i->n);
+  vw_html_number(h, i->mean, 3);
+  vw_html_range(h, i->low, i->high);
+  vw_html_range(h, i->boot_low, i->boot_high);
+}
+
+void vw_html_difference(vw_html *h, const vw_interval *i) {
+  vw_html_number(h, i->mean, 3);
+  vw_html_range(h, i->boot_low, i->boot_high);
+}
+
+/* ---- pictures ---------------------------------------------------------------------------------------------------- */
+
+/* Base 64 of RFC 4648. */
+void vw_html_data(vw_html *h, const char *type, const void *bytes, int64_t n) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const uint8_t *p = bytes;
+  (void)vw_print_html(h->out, "data:%s;base64,", type);
+  for (int64_t i = 0; i < n; i += 3) {
+    const uint32_t word = (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0);
+    const char out[4] = {digits[word >> 18], digits[word >> 12 & 63], digits[word >> 6 & 63], digits[word & 63]};
+    const size_t whole = i + 2 < n ? 4 : (size_t)(n - i + 1);
+    (void)fwrite(out, 1, whole, h->out);
+    (void)fwrite("==", 1, 4 - whole, h->out);
+  }
+  h->inlined += n;
+}
