@@ -13,11 +13,12 @@ void vw_html_table(vw_html *h) {
 }
 
 void vw_html_columns(vw_html *h, const vw_html_column *columns, int n, bool sorts) {
-  (void)vw_print_html(h->out, "</caption>\n<thead%s><tr>", sorts ? " class=\"sorts\"" : "");
-  for (int i = 0; i < n; i++)
-    (void)vw_print_html(h->out, "<th scope=\"col\"%s>%s</th>", columns[i].is_number ? " class=\"n\"" : "",
-                        columns[i].name);
-  (void)vw_print_html(h->out, "</tr></thead>\n<tbody>\n");
+  (void)fputs(sorts ? "</caption>\n<thead class=\"sorts\"><tr>" : "</caption>\n<thead><tr>", h->out);
+  for (int i = 0; i < n; i++) {
+    (void)fputs(columns[i].is_number ? "<th scope=\"col\" class=\"n\">" : "<th scope=\"col\">", h->out);
+    (void)vw_print_html(h->out, "%s</th>", columns[i].name);
+  }
+  (void)fputs("</tr></thead>\n<tbody>\n", h->out);
 }
 
 void vw_html_table_end(vw_html *h) {

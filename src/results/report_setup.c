@@ -33,7 +33,7 @@ static json_t *bare_study(const vw_study_config *c) {
                    names_of(&c->models[0].trials.anchors));
 }
 
-/* The values of such a study, lines as of vw_study_values_text; NULL: it cannot be made (folds, names that are not
+/* The values of such a study, as of vw_study_values_text; NULL: it cannot be made (folds, names that are not
  * UTF-8), and all values are shown. */
 static char *default_values(const vw_study_config *c) {
   json_t *study = bare_study(c);
@@ -48,19 +48,65 @@ static char *default_values(const vw_study_config *c) {
   return values;
 }
 
-/* The line of `values` with the key of `line` ("key: value"); NULL: there is none. */
-static const char *line_of(const char *values, const char *line, size_t key) {
-  for (const char *at = values; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
-    if (strncmp(at, line, key) == 0 && at[key] == ':') return at;
+/* "key: value" and, of a list, its items, "- LENGTH text" a line: the bytes of all of it at `at`. */
+static size_t entry_length(const char *at) {
+  size_t n = strcspn(at, "\n");
+  for (n += at[n] == '\n'; at[n] == '-' && at[n + 1] == ' ';) {
+    char *text = NULL;
+    const unsigned long long bytes = strtoull(at + n + 2, &text, 10);
+    const bool has_text = *text == ' ' && strnlen(text + 1, bytes) == bytes; /* else a number, without a length */
+    if (has_text && strchr("\n", text[1 + bytes])) n = (size_t)(text + 1 + bytes - at);
+    n += strcspn(at + n, "\n"), n += at[n] == '\n';
+  }
+  return n;
+}
+
+/* The entry of `values` with the key of `entry`; NULL: there is none. */
+static const char *entry_of(const char *values, const char *entry, size_t key) {
+  for (const char *at = values; at && *at; at += entry_length(at))
+    if (strncmp(at, entry, key) == 0 && at[key] == ':') return at;
   return NULL;
 }
 
-static void put_value(vw_report_page *p, const char *line, size_t key) {
-  enum { SHOWN = 400 };
-  const char *value = line ? line + key + 1 + (line[key + 1] == ' ') : "";
-  const size_t n = strcspn(value, "\n");
-  (void)vw_print_html(p->out, "<td class=\"w\"><bdi>%.*s</bdi>%s</td>", (int)(n < SHOWN ? n : SHOWN), value,
-                      n > SHOWN ? " ..." : "");
+/* A number as short as it reads back; a text as it is. */
+static void put_one(vw_report_page *p, const char *text, size_t n) {
+  enum { NUMBER = 32, SHOWN = 200 };
+  char copy[NUMBER + 1], *end = copy;
+  (void)snprintf(copy, sizeof copy, "%.*s", (int)(n < NUMBER ? n : NUMBER), text);
+  const double v = strtod(copy, &end);
+  if (n && n < NUMBER && !*end && strspn(copy, "0123456789+-.e") == n)
+    (void)vw_print_html(p->out, "%.10g", v);
+  else
+    (void)vw_print_html(p->out, "<bdi>%.*s</bdi>%s", (int)(n < SHOWN ? n : SHOWN), text, n > SHOWN ? " ..." : "");
+}
+
+/* The value of an entry, its list's items one after the other. NULL: a dash. */
+static void put_value(vw_report_page *p, const char *entry, size_t key) {
+  enum { ITEMS = 20 };
+  (void)fputs("<td class=\"w\">", p->out);
+  const size_t all = entry ? entry_length(entry) : 0, line = entry ? strcspn(entry, "\n") : 0;
+  size_t at = line + 1;
+  int said = 0;
+  if (!entry)
+    (void)fputs("&ndash;", p->out);
+  else if (at >= all)
+    put_one(p, entry + key + 2, line > key + 2 ? line - key - 2 : 0);
+  for (; at < all && said < ITEMS; said++) {
+    char *text = NULL;
+    const unsigned long long bytes = strtoull(entry + at + 2, &text, 10);
+    const bool has_text = *text == ' ' && strnlen(text + 1, bytes) == bytes && strchr("\n", text[1 + bytes]);
+    const size_t n = has_text ? bytes : strcspn(entry + at + 2, "\n");
+    const char *item = has_text ? text + 1 : entry + at + 2;
+    if (said) (void)fputs(", ", p->out);
+    put_one(p, item, n);
+    at = (size_t)(item - entry) + n + 1;
+  }
+  (void)fputs(at < all ? ", ...</td>" : "</td>", p->out);
+}
+
+static bool is_same(const char *a, const char *b) {
+  const size_t n = entry_length(a);
+  return b && entry_length(b) == n && memcmp(a, b, n) == 0;
 }
 
 static vw_status put_changes(vw_report_page *p) {
@@ -72,16 +118,14 @@ static vw_status put_changes(vw_report_page *p) {
     (void)vw_print_html(p->out, "%s", defaults ? "Keys that are not as by default" : "All keys");
     vw_html_columns(&p->html, columns, defaults ? 3 : 2, false);
   }
-  for (const char *at = values; st == VW_OK && at && *at;) {
-    const size_t key = strcspn(at, ":\n"), length = strcspn(at, "\n");
-    const char *usual = line_of(defaults, at, key);
-    if (!usual || strcspn(usual, "\n") != length || strncmp(usual, at, length) != 0) {
-      (void)vw_print_html(p->out, "<tr><th scope=\"row\"><bdi>%.*s</bdi></th>", (int)key, at);
-      put_value(p, at, key);
-      if (defaults) put_value(p, usual, key);
-      (void)vw_print_html(p->out, "</tr>\n");
-    }
-    at += length, at += *at == '\n';
+  for (const char *at = values; st == VW_OK && at && *at; at += entry_length(at)) {
+    const size_t key = strcspn(at, ":\n");
+    const char *usual = entry_of(defaults, at, key);
+    if (is_same(at, usual)) continue;
+    (void)vw_print_html(p->out, "<tr><th scope=\"row\"><bdi>%.*s</bdi></th>", (int)key, at);
+    put_value(p, at, key);
+    if (defaults) put_value(p, usual, key);
+    (void)fputs("</tr>\n", p->out);
   }
   if (st == VW_OK) vw_html_table_end(&p->html);
   free(values), free(defaults);
