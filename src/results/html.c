@@ -8,12 +8,17 @@ void vw_html_table(vw_html *h) {
   h->tables++;
   (void)vw_print_html(h->out,
                       "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-labelledby=\"t%d\"><table>\n"
-                      "<caption id=\"t%d\">",
+                      "<caption id=\"t%d\"><span>",
                       h->tables, h->tables);
 }
 
+void vw_html_caption_end(vw_html *h) {
+  (void)fputs("</span></caption>\n", h->out);
+}
+
 void vw_html_columns(vw_html *h, const vw_html_column *columns, int n, bool sorts) {
-  (void)fputs(sorts ? "</caption>\n<thead class=\"sorts\"><tr>" : "</caption>\n<thead><tr>", h->out);
+  vw_html_caption_end(h);
+  (void)fputs(sorts ? "<thead class=\"sorts\"><tr>" : "<thead><tr>", h->out);
   for (int i = 0; i < n; i++) {
     (void)fputs(columns[i].is_number ? "<th scope=\"col\" class=\"n\">" : "<th scope=\"col\">", h->out);
     (void)vw_print_html(h->out, "%s</th>", columns[i].name);
@@ -82,6 +87,17 @@ void vw_html_interval(vw_html *h, const vw_interval *i) {
 void vw_html_difference(vw_html *h, const vw_interval *i) {
   vw_html_number(h, i->mean, 3);
   vw_html_range(h, i->boot_low, i->boot_high);
+}
+
+void vw_html_estimate(vw_html *h, const vw_interval *i) {
+  if (!isfinite(i->mean)) {
+    absent(h);
+    return;
+  }
+  (void)vw_print_html(h->out, "<td class=\"n\" data-v=\"%.9g\">%.3f", i->mean, i->mean);
+  if (isfinite(i->low)) (void)vw_print_html(h->out, "<br><small>[%.3f, %.3f]</small>", i->low, i->high);
+  if (isfinite(i->boot_low)) (void)vw_print_html(h->out, "<br><small>[%.3f, %.3f]</small>", i->boot_low, i->boot_high);
+  (void)fputs("</td>", h->out);
 }
 
 /* ---- pictures ---------------------------------------------------------------------------------------------------- */

@@ -24,7 +24,8 @@ typedef struct vw_html_column {
 
 /* Opens a table in a box that scrolls by itself where the page is narrow, up to its caption: print that next. */
 void vw_html_table(vw_html *h);
-/* Behind the caption: the names of the columns. `sorts`: readers may sort it (report_style.c). */
+void vw_html_caption_end(vw_html *h);
+/* Behind the caption, which it ends: the names of the columns. `sorts`: readers may sort it (report_style.c). */
 void vw_html_columns(vw_html *h, const vw_html_column *columns, int n, bool sorts);
 void vw_html_table_end(vw_html *h);
 
@@ -42,6 +43,8 @@ void vw_html_range(vw_html *h, double low, double high);
 /* n, mean and both intervals: four cells; then mean and the interval over concepts and anchors: two. */
 void vw_html_interval(vw_html *h, const vw_interval *i);
 void vw_html_difference(vw_html *h, const vw_interval *i);
+/* All in one cell: the mean, below it the interval over trials and that over concepts and anchors. */
+void vw_html_estimate(vw_html *h, const vw_interval *i);
 
 /* The value of src="" that holds the file's bytes; `type` is its media type. */
 void vw_html_data(vw_html *h, const char *type, const void *bytes, int64_t n);

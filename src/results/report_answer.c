@@ -14,15 +14,15 @@ static const struct {
   const char *class, *text, *summary; /* summary: "in 2 ..." */
 } verdicts[VERDICTS] = {
     [TOO_FEW] = {"", "Too few words to say", "there are too few words to say"},
-    [WORSE] = {"no", "No: below the untouched anchor", "they score below untouched anchors"},
+    [WORSE] = {"no", "No: below the untouched anchor", "words score below untouched anchors"},
     [NO_EFFECT] = {"no", "No effect seen", "no effect is seen"},
     [IN_PART] = {"part", "In part: above the untouched anchor, below words learned there",
-                 "they work in part: better than untouched anchors, worse than words learned there"},
+                 "words work in part (better than untouched anchors, worse than words learned there)"},
     [ALONE] = {"yes", "Yes, above the untouched anchor; no word learned there to compare with",
-               "they work, and nothing was learned there to compare with"},
+               "words work, and nothing was learned there to compare with"},
     [NO_LOSS] = {"yes", "Yes, and no difference to words learned there is seen",
-                 "they work, and no difference to words learned there is seen"},
-    [BETTER] = {"yes", "Yes: above words learned there", "they are even better than words learned there"},
+                 "words work, and no difference to words learned there is seen"},
+    [BETTER] = {"yes", "Yes: above words learned there", "words work even better than words learned there"},
 };
 
 typedef struct carried {
@@ -53,21 +53,22 @@ static bool is_answer(const vw_report_page *p, const vw_transfer_summary *r) {
   return vw_report_is_line(p, r) && vw_report_is_last(p, r);
 }
 
-/* "Of 6 ways ..., in 4 they work in part ..., in 2 ...". */
+/* "In 3 of 6 ways ...; in 2 ...". */
 static void put_transfer_lead(vw_report_page *p) {
   const vw_transferred *t = &p->c->transfer;
   int64_t n = 0, of[VERDICTS] = {0};
   for (int64_t i = 0; i < t->n_summary; i++)
     if (is_answer(p, &t->summary[i])) n++, of[look(p, &t->summary[i]).verdict]++;
-  if (!n) return;
-  (void)vw_print_html(
-      p->out,
-      "<p class=\"lead\"><strong>Do words transfer?</strong> Words learned for one network were carried to "
-      "another in %lld way%s (network, network, data set). At the largest ball,",
-      (long long)n, n == 1 ? "" : "s");
+  (void)fputs("<p class=\"lead\"><strong>Do words transfer?</strong>", p->out);
+  if (!n) {
+    (void)fputs(" Nothing is known yet: no words were carried from network to network.</p>\n", p->out);
+    return;
+  }
+  (void)vw_print_html(p->out, " At the largest ball, of %lld way%s from one network to another:", (long long)n,
+                      n == 1 ? "" : "s");
   for (int v = VERDICTS - 1, said = 0; v >= 0; v--)
-    if (of[v]) (void)vw_print_html(p->out, "%s in %lld %s", said++ ? ";" : "", (long long)of[v], verdicts[v].summary);
-  (void)vw_print_html(p->out, ".</p>\n");
+    if (of[v]) (void)vw_print_html(p->out, "%s in %lld, %s", said++ ? ";" : "", (long long)of[v], verdicts[v].summary);
+  (void)fputs(".</p>\n", p->out);
 }
 
 static void put_transfer_row(vw_report_page *p, const vw_transfer_summary *r) {
@@ -81,26 +82,15 @@ static void put_transfer_row(vw_report_page *p, const vw_transfer_summary *r) {
   vw_html_delta(&p->html, r->delta);
   vw_html_count(&p->html, w.value.n);
   vw_html_number(&p->html, w.own.mean, 3);
-  vw_html_number(&p->html, w.value.mean, 3);
-  vw_html_number(&p->html, w.loss.mean, 3);
-  vw_html_range(&p->html, w.loss.low, w.loss.high), vw_html_range(&p->html, w.loss.boot_low, w.loss.boot_high);
-  vw_html_difference(&p->html, &w.gain);
+  vw_html_estimate(&p->html, &w.value), vw_html_estimate(&p->html, &w.loss), vw_html_estimate(&p->html, &w.gain);
   (void)vw_print_html(p->out, "</tr>\n");
 }
 
 static void put_transfer(vw_report_page *p) {
-  static const vw_html_column columns[] = {{"From → to", false},
-                                           {"Judged on", false},
-                                           {"Do they work there?", false},
-                                           {"Delta", true},
-                                           {"n", true},
-                                           {"Learned there", true},
-                                           {"Carried", true},
-                                           {"Difference", true},
-                                           {"over trials", true},
-                                           {"over concepts, anchors", true},
-                                           {"Above the anchor by", true},
-                                           {"over concepts, anchors", true}};
+  static const vw_html_column columns[] = {{"From → to", false}, {"Judged on", false},
+                                           {"Do they work there?", false}, {"Delta", true}, {"n", true},
+                                           {"Learned there", true}, {"Carried", true}, {"Difference", true},
+                                           {"Above the anchor", true}};
   const vw_transferred *t = &p->c->transfer;
   (void)vw_print_html(p->out, "<h3>Do words transfer, and by how much less?</h3>\n");
   if (!t->n) {
@@ -116,7 +106,9 @@ static void put_transfer(vw_report_page *p) {
   (void)vw_print_html(
       p->out, "Words in another network, at the largest ball <small>Difference: the same words (concept, "
               "anchor, delta, replica) learned in the target minus the carried ones, in pairs; above 0, "
-              "carrying loses. n: carried words. Intervals of 95 %%, not corrected for the number of rows.</small>");
+              "carrying loses. Above the anchor: carried minus the target's untouched anchor, in pairs. n: carried words. "
+                      "Below each mean its intervals of 95 %%, over trials, then by bootstrap over concepts and anchors; "
+                      "not corrected for the number of rows.</small>");
   vw_html_columns(&p->html, columns, sizeof columns / sizeof *columns, true);
   for (int64_t i = 0; i < t->n_summary; i++)
     if (is_answer(p, &t->summary[i])) put_transfer_row(p, &t->summary[i]);
@@ -139,6 +131,7 @@ typedef struct onset {
 static onset find_onset(const vw_report_page *p, int64_t model, int64_t data) {
   const int metric = vw_collect_task(p->c, model)->headline;
   onset o = {.model = model, .data = data, .last = -1};
+  o.gain = o.top = o.step = (vw_interval){0, NAN, NAN, NAN, NAN, NAN};
   o.n = vw_report_deltas(p, model, data, o.deltas);
   o.first = o.n;
   for (int i = 0; i < o.n; i++)
@@ -179,16 +172,14 @@ static void put_onset_row(vw_report_page *p, const onset *o) {
                         o->first == 0 ? ", the smallest that was tried" : "");
   }
   vw_html_count(&p->html, o->gain.n);
-  vw_html_number(&p->html, o->gain.mean, 3);
-  vw_html_range(&p->html, o->gain.low, o->gain.high), vw_html_range(&p->html, o->gain.boot_low, o->gain.boot_high);
-  vw_html_number(&p->html, o->last < 0 ? NAN : o->top.mean, 3);
+  vw_html_estimate(&p->html, &o->gain), vw_html_estimate(&p->html, &o->top);
   if (o->last > 0) {
     vw_delta_text(o->deltas[o->last - 1], before), vw_delta_text(o->deltas[o->last], last);
     (void)vw_print_html(p->out, "<td>%s to %s: %s</td>", before, last, step_text(&o->step));
   } else {
     (void)vw_print_html(p->out, "<td>&ndash;</td>");
   }
-  vw_html_difference(&p->html, &o->step);
+  vw_html_estimate(&p->html, &o->step);
   (void)vw_print_html(p->out, "</tr>\n");
 }
 
@@ -208,32 +199,26 @@ static void put_onset_lead(vw_report_page *p) {
       (void)vw_print_html(p->out, "at none that was tried");
     } else {
       vw_delta_text(o.deltas[o.first], delta);
-      (void)vw_print_html(p->out, "from %s on%s", delta, o.first == 0 ? " (the smallest)" : "");
+      (void)vw_print_html(p->out, "from %s on%s, %.3f above the anchor there [%.3f, %.3f], n = %lld", delta,
+                          o.first == 0 ? " (the smallest)" : "", o.gain.mean, o.gain.boot_low, o.gain.boot_high,
+                          (long long)o.gain.n);
     }
   }
   (void)vw_print_html(p->out, ".</p>\n");
 }
 
 static void put_onsets(vw_report_page *p) {
-  static const vw_html_column columns[] = {{"Network", false},
-                                           {"Judged on", false},
-                                           {"Words work", false},
-                                           {"n", true},
-                                           {"Above the anchor by", true},
-                                           {"over trials", true},
-                                           {"over concepts, anchors", true},
-                                           {"At the largest ball", true},
-                                           {"The last step", false},
-                                           {"Paired difference", true},
-                                           {"over concepts, anchors", true}};
+  static const vw_html_column columns[] = {{"Network", false},       {"Judged on", false},     {"Words work", false},
+                                           {"n", true},              {"Above the anchor", true}, {"At the largest ball", true},
+                                           {"The last step", false}, {"Difference", true}};
   int64_t model = 0, data = -1;
   (void)vw_print_html(p->out, "<h3>From which delta on do words work?</h3>\n");
   vw_html_table(&p->html);
   (void)vw_print_html(p->out,
                       "Words in the network that learned them <small>A word works where it scores above its own "
                       "untouched anchor. A delta counts where the mean of these paired differences lies above 0 in "
-                      "both intervals of 95 %%, there and at all larger balls. n, difference and intervals are of that "
-                      "delta, or of the largest.</small>");
+                      "both intervals of 95 %%, there and at all larger balls. n and difference are of that delta, or "
+                      "of the largest. The last step: the largest ball minus the next smaller one, in pairs.</small>");
   vw_html_columns(&p->html, columns, sizeof columns / sizeof *columns, true);
   while (vw_report_next(p, &model, &data)) {
     const onset o = find_onset(p, model, data);

@@ -37,9 +37,9 @@ static void put_neighbours(vw_report_page *p, int64_t model, int64_t data, doubl
                                            {"Layer", true},
                                            {"n", true},
                                            {"Beside the same concept", true},
-                                           {"over concepts, anchors", true},
+                                           {"bootstrap", true},
                                            {"Beside the same anchor", true},
-                                           {"over concepts, anchors", true},
+                                           {"bootstrap", true},
                                            {"Silhouette by concept", true},
                                            {"by anchor", true}};
   char text[VW_DELTA_TEXT];

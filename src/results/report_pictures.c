@@ -1,4 +1,5 @@
 /* Figures and contact sheets, within the page. What is too large stays outside, and the page says where. */
+#include "results/figures.h"
 #include "results/report_internal.h"
 
 #include "core/durable.h"
@@ -6,110 +7,92 @@
 #include "io/preprocess.h"
 #include "tasks/drawn.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* ---- figures ----------------------------------------------------------------------------------------------------- */
 
-enum { MOST_FIGURES = 64, FIGURE_NAME = 256 };
+enum { LONG_NAME = 160, WIDE = 600 };
 
-typedef struct figures {
-  char name[MOST_FIGURES][FIGURE_NAME];
-  int n, more;
-} figures;
-
-static int by_name(const void *a, const void *b) {
-  return strcmp(a, b);
+/* The i-th of a kind's figures: the stem of its file and what it is of ("": the study). False behind the last. */
+static bool figure_at(const vw_report_page *p, const vw_figure_kind *kind, int64_t i, char stem[LONG_NAME],
+                      const char **subject) {
+  const vw_task_kind *task = vw_collect_task_at(p->c, i);
+  const char *hole = strstr(kind->name, "%s"), *name = "";
+  *subject = "";
+  if (kind->subject == VW_FIGURE_OF_TASK && task)
+    name = task->metrics[task->headline].name, *subject = task->name;
+  else if (kind->subject == VW_FIGURE_OF_MODEL && i < p->c->s->config->n_models)
+    name = *subject = p->c->s->config->models[i].name;
+  else if (kind->subject != VW_FIGURE_OF_STUDY || i)
+    return false;
+  const int before = hole ? (int)(hole - kind->name) : (int)strlen(kind->name);
+  (void)snprintf(stem, LONG_NAME, "%.*s%s%s", before, kind->name, name, hole ? hole + 2 : "");
+  return true;
 }
 
-static void list_figures(const char *folder, figures *f) {
-  DIR *d = opendir(folder);
-  for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
-    const size_t n = strlen(e->d_name);
-    if (n < 5 || n >= FIGURE_NAME || strcmp(e->d_name + n - 4, ".svg") != 0 || strchr(e->d_name, '.') == e->d_name)
-      continue;
-    if (f->n < MOST_FIGURES)
-      memcpy(f->name[f->n++], e->d_name, n + 1);
-    else
-      f->more++;
-  }
-  if (d) (void)closedir(d);
-  qsort(f->name, (size_t)f->n, sizeof *f->name, by_name);
-}
-
-/* What the figure of this file shows: title and caption, into texts that live until the next call. */
-static void describe(const vw_report_page *p, const char *file, char title[FIGURE_NAME],
-                     char caption[2 * FIGURE_NAME]) {
-  const vw_task_kind *task = NULL;
-  for (int64_t i = 0; (task = vw_collect_task_at(p->c, i)); i++) {
-    vw_figure_name name;
-    vw_collect_figure_name(task, name);
-    if (strcmp(name, file) != 0) continue;
-    const char *metric = task->metrics[task->headline].name;
-    (void)snprintf(title, FIGURE_NAME, "%s of learned words against delta", metric);
-    (void)snprintf(caption, 2 * (size_t)FIGURE_NAME,
-                   "%s (%s) of learned words and of what they are compared with, against the size of the ball. Bars: "
-                   "95 %% bootstrap over concepts and anchors. Its numbers stand in the tables of words.",
-                   metric, task->metrics[task->headline].help);
-    return;
-  }
-  (void)snprintf(title, FIGURE_NAME, "%.*s", (int)strlen(file) - 4, file);
-  for (char *at = title; *at; at++)
-    if (*at == '_') *at = ' ';
-  (void)snprintf(caption, 2 * (size_t)FIGURE_NAME, "figures/%s", file);
+/* Pixels that an SVG says it is wide; 0: it does not. */
+static double width_of(const char *svg) {
+  const char *tag = strstr(svg, "<svg"), *end = tag ? strchr(tag, '>') : NULL, *width = tag ? strstr(tag, " width=\"") : NULL;
+  return width && width < end ? strtod(width + strlen(" width=\""), NULL) : 0;
 }
 
 /* An image element: what is in it runs no script, loads nothing, and cannot meddle with names of the page. */
-static void put_figure(vw_report_page *p, const char *file, const char *data, int64_t bytes) {
-  char title[FIGURE_NAME], caption[2 * FIGURE_NAME];
-  describe(p, file, title, caption);
-  (void)vw_print_html(p->out, "<figure><img alt=\"%s: %s\" src=\"", title, caption);
+static void put_figure(vw_report_page *p, const vw_figure_kind *kind, const char *subject, const char *stem,
+                       const char *data, int64_t bytes) {
+  (void)fputs(width_of(data) > WIDE ? "<figure class=\"wide\"><img alt=\"" : "<figure><img alt=\"", p->out);
+  (void)vw_print_html(p->out, "%s%s%s. %s\" src=\"", kind->title, subject[0] ? ": " : "", subject, kind->caption);
   vw_html_data(&p->html, "image/svg+xml", data, bytes);
-  (void)vw_print_html(p->out, "\">\n<figcaption>%s</figcaption></figure>\n", caption);
+  (void)vw_print_html(p->out, "\">\n<figcaption><strong>%s%s<bdi>%s</bdi></strong>", kind->title,
+                      subject[0] ? ": " : "", subject);
+  if (kind->paper[0]) (void)vw_print_html(p->out, " (the paper's %s)", kind->paper);
+  (void)vw_print_html(p->out, ". %s <small>figures/%s.svg</small></figcaption></figure>\n", kind->caption, stem);
 }
 
-static vw_status put_file(vw_report_page *p, const char *file, int *left_out) {
+typedef struct figures {
+  int shown, left_out, absent;
+} figures;
+
+/* Figures that went away, or are no files, are as absent ones. */
+static vw_status put_figure_file(vw_report_page *p, const vw_figure_kind *kind, const char *subject, const char *stem,
+                                 figures *f) {
   char path[VW_PATH_BYTES], *data = NULL;
   int64_t bytes = 0;
-  VW_TRY(vw_path_format(path, "%s/figures/%s", p->c->s->out, file));
-  if (vw_file_read(path, &data, &bytes) != VW_OK) { /* it went away, or is no file: other figures stay */
+  VW_TRY(vw_path_format(path, "%s/figures/%s.svg", p->c->s->out, stem));
+  if (!vw_file_exists(path) || vw_file_read(path, &data, &bytes) != VW_OK) {
     vw_error_clear();
-    ++*left_out;
+    f->absent++;
     return VW_OK;
   }
   if (bytes > VW_REPORT_FIGURE_BYTES || p->html.inlined + bytes > VW_REPORT_INLINED_BYTES)
-    ++*left_out;
+    f->left_out++;
   else
-    put_figure(p, file, data, bytes);
+    put_figure(p, kind, subject, stem, data, bytes), f->shown++;
   free(data);
   return VW_OK;
 }
 
 vw_status vw_report_figures(vw_report_page *p) {
-  figures f = {.n = 0};
-  char folder[VW_PATH_BYTES];
-  int left_out = 0;
-  VW_TRY(vw_path_format(folder, "%s/figures", p->c->s->out));
-  list_figures(folder, &f);
-  left_out = f.more;
+  figures f = {0, 0, 0};
+  char stem[LONG_NAME];
+  const char *subject = NULL;
   vw_report_section(p, "figures", "Figures");
-  if (!f.n) {
+  if (!p->has_all)
+    (void)vw_print_html(p->out, "<p class=\"note\">Figures are as they were last drawn; the numbers of this page may be "
+                                "of more trials.</p>\n");
+  (void)fputs("<div class=\"figures\">\n", p->out);
+  for (int k = 0; k < vw_n_figure_kinds; k++)
+    for (int64_t i = 0; figure_at(p, &vw_figure_kinds[k], i, stem, &subject); i++)
+      VW_TRY(put_figure_file(p, &vw_figure_kinds[k], subject, stem, &f));
+  (void)fputs("</div>\n", p->out);
+  if (!f.shown) {
     (void)vw_print_html(p->out, "<p>There are no figures yet. ");
     vw_report_command(p, "collect");
-    (void)vw_print_html(p->out, " draws them.</p>\n");
+    (void)vw_print_html(p->out, " draws the first ones.</p>\n");
   }
-  if (f.n && !p->has_all)
-    (void)vw_print_html(
-        p->out,
-        "<p class=\"note\">Figures are as the last <code>collect</code> drew them; the numbers of this page may "
-        "be of more trials.</p>\n");
-  for (int i = 0; i < f.n; i++) VW_TRY(put_file(p, f.name[i], &left_out));
-  if (left_out)
-    (void)vw_print_html(p->out,
-                        "<p class=\"note\">%d more in the folder figures: too large or too many for this page.</p>\n",
-                        left_out);
+  if (f.left_out)
+    (void)vw_print_html(p->out, "<p class=\"note\">%d more in the folder figures: too large for this page.</p>\n",
+                        f.left_out);
   vw_report_section_end(p);
   return VW_OK;
 }

@@ -15,12 +15,12 @@ static int columns_of(const vw_task_kind *task, vw_html_column columns[MOST_COLU
                                    {"Delta", true},
                                    {"n", true},
                                    {task->metrics[task->headline].name, true},
-                                   {"over trials", true},
-                                   {"over concepts, anchors", true},
-                                   {"Above the anchor by", true},
-                                   {"over concepts, anchors", true},
-                                   {"Above the smaller ball by", true},
-                                   {"over concepts, anchors", true}};
+                                   {"trials", true},
+                                   {"bootstrap", true},
+                                   {"Gain", true},
+                                   {"bootstrap", true},
+                                   {"Step", true},
+                                   {"bootstrap", true}};
   int n = sizeof common / sizeof *common;
   memcpy(columns, common, sizeof common);
   for (int m = 0; m < task->n_metrics && n < MOST_COLUMNS; m++)
@@ -50,9 +50,12 @@ static void put_words(vw_report_page *p, int64_t model, int64_t data) {
   const vw_task_kind *task = vw_collect_task(p->c, model);
   vw_html_column columns[MOST_COLUMNS];
   vw_html_table(&p->html);
-  (void)vw_print_html(p->out, "<bdi>%s</bdi> on <bdi>%s</bdi>: %s <small>%s: %s. Differences are paired.</small>",
-                      config->models[model].name, config->data[data].name, task->name,
-                      task->metrics[task->headline].name, task->metrics[task->headline].help);
+  (void)vw_print_html(p->out, "<bdi>%s</bdi> on <bdi>%s</bdi>: %s <small>", config->models[model].name,
+                      config->data[data].name, task->name);
+  for (int m = 0; m <= task->headline; m++) /* what comes later is explained by what came before: "the same at ..." */
+    (void)vw_print_html(p->out, "%s%s: %s", m ? "; " : "", task->metrics[m].name, task->metrics[m].help);
+  (void)vw_print_html(p->out, ". Gain: above its own untouched anchor; step: above the next smaller ball; both in "
+                              "pairs.</small>");
   vw_html_columns(&p->html, columns, columns_of(task, columns), true);
   for (int64_t i = 0; i < p->c->n_summary; i++) {
     const vw_summary_row *r = &p->c->summary[i];
@@ -222,7 +225,7 @@ void vw_report_tables(vw_report_page *p) {
   (void)vw_print_html(p->out,
                       "<p>Delta is the radius of the ball around the anchor, over the anchor's distance to its "
                       "nearest neighbour; 0 is the untouched anchor, <i>free</i> no ball. All intervals are of "
-                      "95 %%: over trials (mean and 1.96 standard errors), and by a bootstrap over concepts and "
+                      "95 %%: over trials (mean and 1.96 standard errors), and by bootstrap over concepts and "
                       "anchors. Null concepts are shuffled pictures: what a ball reaches for anything.</p>\n");
   while (vw_report_next(p, &model, &data)) put_words(p, model, data);
   put_places(p);

@@ -29,25 +29,26 @@ static void put_line(vw_report_page *p, const vw_transfer_summary *r) {
 }
 
 static void put_lines(vw_report_page *p) {
-  static const vw_html_column columns[] = {{"From \xe2\x86\x92 to", false},
+  static const vw_html_column columns[] = {{"From → to", false},
                                            {"Data set", false},
                                            {"What", false},
                                            {"Metric", false},
                                            {"Delta", true},
                                            {"n", true},
                                            {"Carried", true},
-                                           {"over trials", true},
-                                           {"over concepts, anchors", true},
+                                           {"trials", true},
+                                           {"bootstrap", true},
                                            {"Learned there", true},
                                            {"Difference", true},
-                                           {"over trials", true},
-                                           {"over concepts, anchors", true},
-                                           {"Above the anchor by", true},
-                                           {"over concepts, anchors", true}};
+                                           {"trials", true},
+                                           {"bootstrap", true},
+                                           {"Gain", true},
+                                           {"bootstrap", true}};
   const vw_transferred *t = &p->c->transfer;
   vw_html_table(&p->html);
   (void)vw_print_html(
-      p->out, "Carried words, and what else was carried <small>Difference: learned there minus carried, in pairs. The "
+      p->out, "Carried words, and what else was carried <small>Difference: learned there minus carried; gain: carried minus "
+              "the target's untouched anchor; both in pairs. The "
               "target's own baselines stand in the tables of words above.</small>");
   vw_html_columns(&p->html, columns, sizeof columns / sizeof *columns, true);
   for (int64_t i = 0; i < t->n_summary; i++) {
@@ -61,13 +62,13 @@ static void put_lines(vw_report_page *p) {
 /* ---- maps -------------------------------------------------------------------------------------------------------- */
 
 static void put_maps(vw_report_page *p) {
-  static const vw_html_column columns[] = {{"From \xe2\x86\x92 to", false},
+  static const vw_html_column columns[] = {{"From → to", false},
                                            {"Map", false},
                                            {"Lambda", true},
                                            {"Words", true},
                                            {"Dimensions", false},
-                                           {"R\xc2\xb2, in sample", true},
-                                           {"R\xc2\xb2, held out", true},
+                                           {"R², in sample", true},
+                                           {"R², held out", true},
                                            {"Condition", true}};
   const vw_transferred *t = &p->c->transfer;
   vw_html_table(&p->html);
@@ -122,7 +123,7 @@ static void put_cell(vw_report_page *p, int64_t from, int64_t to, int64_t data, 
   }
   (void)vw_print_html(p->out, "<td class=\"n\">%.3f", value.mean);
   if (loss.n > 1 && isfinite(loss.boot_low))
-    (void)vw_print_html(p->out, "<br>less by %.3f [%.3f, %.3f]", loss.mean, loss.boot_low, loss.boot_high);
+    (void)vw_print_html(p->out, "<br>difference %.3f [%.3f, %.3f]", loss.mean, loss.boot_low, loss.boot_high);
   (void)vw_print_html(p->out, "<br>n = %lld</td>", (long long)value.n);
 }
 
@@ -134,10 +135,11 @@ static void put_matrix(vw_report_page *p, double delta) {
   vw_html_table(&p->html);
   (void)vw_print_html(
       p->out,
-      "Delta %s: words of (rows) in (columns) <small>Bold: learned there. Below a carried mean: by how much less "
-      "than the same words learned there, in pairs, with the interval over concepts and anchors.</small>"
-      "</caption>\n<thead><tr><th scope=\"col\">Words of</th>",
+      "Delta %s: words of (rows) in (columns) <small>Bold: learned there. Difference: the same words learned there "
+      "minus the carried ones, in pairs, with the interval by bootstrap over concepts and anchors.</small>",
       text);
+  vw_html_caption_end(&p->html);
+  (void)fputs("<thead><tr><th scope=\"col\">Words of</th>", p->out);
   while (vw_report_next(p, &model, &data)) {
     const vw_task_kind *task = vw_collect_task(p->c, model);
     (void)vw_print_html(p->out, "<th scope=\"col\" class=\"n\"><bdi>%s</bdi><br><bdi>%s</bdi>, %s</th>",
@@ -153,15 +155,19 @@ static void put_matrix(vw_report_page *p, double delta) {
   vw_html_table_end(&p->html);
 }
 
-/* One a delta, the largest first: that is the answer's. */
+/* One a delta, the largest first: that is the answer's. The others are closed. */
 static void put_matrices(vw_report_page *p) {
   const vw_transferred *t = &p->c->transfer;
+  int n = 0;
   for (double last = INFINITY, next = 0; next >= 0; last = next) {
     next = -1;
     for (int64_t i = 0; i < t->n_summary; i++)
       if (vw_report_is_line(p, &t->summary[i]) && t->summary[i].delta < last) next = fmax(next, t->summary[i].delta);
-    if (next >= 0) put_matrix(p, next);
+    if (next < 0) break;
+    if (n++ == 1) (void)fputs("<details><summary>The same at smaller balls</summary>\n", p->out);
+    put_matrix(p, next);
   }
+  if (n > 1) (void)fputs("</details>\n", p->out);
 }
 
 void vw_report_transfer(vw_report_page *p) {
