@@ -53,9 +53,14 @@ static void absent(vw_html *h) {
   (void)vw_print_html(h->out, "<td class=\"n\" data-v=\"\">&ndash;</td>");
 }
 
+/* No minus before what reads as 0. */
+static double rounded(double v, int places) {
+  return fabs(v) < 0.5 * pow(10, -places) ? 0 : v;
+}
+
 void vw_html_number(vw_html *h, double v, int places) {
   if (isfinite(v))
-    (void)vw_print_html(h->out, "<td class=\"n\" data-v=\"%.9g\">%.*f</td>", v, places, v);
+    (void)vw_print_html(h->out, "<td class=\"n\" data-v=\"%.9g\">%.*f</td>", v, places, rounded(v, places));
   else
     absent(h);
 }
@@ -72,7 +77,8 @@ void vw_html_delta(vw_html *h, double delta) {
 
 void vw_html_range(vw_html *h, double low, double high) {
   if (isfinite(low) && isfinite(high))
-    (void)vw_print_html(h->out, "<td class=\"n\" data-v=\"%.9g\">[%.3f, %.3f]</td>", low, low, high);
+    (void)vw_print_html(h->out, "<td class=\"n\" data-v=\"%.9g\">[%.3f, %.3f]</td>", low, rounded(low, 3),
+                        rounded(high, 3));
   else
     absent(h);
 }
@@ -94,9 +100,11 @@ void vw_html_estimate(vw_html *h, const vw_interval *i) {
     absent(h);
     return;
   }
-  (void)vw_print_html(h->out, "<td class=\"n\" data-v=\"%.9g\">%.3f", i->mean, i->mean);
-  if (isfinite(i->low)) (void)vw_print_html(h->out, "<br><small>[%.3f, %.3f]</small>", i->low, i->high);
-  if (isfinite(i->boot_low)) (void)vw_print_html(h->out, "<br><small>[%.3f, %.3f]</small>", i->boot_low, i->boot_high);
+  (void)vw_print_html(h->out, "<td class=\"n\" data-v=\"%.9g\">%.3f", i->mean, rounded(i->mean, 3));
+  if (isfinite(i->low))
+    (void)vw_print_html(h->out, "<br><small>[%.3f, %.3f]</small>", rounded(i->low, 3), rounded(i->high, 3));
+  if (isfinite(i->boot_low))
+    (void)vw_print_html(h->out, "<br><small>[%.3f, %.3f]</small>", rounded(i->boot_low, 3), rounded(i->boot_high, 3));
   (void)fputs("</td>", h->out);
 }
 

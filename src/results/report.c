@@ -143,10 +143,9 @@ static void put_state(vw_report_page *p) {
   if (c->missing_baselines)
     (void)vw_print_html(p->out, " What words are compared with is missing for %lld concept%s.",
                         (long long)c->missing_baselines, c->missing_baselines == 1 ? "" : "s");
-  if (p->about->holder)
-    (void)vw_print_html(p->out, " A run is at work here: <bdi>%s</bdi>.", p->about->holder);
-  else if (!p->has_all) {
-    (void)vw_print_html(p->out, " To go on: ");
+  if (p->about->holder) (void)vw_print_html(p->out, " The directory is held by <bdi>%s</bdi>.", p->about->holder);
+  if (!p->has_all) {
+    (void)vw_print_html(p->out, " To go on%s: ", p->about->holder ? " when no run is at work" : "");
     vw_report_command(p, "run");
     (void)vw_print_html(p->out, ".");
   }
@@ -155,9 +154,9 @@ static void put_state(vw_report_page *p) {
 
 static void put_header(vw_report_page *p) {
   static const char *const parts[][2] = {
-      {"answer", "Answer"},         {"figures", "Figures"}, {"pictures", "Pictures"}, {"words", "Words by delta"},
-      {"transfer", "Transfer"},     {"layers", "Layers"},   {"trials", "Trials"},     {"setup", "Set-up"},
-      {"provenance", "Provenance"}, {"times", "Times"},     {"cite", "To cite"}};
+      {"answer", "Answer"},     {"figures", "Figures"},       {"pictures", "Pictures"},     {"words", "Words by delta"},
+      {"transfer", "Transfer"}, {"layers", "Layers"},         {"truncation", "Truncation"}, {"trials", "Trials"},
+      {"setup", "Set-up"},      {"provenance", "Provenance"}, {"times", "Times"},           {"cite", "To cite"}};
   const vw_study_config *config = p->c->s->config;
   const time_t now = time(NULL);
   struct tm utc;
@@ -211,6 +210,7 @@ static vw_status put_page(vw_report_page *p) {
   vw_report_tables(p);
   vw_report_transfer(p);
   VW_TRY(vw_report_layers(p));
+  vw_report_truncation(p);
   vw_report_trials(p);
   VW_TRY(vw_report_setup(p));
   VW_TRY(vw_report_provenance(p));
@@ -229,22 +229,26 @@ static void count(vw_report_page *p) {
   p->has_all = !c->missing && !c->unjudged_blocks && !c->missing_baselines;
 }
 
+vw_status vw_report_print(const vw_collected *c, const vw_report_about *about, FILE *out) {
+  vw_report_page p = {.c = c, .about = about, .html.out = out, .out = out};
+  count(&p);
+  return put_page(&p);
+}
+
 /* Rank 0. */
 static vw_status write_page(const vw_collected *c, const vw_report_about *about, FILE *say) {
-  vw_report_page p = {.c = c, .about = about};
   char path[VW_PATH_BYTES], *text = NULL;
   size_t bytes = 0;
   VW_TRY(vw_path_format(path, "%s/report.html", c->s->out));
-  p.out = p.html.out = open_memstream(&text, &bytes);
-  VW_CHECK(p.out, VW_ERR_MEMORY, "%s: out of memory", path);
-  count(&p);
-  vw_status st = put_page(&p);
-  const bool failed = ferror(p.out) != 0;
-  if ((fclose(p.out) != 0 || failed) && st == VW_OK) st = VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path);
+  FILE *out = open_memstream(&text, &bytes);
+  VW_CHECK(out, VW_ERR_MEMORY, "%s: out of memory", path);
+  vw_status st = vw_report_print(c, about, out);
+  const bool failed = ferror(out) != 0;
+  if ((fclose(out) != 0 || failed) && st == VW_OK) st = VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path);
   if (st == VW_OK) st = vw_file_write(path, text, (int64_t)bytes);
   if (st == VW_OK && say)
-    (void)vw_print(say, "report: %s (%lld of %lld trials, %.1f MB)\n", path, (long long)p.learned, (long long)c->n,
-                   (double)bytes / 1e6);
+    (void)vw_print(say, "report: %s (%lld of %lld trials, %.1f MB)\n", path, (long long)(c->n - c->missing),
+                   (long long)c->n, (double)bytes / 1e6);
   free(text);
   return st;
 }

@@ -9,12 +9,15 @@
 /* What the page tells beside the results. Borrowed. */
 typedef struct vw_report_about {
   const char *study;  /* the study file, as the commands on the page name it */
-  const char *holder; /* who works in the directory now ("process 17 on node3"); NULL: nobody, or this run itself */
+  const char *holder; /* who holds the directory ("process 17 on node3"); NULL: nobody, or this run itself */
 } vw_report_about;
 
 /* Collective. Reads what there is and writes DIR/report.html; `say` (rank 0; NULL: nobody) gets a line with its path.
  * No other file is written. Errors: of vw_collect_read; VW_ERR_IO, VW_ERR_MEMORY. */
 vw_status vw_report_write(const vw_results_source *s, const vw_report_about *about, FILE *say);
+
+/* The page alone, of what was read, on `out`. Not collective. Errors: VW_ERR_MEMORY; what `out` says stays in it. */
+vw_status vw_report_print(const vw_collected *c, const vw_report_about *about, FILE *out);
 
 /* ---- how long stages took: DIR/log/times.jsonl ---- */
 

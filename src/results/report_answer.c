@@ -87,10 +87,9 @@ static void put_transfer_row(vw_report_page *p, const vw_transfer_summary *r) {
 }
 
 static void put_transfer(vw_report_page *p) {
-  static const vw_html_column columns[] = {{"From → to", false}, {"Judged on", false},
-                                           {"Do they work there?", false}, {"Delta", true}, {"n", true},
-                                           {"Learned there", true}, {"Carried", true}, {"Difference", true},
-                                           {"Above the anchor", true}};
+  static const vw_html_column columns[] = {{"From → to", false}, {"Judged on", false}, {"Do they work there?", false},
+                                           {"Delta", true},      {"n", true},          {"Learned there", true},
+                                           {"Carried", true},    {"Difference", true}, {"Above the anchor", true}};
   const vw_transferred *t = &p->c->transfer;
   (void)vw_print_html(p->out, "<h3>Do words transfer, and by how much less?</h3>\n");
   if (!t->n) {
@@ -106,9 +105,10 @@ static void put_transfer(vw_report_page *p) {
   (void)vw_print_html(
       p->out, "Words in another network, at the largest ball <small>Difference: the same words (concept, "
               "anchor, delta, replica) learned in the target minus the carried ones, in pairs; above 0, "
-              "carrying loses. Above the anchor: carried minus the target's untouched anchor, in pairs. n: carried words. "
-                      "Below each mean its intervals of 95 %%, over trials, then by bootstrap over concepts and anchors; "
-                      "not corrected for the number of rows.</small>");
+              "carrying loses. No effect seen: an interval of what is above the anchor reaches 0. Above the anchor: "
+              "carried minus the target's untouched anchor, in pairs. n: carried words. "
+              "Below each mean its intervals of 95 %%, over trials, then by bootstrap over concepts and anchors; "
+              "not corrected for the number of rows.</small>");
   vw_html_columns(&p->html, columns, sizeof columns / sizeof *columns, true);
   for (int64_t i = 0; i < t->n_summary; i++)
     if (is_answer(p, &t->summary[i])) put_transfer_row(p, &t->summary[i]);
@@ -186,31 +186,32 @@ static void put_onset_row(vw_report_page *p, const onset *o) {
 static void put_onset_lead(vw_report_page *p) {
   const vw_study_config *config = p->c->s->config;
   int64_t model = 0, data = -1;
-  int said = 0;
-  (void)vw_print_html(p->out, "<p class=\"lead\"><strong>From which delta on do words work?</strong>");
+  (void)fputs("<p class=\"lead\"><strong>From which delta on do words work?</strong></p>\n<ul class=\"lead\">\n",
+              p->out);
   while (vw_report_next(p, &model, &data)) {
     const onset o = find_onset(p, model, data);
     char delta[VW_DELTA_TEXT];
-    (void)vw_print_html(p->out, "%s <bdi>%s</bdi> on <bdi>%s</bdi>: ", said++ ? ";" : "", config->models[model].name,
+    (void)vw_print_html(p->out, "<li><bdi>%s</bdi> on <bdi>%s</bdi>: ", config->models[model].name,
                         config->data[data].name);
     if (o.last < 0 || o.gain.n < 2) {
-      (void)vw_print_html(p->out, "too few words to say");
-    } else if (o.first == o.n) {
-      (void)vw_print_html(p->out, "at none that was tried");
-    } else {
-      vw_delta_text(o.deltas[o.first], delta);
-      (void)vw_print_html(p->out, "from %s on%s, %.3f above the anchor there [%.3f, %.3f], n = %lld", delta,
-                          o.first == 0 ? " (the smallest)" : "", o.gain.mean, o.gain.boot_low, o.gain.boot_high,
-                          (long long)o.gain.n);
+      (void)fputs("too few words to say.</li>\n", p->out);
+      continue;
     }
+    vw_delta_text(o.deltas[o.first < o.n ? o.first : o.last], delta);
+    if (o.first == o.n)
+      (void)vw_print_html(p->out, "at none that was tried; at %s", delta);
+    else
+      (void)vw_print_html(p->out, "from %s on%s;", delta, o.first == 0 ? ", the smallest that was tried" : "");
+    (void)vw_print_html(p->out, " %.3f above the anchor [%.3f, %.3f], n = %lld.</li>\n", o.gain.mean, o.gain.boot_low,
+                        o.gain.boot_high, (long long)o.gain.n);
   }
-  (void)vw_print_html(p->out, ".</p>\n");
+  (void)fputs("</ul>\n", p->out);
 }
 
 static void put_onsets(vw_report_page *p) {
-  static const vw_html_column columns[] = {{"Network", false},       {"Judged on", false},     {"Words work", false},
-                                           {"n", true},              {"Above the anchor", true}, {"At the largest ball", true},
-                                           {"The last step", false}, {"Difference", true}};
+  static const vw_html_column columns[] = {
+      {"Network", false},         {"Judged on", false},          {"Words work", false},    {"n", true},
+      {"Above the anchor", true}, {"At the largest ball", true}, {"The last step", false}, {"Difference", true}};
   int64_t model = 0, data = -1;
   (void)vw_print_html(p->out, "<h3>From which delta on do words work?</h3>\n");
   vw_html_table(&p->html);

@@ -62,6 +62,7 @@ vw_status vw_report_pictures(vw_report_page *p);
 void vw_report_tables(vw_report_page *p);
 void vw_report_transfer(vw_report_page *p);
 vw_status vw_report_layers(vw_report_page *p);
+void vw_report_truncation(vw_report_page *p);
 void vw_report_trials(vw_report_page *p);
 vw_status vw_report_setup(vw_report_page *p);
 vw_status vw_report_provenance(vw_report_page *p);

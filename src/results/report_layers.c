@@ -33,14 +33,10 @@ static void put_layer(vw_report_page *p, int64_t i) {
 }
 
 static void put_neighbours(vw_report_page *p, int64_t model, int64_t data, double delta) {
-  static const vw_html_column columns[] = {{"Position", false},
-                                           {"Layer", true},
-                                           {"n", true},
-                                           {"Beside the same concept", true},
-                                           {"bootstrap", true},
-                                           {"Beside the same anchor", true},
-                                           {"bootstrap", true},
-                                           {"Silhouette by concept", true},
+  static const vw_html_column columns[] = {{"Position", false}, {"Layer", true},
+                                           {"n", true},         {"Beside the same concept", true},
+                                           {"bootstrap", true}, {"Beside the same anchor", true},
+                                           {"bootstrap", true}, {"Silhouette by concept", true},
                                            {"by anchor", true}};
   char text[VW_DELTA_TEXT];
   vw_delta_text(delta, text);

@@ -33,7 +33,8 @@ static bool figure_at(const vw_report_page *p, const vw_figure_kind *kind, int64
 
 /* Pixels that an SVG says it is wide; 0: it does not. */
 static double width_of(const char *svg) {
-  const char *tag = strstr(svg, "<svg"), *end = tag ? strchr(tag, '>') : NULL, *width = tag ? strstr(tag, " width=\"") : NULL;
+  const char *tag = strstr(svg, "<svg"), *end = tag ? strchr(tag, '>') : NULL,
+             *width = tag ? strstr(tag, " width=\"") : NULL;
   return width && width < end ? strtod(width + strlen(" width=\""), NULL) : 0;
 }
 
@@ -78,8 +79,9 @@ vw_status vw_report_figures(vw_report_page *p) {
   const char *subject = NULL;
   vw_report_section(p, "figures", "Figures");
   if (!p->has_all)
-    (void)vw_print_html(p->out, "<p class=\"note\">Figures are as they were last drawn; the numbers of this page may be "
-                                "of more trials.</p>\n");
+    (void)vw_print_html(p->out,
+                        "<p class=\"note\">Figures are as they were last drawn; the numbers of this page may be "
+                        "of more trials.</p>\n");
   (void)fputs("<div class=\"figures\">\n", p->out);
   for (int k = 0; k < vw_n_figure_kinds; k++)
     for (int64_t i = 0; figure_at(p, &vw_figure_kinds[k], i, stem, &subject); i++)

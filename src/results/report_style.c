@@ -33,6 +33,7 @@ const char *const vw_report_style[] = {
     "nav a { display: inline-block; padding: .25rem 0; }",
     "#answer h2 { margin-top: 1rem; }",
     ".lead { font-size: 1.15rem; line-height: 1.5; }",
+    "p.lead { margin-bottom: .25rem; } ul.lead { margin-top: .25rem; }",
     ".yes { color: var(--yes); } .part { color: var(--part); } .no { color: var(--no); }",
     "td.yes, td.part, td.no { font-weight: 600; white-space: normal; min-width: 9rem; }",
     ".scroll { overflow-x: auto; margin: 1rem 0; }",
@@ -55,7 +56,8 @@ const char *const vw_report_style[] = {
     "figure { margin: 1.5rem 0; }",
     "figure img { display: block; max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line); }",
     "figcaption { margin-top: .4rem; color: var(--quiet); font-size: .9rem; }",
-    ".figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(30rem, 100%), 1fr)); gap: 0 1.5rem; }",
+    ".figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(30rem, 100%), 1fr)); gap: 0 1.5rem; "
+    "}",
     ".figures .wide { grid-column: 1 / -1; }",
     ".sheets { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: 1rem; }",
     ".sheets figure { margin: 0; }",

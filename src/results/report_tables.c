@@ -11,16 +11,10 @@ enum { MOST_COLUMNS = 10 + VW_MOST_METRICS };
 
 /* Columns of the headline, of the differences, then the other metrics. */
 static int columns_of(const vw_task_kind *task, vw_html_column columns[MOST_COLUMNS]) {
-  const vw_html_column common[] = {{"Word", false},
-                                   {"Delta", true},
-                                   {"n", true},
-                                   {task->metrics[task->headline].name, true},
-                                   {"trials", true},
-                                   {"bootstrap", true},
-                                   {"Gain", true},
-                                   {"bootstrap", true},
-                                   {"Step", true},
-                                   {"bootstrap", true}};
+  const vw_html_column common[] = {
+      {"Word", false},  {"Delta", true},     {"n", true},    {task->metrics[task->headline].name, true},
+      {"trials", true}, {"bootstrap", true}, {"Gain", true}, {"bootstrap", true},
+      {"Step", true},   {"bootstrap", true}};
   int n = sizeof common / sizeof *common;
   memcpy(columns, common, sizeof common);
   for (int m = 0; m < task->n_metrics && n < MOST_COLUMNS; m++)
@@ -208,7 +202,7 @@ static void put_concepts(vw_report_page *p, int64_t model, int64_t data) {
   vw_html_table(&p->html);
   (void)vw_print_html(p->out, "Words by concept, over anchors and replicas <small>%lld of %lld concepts%s</small>",
                       (long long)shown, (long long)concepts->n,
-                      shown < concepts->n ? "; trials.csv has all words" : "");
+                      shown < concepts->n ? "; trials.csv, which collect writes, has all words" : "");
   vw_html_columns(&p->html, columns, sizeof columns / sizeof *columns, true);
   int64_t from = 0;
   for (int64_t k = 0; k < shown; k++) {
@@ -222,11 +216,10 @@ static void put_concepts(vw_report_page *p, int64_t model, int64_t data) {
 void vw_report_tables(vw_report_page *p) {
   int64_t model = 0, data = -1;
   vw_report_section(p, "words", "Words by delta, and what they are compared with");
-  (void)vw_print_html(p->out,
-                      "<p>Delta is the radius of the ball around the anchor, over the anchor's distance to its "
-                      "nearest neighbour; 0 is the untouched anchor, <i>free</i> no ball. All intervals are of "
-                      "95 %%: over trials (mean and 1.96 standard errors), and by bootstrap over concepts and "
-                      "anchors. Null concepts are shuffled pictures: what a ball reaches for anything.</p>\n");
+  (void)vw_print_html(p->out, "<p>Delta is the radius of the ball around the anchor, over the anchor's distance to its "
+                              "nearest neighbour; 0 is the untouched anchor, <i>free</i> no ball. All intervals are of "
+                              "95 %%: over trials (mean and 1.96 standard errors), and by bootstrap over concepts and "
+                              "anchors. Null concepts are shuffled pictures: what a ball reaches for anything.</p>\n");
   while (vw_report_next(p, &model, &data)) put_words(p, model, data);
   put_places(p);
   for (model = 0, data = -1; vw_report_next(p, &model, &data);) put_concepts(p, model, data);

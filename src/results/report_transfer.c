@@ -29,27 +29,17 @@ static void put_line(vw_report_page *p, const vw_transfer_summary *r) {
 }
 
 static void put_lines(vw_report_page *p) {
-  static const vw_html_column columns[] = {{"From → to", false},
-                                           {"Data set", false},
-                                           {"What", false},
-                                           {"Metric", false},
-                                           {"Delta", true},
-                                           {"n", true},
-                                           {"Carried", true},
-                                           {"trials", true},
-                                           {"bootstrap", true},
-                                           {"Learned there", true},
-                                           {"Difference", true},
-                                           {"trials", true},
-                                           {"bootstrap", true},
-                                           {"Gain", true},
-                                           {"bootstrap", true}};
+  static const vw_html_column columns[] = {
+      {"From → to", false}, {"Data set", false}, {"What", false},     {"Metric", false},   {"Delta", true},
+      {"n", true},          {"Carried", true},   {"trials", true},    {"bootstrap", true}, {"Learned there", true},
+      {"Difference", true}, {"trials", true},    {"bootstrap", true}, {"Gain", true},      {"bootstrap", true}};
   const vw_transferred *t = &p->c->transfer;
   vw_html_table(&p->html);
   (void)vw_print_html(
-      p->out, "Carried words, and what else was carried <small>Difference: learned there minus carried; gain: carried minus "
-              "the target's untouched anchor; both in pairs. The "
-              "target's own baselines stand in the tables of words above.</small>");
+      p->out,
+      "Carried words, and what else was carried <small>Difference: learned there minus carried; gain: carried minus "
+      "the target's untouched anchor; both in pairs. The "
+      "target's own baselines stand in the tables of words above.</small>");
   vw_html_columns(&p->html, columns, sizeof columns / sizeof *columns, true);
   for (int64_t i = 0; i < t->n_summary; i++) {
     const vw_transfer_summary *r = &t->summary[i];
@@ -62,14 +52,9 @@ static void put_lines(vw_report_page *p) {
 /* ---- maps -------------------------------------------------------------------------------------------------------- */
 
 static void put_maps(vw_report_page *p) {
-  static const vw_html_column columns[] = {{"From → to", false},
-                                           {"Map", false},
-                                           {"Lambda", true},
-                                           {"Words", true},
-                                           {"Dimensions", false},
-                                           {"R², in sample", true},
-                                           {"R², held out", true},
-                                           {"Condition", true}};
+  static const vw_html_column columns[] = {{"From → to", false},   {"Map", false},        {"Lambda", true},
+                                           {"Words", true},        {"Dimensions", false}, {"R², in sample", true},
+                                           {"R², held out", true}, {"Condition", true}};
   const vw_transferred *t = &p->c->transfer;
   vw_html_table(&p->html);
   (void)vw_print_html(

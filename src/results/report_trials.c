@@ -70,8 +70,8 @@ static void put_list(vw_report_page *p, const char *title, const char *status, i
   if (shown < n)
     (void)vw_print_html(
         p->out,
-        "The first %lld of %lld in the study's order; trials.csv beside this page, and /trials of study.h5, "
-        "have all.",
+        "The first %lld of %lld in the study's order; collect writes all to trials.csv and to /trials of "
+        "study.h5.",
         (long long)shown, (long long)n);
   (void)vw_print_html(p->out, " Headline: the metric of the network's task.</small>");
   vw_html_columns(&p->html, columns, sizeof columns / sizeof *columns, true);
