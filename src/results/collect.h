@@ -255,6 +255,9 @@ vw_status vw_collect_csv(const vw_collected *c);
 void vw_collect_print(const vw_collected *c, FILE *out);
 void vw_collect_print_json(const vw_collected *c, FILE *out);
 
+/* Rank 0: DIR/trials.csv, a line a trial in the headline of its task. */
+vw_status vw_collect_trials_csv(const vw_collected *c);
+
 /* Collective, after vw_collect_read: c->probe, from the states that the stage `probe` kept. */
 vw_status vw_collect_probe(vw_collected *c);
 

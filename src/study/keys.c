@@ -244,7 +244,7 @@ const vw_key vw_study_keys[] = {
     {"tsne.start", VW_KEY_CHOICE, STUDY(tsne.start), "pca", "pca random",
      .help = "where points start: the first two principal components, or normals drawn by the study's seed"},
     {"stages", VW_KEY_STAGES, STUDY(stages), "[learn, evaluate, collect]",
-     "learn evaluate transfer truncation probe tsne collect figures", "report", .help = "what `viswords run` does"},
+     "learn evaluate transfer truncation probe tsne collect figures report", .help = "what `viswords run` does"},
     {"cache", VW_KEY_PATH, STUDY(cache), "", .help = "features and converted weights; default: ~/.cache/viswords"},
 };
 const int vw_study_n_keys = sizeof vw_study_keys / sizeof vw_study_keys[0];

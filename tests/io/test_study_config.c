@@ -163,12 +163,9 @@ static const struct {
     {"@learn: {template_per: picture}\n",
      "s.yaml:4:23: learn.template_per: picture is part of the design, but this version of viswords cannot do it yet",
      VW_ERR_UNSUPPORTED},
-    {"@stages: [learn, report]\n",
-     "s.yaml:4:17: stages: report is part of the design, but this version of viswords cannot do it yet",
-     VW_ERR_UNSUPPORTED},
     {"@stages: [lern]\n",
-     "s.yaml:4:10: stages: expected a list of learn, evaluate, transfer, truncation, probe, tsne, collect or figures, "
-     "got 'lern'; did you mean learn?",
+     "s.yaml:4:10: stages: expected a list of learn, evaluate, transfer, truncation, probe, tsne, collect, figures or "
+     "report, got 'lern'; did you mean learn?",
      VW_ERR_INPUT},
     {"@truncation: {depths: [1, 1]}\n", "s.yaml:4:26: truncation.depths: '1' is listed twice; keep one", VW_ERR_INPUT},
     {"@truncation: {depths: [all]}\n",
