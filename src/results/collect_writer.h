@@ -24,7 +24,7 @@ vw_status vw_writer_count(const vw_writer *w, const char *path, const char *desc
 /* Collective. /activations, /tsne, /summary/probe, where something was probed. */
 vw_status vw_write_probe(const vw_writer *w);
 
-/* Collective. /words, /loss, /loss_fixed. */
+/* Collective. /words, /loss, /loss_fixed, /loss_watch. */
 vw_status vw_write_models(const vw_writer *w);
 
 /* Collective. /transfer and /summary/transfer; nothing where no word was carried. */
