@@ -114,6 +114,11 @@ static vw_status check_used(vw_reader *r, yaml_node_t **seen, const char *prefix
     if (!readers)
       VW_TRY(vw_reader_keep(
           r, VW_AT(r, seen[i], "%s%s: nothing uses it; no task of this study does: remove it", prefix, key)));
+    else if (!used && o->with_stopping)
+      VW_TRY(vw_reader_keep(r, VW_AT(r, seen[i],
+                                     "%s%s: nothing uses it; words learn all their steps: remove it or give "
+                                     "learn.early_stop.patience",
+                                     prefix, key)));
     else if (!used)
       VW_TRY(vw_reader_keep(
           r, VW_AT(r, seen[i], "%s%s: nothing uses it; only optimiser %s does: remove it or change learn.optimiser",
@@ -194,6 +199,27 @@ static vw_status check_cut_deltas(vw_reader *r, yaml_node_t *node, const vw_numb
   return VW_OK;
 }
 
+/* Words stop by what is seen of them, and before their last step. */
+static vw_status check_stopping(vw_reader *r, const vw_model_config *m, yaml_node_t *const *own,
+                                yaml_node_t *const *common, const char *before) {
+  const vw_learn_config *l = &m->learn;
+  const int patience = vw_key_place("learn.early_stop.patience");
+  const bool is_own = own[patience] != NULL;
+  yaml_node_t *node = is_own ? own[patience] : common[patience];
+  const char *prefix = is_own ? before : "";
+  if (!l->patience || !node) return VW_OK;
+  if (!l->watch_every)
+    return vw_reader_keep(r, VW_AT(r, node,
+                                   "%slearn.early_stop.patience: model '%s' is not looked at; give the steps between "
+                                   "looks, learn.watch.every",
+                                   prefix, m->name));
+  if (l->patience < (l->steps + l->watch_every - 1) / l->watch_every) return VW_OK;
+  return vw_reader_keep(r, VW_AT(r, node,
+                                 "%slearn.early_stop.patience: no word could stop early: model '%s' has %" PRId64
+                                 " steps, and %" PRId64 " looks, each %" PRId64 " steps, are not over before its last",
+                                 prefix, m->name, l->steps, l->patience, l->watch_every));
+}
+
 /* A model's own keys over the common ones. */
 static vw_status read_own(vw_reader *r, int64_t i, const model_nodes *nodes, shared_values *v, yaml_node_t **seen) {
   vw_model_config *m = &r->config->models[i];
@@ -225,6 +251,7 @@ static vw_status check_own(vw_reader *r, int64_t i, const shared_values *v, yaml
   (void)snprintf(before, sizeof before, "models.%s.", m->name);
   VW_TRY(check_used(r, seen, before, i, i + 1, NULL));
   VW_TRY(check_cut_deltas(r, seen[vw_key_place("truncation.deltas")], &m->truncation.deltas, before, i, i + 1));
+  VW_TRY(check_stopping(r, m, seen, v->seen, before));
   return check_slices(r, m, seen[slices] ? seen[slices] : v->seen[slices], seen[slices] ? before : "");
 }
 

@@ -44,10 +44,12 @@ typedef struct vw_trial_row {
   int64_t row, model_row; /* places among all trials and among its model's */
   int64_t steps, replica, rank_words, rank_all;
   double delta, distance_over_radius, loss_start, loss_end, kkt, grad_norm, seconds, metrics[VW_MOST_METRICS];
-  uint8_t is_null, on_sphere, failed, learned, judged; /* learned: its block is there; judged: its evaluation is */
+  uint8_t is_null, on_sphere, failed, is_stopped, learned,
+      judged; /* learned: its block is there; judged: its evaluation is */
   char nearest_word[VW_WORD_BYTES];
   char id[VW_HASH_TEXT], pictures[VW_HASH_TEXT], weights[VW_HASH_TEXT], protocol[VW_HASH_TEXT];
-  const char *model, *data, *concept, *anchor, *nearest, *status; /* of this process */
+  char why[48];                                                            /* its reason */
+  const char *model, *data, *concept, *anchor, *nearest, *status, *reason; /* of this process */
   const char *id_text, *pictures_text, *weights_text, *protocol_text;
 } vw_trial_row;
 

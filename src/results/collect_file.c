@@ -45,6 +45,8 @@ static const vw_column trial_columns[] = {
     N(replica, VW_I64, "replica", "1", "repetition with other draws"),
     N(is_null, VW_U8, "null", "1", "1: the concept is a random set of pictures"),
     T(status, "status", "learned | nothing learned | no verdict | failed | missing"),
+    T(reason, "reason",
+      "why it ended as it did: stopped early, or where a failed one's loss was not finite; else empty"),
     N(steps, VW_I64, "steps", "1", "training steps done"),
     T(nearest, "nearest_word", "whole word nearest to the learned vector"),
     N(rank_words, VW_I64, "rank_words", "1", "place of the anchor among whole words by distance to the vector"),

@@ -62,6 +62,10 @@ typedef struct vw_learn_config {
   int template_per;             /* vw_template_per */
   int streams;                  /* vw_streams */
   int64_t loss_points;          /* points of the stored training loss */
+  int64_t watch_every;          /* steps between looks at the loss on the fixed set; 0: there are none on the way */
+  int64_t watch_pictures;       /* generation: steps between sample pictures of a word; 0: none */
+  int64_t patience;             /* looks without progress after which a word stops; 0: it learns all steps */
+  double threshold;             /* by how much of itself the loss must have fallen to be progress */
 } vw_learn_config;
 
 /* What a data set holds, as the study says, for plans where it is not there. 0: not said. */

@@ -173,6 +173,7 @@ static void close_task(vw_task *task) {
   vw_generation *t = (vw_generation *)task;
   if (!t) return;
   vw_generation_judge_destroy(t->judging);
+  vw_word_drawer_destroy(t->drawer);
   free(t->tail), free(t->word_pos), free(t);
 }
 
@@ -229,8 +230,9 @@ static vw_status check(const vw_task_inputs *in, int64_t null_concepts) {
 const vw_task_kind vw_generation_kind = {
     .name = "generation",
     .sees = VW_SEES_CROPS,
-    .keys = "learn.resolution judge.weights judge.names judge.pictures judge.sampler judge.steps judge.guidance "
-            "judge.negative judge.spacing truncation.pictures truncation.pictures_carried data.<name>.concepts",
+    .keys = "learn.resolution learn.watch.pictures judge.weights judge.names judge.pictures judge.sampler judge.steps "
+            "judge.guidance judge.negative judge.spacing truncation.pictures truncation.pictures_carried "
+            "data.<name>.concepts",
     .defaults = "learn.steps=2000 learn.batch.positives=4 learn.lr=0.002",
     .metrics = vw_generation_metrics,
     .n_metrics = VW_GENERATION_METRICS,
@@ -266,5 +268,6 @@ const vw_task_kind vw_generation_kind = {
     .judge_parts = vw_generation_judge_parts,
     .judge_picture = vw_generation_judge_picture,
     .judge_end = vw_generation_judge_end,
+    .sample = vw_generation_sample,
     .draws = vw_generation_draws,
     .check = check};

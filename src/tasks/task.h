@@ -220,6 +220,9 @@ typedef struct vw_task_kind {
    * nothing is drawn. */
   vw_status (*sheet)(const vw_task_inputs *in, const char *concept);
 
+  /* Draws a picture of each word as it is after so many steps, into in->drawn. NULL: its words draw nothing. */
+  vw_status (*sample)(vw_task *t, const vw_judged *w, int64_t step);
+
   /* The draws of a trial's stream, for `viswords draws`. NULL: not told. */
   vw_status (*draws)(vw_task *t, const vw_trial *trial, uint64_t key, const vw_draw_sink *sink);
   /* What of the data set cannot be learned from or is odd: the first thing, as a failure with its message. NULL: none.
