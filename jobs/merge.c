@@ -4,6 +4,8 @@
 #include "core/text.h"
 #include "jobs/jobs.h"
 
+#include <string.h>
+
 int vw_job_merge(int argc, char **argv) {
   vw_merge m = {0};
   const char *positional[VW_MOST_MERGED];
@@ -26,6 +28,7 @@ int vw_job_merge(int argc, char **argv) {
       names,
       2,
       VW_MOST_MERGED};
+  char out[VW_PATH_BYTES];
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   while (m.n < VW_MOST_MERGED && positional[m.n]) m.n++;
@@ -34,7 +37,11 @@ int vw_job_merge(int argc, char **argv) {
     (void)vw_print(stderr, "viswords merge: -o DIR is missing: where shall the joined results go?\n");
     return VW_EXIT_REFUSED;
   }
-  code = vw_report(vw_merge_directories(&m));
+  vw_status st = vw_path_format(out, "%s", m.out);
+  for (size_t n = strlen(out); n > 1 && out[n - 1] == '/'; n--) out[n - 1] = 0;
+  m.out = out;
+  if (st == VW_OK) st = vw_merge_directories(&m);
+  code = vw_report(st);
   if (code != VW_EXIT_OK) return code;
   (void)vw_print(stdout, "%s: %lld learned trials of", m.out, (long long)m.learned);
   for (int64_t i = 0; i < m.n; i++)

@@ -226,16 +226,14 @@ static vw_status put_in_place(const char *partial, const char *out) {
 }
 
 static vw_status make_directory(vw_merge *m, const vw_merge_source *s) {
-  char out[VW_PATH_BYTES], partial[VW_PATH_BYTES];
+  char partial[VW_PATH_BYTES];
   const mode_t mask = umask(0);
   (void)umask(mask);
-  VW_TRY(vw_path_format(out, "%s", m->out));
-  for (size_t n = strlen(out); n > 1 && out[n - 1] == '/'; n--) out[n - 1] = 0;
-  VW_TRY(vw_path_format(partial, "%s.merging-XXXXXX", out));
-  VW_CHECK(mkdtemp(partial), VW_ERR_IO, "%s: cannot make the folder: %s", out, strerror(errno));
+  VW_TRY(vw_path_format(partial, "%s.merging-XXXXXX", m->out));
+  VW_CHECK(mkdtemp(partial), VW_ERR_IO, "%s: cannot make the folder: %s", m->out, strerror(errno));
   (void)chmod(partial, 0777 & ~mask); /* mkdtemp makes it for its owner alone */
   vw_status st = fill(m, s, partial);
-  if (st == VW_OK) st = put_in_place(partial, out);
+  if (st == VW_OK) st = put_in_place(partial, m->out);
   if (st != VW_OK) vw_merge_remove(partial);
   return st;
 }

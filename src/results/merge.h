@@ -10,7 +10,7 @@ enum { VW_MOST_MERGED = 64 };
 typedef struct vw_merge {
   const char *const *dir; /* [n] at least 2; nothing in them is changed */
   int64_t n;
-  const char *out, *name;   /* the new directory; the new study's name, NULL: theirs */
+  const char *out, *name;   /* the new directory, no '/' at its end; the new study's name, NULL: theirs */
   double tolerance;         /* of results that are in several; 0: the same bits */
   bool allow_other_kernels; /* results of several kernels in one directory */
   /* What came of it. */

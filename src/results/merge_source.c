@@ -79,13 +79,18 @@ static vw_status mark_trials(vw_merge_source *s, vw_study_reader *r) {
 }
 
 static vw_status find_results(vw_merge_source *s) {
-  char id[VW_BLOCK_ID];
+  char id[VW_BLOCK_ID], path[VW_PATH_BYTES];
+  vw_safetensors *f = NULL;
   s->has_results = calloc((size_t)s->plan->n_blocks + 1, sizeof *s->has_results);
   VW_CHECK(s->has_results, VW_ERR_MEMORY, "merge: out of memory");
   for (int64_t b = 0; b < s->plan->n_blocks; b++) {
     if (!s->plan->blocks[b].n_selected) continue;
     vw_block_file_id(&s->plan->blocks[b], "", id);
-    s->has_results[b] = vw_block_file_exists(s->dir, id);
+    VW_TRY(vw_block_file_path(path, s->dir, id));
+    if (!vw_file_exists(path)) continue;
+    VW_TRY(vw_block_file_open(s->dir, id, &f)); /* a damaged one is refused, not left out */
+    vw_safetensors_close(f);
+    s->has_results[b] = true;
   }
   return VW_OK;
 }
