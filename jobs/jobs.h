@@ -32,6 +32,7 @@ int vw_job_stage(int i, int argc, char **argv);
 int vw_job_submit(int argc, char **argv);
 int vw_job_status(int argc, char **argv);
 int vw_job_diff(int argc, char **argv);
+int vw_job_merge(int argc, char **argv);
 int vw_job_verify(int argc, char **argv);
 int vw_job_encode(int argc, char **argv);
 int vw_job_generate(int argc, char **argv);

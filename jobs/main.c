@@ -23,6 +23,7 @@ static const job jobs[] = {
     {"status", vw_job_status, "how far an output directory is"},
     {"doctor", vw_job_doctor, "what this machine and this build can do, and what was never verified"},
     {"diff", vw_job_diff, "compare the results of two output directories"},
+    {"merge", vw_job_merge, "join output directories of one protocol into a new one"},
     {"encode", vw_job_encode, "tokens, features and similarities of texts, words and pictures", true},
     {"generate", vw_job_generate, "pictures of texts and words by a Stable Diffusion directory", true},
     {"classify", vw_job_classify, "name pictures with a CLIP: plain names and learned words", true},

@@ -2,6 +2,7 @@
 #include "results/collect_writer.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -450,6 +451,15 @@ static vw_status write_judges(const vw_writer *w) {
   return VW_OK;
 }
 
+/* Where the study file lies, for those who look for what its relative paths mean; as rank 0 sees it. */
+static vw_status write_study_place(const vw_writer *w) {
+  char path[PATH_MAX];
+  const char *given = w->c->s->config->path;
+  if (!realpath(given, path)) (void)snprintf(path, sizeof path, "%s", given);
+  VW_TRY(vw_ranks_broadcast(w->ranks, path, sizeof path, 0));
+  return write_text(w, "/provenance/study_file", path);
+}
+
 /* All that may differ between two runs with the same results. */
 static vw_status write_provenance(const vw_writer *w) {
   const vw_results_source *s = w->c->s;
@@ -465,7 +475,7 @@ static vw_status write_provenance(const vw_writer *w) {
   VW_TRY(write_text(w, "/provenance/version", VISWORDS_VERSION));
   VW_TRY(write_text(w, "/provenance/revision", VISWORDS_REVISION));
   VW_TRY(write_text(w, "/provenance/created", created));
-  VW_TRY(write_text(w, "/provenance/study_file", s->config->path));
+  VW_TRY(write_study_place(w));
   VW_TRY(write_text(w, "/provenance/backend", vw_backend_name(s->ctx.backend)));
   VW_TRY(write_text(w, "/provenance/kernels", kernels));
   VW_TRY(write_judges(w));
