@@ -96,7 +96,7 @@ static vw_status open_parts(vw_classify *t) {
   const vw_names *sentences = &t->task.in.model->judge.templates;
   const int64_t C = t->pictures->n_classes, P = t->pictures->n_test;
   struct vw_ensemble *e = t->ensemble;
-  VW_TRY(vw_prompts_create(&e->prompts, &t->network->net, sentences->name, sentences->n));
+  VW_TRY(vw_prompts_create(&e->prompts, &t->network->net, sentences->name, sentences->n, t->task.in.vectors));
   e->logits = malloc((size_t)(P * C + 1) * sizeof *e->logits);
   void *q = malloc((size_t)C * vw_clip_feature_bytes(t->network) + 1);
   vw_status st = e->logits && q ? encode_classes(t, q) : VW_RAISE(VW_ERR_MEMORY, "judging: out of memory");

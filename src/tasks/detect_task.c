@@ -194,7 +194,7 @@ static vw_status open_task(vw_task **out, const vw_task_inputs *in) {
   VW_CHECK(t, VW_ERR_MEMORY, "out of memory");
   t->task = (vw_task){.kind = &vw_detection_kind, .in = *in};
   t->network = vw_owlv2_of(in->network), t->learn = &in->model->learn, t->pictures = in->pictures;
-  const vw_status st = vw_sentences_open(&t->prompts, in->network, t->learn, &t->judge);
+  const vw_status st = vw_sentences_open(&t->prompts, in->network, t->learn, in->vectors, &t->judge);
   if (st == VW_OK) {
     *out = &t->task;
     return VW_OK;

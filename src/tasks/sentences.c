@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-vw_status vw_sentences_open(vw_prompts *p, vw_network *n, const vw_learn_config *learn, int64_t *judge) {
+vw_status vw_sentences_open(vw_prompts *p, vw_network *n, const vw_learn_config *learn, int64_t vectors,
+                            int64_t *judge) {
   const vw_names *names = &learn->templates;
   const char **texts = malloc((size_t)(names->n + 1) * sizeof *texts);
   VW_CHECK(texts, VW_ERR_MEMORY, "templates: out of memory");
@@ -14,7 +15,7 @@ vw_status vw_sentences_open(vw_prompts *p, vw_network *n, const vw_learn_config 
     if (*judge < 0 && !strcmp(texts[i], learn->judge_template)) *judge = i;
   }
   if (*judge < 0) *judge = count, texts[count++] = learn->judge_template;
-  const vw_status st = vw_prompts_create(p, n, texts, count);
+  const vw_status st = vw_prompts_create(p, n, texts, count, vectors);
   free((void *)texts);
   return st;
 }
@@ -25,7 +26,7 @@ vw_status vw_sentence_sizes(const vw_task_inputs *in, vw_prompt_sizes *s) {
   VW_CHECK(texts, VW_ERR_MEMORY, "templates: out of memory");
   for (int64_t i = 0; i < learn->templates.n; i++) texts[i] = learn->templates.name[i];
   texts[learn->templates.n] = learn->judge_template;
-  const vw_status st = vw_prompt_sizes_of(in->network, texts, learn->templates.n + 1, s);
+  const vw_status st = vw_prompt_sizes_of(in->network, texts, learn->templates.n + 1, in->vectors, s);
   free((void *)texts);
   return st;
 }

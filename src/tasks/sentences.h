@@ -5,9 +5,10 @@
 #include "networks/clip.h"
 #include "tasks/task.h"
 
-/* The templates of learn, and the judging one behind them where it is not among them; *judge: its place. The caller
- * frees *p. Errors: as vw_prompts_create. */
-vw_status vw_sentences_open(vw_prompts *p, vw_network *n, const vw_learn_config *learn, int64_t *judge);
+/* The templates of learn for words of so many vectors, and the judging one behind them where it is not among them;
+ * *judge: its place. The caller frees *p. Errors: as vw_prompts_create. */
+vw_status vw_sentences_open(vw_prompts *p, vw_network *n, const vw_learn_config *learn, int64_t vectors,
+                            int64_t *judge);
 
 /* The sizes that they give, from the texts alone; the judging one is counted even where it is among the others. */
 vw_status vw_sentence_sizes(const vw_task_inputs *in, vw_prompt_sizes *s);
