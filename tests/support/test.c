@@ -13,7 +13,8 @@
 const vw_study_kinds vw_test_kinds = {
     "clip owlv2 stable-diffusion", "classification detection generation",
     "learn.batch.negatives judge.templates,learn.batch.negatives learn.matching "
-    "data.<name>.pictures.negatives judge.suppression,learn.resolution judge.weights judge.names judge.pictures "
+    "data.<name>.pictures.negatives judge.suppression judge.templates,learn.resolution judge.weights judge.names "
+    "judge.pictures "
     "judge.sampler judge.steps judge.guidance judge.negative judge.spacing data.<name>.concepts",
     ",,", "imaginary"};
 
