@@ -83,6 +83,7 @@ typedef struct shared_values {
   yaml_node_t **seen;                   /* [option] the node that set it for all models; NULL: none */
   int64_t n_own[VW_MOST_KEYS];          /* models that have the key themselves */
   const char *missing_of[VW_MOST_KEYS]; /* a model that has not: its name */
+  bool told_sentences;                  /* check_sentences */
 } shared_values;
 
 static bool has_free(const vw_trials_config *t) {
@@ -244,7 +245,21 @@ static vw_status read_own(vw_reader *r, int64_t i, const model_nodes *nodes, sha
   return VW_OK;
 }
 
-static vw_status check_own(vw_reader *r, int64_t i, const shared_values *v, yaml_node_t **seen) {
+/* One sentence of judging and several: which of them is meant? Told once where both stand for all models. */
+static vw_status check_sentences(vw_reader *r, const vw_model_config *m, shared_values *v, yaml_node_t **seen) {
+  const int one = vw_key_place("learn.judge_template"), many = vw_key_place("judge.templates");
+  yaml_node_t *node = seen[many] ? seen[many] : v->seen[many];
+  const bool is_common = !seen[one] && !seen[many];
+  if (!node || !(seen[one] || v->seen[one]) || !vw_key_applies(&vw_study_keys[many], m)) return VW_OK;
+  if (is_common && v->told_sentences) return VW_OK;
+  v->told_sentences |= is_common;
+  return vw_reader_keep(r, VW_AT(r, node,
+                                 "judge.templates stands beside learn.judge_template: model '%s' is judged in one "
+                                 "sentence or in several, not in both: remove one of the keys",
+                                 m->name));
+}
+
+static vw_status check_own(vw_reader *r, int64_t i, shared_values *v, yaml_node_t **seen) {
   const int slices = vw_key_place("plan.ranks_per_block");
   const vw_model_config *m = &r->config->models[i];
   char before[96];
@@ -252,6 +267,7 @@ static vw_status check_own(vw_reader *r, int64_t i, const shared_values *v, yaml
   VW_TRY(check_used(r, seen, before, i, i + 1, NULL));
   VW_TRY(check_cut_deltas(r, seen[vw_key_place("truncation.deltas")], &m->truncation.deltas, before, i, i + 1));
   VW_TRY(check_stopping(r, m, seen, v->seen, before));
+  VW_TRY(check_sentences(r, m, v, seen));
   return check_slices(r, m, seen[slices] ? seen[slices] : v->seen[slices], seen[slices] ? before : "");
 }
 

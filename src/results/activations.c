@@ -299,7 +299,7 @@ vw_status vw_activations_make(const vw_results_source *s, const vw_activations *
   float *states = malloc((size_t)(a->file_rows[f] * VW_STATE_POSITIONS * a->layers * a->width) * sizeof *states + 1);
   vw_status st = states ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "activations: out of memory");
   if (st == VW_OK) st = read_words(s, a, f, &words);
-  if (st == VW_OK) st = n->kind->states(n, a->text, words, a->file_rows[f], states);
+  if (st == VW_OK) st = n->kind->states(n, a->text, words, 1, a->file_rows[f], states);
   if (st == VW_OK) st = write_states(s, a, f, states);
   free(words), free(states);
   return st;

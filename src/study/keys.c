@@ -161,9 +161,9 @@ const vw_key vw_study_keys[] = {
      .help =
          "how words are judged, where no trial depends on it: what changes here is judged again, never learned again"},
     {"judge.templates", VW_KEY_TEMPLATES, JUDGE(templates), "", .judging = true, .scoped = true, .as_ever = "0",
-     .help = "classification: sentences with one {} each, over which the features of classes, words and names are "
-             "averaged; default: "
-             "learn.judge_template alone"},
+     .help =
+         "classification, detection: sentences with one {} each, over which the features of classes, words and names "
+         "are averaged; default: learn.judge_template alone"},
     {"judge.suppression", VW_KEY_REAL, JUDGE(suppression), "0", .max = 1, .judging = true, .scoped = true,
      .as_ever = "0",
      .help = "detection: a box that overlaps a better one of its word by more than this share of both is left out; 0: "

@@ -183,15 +183,16 @@ static vw_status embed_templates(vw_generation *t) {
   const vw_names *texts = &t->learn->templates;
   const int64_t J = vw_sd_positions(t->network), C = t->network->net.width;
   int32_t *ids = malloc((size_t)J * sizeof *ids);
-  double *nothing = calloc((size_t)C, sizeof *nothing);
+  double *nothing = calloc((size_t)(t->task.in.vectors * C), sizeof *nothing);
   vw_status st = VW_OK;
   t->tail = malloc((size_t)(texts->n * J * C) * sizeof *t->tail);
   t->word_pos = malloc((size_t)texts->n * sizeof *t->word_pos);
   if (!ids || !nothing || !t->tail || !t->word_pos) st = VW_RAISE(VW_ERR_MEMORY, "templates: out of memory");
   for (int64_t m = 0; st == VW_OK && m < texts->n; m++) {
     int64_t at = 0;
-    st = vw_sd_tokens(t->network, texts->name[m], ids, &at);
-    if (st == VW_OK) st = vw_sd_embed_text(t->network, texts->name[m], nothing, t->tail + m * J * C);
+    st = vw_sd_tokens(t->network, texts->name[m], ids, t->task.in.vectors, &at);
+    if (st == VW_OK)
+      st = vw_sd_embed_text(t->network, texts->name[m], nothing, t->task.in.vectors, t->tail + m * J * C);
     t->word_pos[m] = (int32_t)at;
   }
   free(ids), free(nothing);

@@ -157,6 +157,10 @@ static const struct {
     {"@learn: {templates: []}\n", "s.yaml:4:20: learn.templates: the list is empty; give at least one", VW_ERR_INPUT},
     {"@learn: {templates: ['a cat']}\n",
      "s.yaml:4:21: learn.templates: 'a cat' needs {} exactly once, where the word goes", VW_ERR_INPUT},
+    {"@learn: {judge_template: 'a {}'}\njudge: {templates: ['a {}', 'the {}']}\n",
+     "s.yaml:5:20: judge.templates stands beside learn.judge_template: model 'clip' is judged in one sentence or in "
+     "several, not in both: remove one of the keys",
+     VW_ERR_INPUT},
     {"@learn: {judge_template: '{} {}'}\n",
      "s.yaml:4:25: learn.judge_template: '{} {}' needs {} exactly once, where the word goes", VW_ERR_INPUT},
     {"@learn:\n", "s.yaml:4:7: learn: expected a mapping of keys, got nothing", VW_ERR_INPUT},
