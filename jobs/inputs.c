@@ -45,6 +45,7 @@ static vw_status open_model(vw_session *s, int64_t i) {
   if (!m->weights) return VW_OK; /* a problem already */
   const vw_status opened = s->kinds[i]->network->open(&s->networks[i], m->weights, &s->contexts[i]);
   VW_TRY(keep(s, key_of(key, "models", m->name, "weights"), -1, opened));
+  s->ctx.convolutions |= s->contexts[i].convolutions; /* the study's kernels are those of all its networks */
   if (!s->networks[i]) return VW_OK;
   const bool file = strchr(vocabulary, '/') || vw_file_exists(vocabulary);
   const vw_status words = vw_word_table_open(&s->words[i], s->networks[i], vocabulary);

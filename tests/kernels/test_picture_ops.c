@@ -317,7 +317,7 @@ static void cross_attention_agrees(void **state) {
 /* ---- full sizes on the CPU, too long for an emulated device: several waves of rows, chunks of queries, blocks of keys
  */
 
-static const vw_attention_attr full1 = {1, false}, full2 = {2, false};
+static const vw_attention_attr full1 = {1, false, false}, full2 = {2, false, false};
 
 /* The one head of an autoencoder is as wide as its channels. */
 static void wide_heads_agree(void **state) {
