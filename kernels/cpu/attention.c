@@ -66,8 +66,7 @@ static int64_t score_floats(const vw_tensor *in) {
 static vw_status measure(vw_context *ctx, vw_call *c) {
   const vw_attention_attr *a = c->attr;
   c->scratch_bytes = (size_t)(ctx->threads * score_floats(c->in)) * sizeof(float);
-  if (vw_attention_is_dense(c->in, a))
-    c->scratch_bytes = vw_attention_dense_scratch(ctx, c->in, a, false);
+  if (vw_attention_is_dense(c->in, a)) c->scratch_bytes = vw_attention_dense_scratch(ctx, c->in, a, false);
   return VW_OK;
 }
 

@@ -200,8 +200,8 @@ static int64_t next_block(const vw_tile *t, const vw_product *p, int64_t k0) {
   return left < most ? left : most;
 }
 
-/* Where k0..k0+k of a panel lies; `room` has PIECE floats. */
-static const float *block_of(const vw_tile *t, const vw_product *p, int64_t panel, int64_t k0, int64_t k, float *room) {
+const float *vw_product_block(const vw_tile *t, const vw_product *p, int64_t panel, int64_t k0, int64_t k,
+                              float *room) {
   const int64_t NR = t->NR;
   if (!p->turned_taps) return p->b + panel * NR * p->K + k0 * NR;
   const int64_t outputs = p->K / p->turned_taps;
@@ -218,7 +218,7 @@ static void run_panel(const vw_tile *t, const vw_product *p, const float *a, int
   const int64_t even = pieces(t->KC * NR / 16, tiles), lines = even < 32 ? even : 32; /* of the next block, a tile */
   for (int64_t k0 = 0, k; k0 < p->K; k0 += k) {
     k = next_block(t, p, k0);
-    const float *b = block_of(t, p, panel, k0, k, room);
+    const float *b = vw_product_block(t, p, panel, k0, k, room);
     for (int64_t i = 0; i < tiles; i++) {
       const int64_t row = from + i * MR;
       const int rows = (int)(to - row < MR ? to - row : MR);

@@ -69,6 +69,10 @@ void vw_product_run(const vw_context *ctx, const vw_tile *t, const vw_product *p
 void vw_pack_taps(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, int64_t taps,
                   const vw_parts *w, float *out);
 
+/* k0..k0+k of a panel of p->b as a tile reads it, [k][NR]: where it lies, or turned into `room` (k NR floats). Of a
+ * turned weight k0 is whole tiles of NR from a tap's first on, and k ends within the tap. */
+const float *vw_product_block(const vw_tile *t, const vw_product *p, int64_t panel, int64_t k0, int64_t k, float *room);
+
 /* Up to so many rows, reading the weight is what a product costs, and turning would double it; from there on turning
  * costs a tenth or two, for half the memory. */
 enum { VW_OWN_ROWS = 64 };
