@@ -209,7 +209,8 @@ const float *vw_product_block(const vw_tile *t, const vw_product *p, int64_t pan
   return room;
 }
 
-/* One panel for the rows of one block. A narrow last panel is made beside (`edge`, MR x NR), its columns copied. */
+/* One panel for the rows of one block. A last panel that ends within a vector is made beside (`edge`, MR x NR), its
+ * columns copied. */
 static void run_panel(const vw_tile *t, const vw_product *p, const float *a, int64_t from, int64_t panel) {
   enum { MOST = 8 * 48 };
   float edge[MOST] __attribute__((aligned(VW_ALIGN))), room[PIECE] __attribute__((aligned(VW_ALIGN)));
@@ -225,12 +226,12 @@ static void run_panel(const vw_tile *t, const vw_product *p, const float *a, int
       const float *tile_a = a + row * p->K + k0 * MR;
       float *c = p->c + row * p->M + at;
       if (!p->turned_taps && i * lines * 16 < t->KC * NR) prefetch(b + k * NR + i * lines * 16, lines);
-      if (columns == NR) {
-        t->run(rows, k, tile_a, b, c, p->M, k0 == 0);
+      if (columns % t->lanes == 0) {
+        t->run(rows, (int)columns, k, tile_a, b, c, p->M, k0 == 0);
         continue;
       }
       for (int r = 0; r < rows; r++) memcpy(edge + r * NR, c + r * p->M, (size_t)columns * sizeof *c);
-      t->run(rows, k, tile_a, b, edge, NR, k0 == 0);
+      t->run(rows, (int)columns, k, tile_a, b, edge, NR, k0 == 0);
       for (int r = 0; r < rows; r++) memcpy(c + r * p->M, edge + r * NR, (size_t)columns * sizeof *c);
     }
   }

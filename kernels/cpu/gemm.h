@@ -18,7 +18,9 @@ typedef struct vw_tile {
   const char *name; /* "avx512", "avx2", "portable" */
   int MR, NR;       /* rows and columns of a register tile */
   int KC;           /* k at a time */
-  void (*run)(int rows, int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool first);
+  int lanes;        /* columns of a vector */
+  /* c [rows, columns], of the NR columns packed in b; columns of c are written up to whole vectors. */
+  void (*run)(int rows, int columns, int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool first);
 } vw_tile;
 
 const vw_tile *vw_tile_best(void);              /* the fastest that this processor runs */

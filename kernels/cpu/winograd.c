@@ -192,10 +192,10 @@ VW_SIMD static void write_tiles(const vw_winograd *w, int64_t first, int64_t n, 
     const int64_t tile = first + r, b = tile / (across * down), i = tile / across % down * 2, j = tile % across * 2;
     const float *m = sums + r * NR;
     for (int64_t v = 0; v < SIDE; v++)
-      output_axis(m + v * apart, m + (SIDE + v) * apart, m + (2 * SIDE + v) * apart, m + (3 * SIDE + v) * apart, NR,
-                  half[0][v], half[1][v]);
+      output_axis(m + v * apart, m + (SIDE + v) * apart, m + (2 * SIDE + v) * apart, m + (3 * SIDE + v) * apart,
+                  columns, half[0][v], half[1][v]);
     for (int64_t u = 0; u < 2; u++) {
-      output_axis(half[u][0], half[u][1], half[u][2], half[u][3], NR, y[u][0], y[u][1]);
+      output_axis(half[u][0], half[u][1], half[u][2], half[u][3], columns, y[u][0], y[u][1]);
       for (int64_t v = 0; v < 2 && i + u < w->H; v++)
         if (j + v < w->W) finish_row(&w->p, (b * w->H + i + u) * w->W + j + v, at, columns, y[u][v]);
     }
@@ -213,7 +213,7 @@ static void run_panel(const vw_tile *t, const vw_winograd *w, const float *input
     weight_piece(t, w, panel, k0, k, turned, weight);
     for (int64_t place = 0; place < PLACES; place++)
       for (int64_t row = from; row < to; row += MR)
-        t->run((int)(to - row < MR ? to - row : MR), k, inputs + place * apart + row * w->K + k0 * MR,
+        t->run((int)(to - row < MR ? to - row : MR), (int)columns, k, inputs + place * apart + row * w->K + k0 * MR,
                weight + place * k * NR, sums + (place * rows + row - from) * NR, NR, k0 == 0);
   }
   write_tiles(w, wave + from, to - from, NR, at, columns, sums);
