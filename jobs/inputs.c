@@ -66,6 +66,7 @@ static vw_status open_model(vw_session *s, int64_t i) {
   const vw_status opened =
       open_network(s, &s->networks[i], s->kinds[i]->network, m->weights, &s->contexts[i], &s->stands_in[i].model);
   VW_TRY(keep(s, key_of(key, "models", m->name, "weights"), -1, opened));
+  s->ctx.convolutions |= s->contexts[i].convolutions; /* the study's kernels are those of all its networks */
   if (!s->networks[i]) return VW_OK;
   const bool file = strchr(vocabulary, '/') || vw_file_exists(vocabulary);
   const vw_status words = vw_word_table_open(&s->words[i], s->networks[i], vocabulary);

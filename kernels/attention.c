@@ -108,7 +108,7 @@ const vw_op vw_attention_grad_op = {.name = "attention_grad",
                                     .flops = flops_grad};
 
 vw_value vw_attention(vw_graph *g, vw_value qkv, int64_t heads, bool causal, vw_attention_rows rows) {
-  const vw_attention_attr attr = {heads, causal};
+  const vw_attention_attr attr = {heads, causal, rows.fixed};
   vw_value out[2] = {VW_NONE, VW_NONE};
   (void)vw_emit(g, &vw_attention_op, &attr,
                 (vw_value[]){qkv, rows.prefix, rows.row_prefix, rows.prefix_len, rows.length}, out);

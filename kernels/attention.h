@@ -25,9 +25,11 @@ enum { ATTNG_DY, ATTNG_QKV, ATTNG_PREFIX, ATTNG_ROW_PREFIX, ATTNG_PREFIX_LEN, AT
 typedef struct vw_attention_attr {
   int64_t heads;
   bool causal;
+  bool fixed; /* T is the network's own, not that of the longest text in a batch: kernels may choose by it */
 } vw_attention_attr;
 typedef struct vw_attention_rows {
   vw_value prefix, row_prefix, prefix_len, length; /* VW_NONE each where absent */
+  bool fixed;                                      /* see vw_attention_attr */
 } vw_attention_rows;
 
 vw_value vw_attention(vw_graph *g, vw_value qkv, int64_t heads, bool causal, vw_attention_rows rows);

@@ -9,7 +9,7 @@ extern "C" {
 
 /* kernels/cpu/context.c: ctx->threads for OpenMP and OpenBLAS alike. */
 vw_status vw_cpu_open(vw_context *ctx);
-void vw_cpu_kernel_set(char text[128]);
+void vw_cpu_kernel_set(const vw_context *ctx, char text[128]);
 /* kernels/cpu/rate.c: a copy by all threads of ctx. */
 void vw_cpu_copy(const vw_context *ctx, void *to, const void *from, size_t bytes);
 const char *vw_cpu_blas(void); /* OpenBLAS' own description: version, threading, core type */

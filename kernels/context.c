@@ -101,7 +101,7 @@ void vw_context_close(vw_context *ctx) {
 void vw_kernel_set(const vw_context *ctx, char text[128]) {
   switch (ctx->backend) {
   case VW_CPU:
-    vw_cpu_kernel_set(text);
+    vw_cpu_kernel_set(ctx, text);
     return;
 #ifdef VW_WITH_CUDA
   case VW_CUDA:

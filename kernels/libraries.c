@@ -24,6 +24,6 @@ vw_status vw_libraries_for_convolutions(vw_context *ctx) {
 #ifdef VW_WITH_CUDA
   if (ctx->backend == VW_CUDA) return open_cudnn(ctx);
 #endif
-  (void)ctx;
+  ctx->convolutions = true;
   return VW_OK;
 }

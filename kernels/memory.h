@@ -52,7 +52,7 @@ vw_status vw_context_set_precision(vw_context *ctx, vw_precision precision);
 const char *vw_precision_name(const vw_context *ctx);
 
 /* Names what decides bits: backend, kind of products, vector width and libraries, or GPU and cuBLASLt:
- * "cpu fma avx2 gcc-12 glibc-2.36". `text` holds 128 bytes. */
+ * "cpu fma avx2 gcc-12 glibc-2.36", with " winograd" behind it where a network of convolutions is open. `text` holds 128 bytes. */
 void vw_kernel_set(const vw_context *ctx, char text[128]);
 
 #ifdef __cplusplus

@@ -99,6 +99,7 @@ typedef struct vw_context {
   int threads;  /* OpenMP threads of this rank, >= 1 */
   void *device; /* cuda: struct vw_cuda (stream, handles), else NULL */
   vw_precision precision;
+  bool convolutions; /* a network of convolutions is open: the kernel set names what they run on */
   bool tf32; /* follows from precision: factors of fp32 products may be rounded to TF32, but for results of role VW_HEAD
               */
 } vw_context;

@@ -66,21 +66,20 @@ static int64_t score_floats(const vw_tensor *in) {
 static vw_status measure(vw_context *ctx, vw_call *c) {
   const vw_attention_attr *a = c->attr;
   c->scratch_bytes = (size_t)(ctx->threads * score_floats(c->in)) * sizeof(float);
-  if (vw_attention_is_dense(c->in, a->causal))
-    c->scratch_bytes = vw_attention_dense_scratch(ctx, c->in, a->heads, false);
+  if (vw_attention_is_dense(c->in, a)) c->scratch_bytes = vw_attention_dense_scratch(ctx, c->in, a, false);
   return VW_OK;
 }
 
 static vw_status measure_grad(vw_context *ctx, vw_call *c) {
   const vw_attention_attr *a = c->attr;
   const vw_tensor *in = c->in + ATTNG_QKV;
-  if (vw_attention_is_dense(in, a->causal)) c->scratch_bytes = vw_attention_dense_scratch(ctx, in, a->heads, true);
+  if (vw_attention_is_dense(in, a)) c->scratch_bytes = vw_attention_dense_scratch(ctx, in, a, true);
   return VW_OK;
 }
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
   const vw_attention_attr *a = c->attr;
-  if (vw_attention_is_dense(c->in, a->causal)) return vw_attention_dense(ctx, c);
+  if (vw_attention_is_dense(c->in, a)) return vw_attention_dense(ctx, c);
   const int64_t B = c->out[ATTN_Y].dim[0], T = c->out[ATTN_Y].dim[1], C = c->out[ATTN_Y].dim[2];
   const int64_t D = C / a->heads, floats = score_floats(c->in);
 #pragma omp parallel for num_threads(ctx->threads) schedule(static)
@@ -119,7 +118,7 @@ VW_SIMD static void query_grad(const view *v, int64_t t, const float *dy, const 
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   const vw_attention_attr *a = c->attr;
-  if (vw_attention_is_dense(c->in + ATTNG_QKV, a->causal)) return vw_attention_dense_grad(ctx, c);
+  if (vw_attention_is_dense(c->in + ATTNG_QKV, a)) return vw_attention_dense_grad(ctx, c);
   const int64_t B = c->out[0].dim[0], T = c->out[0].dim[1], C = c->out[0].dim[2] / 3, D = C / a->heads;
 #pragma omp parallel for num_threads(ctx->threads) schedule(static)
   for (int64_t pair = 0; pair < B * a->heads; pair++) {

@@ -1,30 +1,33 @@
-/* Attention without masks: a (row, head) and CHUNK queries, or a block of keys, a thread at a time, by the register
+/* Attention without prefix and lengths: a (row, head) and CHUNK queries, or a block of keys, a thread at a time, by the register
  * tiles of attention_head.h. The packed columns of a head serve all its chunks that one thread makes, so that a single
  * head of 9,216 positions keeps all threads busy: the same bits for any number of them. */
 #include "kernels/cpu/attention_dense.h"
 
-#include "kernels/attention.h"
 #include "kernels/cpu/attention_head.h"
 #include <omp.h>
 
-enum { CHUNK = 8 * VW_HEAD_ROWS, LEAST_ROWS = 32 };
+enum { CHUNK = 8 * VW_HEAD_ROWS, LEAST_ROWS = 32, LEAST_FIXED_ROWS = 16 };
 
-bool vw_attention_is_dense(const vw_tensor *in, bool causal) {
-  return !causal && !vw_present(&in[ATTN_PREFIX]) && !vw_present(&in[ATTN_LENGTH]) && in[ATTN_QKV].dim[1] >= LEAST_ROWS;
+bool vw_attention_is_dense(const vw_tensor *in, const vw_attention_attr *a) {
+  const int64_t least = a->fixed ? LEAST_FIXED_ROWS : LEAST_ROWS;
+  if (vw_present(&in[ATTN_PREFIX]) || vw_present(&in[ATTN_LENGTH])) return false;
+  return (!a->causal || a->fixed) && in[ATTN_QKV].dim[1] >= least;
 }
 
 typedef struct shape {
   int64_t B, T, C, D, heads, chunks;
+  bool causal;
 } shape;
 
-static shape shape_of(const vw_tensor *qkv, int64_t heads) {
-  shape s = {.B = qkv->dim[0], .T = qkv->dim[1], .C = qkv->dim[2] / 3, .heads = heads};
-  s.D = s.C / heads, s.chunks = (s.T + CHUNK - 1) / CHUNK;
+static shape shape_of(const vw_tensor *qkv, const vw_attention_attr *a) {
+  shape s = {.B = qkv->dim[0], .T = qkv->dim[1], .C = qkv->dim[2] / 3, .heads = a->heads, .causal = a->causal};
+  s.D = s.C / s.heads, s.chunks = (s.T + CHUNK - 1) / CHUNK;
   return s;
 }
 
-size_t vw_attention_dense_scratch(const vw_context *ctx, const vw_tensor *in, int64_t heads, bool gradient) {
-  const shape s = shape_of(&in[ATTN_QKV], heads);
+size_t vw_attention_dense_scratch(const vw_context *ctx, const vw_tensor *in, const vw_attention_attr *a,
+                                  bool gradient) {
+  const shape s = shape_of(&in[ATTN_QKV], a);
   return (size_t)(ctx->threads * vw_head_floats(vw_tile_best(), s.T, s.D, gradient)) * sizeof(float);
 }
 
@@ -39,6 +42,7 @@ static vw_head head_of(const shape *s, const vw_tensor *qkv, const vw_tensor *ls
   const float *at = vw_f32(qkv) + pair / s->heads * s->T * 3 * s->C + pair % s->heads * s->D;
   return (vw_head){.tile = vw_tile_best(),
                    .D = s->D,
+                   .causal = s->causal,
                    .q = {at, 3 * s->C, s->T},
                    .k = {at + s->C, 3 * s->C, s->T},
                    .v = {at + 2 * s->C, 3 * s->C, s->T},
@@ -50,7 +54,7 @@ static int64_t block_of(int64_t at, int64_t end) {
 }
 
 vw_status vw_attention_dense(vw_context *ctx, const vw_call *c) {
-  const shape s = shape_of(&c->in[ATTN_QKV], ((const vw_attention_attr *)c->attr)->heads);
+  const shape s = shape_of(&c->in[ATTN_QKV], c->attr);
 #pragma omp parallel num_threads(ctx->threads)
   {
     const vw_head_room room = room_of(&s, c, false);
@@ -89,7 +93,7 @@ static void grad_chunk(const shape *s, const vw_call *c, const vw_head_room *roo
 }
 
 vw_status vw_attention_dense_grad(vw_context *ctx, const vw_call *c) {
-  const shape s = shape_of(&c->in[ATTNG_QKV], ((const vw_attention_attr *)c->attr)->heads);
+  const shape s = shape_of(&c->in[ATTNG_QKV], c->attr);
 #pragma omp parallel num_threads(ctx->threads)
   {
     const vw_head_room room = room_of(&s, c, true);

@@ -72,28 +72,35 @@ VW_SIMD static void pack_rows(const vw_head *h, const vw_head_room *r, const flo
   }
 }
 
-/* c [n, columns] = packed rows times packed panels, sums over `length`; columns are whole panels. */
-static void multiply(const vw_head *h, const vw_head_room *r, const float *b, int64_t n, int64_t columns,
-                     int64_t length, float *c) {
+/* c [n, columns], its rows `ldc` apart, = packed rows times packed panels of `rows` rows, sums over `length`. */
+static void multiply(const vw_head *h, const vw_head_room *r, const float *b, int64_t rows, int64_t n, int64_t columns,
+                     int64_t length, float *c, int64_t ldc) {
   const int64_t MR = h->tile->MR, NR = h->tile->NR;
-  for (int64_t p = 0; p < columns; p += NR)
+  for (int64_t p = 0; p < columns; p += NR) {
+    const int across = (int)(columns - p < NR ? columns - p : NR);
     for (int64_t i = 0; i < n; i += MR)
-      h->tile->run((int)(n - i < MR ? n - i : MR), length, r->a + i * length, b + p * length, c + i * columns + p,
-                   columns, true);
+      h->tile->run((int)(n - i < MR ? n - i : MR), across, length, r->a + i * length, b + p * rows, c + i * ldc + p,
+                   ldc, true);
+  }
 }
 
-/* Rows of scores times the columns packed down, to n rows of D; share: a factor a row, NULL: none. */
+/* Rows of scores times the first `columns` of `rows` packed down, to n rows of D; share: a factor a row, NULL: none. */
 static void multiply_down(const vw_head *h, const vw_head_room *r, const float *s, int64_t n, int64_t columns,
-                          const float *down, const float *share, float *to, int64_t stride) {
+                          const float *down, int64_t rows, const float *share, float *to, int64_t stride) {
   const int64_t across = whole(columns, h->tile->NR), width = whole(h->D, h->tile->NR);
   pack_rows(h, r, s, across, n, columns);
-  multiply(h, r, down, n, width, columns, r->out);
+  multiply(h, r, down, rows, n, h->D, columns, r->out, width);
   for (int64_t i = 0; i < n; i++)
     for (int64_t d = 0; d < h->D; d++)
       to[i * stride + d] = share ? r->out[i * width + d] * share[i] : r->out[i * width + d];
 }
 
 /* ---- forward */
+
+/* Keys that the first `queries` queries see. */
+static int64_t keys_of(const vw_head *h, int64_t queries) {
+  return h->causal && queries < h->k.n ? queries : h->k.n;
+}
 
 void vw_head_pack(const vw_head *h, const vw_head_room *r) {
   pack_across(h, &h->k, r->x_across);
@@ -112,13 +119,16 @@ VW_SIMD static float exponentials(float *s, int64_t n, float scale, float *share
 }
 
 void vw_head_block(const vw_head *h, const vw_head_room *r, int64_t first, int64_t n, float *y, int64_t stride) {
-  const int64_t J = h->k.n, across = whole(J, h->tile->NR);
+  const int64_t J = keys_of(h, first + n), across = whole(J, h->tile->NR);
   float share[VW_HEAD_ROWS];
   pack_rows(h, r, h->q.at + first * h->q.stride, h->q.stride, n, h->D);
-  multiply(h, r, r->x_across, n, across, h->D, r->s);
-  for (int64_t i = 0; i < n; i++)
-    h->lse[first + i] = exponentials(r->s + i * across, J, 1 / sqrtf((float)h->D), &share[i]);
-  multiply_down(h, r, r->s, n, J, r->z_down, share, y, stride);
+  multiply(h, r, r->x_across, h->D, n, J, h->D, r->s, across);
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t seen = keys_of(h, first + i + 1);
+    h->lse[first + i] = exponentials(r->s + i * across, seen, 1 / sqrtf((float)h->D), &share[i]);
+    memset(r->s + i * across + seen, 0, (size_t)(J - seen) * sizeof(float));
+  }
+  multiply_down(h, r, r->s, n, J, r->z_down, h->k.n, share, y, stride);
 }
 
 /* ---- gradient */
@@ -160,29 +170,37 @@ VW_SIMD static void column_terms(float *restrict s, float *restrict d, int64_t n
 
 /* s = rows of a times the columns of x, d = rows of b times those of z. */
 static void two_products(const vw_head *h, const vw_head_room *r, const vw_head_rows *a, const vw_head_rows *b,
-                         int64_t first, int64_t n, int64_t across) {
+                         int64_t first, int64_t n, int64_t columns) {
+  const int64_t across = whole(columns, h->tile->NR);
   pack_rows(h, r, a->at + first * a->stride, a->stride, n, h->D);
-  multiply(h, r, r->x_across, n, across, h->D, r->s);
+  multiply(h, r, r->x_across, h->D, n, columns, h->D, r->s, across);
   pack_rows(h, r, b->at + first * b->stride, b->stride, n, h->D);
-  multiply(h, r, r->z_across, n, across, h->D, r->d);
+  multiply(h, r, r->z_across, h->D, n, columns, h->D, r->d, across);
 }
 
 void vw_head_block_dq(const vw_head *h, const vw_head_room *r, int64_t first, int64_t n, float *dq, int64_t stride) {
-  const int64_t J = h->k.n, across = whole(J, h->tile->NR);
+  const int64_t J = keys_of(h, first + n), across = whole(J, h->tile->NR);
   float delta[VW_HEAD_ROWS];
   set_deltas(h, first, n, delta);
-  two_products(h, r, &h->q, &h->dy, first, n, across);
-  for (int64_t i = 0; i < n; i++)
-    row_terms(r->s + i * across, r->d + i * across, J, 1 / sqrtf((float)h->D), h->lse[first + i], delta[i]);
-  multiply_down(h, r, r->d, n, J, r->x_down, NULL, dq, stride);
+  two_products(h, r, &h->q, &h->dy, first, n, J);
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t seen = keys_of(h, first + i + 1);
+    row_terms(r->s + i * across, r->d + i * across, seen, 1 / sqrtf((float)h->D), h->lse[first + i], delta[i]);
+    memset(r->d + i * across + seen, 0, (size_t)(J - seen) * sizeof(float));
+  }
+  multiply_down(h, r, r->d, n, J, r->x_down, h->k.n, NULL, dq, stride);
 }
 
 void vw_head_block_dkv(const vw_head *h, const vw_head_room *r, int64_t first, int64_t n, float *dk, float *dv,
                        int64_t stride) {
   const int64_t T = h->q.n, across = whole(T, h->tile->NR);
-  two_products(h, r, &h->k, &h->v, first, n, across);
-  for (int64_t i = 0; i < n; i++)
-    column_terms(r->s + i * across, r->d + i * across, T, 1 / sqrtf((float)h->D), h->lse, r->delta);
-  multiply_down(h, r, r->d, n, T, r->x_down, NULL, dk, stride);
-  multiply_down(h, r, r->s, n, T, r->z_down, NULL, dv, stride);
+  two_products(h, r, &h->k, &h->v, first, n, T);
+  for (int64_t i = 0; i < n; i++) {
+    float *s = r->s + i * across, *d = r->d + i * across;
+    const int64_t blind = h->causal ? first + i : 0; /* queries that do not see the key */
+    memset(s, 0, (size_t)blind * sizeof *s), memset(d, 0, (size_t)blind * sizeof *d);
+    column_terms(s + blind, d + blind, T - blind, 1 / sqrtf((float)h->D), h->lse + blind, r->delta + blind);
+  }
+  multiply_down(h, r, r->d, n, T, r->x_down, T, NULL, dk, stride);
+  multiply_down(h, r, r->s, n, T, r->z_down, T, NULL, dv, stride);
 }

@@ -1,5 +1,5 @@
-/* Attention of one head by the register tiles of gemm.h, without masks: T queries, J keys, D channels, wherever they
- * lie. A block of rows at a time: its scores stay in the cache, no T x J matrix is ever stored.
+/* Attention of one head by the register tiles of gemm.h: T queries, J keys, D channels, wherever they lie; all keys, or
+ * (causal, J = T) query t sees keys 0..t. A block of rows at a time: its scores stay in the cache, no T x J matrix is ever stored.
  *
  *   forward        S = Q K' / sqrt(D);  lse = log sum exp S;  Y = exp(S - lse) V
  *   gradient       P = exp(S - lse);  dS = P (dY V' - dY . Y) / sqrt(D);  dQ = dS K
@@ -23,6 +23,7 @@ typedef struct vw_head_rows {
 typedef struct vw_head {
   const vw_tile *tile;
   int64_t D;
+  bool causal;
   vw_head_rows q, k, v;
   vw_head_rows dy, y; /* of the gradient */
   float *lse;         /* [T]: written forward, read by the gradient */

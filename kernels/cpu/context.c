@@ -25,9 +25,11 @@ const char *vw_cpu_blas(void) {
 }
 
 /* Products are chains of fused multiply-adds (the same for AVX2 and AVX-512) or not fused; other sums depend on the
- * vector width that the loader picked; exponentials are the C library's. OpenBLAS makes no result. */
-void vw_cpu_kernel_set(char text[128]) {
+ * vector width that the loader picked; exponentials are the C library's. OpenBLAS makes no result. Networks of
+ * convolutions have a version of their own ("winograd": Winograd's algorithm, tiles for causal attention; before there
+ * was none), so that others' plans outlive a change that does not touch them. */
+void vw_cpu_kernel_set(const vw_context *ctx, char text[128]) {
   const bool fused = strcmp(vw_tile_best()->name, "portable") != 0;
-  (void)snprintf(text, 128, "cpu %s %s gcc-%d glibc-%s", fused ? "fma" : "portable", vw_simd_name(), __GNUC__,
-                 gnu_get_libc_version());
+  (void)snprintf(text, 128, "cpu %s %s gcc-%d glibc-%s%s", fused ? "fma" : "portable", vw_simd_name(), __GNUC__,
+                 gnu_get_libc_version(), ctx->convolutions ? " winograd" : "");
 }

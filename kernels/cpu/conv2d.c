@@ -3,7 +3,8 @@
  *   result     rows: positions of y; k: (tap, input channel); columns: output channels
  *   gradient   rows: positions of x; k: (tap, output channel); columns: input channels
  *
- * Rows of the left factor are never stored: a run of channels of one tap lies in the picture as it is needed, the
+ * What Winograd's algorithm makes faster (winograd.h; by the shape of one picture alone) runs by it, anything else so:
+ * rows of the left factor are never stored: a run of channels of one tap lies in the picture as it is needed, the
  * padding is a run of zeros. They are packed for the tiles WAVE floats at a time, so scratch does not grow with the
  * pictures. The weight is packed once, in prepare, and shared by all plans of the process; the gradient turns what is
  * packed for the result (gemm.h), as these weights are most of a network's. bias, shift and residual are added while a
@@ -13,7 +14,7 @@
  * threads. A gradient with stride 2 multiplies zeros for three taps of four: three layers of a network have it. */
 #include "kernels/conv2d.h"
 
-#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/winograd.h"
 #include <string.h>
 
 enum { ROWS = 192, WAVE = 4 << 20 }; /* ROWS: those of gemm.c; WAVE: floats of packed rows at a time */
@@ -54,49 +55,64 @@ static const float *gather(const vw_product *p, int64_t row, int64_t k0, int64_t
   return room;
 }
 
-/* ---- one product in waves of rows */
+/* ---- one product, by Winograd's algorithm or in waves of rows */
 
 typedef struct sizes {
   int64_t N, M, K, taps, wave; /* wave: rows at a time */
+  int64_t a;                   /* floats of scratch before the packed weight */
+  bool winograd;
 } sizes;
 
-static sizes sizes_of(int64_t N, int64_t M, int64_t inner, int64_t side) {
-  sizes s = {N, M, side * side * inner, side * side, 0};
+static int64_t aligned_floats(int64_t n) {
+  return (n + 15) / 16 * 16;
+}
+
+/* `result`, `from`: pictures that are written and read. */
+static sizes sizes_of(const vw_context *ctx, const vw_tensor *result, const vw_tensor *from, const vw_tensor *weight,
+                      int64_t stride) {
+  const vw_tile *t = vw_tile_best();
+  const int64_t inner = from->dim[3], side = weight->dim[2];
+  sizes s = {.N = vw_rows(result), .M = result->dim[3], .K = side * side * inner, .taps = side * side};
+  s.winograd = side == 3 && stride == 1 && vw_winograd_pays(result->dim[1], result->dim[2], inner, s.M);
+  if (s.winograd) {
+    const vw_winograd w = {.B = result->dim[0], .H = result->dim[1], .W = result->dim[2], .K = inner};
+    s.a = aligned_floats(vw_winograd_floats(t, &w, ctx->threads));
+    return s;
+  }
   const int64_t blocks = WAVE / (ROWS * (s.K > 0 ? s.K : 1));
   s.wave = (blocks > 1 ? blocks : 1) * ROWS;
-  if (s.wave > N) s.wave = N;
+  if (s.wave > s.N) s.wave = s.N;
+  s.a = aligned_floats(vw_packed_a(t, s.wave, s.K));
   return s;
 }
 
-static size_t aligned_floats(int64_t n) {
-  return ((size_t)n + 15) / 16 * 16;
+static int64_t stride_of(const vw_call *c) {
+  return ((const vw_conv2d_attr *)c->attr)->stride;
 }
 
-static sizes forward_sizes(const vw_call *c) {
-  const vw_tensor *w = &c->in[CONV_WEIGHT];
-  return sizes_of(vw_rows(&c->out[0]), w->dim[0], w->dim[1], w->dim[2]);
+static sizes forward_sizes(const vw_context *ctx, const vw_call *c) {
+  return sizes_of(ctx, &c->out[0], &c->in[CONV_X], &c->in[CONV_WEIGHT], stride_of(c));
 }
 
-static sizes gradient_sizes(const vw_call *c) {
-  const vw_tensor *w = &c->in[CONV_GRAD_WEIGHT];
-  return sizes_of(vw_rows(&c->out[0]), w->dim[1], w->dim[0], w->dim[2]);
+static sizes gradient_sizes(const vw_context *ctx, const vw_call *c) {
+  return sizes_of(ctx, &c->out[0], &c->in[CONV_GRAD_DY], &c->in[CONV_GRAD_WEIGHT], stride_of(c));
 }
 
-/* Packed rows of a wave, then the packed weight where it is not frozen. */
+/* Packed rows of a wave or what Winograd's algorithm wants, then the packed weight where it is not frozen. */
 static void set_scratch(vw_call *c, int weight, const sizes *s) {
-  const vw_tile *t = vw_tile_best();
-  const int64_t b = c->frozen >> weight & 1 ? 0 : vw_packed_b(t, s->M, s->K);
-  c->scratch_bytes = (aligned_floats(vw_packed_a(t, s->wave, s->K)) + aligned_floats(b)) * sizeof(float);
+  const int64_t b = c->frozen >> weight & 1 ? 0 : aligned_floats(vw_packed_b(vw_tile_best(), s->M, s->K));
+  c->scratch_bytes = (size_t)(s->a + b) * sizeof(float);
   const vw_tensor *w = &c->in[weight]; /* frozen: packed for the result, whoever reads it */
   if (!b) c->kept = vw_packed_plan(weight, true, w->dim[0], w->dim[1] * s->taps, s->taps);
 }
 
-static vw_status set_state(vw_context *ctx, vw_call *c, int weight, const sizes *s) {
+static vw_status prepare_weight(vw_context *ctx, vw_call *c, int weight) {
   vw_packed *packed = NULL;
   const vw_parts w = vw_parts_of(c, weight);
   const vw_tensor *shape = &c->in[weight];
+  const int64_t taps = shape->dim[2] * shape->dim[3];
   if (!(c->frozen >> weight & 1)) return VW_OK;
-  VW_TRY(vw_packed_get(ctx, true, shape->dim[0], shape->dim[1] * s->taps, s->taps, &w, &packed));
+  VW_TRY(vw_packed_get(ctx, true, shape->dim[0], shape->dim[1] * taps, taps, &w, &packed));
   c->state = packed;
   return VW_OK;
 }
@@ -110,7 +126,7 @@ static void release(vw_context *ctx, vw_call *c) {
 static const float *weight_of(vw_context *ctx, const vw_call *c, int weight, bool transposed, const sizes *s) {
   const vw_tile *t = vw_tile_best();
   if (c->state) return vw_packed_data(c->state);
-  float *b = (float *)c->scratch + aligned_floats(vw_packed_a(t, s->wave, s->K));
+  float *b = (float *)c->scratch + s->a;
   const vw_parts w = vw_parts_of(c, weight);
   if (s->taps > 1)
     vw_pack_taps(ctx, t, transposed, s->M, s->K, s->taps, &w, b);
@@ -124,7 +140,7 @@ static void run_waves(vw_context *ctx, const vw_call *c, const sizes *s, const v
   for (int64_t first = 0; first < s->N; first += s->wave) {
     vw_product p = *whole;
     r->first = p.shift_from = first;
-    p.N = s->N - first < s->wave ? s->N - first : s->wave, p.M = s->M, p.K = s->K;
+    p.N = s->N - first < s->wave ? s->N - first : s->wave;
     p.gather = gather, p.of = r;
     p.c += first * s->M;
     if (p.residual) p.residual += first * s->M;
@@ -132,61 +148,77 @@ static void run_waves(vw_context *ctx, const vw_call *c, const sizes *s, const v
   }
 }
 
+static void run_winograd(vw_context *ctx, const vw_call *c, const vw_product *whole, const reads *r) {
+  vw_winograd w = {.B = c->out[0].dim[0], .H = r->rows_h, .W = r->rows_w, .from_h = r->H, .from_w = r->W, .K = r->C};
+  w.reversed = r->sign < 0;
+  w.top = w.reversed ? 2 - r->top : -r->top, w.left = w.reversed ? 2 - r->left : -r->left;
+  w.p = *whole;
+  w.p.a = r->picture;
+  vw_winograd_run(ctx, vw_tile_best(), &w, c->scratch);
+}
+
 /* ---- forward */
 
 static vw_status measure(vw_context *ctx, vw_call *c) {
-  (void)ctx;
-  const sizes s = forward_sizes(c);
+  const sizes s = forward_sizes(ctx, c);
   set_scratch(c, CONV_WEIGHT, &s);
   return VW_OK;
 }
 
 static vw_status prepare(vw_context *ctx, vw_call *c) {
-  const sizes s = forward_sizes(c);
-  return set_state(ctx, c, CONV_WEIGHT, &s);
+  return prepare_weight(ctx, c, CONV_WEIGHT);
 }
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
   const vw_conv2d_attr *a = c->attr;
   const vw_tensor *x = &c->in[CONV_X], *y = &c->out[0];
-  const sizes s = forward_sizes(c);
+  const sizes s = forward_sizes(ctx, c);
   reads r = {.picture = vw_f32(x), .H = x->dim[1], .W = x->dim[2], .C = x->dim[3], .rows_h = y->dim[1]};
   r.rows_w = y->dim[2], r.K = c->in[CONV_WEIGHT].dim[2];
   r.up = a->stride, r.sign = 1, r.top = -a->padding.top, r.left = -a->padding.left, r.down = 1;
-  const vw_product whole = {.b = weight_of(ctx, c, CONV_WEIGHT, true, &s),
+  const vw_product whole = {.M = s.M,
+                            .K = s.K,
+                            .b = weight_of(ctx, c, CONV_WEIGHT, true, &s),
                             .c = vw_f32(y),
                             .bias = vw_f32(&c->in[CONV_BIAS]),
                             .residual = vw_f32(&c->in[CONV_RESIDUAL]),
                             .shift = vw_f32(&c->in[CONV_SHIFT]),
                             .shift_rows = y->dim[1] * y->dim[2]};
-  run_waves(ctx, c, &s, &whole, &r);
+  if (s.winograd)
+    run_winograd(ctx, c, &whole, &r);
+  else
+    run_waves(ctx, c, &s, &whole, &r);
   return VW_OK;
 }
 
 /* ---- gradient */
 
 static vw_status measure_grad(vw_context *ctx, vw_call *c) {
-  (void)ctx;
-  const sizes s = gradient_sizes(c);
+  const sizes s = gradient_sizes(ctx, c);
   set_scratch(c, CONV_GRAD_WEIGHT, &s);
   return VW_OK;
 }
 
 static vw_status prepare_grad(vw_context *ctx, vw_call *c) {
-  const sizes s = gradient_sizes(c);
-  return set_state(ctx, c, CONV_GRAD_WEIGHT, &s);
+  return prepare_weight(ctx, c, CONV_GRAD_WEIGHT);
 }
 
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   const vw_conv2d_attr *a = c->attr;
   const vw_tensor *dy = &c->in[CONV_GRAD_DY], *dx = &c->out[0];
-  const sizes s = gradient_sizes(c);
+  const sizes s = gradient_sizes(ctx, c);
   reads r = {.picture = vw_f32(dy), .H = dy->dim[1], .W = dy->dim[2], .C = dy->dim[3], .rows_h = dx->dim[1]};
   r.rows_w = dx->dim[2], r.K = c->in[CONV_GRAD_WEIGHT].dim[2];
   r.up = 1, r.sign = -1, r.top = a->padding.top, r.left = a->padding.left, r.down = a->stride;
-  const vw_product whole = {
-      .b = weight_of(ctx, c, CONV_GRAD_WEIGHT, false, &s), .turned_taps = c->state ? s.taps : 0, .c = vw_f32(dx)};
-  run_waves(ctx, c, &s, &whole, &r);
+  const vw_product whole = {.M = s.M,
+                            .K = s.K,
+                            .b = weight_of(ctx, c, CONV_GRAD_WEIGHT, false, &s),
+                            .turned_taps = c->state ? s.taps : 0,
+                            .c = vw_f32(dx)};
+  if (s.winograd)
+    run_winograd(ctx, c, &whole, &r);
+  else
+    run_waves(ctx, c, &s, &whole, &r);
   return VW_OK;
 }
 

@@ -200,8 +200,8 @@ static int64_t next_block(const vw_tile *t, const vw_product *p, int64_t k0) {
   return left < most ? left : most;
 }
 
-/* Where k0..k0+k of a panel lies; `room` has PIECE floats. */
-static const float *block_of(const vw_tile *t, const vw_product *p, int64_t panel, int64_t k0, int64_t k, float *room) {
+const float *vw_product_block(const vw_tile *t, const vw_product *p, int64_t panel, int64_t k0, int64_t k,
+                              float *room) {
   const int64_t NR = t->NR;
   if (!p->turned_taps) return p->b + panel * NR * p->K + k0 * NR;
   const int64_t outputs = p->K / p->turned_taps;
@@ -209,7 +209,8 @@ static const float *block_of(const vw_tile *t, const vw_product *p, int64_t pane
   return room;
 }
 
-/* One panel for the rows of one block. A narrow last panel is made beside (`edge`, MR x NR), its columns copied. */
+/* One panel for the rows of one block. A last panel that ends within a vector is made beside (`edge`, MR x NR), its
+ * columns copied. */
 static void run_panel(const vw_tile *t, const vw_product *p, const float *a, int64_t from, int64_t panel) {
   enum { MOST = 8 * 48 };
   float edge[MOST] __attribute__((aligned(VW_ALIGN))), room[PIECE] __attribute__((aligned(VW_ALIGN)));
@@ -218,19 +219,19 @@ static void run_panel(const vw_tile *t, const vw_product *p, const float *a, int
   const int64_t even = pieces(t->KC * NR / 16, tiles), lines = even < 32 ? even : 32; /* of the next block, a tile */
   for (int64_t k0 = 0, k; k0 < p->K; k0 += k) {
     k = next_block(t, p, k0);
-    const float *b = block_of(t, p, panel, k0, k, room);
+    const float *b = vw_product_block(t, p, panel, k0, k, room);
     for (int64_t i = 0; i < tiles; i++) {
       const int64_t row = from + i * MR;
       const int rows = (int)(to - row < MR ? to - row : MR);
       const float *tile_a = a + row * p->K + k0 * MR;
       float *c = p->c + row * p->M + at;
       if (!p->turned_taps && i * lines * 16 < t->KC * NR) prefetch(b + k * NR + i * lines * 16, lines);
-      if (columns == NR) {
-        t->run(rows, k, tile_a, b, c, p->M, k0 == 0);
+      if (columns % t->lanes == 0) {
+        t->run(rows, (int)columns, k, tile_a, b, c, p->M, k0 == 0);
         continue;
       }
       for (int r = 0; r < rows; r++) memcpy(edge + r * NR, c + r * p->M, (size_t)columns * sizeof *c);
-      t->run(rows, k, tile_a, b, edge, NR, k0 == 0);
+      t->run(rows, (int)columns, k, tile_a, b, edge, NR, k0 == 0);
       for (int r = 0; r < rows; r++) memcpy(c + r * p->M, edge + r * NR, (size_t)columns * sizeof *c);
     }
   }

@@ -18,7 +18,9 @@ typedef struct vw_tile {
   const char *name; /* "avx512", "avx2", "portable" */
   int MR, NR;       /* rows and columns of a register tile */
   int KC;           /* k at a time */
-  void (*run)(int rows, int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool first);
+  int lanes;        /* columns of a vector */
+  /* c [rows, columns], of the NR columns packed in b; columns of c are written up to whole vectors. */
+  void (*run)(int rows, int columns, int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool first);
 } vw_tile;
 
 const vw_tile *vw_tile_best(void);              /* the fastest that this processor runs */
@@ -68,6 +70,10 @@ void vw_product_run(const vw_context *ctx, const vw_tile *t, const vw_product *p
  *   of the gradient   K = taps O, M = C: b[tap O + o, c] = w[o, c, tap] */
 void vw_pack_taps(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, int64_t taps,
                   const vw_parts *w, float *out);
+
+/* k0..k0+k of a panel of p->b as a tile reads it, [k][NR]: where it lies, or turned into `room` (k NR floats). Of a
+ * turned weight k0 is whole tiles of NR from a tap's first on, and k ends within the tap. */
+const float *vw_product_block(const vw_tile *t, const vw_product *p, int64_t panel, int64_t k0, int64_t k, float *room);
 
 /* Up to so many rows, reading the weight is what a product costs, and turning would double it; from there on turning
  * costs a tenth or two, for half the memory. */

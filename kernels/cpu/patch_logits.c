@@ -72,7 +72,7 @@ static void multiply(const sizes *s, const vw_call *c, int64_t g, int64_t at, in
   pack_patches(vw_f32(&c->in[PATCHL_FEATURES]) + patch * s->C, n, s->C, NR, room);
   for (int64_t k = 0; k < s->K; k += MR) {
     const int64_t rows = s->K - k < MR ? s->K - k : MR;
-    s->tile->run((int)rows, s->C, words + k * s->C, room, tile, NR, true);
+    s->tile->run((int)rows, NR, s->C, words + k * s->C, room, tile, NR, true);
     for (int64_t i = 0; i < rows; i++) {
       float *z = vw_f32(&c->out[0]) + ((g * s->K + k + i) * s->S + at) * s->N + first;
       for (int64_t j = 0; j < n; j++) z[j] = (factor * tile[i * NR + j] + shift[j]) * scale[j];
@@ -162,7 +162,7 @@ static void add_rows(const sizes *s, int64_t panels, int64_t rows, const float *
   for (int64_t w = 0; w < panels; w++)
     for (int64_t t = 0; t < s->tiles; t++) {
       const int64_t words = s->K - t * MR < MR ? s->K - t * MR : MR;
-      s->tile->run((int)words, rows, packed + t * s->S * s->N * MR, patches + w * ROWS * NR,
+      s->tile->run((int)words, NR, rows, packed + t * s->S * s->N * MR, patches + w * ROWS * NR,
                    sums + (w * s->tiles + t) * MR * NR, NR, first);
     }
 }

@@ -33,6 +33,7 @@ typedef struct vw_clip_vision_config {
 typedef struct vw_clip_text_rows {
   const vw_value *prefix;                  /* [layers] values [M, P, 2C] */
   vw_value row_prefix, prefix_len, length; /* [B], [M], [B]; VW_NONE where absent */
+  bool fixed;                              /* T is the tower's, whatever the texts are */
 } vw_clip_text_rows;
 
 /* All layers without the final norm. x [B, T, C] embedded positions. Where qkv is not NULL, qkv[i] is layer i's packed

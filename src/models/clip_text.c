@@ -18,7 +18,8 @@ static vw_value layers(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, 
     const vw_attention_rows r = {.prefix = cached ? rows.prefix[i] : VW_NONE,
                                  .row_prefix = cached ? rows.row_prefix : VW_NONE,
                                  .prefix_len = cached ? rows.prefix_len : VW_NONE,
-                                 .length = rows.length};
+                                 .length = rows.length,
+                                 .fixed = rows.fixed};
     x = vw_transformer_block(g, &cfg->t, &w, x, true, r, last ? pooled : VW_NONE, qkv ? &qkv[i] : NULL);
     if (states) states[i] = x;
   }
@@ -51,6 +52,7 @@ vw_value vw_clip_text_feature(vw_graph *g, const vw_clip_text_config *cfg, vw_va
 
 vw_value vw_clip_text_states(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows) {
   char name[VW_NAME_BYTES];
+  rows.fixed = true;
   x = layers(g, cfg, x, rows, VW_NONE, NULL, NULL);
   (void)snprintf(name, sizeof name, "%stext_model.final_layer_norm", cfg->prefix);
   return vw_layernorm(g, x, vw_norm_weights_of(g, cfg->t.width, name), cfg->t.eps);

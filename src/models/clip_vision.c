@@ -18,7 +18,7 @@ static vw_value embed(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pi
 
 vw_value vw_clip_vision_tokens(vw_graph *g, const vw_clip_vision_config *cfg, vw_value pixels, vw_value class_row,
                                vw_value *states) {
-  const vw_attention_rows all = {VW_NONE, VW_NONE, VW_NONE, VW_NONE};
+  const vw_attention_rows all = {VW_NONE, VW_NONE, VW_NONE, VW_NONE, false};
   const int64_t D = cfg->t.width;
   char path[VW_NAME_BYTES];
   vw_value x = embed(g, cfg, pixels);

@@ -58,7 +58,7 @@ static vw_value normed(unet *u, vw_value x, int64_t C, const char *path) {
 }
 
 static vw_value self_attention(unet *u, vw_value x, int64_t C, int64_t heads, const char *path) {
-  const vw_attention_rows all = {VW_NONE, VW_NONE, VW_NONE, VW_NONE};
+  const vw_attention_rows all = {VW_NONE, VW_NONE, VW_NONE, VW_NONE, true};
   vw_weight_path name;
   const vw_value h = normed(u, x, C, vw_path_of(name, "%s.norm1", path));
   const vw_linear_weights qkv = vw_linear_of(u->g, C, 3 * C, false, vw_path_of(name, "%s.attn1.to_{q,k,v}", path));

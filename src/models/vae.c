@@ -15,7 +15,7 @@ int64_t vw_vae_factor(const vw_vae_config *cfg) {
 
 /* Every position looks at every other, with one head as wide as the stream. */
 static vw_value attention(vw_graph *g, const vw_vae_config *cfg, vw_value x, const char *path) {
-  const vw_attention_rows all = {VW_NONE, VW_NONE, VW_NONE, VW_NONE};
+  const vw_attention_rows all = {VW_NONE, VW_NONE, VW_NONE, VW_NONE, true};
   const vw_tensor t = vw_value_tensor(g, x);
   const int64_t C = vw_last_dim(&t);
   const vw_tensor rows = vw_shape(VW_ACT, t.dim[0], t.dim[1] * t.dim[2], C);

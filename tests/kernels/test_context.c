@@ -2,6 +2,7 @@
 #include "tests/support/test.h"
 
 #include "core/align.h"
+#include "kernels/libraries.h"
 #include "kernels/memory.h"
 #include <string.h>
 
@@ -58,6 +59,13 @@ static void kernel_sets_name_themselves(void **state) {
   vw_kernel_set(&cpu, text);
   assert_true(strncmp(text, "cpu fma ", 8) == 0 || strncmp(text, "cpu portable ", 13) == 0);
   assert_non_null(strstr(text, " glibc-2."));
+  assert_null(strstr(text, " winograd"));
+  vw_context convolves = cpu; /* a plan of a network of convolutions names their kernels besides */
+  char named[128];
+  assert_ok(vw_libraries_for_convolutions(&convolves));
+  vw_kernel_set(&convolves, named);
+  assert_true(strncmp(named, text, strlen(text)) == 0);
+  assert_string_equal(named + strlen(text), " winograd");
 }
 
 int main(void) {

@@ -104,7 +104,7 @@ static network describe(void) {
   const vw_linear_weights down = {input(&net, vw_shape(VW_PARAM, C, M)), input(&net, vw_shape(VW_PARAM, C))};
   const vw_value residual = input(&net, vw_shape(VW_RESIDUAL, B, T, C));
   const vw_linear_weights qkv = {input(&net, vw_shape(VW_PARAM, 3 * C, C)), VW_NONE};
-  const vw_attention_rows whole = {VW_NONE, VW_NONE, VW_NONE, VW_NONE};
+  const vw_attention_rows whole = {VW_NONE, VW_NONE, VW_NONE, VW_NONE, false};
   const vw_linear_weights head = {input(&net, vw_shape(VW_PARAM, M, C)), VW_NONE};
   vw_value h = vw_splice(g, words, tail, row, row_template, pos);
   h = vw_linear(g, vw_layernorm(g, h, norm, 1e-5), up, VW_ACT_QUICK_GELU, VW_NONE, VW_ACT);

@@ -77,7 +77,7 @@ static void point(vw_graph *g) {
 }
 
 static void self_attention(vw_graph *g) {
-  const vw_attention_rows all = {VW_NONE, VW_NONE, VW_NONE, VW_NONE};
+  const vw_attention_rows all = {VW_NONE, VW_NONE, VW_NONE, VW_NONE, false};
   const vw_value x = vw_input(g, vw_shape(VW_ACT, 1, T, 3 * HEADS * D), "x");
   (void)gradients(g, vw_attention(g, x, HEADS, false, all), &x, (const char *const[]){"x"}, 1);
 }

@@ -30,7 +30,7 @@ static const double tol = 1e-10;
 static const vw_linear_attr plain = {VW_ACT_NONE, VW_ACT}, quick = {VW_ACT_QUICK_GELU, VW_ACT},
                             gelu = {VW_ACT_GELU, VW_ACT};
 static const vw_layernorm_attr eps5 = {1e-5};
-static const vw_attention_attr causal2 = {2, true}, full2 = {2, false}, full3 = {3, false};
+static const vw_attention_attr causal2 = {2, true, false}, full2 = {2, false, false}, full3 = {3, false, false};
 static const vw_splice_grad_attr five_words = {5};
 static const vw_select_row_grad_attr select7 = {7, VW_ACT};
 static const vw_take_grad_attr take3 = {3, VW_ACT};

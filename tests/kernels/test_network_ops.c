@@ -40,8 +40,9 @@ static const vw_linear_attr plain = {VW_ACT_NONE, VW_ACT}, quick = {VW_ACT_QUICK
 static const vw_linear_attr stream = {VW_ACT_NONE, VW_RESIDUAL, false},
                             quick_stream = {VW_ACT_QUICK_GELU, VW_RESIDUAL, false};
 static const vw_layernorm_attr eps5 = {1e-5};
-static const vw_attention_attr causal1 = {1, true}, causal3 = {3, true}, causal12 = {12, true}, full1 = {1, false},
-                               full2 = {2, false}, full4 = {4, false};
+static const vw_attention_attr causal1 = {1, true, false}, causal3 = {3, true, false}, causal12 = {12, true, false},
+                               full1 = {1, false, false}, full2 = {2, false, false}, full4 = {4, false, false},
+                               fixed3 = {3, true, true}, fixed2 = {2, false, true};
 static const vw_splice_grad_attr five_words = {5}, five_pairs = {5, 2}, three_of_five = {3, 5};
 static const vw_select_row_grad_attr select7 = {7, VW_ACT};
 static const vw_take_grad_attr take5 = {5, VW_ACT}, take3_head = {3, VW_HEAD}, take0 = {0, VW_ACT};
@@ -199,6 +200,11 @@ static void attention_agrees(void **state) {
        {X(3, 70, 63), W(2, 75, 42), INDEX(0, 1, 3), INDEX(1, 75, 2), INDEX(1, 70, 3)},
        SUM(152),
        0},
+      {"fixed_77", &vw_attention_op, &fixed3, {X(2, 77, 576), NO, NO, NO, NO}, SUM(141), 0},
+      {"fixed_130", &vw_attention_op, &fixed3, {X(1, 130, 99), NO, NO, NO, NO}, SUM(141), 0},
+      {"fixed_17", &vw_attention_op, &fixed3, {X(1, 17, 9), NO, NO, NO, NO}, SUM(18), 1},
+      {"fixed_few", &vw_attention_op, &fixed3, {X(1, 5, 63), NO, NO, NO, NO}, SUM(12), 0},
+      {"fixed_16_full", &vw_attention_op, &fixed2, {X(2, 16, 144), NO, NO, NO, NO}, SUM(40), 0},
       {"causal_130_heads_of_32", &vw_attention_op, &causal3, {X(1, 130, 288), NO, NO, NO, NO}, SUM(162), 0},
       {"heads_of_80", &vw_attention_op, &full2, {X(2, 66, 480), NO, NO, NO, INDEX(1, 66, 2)}, SUM(146), 0},
       {"heads_of_120", &vw_attention_op, &causal1, {X(2, 66, 360), NO, NO, NO, INDEX(1, 66, 2)}, SUM(186), 0},
@@ -262,6 +268,24 @@ static void attention_agrees(void **state) {
        {X(3, 70, 21), X(3, 70, 63), W(2, 75, 42), INDEX(0, 1, 3), INDEX(1, 75, 2), INDEX(1, 70, 3), X(3, 70, 21),
         STAT(4, 6, 3, 3, 70)},
        SUM(222),
+       0},
+      {"grad_fixed_77",
+       &vw_attention_grad_op,
+       &fixed3,
+       {X(2, 77, 192), X(2, 77, 576), NO, NO, NO, NO, X(2, 77, 192), STAT(4, 6, 2, 3, 77)},
+       SUM(218),
+       0},
+      {"grad_fixed_130",
+       &vw_attention_grad_op,
+       &fixed3,
+       {X(1, 130, 33), X(1, 130, 99), NO, NO, NO, NO, X(1, 130, 33), STAT(4, 6, 1, 3, 130)},
+       SUM(271),
+       0},
+      {"grad_fixed_16_full",
+       &vw_attention_grad_op,
+       &fixed2,
+       {X(2, 16, 48), X(2, 16, 144), NO, NO, NO, NO, X(2, 16, 48), STAT(2, 4, 2, 2, 16)},
+       SUM(56),
        0},
       {"grad_causal_130",
        &vw_attention_grad_op,

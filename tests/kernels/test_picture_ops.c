@@ -4,7 +4,10 @@
  * Tolerances of fp32 against ref, relative to the largest element of an output: a sum of K terms of size up to 1 errs
  * typically by sqrt(K) eps; results have size sqrt(K) / 3, at least 1 in the scale of the check: SUM(K) = 4 eps
  * sqrt(K). A group norm adds over S C / G elements and divides by a deviation of about 0.6: SUM of that count, some
- * roundings more. Ops that add a handful of roundings an element get SUM(16). */
+ * roundings more. Ops that add a handful of roundings an element get SUM(16).
+ *
+ * Convolutions that cpu makes by Winograd's algorithm (kernels/cpu/winograd.h): partial sums are larger by 5/3 in the
+ * root mean square, and each term has 10 roundings of its transforms besides: WINOGRAD(K) = 5/3 SUM(K) + SUM(10). */
 #include "tests/support/op_test.h"
 
 #include "kernels/activate.h"
@@ -21,6 +24,7 @@
 
 #define EPS               FLT_EPSILON
 #define SUM(k)            (4 * EPS * sqrt((double)(k)))
+#define WINOGRAD(k)       (SUM(k) * 5 / 3 + SUM(10))
 #define LENGTH(a)         ((int)(sizeof(a) / sizeof *(a)))
 #define X(...)            VW_INPUT(VW_ACT, -1, 1, __VA_ARGS__)
 #define R(...)            VW_INPUT(VW_RESIDUAL, -1, 1, __VA_ARGS__)
@@ -244,7 +248,10 @@ static const vw_conv2d_attr same3 = {1, PAD1, VW_ACT, 0, 0}, half3 = {2, PAD1, V
 static const vw_conv2d_attr back_same = {1, PAD1, VW_ACT, 5, 7}, back_half = {2, PAD1, VW_ACT, 9, 6},
                             back_corner = {2, {0, 1, 0, 1}, VW_ACT, 8, 6}, back_point = {1, {0, 0, 0, 0}, VW_ACT, 5, 4},
                             back_odd = {1, {2, 0, 1, 1}, VW_ACT, 4, 5}, back_8 = {1, PAD1, VW_RESIDUAL, 8, 8},
-                            back_half_8 = {2, PAD1, VW_ACT, 8, 8};
+                            back_half_8 = {2, PAD1, VW_ACT, 8, 8}, back_2 = {1, PAD1, VW_ACT, 2, 2},
+                            back_20 = {1, PAD1, VW_ACT, 20, 20}, back_wide_pad = {1, {3, 2, 4, 0}, VW_ACT, 4, 6},
+                            back_window = {1, PAD1, VW_ACT, 32, 32};
+static const vw_conv2d_attr wide_pad = {1, {3, 2, 4, 0}, VW_ACT, 0, 0}, no_pad = {1, {0, 0, 0, 0}, VW_ACT, 0, 0};
 
 static void conv2d_agrees(void **state) {
   (void)state;
@@ -287,11 +294,84 @@ static void conv2d_agrees(void **state) {
   vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
 }
 
+/* Sizes around the 2 x 2 results of a tile, the pieces of channels and the columns of a panel; shapes that are too small
+ * for Winograd's algorithm beside them. */
+static void winograd_agrees(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"one_pixel_16", &vw_conv2d_op, &same3, {X(2, 1, 1, 16), W(16, 16, 3, 3), W(16), NO, NO}, SUM(144), 0},
+      {"one_row", &vw_conv2d_op, &same3, {X(2, 1, 9, 17), W(16, 17, 3, 3), NO, NO, NO}, SUM(153), 0},
+      {"one_tile", &vw_conv2d_op, &same3, {X(3, 2, 2, 17), W(19, 17, 3, 3), W(19), NO, NO}, WINOGRAD(153), 0},
+      {"two_rows", &vw_conv2d_op, &same3, {X(1, 2, 7, 16), W(25, 16, 3, 3), NO, NO, NO}, WINOGRAD(144), 0},
+      {"odd_tiles", &vw_conv2d_op, &same3, {X(2, 5, 7, 20), W(23, 20, 3, 3), W(23), NO, NO}, WINOGRAD(180), 0},
+      {"deep",
+       &vw_conv2d_op,
+       &stream,
+       {X(3, 6, 5, 200), W(50, 200, 3, 3), W(50), X(3, 50), R(3, 6, 5, 50)},
+       WINOGRAD(1800),
+       0},
+      {"wide_padding", &vw_conv2d_op, &wide_pad, {X(2, 4, 6, 16), W(49, 16, 3, 3), W(49), NO, NO}, WINOGRAD(144), 0},
+      {"no_padding", &vw_conv2d_op, &no_pad, {X(1, 8, 9, 31), W(18, 31, 3, 3), NO, NO, NO}, WINOGRAD(279), 0},
+      {"many_tiles", &vw_conv2d_op, &same3, {X(3, 21, 20, 16), W(16, 16, 3, 3), W(16), X(3, 16), NO}, WINOGRAD(144), 0},
+      {"grad_one_tile", &vw_conv2d_grad_op, &back_2, {X(3, 2, 2, 17), W(17, 19, 3, 3)}, WINOGRAD(153), 0},
+      {"grad_odd_tiles", &vw_conv2d_grad_op, &back_same, {X(2, 5, 7, 20), W(20, 23, 3, 3)}, WINOGRAD(180), 0},
+      {"grad_deep", &vw_conv2d_grad_op, &back_same, {X(1, 5, 7, 200), W(200, 50, 3, 3)}, WINOGRAD(1800), 0},
+      {"grad_wide_padding", &vw_conv2d_grad_op, &back_wide_pad, {X(1, 7, 8, 49), W(49, 16, 3, 3)}, WINOGRAD(441), 0},
+      {"grad_many_tiles", &vw_conv2d_grad_op, &back_20, {X(2, 20, 20, 16), W(16, 16, 3, 3)}, WINOGRAD(144), 0},
+  };
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
+}
+
+/* Row (i, j) and channel of a convolution's result or gradient with padding 1, in double. */
+static double element(const vw_tensor *x, const vw_tensor *w, bool gradient, const int64_t at[3]) {
+  const int64_t H = x->dim[1], V = x->dim[2], C = x->dim[3], inputs = w->dim[1];
+  double total = 0;
+  for (int64_t u = 0; u < 3; u++)
+    for (int64_t v = 0; v < 3; v++) {
+      const int64_t i = at[0] + (gradient ? 1 - u : u - 1), j = at[1] + (gradient ? 1 - v : v - 1);
+      for (int64_t c = 0; c < C && i >= 0 && j >= 0 && i < H && j < V; c++) {
+        const int64_t o = gradient ? c : at[2], in = gradient ? at[2] : c;
+        total += vw_f64(x)[(i * V + j) * C + c] * vw_f64(w)[((o * inputs + in) * 3 + u) * 3 + v];
+      }
+    }
+  return total;
+}
+
+/* Full sizes of a UNet: corners, edges and points within, as ref would take minutes for all. */
+static void windows_of_full_sizes_agree(void **state) {
+  (void)state;
+  enum { POINTS = 200 };
+  const vw_op_case cases[] = {
+      {"level_320", &vw_conv2d_op, &same3, {X(1, 64, 64, 320), W(320, 320, 3, 3), NO, NO, NO}, WINOGRAD(2880), 0},
+      {"grad_640", &vw_conv2d_grad_op, &back_window, {X(1, 32, 32, 640), W(640, 320, 3, 3)}, WINOGRAD(5760), 0},
+  };
+  for (int n = 0; n < LENGTH(cases); n++) {
+    const vw_op_case *c = &cases[n];
+    vw_tensor in[VW_MAX_IN] = {0}, out[VW_MAX_OUT];
+    double expected[POINTS], got[POINTS];
+    vw_op_case_inputs(c, (uint64_t)n + 1, in);
+    vw_op_run(VW_CPU, 2, c->op, c->attr, in, out);
+    for (int64_t i = 0; i < vw_count(&out[0]); i++) assert_true(isfinite(vw_f64(&out[0])[i]));
+    for (int i = 0; i < POINTS; i++) {
+      const int64_t side = out[0].dim[1], M = out[0].dim[3];
+      const int64_t at[3] = {i < 4 ? i / 2 * (side - 1) : i * 37 % side, i < 4 ? i % 2 * (side - 1) : i * 53 % side,
+                             i * 101 % M};
+      expected[i] = element(&in[0], &in[1], c->op == &vw_conv2d_grad_op, at);
+      got[i] = vw_f64(&out[0])[(at[0] * side + at[1]) * M + at[2]];
+    }
+    vw_assert_near(c->name, got, expected, POINTS, c->tol);
+    vw_op_free(in, c->op->n_in), vw_op_free(out, c->op->n_out);
+  }
+}
+
 static void convolutions_are_adjoint(void **state) {
   (void)state;
   const vw_op_case ops[][2] = {
       {{"same", &vw_conv2d_op, &same3, {X(2, 5, 7, 3), W(9, 3, 3, 3), NO, NO, NO}, 0, 0},
        {"", &vw_conv2d_grad_op, &back_same, {X(2, 5, 7, 9), W(9, 3, 3, 3)}, 0, 0}},
+      {{"winograd", &vw_conv2d_op, &same3, {X(2, 5, 7, 18), W(20, 18, 3, 3), NO, NO, NO}, 0, 0},
+       {"", &vw_conv2d_grad_op, &back_same, {X(2, 5, 7, 20), W(20, 18, 3, 3)}, 0, 0}},
       {{"half", &vw_conv2d_op, &half3, {X(2, 9, 6, 5), W(4, 5, 3, 3), NO, NO, NO}, 0, 0},
        {"", &vw_conv2d_grad_op, &back_half, {X(2, 5, 3, 4), W(4, 5, 3, 3)}, 0, 0}},
       {{"corner", &vw_conv2d_op, &right_bottom, {X(1, 8, 6, 4), W(5, 4, 3, 3), NO, NO, NO}, 0, 0},
@@ -304,12 +384,16 @@ static void convolutions_are_adjoint(void **state) {
                   (double)vw_count(&ops[i][1].in[0].shape) * 9 * (double)ops[i][0].in[0].shape.dim[3]);
 }
 
+static const vw_attention_attr fixed3 = {3, true, true};
+
 /* Pictures of 81 positions cut across the tiles of rows; also for the other ops that sum over positions. */
 static void a_picture_is_the_same_among_others(void **state) {
   (void)state;
   const vw_op_case cases[] = {
       {"conv2d", &vw_conv2d_op, &same3, {X(3, 9, 9, 70), W(50, 70, 3, 3), W(50), X(3, 50), X(3, 9, 9, 50)}, 0, 0},
       {"conv2d_grad", &vw_conv2d_grad_op, &back_same, {X(3, 5, 7, 9), W(9, 30, 3, 3)}, 0, 0},
+      {"winograd_grad", &vw_conv2d_grad_op, &back_20, {X(3, 20, 20, 19), W(19, 30, 3, 3)}, 0, 0},
+      {"attention", &vw_attention_op, &fixed3, {X(3, 77, 63), NO, NO, NO, NO}, 0, 0},
       {"group_norm", &vw_group_norm_op, &three, {X(3, 97, 15), W(15), W(15)}, 0, 0},
       {"group_norm_grad",
        &vw_group_norm_grad_op,
@@ -375,7 +459,7 @@ static void cross_attention_agrees(void **state) {
 /* ---- full sizes on the CPU, too long for an emulated device: several waves of rows, chunks of queries, blocks of keys
  */
 
-static const vw_attention_attr full1 = {1, false}, full2 = {2, false};
+static const vw_attention_attr full1 = {1, false, false}, full2 = {2, false, false};
 
 /* The one head of an autoencoder is as wide as its channels. */
 static void wide_heads_agree(void **state) {
@@ -392,6 +476,12 @@ static void full_sizes_agree_on_the_cpu(void **state) {
   (void)state;
   const vw_op_case cases[] = {
       {"waves", &vw_conv2d_op, &same3, {X(3, 14, 14, 640), W(9, 640, 3, 3), W(9), X(3, 9), NO}, SUM(5760), 0},
+      {"tiles_in_waves",
+       &vw_conv2d_op,
+       &same3,
+       {X(2, 22, 23, 700), W(16, 700, 3, 3), W(16), X(2, 16), X(2, 22, 23, 16)},
+       WINOGRAD(6300),
+       0},
       {"cross_64", &vw_cross_attention_op, &heads5, {X(2, 26, 26, 320), X(2, 77, 640), INDEX(0, 1, 2)}, SUM(141), 0},
       {"cross_grad_64",
        &vw_cross_attention_grad_op,
@@ -459,6 +549,8 @@ int main(void) {
       cmocka_unit_test(activations_agree),
       cmocka_unit_test(moves_agree),
       cmocka_unit_test(conv2d_agrees),
+      cmocka_unit_test(winograd_agrees),
+      cmocka_unit_test(windows_of_full_sizes_agree),
       cmocka_unit_test(convolutions_are_adjoint),
       cmocka_unit_test(cross_attention_agrees),
       cmocka_unit_test(wide_heads_agree),

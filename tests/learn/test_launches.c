@@ -213,7 +213,7 @@ static void gradients_of_image_towers(void **state) {
       vw_graph *g = new_graph();
       vw_value grad = VW_NONE;
       const vw_value x = vw_input(g, vw_shape(VW_RESIDUAL, 4, visions[i].tokens, t->width), "x");
-      const vw_clip_text_rows all = {NULL, VW_NONE, VW_NONE, VW_NONE};
+      const vw_clip_text_rows all = {NULL, VW_NONE, VW_NONE, VW_NONE, false};
       const vw_value y = vw_clip_text_layers(g, &cfg, x, all, NULL);
       assert_ok(vw_reverse(g, y, &x, 1, &grad));
       vw_output(g, grad, "grad");
