@@ -21,7 +21,8 @@ vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_pred
 }
 
 bool vw_predict_has(const vw_session *s, int part) {
-  return part != VW_PREDICT_TRANSFER || vw_study_has_stage(s->config, "transfer");
+  if (part != VW_PREDICT_TRANSFER && part != VW_PREDICT_TRUNCATION) return true;
+  return vw_study_has_stage(s->config, vw_predict_names[part]);
 }
 
 void vw_predict_print(const vw_session *s, const vw_prediction *p) {

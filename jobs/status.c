@@ -31,6 +31,7 @@ typedef struct look {
   progress *part, all; /* part[n_parts] */
   int64_t n_parts, n_baselines;
   int64_t n_maps, n_carried; /* files of transfer: maps between networks, sets of words that were judged there */
+  int64_t n_truncated;       /* files of truncation: sets of words at one depth */
   json_t *concepts;          /* {data: {concept: are its baselines judged?}} */
   json_t *running;           /* blocks with a checkpoint */
   const char *study_file;
@@ -117,6 +118,7 @@ static vw_status count_others(void *user, const char *name, const char *path) {
   look *l = user;
   vw_safetensors *f = NULL;
   l->n_maps += ends_in(name, "-map.safetensors"), l->n_carried += ends_in(name, "-carried.safetensors");
+  l->n_truncated += ends_in(name, "-truncated.safetensors");
   if (!ends_in(name, "-baselines.safetensors")) return VW_OK;
   if (vw_safetensors_open(&f, path) != VW_OK) vw_error_clear();
   if (!f) return VW_OK;
@@ -252,6 +254,9 @@ static void print_text(const look *l) {
   if (l->n_maps)
     (void)vw_print(stdout, "  carried to other networks: %lld maps, %lld sets of words judged there\n",
                    (long long)l->n_maps, (long long)l->n_carried);
+  if (l->n_truncated)
+    (void)vw_print(stdout, "  judged by the first layers of text encoders: %lld sets of words at one depth\n",
+                   (long long)l->n_truncated);
   for (size_t i = 0; i < json_array_size(l->running); i++) {
     const json_t *r = json_array_get(l->running, i);
     (void)vw_print(stdout, "  block %s has a checkpoint at step %lld (%lld trials)\n",

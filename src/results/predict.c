@@ -3,6 +3,7 @@
 #include "io/block_file.h"
 #include "learn/timing.h"
 #include "results/collect_time.h"
+#include "results/truncation.h"
 #include "study/schedule.h"
 #include "transfer/carried.h"
 
@@ -10,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start",    "features", "learn",
-                                                         "evaluate", "transfer", "collect"};
+const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start",    "features",   "learn",  "evaluate",
+                                                         "transfer", "truncation", "collect"};
 
 static const double seconds_a_kind = 1.5, seconds_of_product = 0.3;
 
@@ -151,6 +152,12 @@ static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
   return VW_OK;
 }
 
+/* Of the pictures that a task draws of a word, where it is asked for fewer. */
+static double share_of_pictures(const vw_block_kind *k, int64_t pictures) {
+  const int64_t all = k->in.model->judge.pictures;
+  return k->task->draws_parts && pictures && pictures < all ? (double)pictures / (double)all : 1;
+}
+
 /* Seconds of judging what a set carries, as runs of its target; 0: done. */
 static vw_status seconds_of_set(predictor *p, const vw_transfer_source *t, const vw_transfer_set *set,
                                 double *seconds) {
@@ -168,7 +175,7 @@ static vw_status seconds_of_set(predictor *p, const vw_transfer_source *t, const
     int64_t runs = 0;
     for (end = first + 1; end < c.n && !strcmp(c.rows[end].concept, c.rows[first].concept);) end++;
     VW_GOTO(runs_of(&k, VW_PART_JUDGE, end - first, &runs));
-    *seconds += one * (double)runs;
+    *seconds += one * (double)runs * share_of_pictures(&k, p->config->transfer.pictures);
   }
 cleanup:
   vw_carried_free(&c);
@@ -192,6 +199,56 @@ static vw_status add_transfer(predictor *p) {
   VW_GOTO(vw_schedule_length(seconds, n, p->out->ranks, &p->out->seconds[VW_PREDICT_TRANSFER]));
 cleanup:
   free(pairs), free(sets), free(seconds);
+  return st;
+}
+
+/* Seconds of judging a set with so many layers, as runs of a network that is cut; 0: done. What a task lends to cut ones
+ * is made once, whatever the sets and depths: it is counted with the baselines of the first depth, as often as learned
+ * words and baselines ask for it. */
+static vw_status seconds_of_cut(predictor *p, const vw_cut_set *set, int64_t depth, bool is_first, double *seconds) {
+  const vw_results_source *s = &p->s->results;
+  vw_block_kind k = kind_of(p, set->model, set->data, 1, 1);
+  const bool lends = k.task->lends_to_cut;
+  char id[VW_BLOCK_ID];
+  vw_cut_words w = {0};
+  double one = 0;
+  vw_status st = VW_OK;
+  *seconds = 0;
+  if (lends && (set->block >= 0 || !is_first)) return VW_OK;
+  if (!p->s->is_counted) VW_TRY(vw_cut_id(s, set, depth, id));
+  if (!p->s->is_counted && has_file(p->s, id)) return VW_OK;
+  VW_TRY(vw_network_cut(s->networks[set->model], depth, &k.in.network));
+  VW_GOTO(vw_cut_words_list(&w, s, set));
+  VW_GOTO(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
+  for (int64_t first = 0, end; first < w.n; first = end) {
+    int64_t runs = 0;
+    for (end = first + 1; end < w.n && !strcmp(w.rows[end].concept, w.rows[first].concept);) end++;
+    VW_GOTO(runs_of(&k, VW_PART_JUDGE, end - first, &runs));
+    *seconds += one * (double)runs * share_of_pictures(&k, vw_cut_pictures(s, set)) * (lends ? 2 : 1);
+  }
+cleanup:
+  vw_cut_words_free(&w);
+  vw_network_uncut(k.in.network);
+  return st;
+}
+
+static vw_status add_truncation(predictor *p) {
+  vw_cut_set *sets = NULL;
+  double *seconds = NULL;
+  int64_t n = 0, items = 0;
+  vw_status st = VW_OK;
+  if (!vw_study_has_stage(p->config, "truncation")) return VW_OK;
+  VW_GOTO(vw_cut_sets(&p->s->results, &sets, &n));
+  seconds = calloc((size_t)(n * VW_MOST_DEPTHS) + 1, sizeof *seconds);
+  VW_GOTO(seconds ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
+  for (int64_t i = 0; i < n; i++) {
+    int64_t depths[VW_MOST_DEPTHS], n_depths = 0;
+    VW_GOTO(vw_cut_depths(&p->s->results, sets[i].model, depths, &n_depths));
+    for (int64_t d = 0; d < n_depths; d++) VW_GOTO(seconds_of_cut(p, &sets[i], depths[d], d == 0, &seconds[items++]));
+  }
+  VW_GOTO(vw_schedule_length(seconds, items, p->out->ranks, &p->out->seconds[VW_PREDICT_TRUNCATION]));
+cleanup:
+  free(sets), free(seconds);
   return st;
 }
 
@@ -253,6 +310,7 @@ vw_status vw_predict(const vw_predict_source *s, int64_t ranks, bool measure, vw
     if (first_alike(s, m) == m) VW_GOTO(open_rates(&p, m));
   VW_GOTO(add_all(&p));
   VW_GOTO(add_transfer(&p));
+  VW_GOTO(add_truncation(&p));
   VW_GOTO(add_collect(&p));
   for (int64_t m = 0; measure && m < n_models; m++)
     if (first_alike(s, m) == m) VW_GOTO(vw_rates_save(&p.rates[m]));

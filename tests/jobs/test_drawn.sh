@@ -54,6 +54,20 @@ sed 's/names: \[[^]]*\], //' "$work/plain.yaml" > "$work/all.yaml"
 run 0 "$viswords" run "$work/all.yaml" -o "$work/one" "${options[@]}"
 files "$drawn/fox" | cmp - "$work/before" || fail "pictures that were there are drawn again"
 [ "$(find "$work/one/blocks" -name '*-baselines.safetensors' | wc -l)" = 4 ] || fail "not judged again"
+# With fewer layers of the text encoder: pictures of their own; with all of them those that are there, and the scores of
+# evaluate; the anchor is drawn once.
+files "$drawn" > "$work/before"
+sed 's/^plan:.*/&\ntruncation: {depths: [0, 6], pictures: 1, deltas: [1]}\nstages: [learn, evaluate, truncation, collect]/' \
+  "$work/plain.yaml" > "$work/cut.yaml"
+cp -r "$work/one" "$work/cut"
+run 0 "$viswords" run "$work/cut.yaml" -o "$work/one" "${options[@]}"
+files "$drawn" | grep -v /layers-0- | cut -d' ' -f1 | cmp - <(cut -d' ' -f1 "$work/before") || fail "other pictures are there"
+files "$drawn" | grep -v -e /layers-0- -e '^\./[^/]*\.png' | cmp - <(grep -v '^\./[^/]*\.png' "$work/before") || fail "drawn again"
+(cd "$drawn" && find . -name 'layers-*' | sort) > "$work/list"
+printf './%s-0.png\n' fox/layers-0-anchor-dog fox/layers-0-dog-1-r0 pineapple/layers-0-anchor-dog \
+  pineapple/layers-0-dog-1-r0 pineapple/layers-0-name | cmp - "$work/list" || fail "pictures: $(cat "$work/list")"
+grep -q '^sd,portraits,learned,,0,6,0,1,value,named,2,' "$work/one/truncation.csv" || fail "$(cat "$work/one/truncation.csv")"
+h5ls -r "$work/one/study.h5" | grep -q '^/truncation/generation/evaluation .*{6, 2, 3}' || fail "no /truncation/generation"
 refused() { # SED MESSAGE
   sed "$1" "$work/plain.yaml" > "$work/wrong.yaml"
   run 2 "$viswords" check "$work/wrong.yaml"

@@ -32,7 +32,7 @@ refused() { # TEXT COMMAND...: exit code 2 and the text
   [ "$code" = 2 ] || { cat err.txt >&2 && fail "exit code $code, expected 2: $*"; }
   grep -q -- "$text" err.txt || { cat err.txt >&2 && fail "no '$text': $*"; }
 }
-column() { awk -F, -v q="$1" -v p="$2" -v l="$3" -v d="$4" '$6 == q && $3 == p && $4 == l && $5 == d {print $7, $8}' "$5/probe.csv"; }
+column() { awk -F, -v q="$1" -v p="$2" -v l="$3" -v d="$4" '$6 == q && $3 == p && $4 == l && $5 == d {print $8, $9}' "$5/probe.csv"; }
 
 small small.yaml 'dog, hammer, bread' 'learn, evaluate, collect' ''
 "$viswords" run small.yaml -o one "${options[@]}" > one.txt

@@ -56,7 +56,7 @@ expect() {
   "$@" > "$work/out" 2> "$work/log" || code=$?
   [ "$code" = "$wanted" ] || { cat "$work/log" "$work/out" >&2 && fail "$*: exit code $code, expected $wanted"; }
 }
-says() { grep -qF -e "$1" "$work/log" "$work/out" || fail "nobody said '$1': $(cat "$work/log")"; }
+says() { grep -qF -e "$1" "$work/log" "$work/out" || fail "nobody said '$1': $(cat "$work/log" "$work/out")"; }
 equal() { expect 0 "$viswords" diff "$work/$1" "$work/$2" && says 'equal, bit for bit'; }
 
 study=$work/carried.yaml
@@ -85,6 +85,33 @@ find "$work/two/blocks" -name '*-picture-*' | grep -q . || fail "nothing was jud
 expect 0 "${launch[@]}" -n 2 "$viswords" run "$study" -o "$work/two" "${options[@]}" --threads 2
 equal one two
 same "$work/one/blocks" "$work/two/blocks"
+
+# With the first layers of the text encoder alone, and states of carried words: killed and gone on with on two ranks, the
+# same bits; with all layers the very numbers of evaluate and transfer; with none every word of a concept is the same.
+sed 's/data: .objects./&, truncation: {depths: [0, 6]}/; s/^stages:.*/stages: [learn, evaluate, transfer, truncation, probe, collect]/
+  s/^plan:.*/&\ntruncation: {depths: [4, 1]}/' "$study" > "$work/cut.yaml"
+cp -r "$work/one" "$work/three"
+expect 0 "$viswords" run "$work/cut.yaml" -o "$work/one" "${options[@]}"
+expect 137 env VISWORDS_FAULT=renamed:block:9=kill "$viswords" truncation "$work/cut.yaml" -o "$work/three" "${options[@]}"
+expect 0 "${launch[@]}" -n 2 "$viswords" run "$work/cut.yaml" -o "$work/three" "${options[@]}"
+same "$work/one/blocks" "$work/three/blocks"
+cmp "$work/one/truncation.csv" "$work/three/truncation.csv" || fail "truncation.csv"
+cmp "$work/one/probe.csv" "$work/three/probe.csv" || fail "probe.csv"
+expect 0 "$viswords" truncation "$work/cut.yaml" -o "$work/one" --threads 1 --cache "$work/cache"
+says 'sets of words are judged already'
+expect 0 python3 "$source_dir/tests/jobs/truncated.py" "$work/one/blocks" clip=6 owl=4
+says "words with all layers: 8 learned, 4 carried, 12 known"
+grep -q '^owl,scenes,carried,clip,1,4,1,1,value,ap50,2,' "$work/one/truncation.csv" || fail "no carried words in truncation.csv"
+grep -q '^owl,scenes,word,0,1,concept neighbour,clip,' "$work/one/probe.csv" || fail "no carried words in probe.csv"
+h5ls -r "$work/one/study.h5" | tr -s ' ' > "$work/list"
+for line in '/truncation/detection/evaluation Dataset {12, 2, 13}' '/activations/owl/state Dataset {18, 2, 5, 192}'; do
+  grep -qF "$line" "$work/list" || fail "no $line: $(grep -e /truncation -e /activations "$work/list")"
+done
+sed 's/depths: .0, 6./depths: [7]/' "$work/cut.yaml" > "$work/wrong.yaml"
+expect 2 "$viswords" check "$work/wrong.yaml"
+says 'the text encoder of model clip has 6 layers, 7 cannot be kept'
+rm -r "$work/one"
+cp -r "$work/two" "$work/one"
 
 # As numpy has them, where there is one.
 for python in /usr/bin/python3 python3 none; do
