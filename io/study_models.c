@@ -148,6 +148,7 @@ static vw_status read_common(vw_reader *r, yaml_node_t *const nodes[VW_SHARED_SE
 /* The common values as a model has them: only a map of steps says something else to each. */
 static void copy_common(const vw_reader *r, const shared_values *v, vw_model_config *m) {
   m->learn = v->common.learn, m->trials = v->common.trials, m->plan = v->common.plan, m->judge = v->common.judge;
+  m->truncation = v->common.truncation;
   for (int k = 0; k < vw_study_n_keys; k++)
     if (v->seen[k] && vw_study_keys[k].type == VW_KEY_STEPS)
       vw_steps_of(r, v->seen[k], v->common.learn.steps, &m->learn.steps);
@@ -174,6 +175,23 @@ static vw_status check_slices(vw_reader *r, const vw_model_config *m, yaml_node_
                                  "%splan.ranks_per_block: %" PRId64 " is more than model '%s' has positives or "
                                  "negatives in a step (%" PRId64 "): each slice needs a picture",
                                  prefix, m->plan.ranks_per_block, m->name, most));
+}
+
+/* Words of a delta that no model learns with cannot be judged. first .. last: the models that read the list. */
+static vw_status check_cut_deltas(vw_reader *r, yaml_node_t *node, const vw_numbers *deltas, const char *prefix,
+                                  int64_t first, int64_t last) {
+  for (int64_t i = 0; node && i < deltas->n; i++) {
+    bool is_learned = false;
+    for (int64_t m = first; m < last; m++) {
+      const vw_numbers *learned = &r->config->models[m].trials.deltas;
+      for (int64_t k = 0; k < learned->n; k++) is_learned |= learned->v[k] == deltas->v[i];
+    }
+    if (!is_learned)
+      VW_TRY(vw_reader_keep(r, VW_AT(r, node,
+                                     "%struncation.deltas: no word is learned at %g: take deltas of trials.deltas",
+                                     prefix, deltas->v[i])));
+  }
+  return VW_OK;
 }
 
 /* A model's own keys over the common ones. */
@@ -206,6 +224,7 @@ static vw_status check_own(vw_reader *r, int64_t i, const shared_values *v, yaml
   char before[96];
   (void)snprintf(before, sizeof before, "models.%s.", m->name);
   VW_TRY(check_used(r, seen, before, i, i + 1, NULL));
+  VW_TRY(check_cut_deltas(r, seen[vw_key_place("truncation.deltas")], &m->truncation.deltas, before, i, i + 1));
   return check_slices(r, m, seen[slices] ? seen[slices] : v->seen[slices], seen[slices] ? before : "");
 }
 
@@ -437,6 +456,8 @@ static vw_status read_models(vw_reader *r, yaml_node_t *map, const yaml_node_t *
     VW_TRY(find_data_of(r, &c->models[i], &nodes, seen[vw_key_place("models.<name>.trials.concepts")]));
   }
   VW_TRY(check_used(r, v->seen, "", 0, c->n_models, v->n_own));
+  VW_TRY(check_cut_deltas(r, v->seen[vw_key_place("truncation.deltas")], &v->common.truncation.deltas, "", 0,
+                          c->n_models));
   VW_TRY(check_data_keys(r));
   return check_data_used(r, data);
 }

@@ -332,7 +332,8 @@ static bool wants_stop(void *user) {
 }
 
 static bool is_own_file(const char *name) {
-  static const char *const names[] = {"plan.yaml", "parts", "study.h5", "MANIFEST.json", "summary.csv", "probe.csv"};
+  static const char *const names[] = {"plan.yaml",   "parts",     "study.h5",      "MANIFEST.json",
+                                      "summary.csv", "probe.csv", "truncation.csv"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(name, names[i]) == 0) return true;
   return false;
@@ -444,6 +445,7 @@ static vw_status open_study(vw_session *s, bool decides, int64_t planned) {
 /* What open_study opened. */
 static void close_study(vw_session *s) {
   const int64_t n_models = s->config ? s->config->n_models : 0, n_data = s->config ? s->config->n_data : 0;
+  vw_session_cut_close(s);
   for (int64_t i = 0; s->tasks && i < n_models * n_data; i++)
     if (s->tasks[i]) s->tasks[i]->kind->close(s->tasks[i]);
   for (int64_t i = 0; s->words && i < n_models; i++) vw_word_table_close(&s->words[i]);
@@ -453,7 +455,9 @@ static void close_study(vw_session *s) {
     if (s->judges[i]) s->judges[i]->kind->close(s->judges[i]);
   for (int64_t i = 0; s->sets && i < s->n_sets; i++) vw_picture_set_close(s->sets[i].pictures);
   free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->judges),
-      free((void *)s->pictures), free(s->sets), free(s->weights), free(s->contexts), free((void *)s->precision);
+      free((void *)s->pictures), free(s->sets), free(s->weights), free(s->contexts), free((void *)s->precision),
+      free(s->stands_in);
+  s->stands_in = NULL;
   s->tasks = NULL, s->kinds = NULL, s->words = NULL, s->networks = NULL, s->judges = NULL, s->pictures = NULL,
   s->weights = NULL;
   s->sets = NULL, s->n_sets = 0, s->contexts = NULL, s->precision = NULL;

@@ -91,7 +91,7 @@ static vw_status encode_prefixes(vw_prompts *p) {
   double *prefix = malloc((size_t)(t->M * t->P * C) * sizeof *prefix);
   vw_status st = VW_OK;
   p->layers = layers;
-  p->cache = calloc((size_t)layers, sizeof *p->cache);
+  p->cache = calloc((size_t)layers + 1, sizeof *p->cache);
   p->tail = malloc((size_t)(t->M * t->T * C) * sizeof *p->tail);
   bool ok = prefix && p->cache && p->tail;
   for (int64_t i = 0; ok && i < layers; i++) ok = (p->cache[i] = malloc(bytes)) != NULL;
@@ -101,7 +101,7 @@ static vw_status encode_prefixes(vw_prompts *p) {
   }
   for (int64_t m = 0; m < t->M; m++) VW_GOTO(check_pooled(n, t, m));
   VW_GOTO(embed_templates(n, t, prefix, p->tail));
-  VW_GOTO(run_prefix(p, prefix));
+  if (layers) VW_GOTO(run_prefix(p, prefix));
 cleanup:
   free(prefix);
   return st;

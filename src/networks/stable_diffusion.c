@@ -429,4 +429,5 @@ const vw_network_kind vw_sd_kind = {.name = "stable-diffusion",
                                     .file = file_of,
                                     .share = share_network,
                                     .state_layers = vw_word_state_layers,
-                                    .states = vw_word_states};
+                                    .states = vw_word_states,
+                                    .bytes = sizeof(vw_sd_network)};

@@ -24,6 +24,10 @@ static void say_what_is_missing(const vw_collected *c) {
            "%lld sets of words are not carried to other networks yet: run 'viswords transfer', then collect "
            "again",
            (long long)c->transfer.missing);
+  if (c->truncation.missing)
+    vw_log(VW_LOG_WARN,
+           "%lld sets of words are not judged by fewer layers yet: run 'viswords truncation', then collect again",
+           (long long)c->truncation.missing);
 }
 
 typedef struct part_missing {
@@ -82,6 +86,7 @@ static vw_status say_which_part(const vw_collected *c) {
 static vw_status write_for_people(const vw_collected *c, bool json) {
   VW_TRY(vw_collect_csv(c));
   VW_TRY(vw_collect_probe_csv(c));
+  VW_TRY(vw_collect_truncation_csv(c));
   VW_TRY(vw_figures_make(c->s->out, VW_FIGURES_OF_COLLECT));
   if (json)
     vw_collect_print_json(c, stdout);

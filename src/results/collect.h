@@ -157,6 +157,44 @@ typedef struct vw_transferred {
   int64_t missing; /* sets whose words are learned, but not carried */
 } vw_transferred;
 
+/* A word that was judged by the first layers of a text encoder, in the order of models and sets. Numbers travel between
+ * ranks; texts are of this process. */
+typedef struct vw_truncation_row {
+  int64_t model, data, source;         /* source: the model that learned it; `model`, if it was not carried */
+  int64_t concept_index, anchor_index; /* anchor -1: none */
+  int64_t replica, trial;              /* row of /trials; -1: none */
+  int64_t kind;                        /* vw_origin */
+  double delta;                        /* 0: an anchor; NaN: a name */
+  char word_text[VW_WORD_BYTES];       /* a known word */
+  const char *kind_name, *model_name, *source_name, *data_name, *concept, *anchor, *word; /* source "": not carried */
+} vw_truncation_row;
+
+typedef enum vw_truncation_quantity {
+  VW_CUT_VALUE,
+  VW_CUT_DEEPEST_MINUS, /* the same word at the largest depth that was judged minus this, paired */
+  VW_CUT_QUANTITIES
+} vw_truncation_quantity;
+extern const char *const vw_truncation_quantity_names[VW_CUT_QUANTITIES];
+
+typedef struct vw_truncation_summary {
+  int64_t model, data, source, kind, depth; /* as above; depth: layers that were kept */
+  vw_truncation_quantity quantity;
+  double delta;
+  int metric; /* of the model's task */
+  vw_interval interval;
+} vw_truncation_summary;
+
+typedef struct vw_truncated {
+  vw_truncation_row *rows; /* complete on all ranks; n 0: nothing was truncated */
+  int64_t n;
+  int64_t *depths, *n_depths, room; /* depths[n_models][room] of a model, ascending, n_depths[n_models] of them */
+  int64_t *layers;                  /* [n_models] that its text encoder has */
+  double *metrics;                  /* rank 0: [n, room, VW_MOST_METRICS] at the depths of the row's model */
+  vw_truncation_summary *summary;   /* complete on all ranks */
+  int64_t n_summary;
+  int64_t missing; /* sets and depths whose words are there, but not judged */
+} vw_truncated;
+
 typedef struct vw_collected {
   const vw_results_source *s;
   int64_t n;              /* trials the study asks for */
@@ -178,6 +216,7 @@ typedef struct vw_collected {
   int64_t n_quartiles;
   vw_performant_row *performant; /* the same */
   int64_t n_performant;
+  vw_truncated truncation;
 } vw_collected;
 
 /* Collective, after vw_collect_read: c->quartiles and c->performant. */
@@ -187,6 +226,13 @@ vw_status vw_collect_spread(vw_collected *c);
  * where it never ran. */
 vw_status vw_collect_read_transfer(vw_collected *c);
 void vw_transferred_free(vw_transferred *t);
+
+/* Collective: the same of the truncation stage, c->truncation. */
+vw_status vw_collect_read_truncation(vw_collected *c);
+void vw_truncated_free(vw_truncated *t);
+
+/* Rank 0: DIR/truncation.csv, where something was truncated. */
+vw_status vw_collect_truncation_csv(const vw_collected *c);
 
 /* Collective. Reads this rank's share of the block files and exchanges what every rank needs. The caller frees it,
  * after a failure too. A block that is not there is counted; a damaged one is logged and counts as not there. */

@@ -485,6 +485,7 @@ static vw_status write_parts(const vw_writer *w) {
   VW_TRY(vw_write_probe(w));
   VW_TRY(vw_write_transfer(w));
   VW_TRY(vw_write_spread(w));
+  VW_TRY(vw_write_truncation(w));
   VW_TRY(write_config(w));
   return write_provenance(w);
 }

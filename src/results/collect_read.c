@@ -448,7 +448,8 @@ vw_status vw_collect_read(const vw_results_source *s, vw_collected *c) {
   set_texts(c);
   VW_TRY(vw_agree_message(&s->ranks, summarise(c)));
   VW_TRY(share_summary(c));
-  return vw_collect_read_transfer(c);
+  VW_TRY(vw_collect_read_transfer(c));
+  return vw_collect_read_truncation(c);
 }
 
 void vw_collected_free(vw_collected *c) {
@@ -456,4 +457,5 @@ void vw_collected_free(vw_collected *c) {
   free((void *)c->trial), free(c->rows), free(c->model_n), free((void *)c->file), free(c->mine);
   free(c->baselines), free(c->summary), free(c->probe), free(c->quartiles), free(c->performant);
   vw_transferred_free(&c->transfer);
+  vw_truncated_free(&c->truncation);
 }

@@ -33,4 +33,7 @@ vw_status vw_write_models(const vw_writer *w);
 /* Collective. /transfer and /summary/transfer; nothing where no word was carried. */
 vw_status vw_write_transfer(const vw_writer *w);
 
+/* Collective. /truncation and /summary/truncation; nothing where no word was judged by a cut text encoder. */
+vw_status vw_write_truncation(const vw_writer *w);
+
 #endif

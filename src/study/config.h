@@ -122,6 +122,15 @@ typedef struct vw_judge_config {
   vw_hash network;      /* of what `weights` holds; set by who opens it, zero before and where there is none */
 } vw_judge_config;
 
+/* Words judged by the first layers of the text encoder alone (stage truncation): truncation.*, then
+ * models.<name>.truncation.* No trial and no other evaluation depends on it. */
+typedef struct vw_truncation_config {
+  vw_numbers depths; /* layers that are kept; n = 0: 0, 1 and four evenly spaced up to all */
+  vw_numbers deltas; /* of the words; n = 0: the largest finite one of the model */
+  int carried;       /* 1: words of other networks, too */
+  int64_t pictures;  /* that a word draws at a depth, at most; 0: as many as others */
+} vw_truncation_config;
+
 /* Maps of the states of words (stage tsne). */
 typedef enum vw_tsne_start { VW_TSNE_START_PCA, VW_TSNE_START_RANDOM } vw_tsne_start;
 typedef struct vw_tsne_config {
@@ -153,6 +162,7 @@ typedef struct vw_model_config {
   vw_trials_config trials;
   vw_plan_config plan;
   vw_judge_config judge;
+  vw_truncation_config truncation;
   /* [n_data] the data sets as this model has them: its own concepts and numbers of pictures; use vw_study_data_of. */
   vw_data_config *on;
   bool *learns_on; /* [n_data] */

@@ -17,6 +17,7 @@
 #define TRIALS(m) VW_SEC_TRIALS, offsetof(vw_trials_config, m)
 #define PLAN(m)   VW_SEC_PLAN, offsetof(vw_plan_config, m)
 #define JUDGE(m)  VW_SEC_JUDGE, offsetof(vw_judge_config, m)
+#define CUT(m)    VW_SEC_TRUNCATION, offsetof(vw_truncation_config, m)
 #define MOST      1e9
 
 /* What a picture is of, not how it was made. */
@@ -97,6 +98,8 @@ const vw_key vw_study_keys[] = {
     {"models.<name>.plan", VW_KEY_SECTION, MODEL(plan), "",
      .help = "its own block, ranks_per_block, memory and precision"},
     {"models.<name>.judge", VW_KEY_SECTION, MODEL(judge), "", .help = "any key of judge, for this model only"},
+    {"models.<name>.truncation", VW_KEY_SECTION, MODEL(truncation), "",
+     .help = "any key of truncation, for this model only"},
 
     {"trials", VW_KEY_SECTION, STUDY(models), "", .help = "which words are learned"},
     {"trials.anchors", VW_KEY_NAMES, TRIALS(anchors), NULL,
@@ -215,6 +218,18 @@ const vw_key vw_study_keys[] = {
      .help = "generation: that each carried word draws, at most; auto: judge.pictures"},
     {"transfer.pairs", VW_KEY_NAMES, STUDY(transfer.pairs), "",
      .help = "models between which words are carried, as clip->owl; default: all whose networks differ"},
+    {"truncation", VW_KEY_SECTION, STUDY(models), "",
+     .help =
+         "of the stage truncation: words judged by the first layers of the text encoder alone; changes no trial and "
+         "no other evaluation"},
+    {"truncation.depths", VW_KEY_LAYERS, CUT(depths), "", .max = 1e4,
+     .help = "how many layers are kept, 0: none, which hides the word; default: 0, 1 and four evenly spaced up to all"},
+    {"truncation.deltas", VW_KEY_DELTAS, CUT(deltas), "", .min = 0, .max = 1e6, .above = true,
+     .help = "of the words that are judged so; default: the largest that the model learns with, but free"},
+    {"truncation.carried", VW_KEY_CHOICE, CUT(carried), "true", "false true",
+     .help = "whether words of other networks, which the stage transfer carried, are judged so, too"},
+    {"truncation.pictures", VW_KEY_AUTO, CUT(pictures), "auto", .min = 1, .max = 1e6, .scoped = true,
+     .help = "generation: that a word draws at each depth, at most; auto: judge.pictures"},
     {"tsne.layers", VW_KEY_LAYERS, STUDY(tsne.layers), "", .max = 1e4,
      .help =
          "of the stage tsne: layers of the text tower that are mapped, 0: the embedding; default: 0 and four evenly "
@@ -227,7 +242,7 @@ const vw_key vw_study_keys[] = {
     {"tsne.start", VW_KEY_CHOICE, STUDY(tsne.start), "pca", "pca random",
      .help = "where points start: the first two principal components, or normals drawn by the study's seed"},
     {"stages", VW_KEY_STAGES, STUDY(stages), "[learn, evaluate, collect]",
-     "learn evaluate transfer probe tsne collect figures", "report", .help = "what `viswords run` does"},
+     "learn evaluate transfer truncation probe tsne collect figures", "report", .help = "what `viswords run` does"},
     {"cache", VW_KEY_PATH, STUDY(cache), "", .help = "features and converted weights; default: ~/.cache/viswords"},
 };
 const int vw_study_n_keys = sizeof vw_study_keys / sizeof vw_study_keys[0];
@@ -263,7 +278,8 @@ const char *vw_data_kind_name(const vw_data_config *d) {
 static const vw_shared_section shared[VW_SHARED_SECTIONS] = {{"learn", offsetof(vw_model_config, learn)},
                                                              {"trials", offsetof(vw_model_config, trials)},
                                                              {"plan", offsetof(vw_model_config, plan)},
-                                                             {"judge", offsetof(vw_model_config, judge)}};
+                                                             {"judge", offsetof(vw_model_config, judge)},
+                                                             {"truncation", offsetof(vw_model_config, truncation)}};
 
 const vw_shared_section *vw_section_shared(vw_section section) {
   return section >= VW_SEC_LEARN ? &shared[section - VW_SEC_LEARN] : NULL;
@@ -520,7 +536,7 @@ static bool is_as_ever(const vw_key *o, const void *base) {
 static vw_status identity_text(const vw_study_config *config, int64_t model, int64_t data, bool judging, char **text) {
   const vw_model_config *m = &config->models[model];
   const vw_data_config *on = vw_study_data_of(config, model, data);
-  const void *base[VW_SECTIONS] = {config, on, m, &m->learn, &m->trials, &m->plan, &m->judge};
+  const void *base[VW_SECTIONS] = {config, on, m, &m->learn, &m->trials, &m->plan, &m->judge, &m->truncation};
   size_t bytes = 0;
   *text = NULL;
   FILE *out = open_memstream(text, &bytes);

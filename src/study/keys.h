@@ -4,7 +4,7 @@
 
 #include "study/config.h"
 
-/* A key of learn, trials, plan or judge may stand for all models, and again under one: models.<name>.learn.steps. */
+/* A key of learn, trials, plan, judge or truncation may stand for all models, and again under one: models.<name>.learn.steps. */
 typedef enum vw_section {
   VW_SEC_STUDY,
   VW_SEC_DATA,
@@ -13,6 +13,7 @@ typedef enum vw_section {
   VW_SEC_TRIALS,
   VW_SEC_PLAN,
   VW_SEC_JUDGE,
+  VW_SEC_TRUNCATION,
   VW_SECTIONS
 } vw_section;
 enum { VW_SHARED_SECTIONS = VW_SECTIONS - VW_SEC_LEARN }; /* those from VW_SEC_LEARN on */

@@ -200,6 +200,8 @@ static vw_status settings_of(const vw_word_drawer *d, const vw_judged *w, int64_
                                  .steps = d->what.steps,
                                  .width = d->what.width,
                                  .height = d->what.height,
+                                 .is_cut = in->network->is_cut,
+                                 .layers = in->network->text.tower.t.layers,
                                  .seed = in->seed,
                                  .data = in->pictures->data->name,
                                  .picture = picture};

@@ -230,7 +230,7 @@ const vw_task_kind vw_generation_kind = {
     .name = "generation",
     .sees = VW_SEES_CROPS,
     .keys = "learn.resolution judge.weights judge.names judge.pictures judge.sampler judge.steps judge.guidance "
-            "judge.negative judge.spacing data.<name>.concepts",
+            "judge.negative judge.spacing truncation.pictures data.<name>.concepts",
     .defaults = "learn.steps=2000 learn.batch.positives=4 learn.lr=0.002",
     .metrics = vw_generation_metrics,
     .n_metrics = VW_GENERATION_METRICS,

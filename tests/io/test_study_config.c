@@ -167,10 +167,17 @@ static const struct {
      "s.yaml:4:17: stages: report is part of the design, but this version of viswords cannot do it yet",
      VW_ERR_UNSUPPORTED},
     {"@stages: [lern]\n",
-     "s.yaml:4:10: stages: expected a list of learn, evaluate, transfer, probe, tsne, collect or figures, got 'lern'; "
-     "did you "
-     "mean learn?",
+     "s.yaml:4:10: stages: expected a list of learn, evaluate, transfer, truncation, probe, tsne, collect or figures, "
+     "got 'lern'; did you mean learn?",
      VW_ERR_INPUT},
+    {"@truncation: {depths: [1, 1]}\n", "s.yaml:4:26: truncation.depths: '1' is listed twice; keep one", VW_ERR_INPUT},
+    {"@truncation: {depths: [all]}\n",
+     "s.yaml:4:23: truncation.depths: expected a list of integers of 0 or more, got 'all'", VW_ERR_INPUT},
+    {"@truncation: {depth: [1]}\n", "s.yaml:4:14: truncation.depth: unknown key; did you mean depths?", VW_ERR_INPUT},
+    {"@truncation: {deltas: [0.3]}\n",
+     "s.yaml:4:22: truncation.deltas: no word is learned at 0.3: take deltas of trials.deltas", VW_ERR_INPUT},
+    {"@truncation: {pictures: 4}\n",
+     "s.yaml:4:24: truncation.pictures: nothing uses it; no task of this study does: remove it", VW_ERR_INPUT},
     {"@tsne: {layers: [3, 3]}\n", "s.yaml:4:20: tsne.layers: '3' is listed twice; keep one", VW_ERR_INPUT},
     {"@tsne: {layers: [0, -1]}\n", "s.yaml:4:20: tsne.layers: expected a list of integers of 0 or more, got '-1'",
      VW_ERR_INPUT},

@@ -4,7 +4,7 @@
 
 Each folder is a hub directory (config.json, model.safetensors in fp32, a token tokenizer) with expected.safetensors beside:
   ids [n, L] i32, length [n] i32, text_features [n, p]    unit-length features of token rows
-  pixels [m, S, S, 3], image_features [m, p]              normalised pixels, channels last
+  pixels [m, S, S, 3], image_features [m, p]              normalised pixels (fp16), channels last
   template_ids [M, L], word_position [M]                  rows whose word is replaced by a vector
   words [M, d], direction [M, p], word_loss [M], word_gradient [M, d]
                                                           loss = direction . feature, and its gradient to the word
@@ -119,7 +119,7 @@ def expected(model, seed=3, n=5):
     ids, length = text_rows(model, n, seed, end)
     g = torch.Generator().manual_seed(seed + 1)
     S = cfg.vision_config.image_size
-    pixels = torch.randn(3, 3, S, S, generator=g, dtype=torch.float64)[: 3 if S < 64 else 1]
+    pixels = torch.randn(3, 3, S, S, generator=g, dtype=torch.float64).half().double()[: 3 if S < 64 else 1]
     with torch.no_grad():
         text = unit(model.get_text_features(input_ids=ids))
         image = unit(model.get_image_features(pixel_values=pixels))
@@ -136,7 +136,7 @@ def expected(model, seed=3, n=5):
     torch.set_default_dtype(torch.float32)
     i32 = lambda t: t.to(torch.int32).contiguous()
     return {
-        "ids": i32(ids), "length": i32(length), "text_features": text, "pixels": pixels.permute(0, 2, 3, 1).contiguous(),
+        "ids": i32(ids), "length": i32(length), "text_features": text, "pixels": pixels.permute(0, 2, 3, 1).half().contiguous(),
         "image_features": image, "template_ids": i32(ids), "word_position": i32(position), "words": words.detach(),
         "direction": direction, "word_loss": loss.detach(), "word_gradient": gradient,
     }

@@ -140,7 +140,7 @@ draw("shared", 6, 16, 999, 3)
 draw("late", 4, 9, 2**33 + 5, 0x102)
 picture_logits("one", 1, 1, 8, 1)
 picture_logits("odd", 5, 3, 77, 9)
-picture_logits("clip", 3, 16, 512, 12)
+picture_logits("clip", 3, 16, 128, 12)
 one_vs_rest("one", 1, 1, 1, 1, 1, 1, 1.0)
 one_vs_rest("odd", 5, 7, 3, 3, 11, 10, 4.0)
 one_vs_rest("far", 4, 16, 8, 2, 30, 80, 100.0)  # differences that overflow exp
@@ -148,11 +148,11 @@ for n, c in (1, 2), (7, 77), (2, 1000):  # an op that is gone was drawn here: wh
     torch.randn(n, c), torch.randint(0, c, (n,), dtype=torch.int32), torch.randn(n)
 INF = math.inf
 pgd("small", 4, 3, [0.05, INF], 10, 0, 4)
-pgd("odd", 7, 77, [0.05, 0.5, 0.0, INF], 10, 7, 6)  # passes the last step
-pgd("clip", 2, 768, [0.1, INF], 1000, 0, 2)
+pgd("odd", 7, 19, [0.05, 0.5, 0.0, INF], 10, 7, 6)  # passes the last step
+pgd("clip", 2, 192, [0.1, INF], 1000, 0, 2)
 adamw("small", 4, 3, [0.05, INF], 4)
-adamw("odd", 7, 77, [0.001, 0.5, 0.0, INF], 5)
-adamw("clip", 2, 768, [0.1, INF], 2)
+adamw("odd", 7, 19, [0.001, 0.5, 0.0, INF], 5)
+adamw("clip", 2, 192, [0.1, INF], 2)
 
 path = pathlib.Path(__file__).parent / "fixtures" / "learning_ops.safetensors"
 save_file(OUT, path, metadata={"made_by": "tests/reference/learning_ops.py", "torch": torch.__version__.split("+")[0]})

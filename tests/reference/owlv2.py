@@ -4,7 +4,7 @@
 
 Each folder is a hub directory (config.json, model.safetensors, picture settings, a token tokenizer) with
 expected.safetensors beside:
-  pixels [m, S, S, 3] fp32                          normalised pixels, channels last
+  pixels [m, S, S, 3] fp16                          normalised pixels, channels last
   embedding [m, N, p], shift, scale [m, N]          the class head before a text meets it, embeddings of unit length
   boxes [m, N, 4], objectness [m, N]
   ids [n, L] i32, length [n] i32, text_features [n, p]
@@ -107,7 +107,7 @@ def expected(model, size=None, seed=3, n=5, pictures=2):
     end = cfg.text_config.vocab_size - 1
     ids, length = text_rows_of(model, n, seed, end)
     g = torch.Generator().manual_seed(seed + 1)
-    pixels = torch.randn(pictures, 3, S, S, generator=g, dtype=torch.float64).float().double()  # kept in fp32
+    pixels = torch.randn(pictures, 3, S, S, generator=g, dtype=torch.float64).half().double()  # kept in fp16
     other = S != v.image_size
     with torch.no_grad():
         text = unit(model.owlv2.get_text_features(input_ids=ids))
@@ -137,7 +137,7 @@ def expected(model, size=None, seed=3, n=5, pictures=2):
     i32 = lambda t: t.to(torch.int32).contiguous()
     stack = lambda f: torch.cat([f(o) for o in outs]).detach().contiguous()
     return {
-        "pixels": pixels.permute(0, 2, 3, 1).float().contiguous(), "embedding": embedding, "shift": shift.contiguous(),
+        "pixels": pixels.permute(0, 2, 3, 1).half().contiguous(), "embedding": embedding, "shift": shift.contiguous(),
         "scale": scale.contiguous(), "boxes": stack(lambda o: o.pred_boxes),
         "objectness": stack(lambda o: o.objectness_logits), "ids": i32(ids), "length": i32(length),
         "text_features": text, "logits": exact, "template_ids": i32(ids), "word_position": i32(position),
