@@ -37,8 +37,8 @@ vw_status vw_figure_texts(vw_figure_source *s, const char *path, const char *con
 
 /* A row of any table of /summary. Columns that a table lacks are "" and NaN. */
 typedef struct vw_figure_row {
-  const char *model, *from, *to, *data, *what, *quantity, *position, *kind, *metric;
-  double delta, layer, depth, step;
+  const char *model, *from, *to, *data, *what, *quantity, *position, *kind, *source, *metric;
+  double delta, layer, depth, layers, step;
   vw_interval i;
   bool has_quartiles; /* i.low, mean, high are the quartiles of a table that has these; no bootstrap */
 } vw_figure_row;
@@ -144,6 +144,7 @@ vw_status vw_figure_against_delta(vw_figure_source *s, const char *subject, vw_f
 vw_status vw_figure_transfer(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
 vw_status vw_figure_matrix(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
 vw_status vw_figure_tsne(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
+vw_status vw_figure_truncation(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
 vw_status vw_figure_probe(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
 vw_status vw_figure_performant(vw_figure_source *s, const char *subject, vw_figure_drawing *d);
 vw_status vw_figure_loss(vw_figure_source *s, const char *subject, vw_figure_drawing *d);

@@ -16,9 +16,9 @@ typedef struct column {
   { #member, offsetof(vw_figure_row, member), true }
 #define NUMBER(member)                                                                                                 \
   { #member, offsetof(vw_figure_row, member), false }
-static const column columns[] = {TEXT(model),   TEXT(from),     TEXT(to),       TEXT(data),    TEXT(kind),
-                                 TEXT(what),    TEXT(quantity), TEXT(position), NUMBER(delta), NUMBER(layer),
-                                 NUMBER(depth), NUMBER(step),   TEXT(metric)};
+static const column columns[] = {TEXT(model),   TEXT(from),    TEXT(to),       TEXT(data),     TEXT(kind),
+                                 TEXT(source),  TEXT(what),    TEXT(quantity), TEXT(position), NUMBER(delta),
+                                 NUMBER(layer), NUMBER(depth), NUMBER(layers), NUMBER(step),   TEXT(metric)};
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
 static const char *text_of(const vw_figure_row *r, const column *c) {

@@ -125,11 +125,11 @@ static const text_column text_columns[] = {
     {"position", offsetof(vw_figure_row, position)},
     {"kind", offsetof(vw_figure_row, kind)},
     {"metric", offsetof(vw_figure_row, metric)},
+    {"source", offsetof(vw_figure_row, source)},
 };
 static const text_column number_columns[] = {
-    {"delta", offsetof(vw_figure_row, delta)},
-    {"layer", offsetof(vw_figure_row, layer)},
-    {"depth", offsetof(vw_figure_row, depth)},
+    {"delta", offsetof(vw_figure_row, delta)},   {"layer", offsetof(vw_figure_row, layer)},
+    {"layers", offsetof(vw_figure_row, layers)}, {"depth", offsetof(vw_figure_row, depth)},
     {"step", offsetof(vw_figure_row, step)},
 };
 static const text_column interval_columns[] = {

@@ -5,6 +5,7 @@
 
 #include "core/text.h"
 #include "tasks/drawn.h"
+#include "transfer/carried.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -233,17 +234,17 @@ static int64_t word_of(const tables *t, const figure *f, int64_t row, const plac
 
 static void label_of(const tables *t, const place *p, int64_t i, char label[VW_DRAWN_LABEL]) {
   const words *w = p->of;
-  const vw_trial trial = {.anchor = w->anchor[i], .delta = p->delta};
+  vw_trial trial = {.data = "", .anchor = w->anchor[i], .delta = p->delta};
+  const vw_carried_row carried = {.trial = &trial};
   if (w == &t->anchors) {
     vw_drawn_baseline("anchor", w->anchor[i], "0", label);
-    return;
+  } else if (p->from) {
+    const int64_t row = (int64_t)w->trial[i];
+    if (row >= 0 && row < t->trials.n) trial.data = t->trials.data[row];
+    vw_carried_label(&carried, p->from, label);
+  } else {
+    vw_drawn_trial(&trial, label);
   }
-  vw_drawn_trial(&trial, label);
-  if (!p->from) return;
-  char own[VW_DRAWN_LABEL];
-  memcpy(own, label, sizeof own);
-  const int64_t row = (int64_t)w->trial[i];
-  vw_drawn_carried(p->from, row >= 0 && row < t->trials.n ? t->trials.data[row] : "", own, label);
 }
 
 static vw_status fill_cell(const tables *t, figure *f, int64_t row, const place *p, vw_grid_cell *cell) {

@@ -13,13 +13,10 @@ typedef struct maker {
   const char *name; /* of the kind */
   vw_figure_make make;
 } maker;
-static const maker makers[] = {{"%s_against_delta", vw_figure_against_delta},
-                               {"transfer_%s", vw_figure_transfer},
-                               {"transfer_matrix", vw_figure_matrix},
-                               {"tsne_%s", vw_figure_tsne},
-                               {"probe", vw_figure_probe},
-                               {"performant", vw_figure_performant},
-                               {"loss_%s", vw_figure_loss},
+static const maker makers[] = {{"%s_against_delta", vw_figure_against_delta}, {"transfer_%s", vw_figure_transfer},
+                               {"transfer_matrix", vw_figure_matrix},         {"tsne_%s", vw_figure_tsne},
+                               {"truncation_%s", vw_figure_truncation},       {"probe", vw_figure_probe},
+                               {"performant", vw_figure_performant},          {"loss_%s", vw_figure_loss},
                                {"constraint", vw_figure_constraint}};
 
 static vw_figure_make maker_of(const vw_figure_kind *kind) {
