@@ -163,11 +163,12 @@ static const struct {
     {"@learn: {template_per: picture}\n",
      "s.yaml:4:23: learn.template_per: picture is part of the design, but this version of viswords cannot do it yet",
      VW_ERR_UNSUPPORTED},
-    {"@stages: [learn, report]\n",
-     "s.yaml:4:17: stages: report is part of the design, but this version of viswords cannot do it yet",
+    {"@stages: [learn, figures]\n",
+     "s.yaml:4:17: stages: figures is part of the design, but this version of viswords cannot do it yet",
      VW_ERR_UNSUPPORTED},
     {"@stages: [lern]\n",
-     "s.yaml:4:10: stages: expected a list of learn, evaluate, transfer, truncation, probe, tsne or collect, got "
+     "s.yaml:4:10: stages: expected a list of learn, evaluate, transfer, truncation, probe, tsne, collect or report, "
+     "got "
      "'lern'; "
      "did you mean learn?",
      VW_ERR_INPUT},
