@@ -15,14 +15,11 @@ static vw_status place(const char *out, char path[VW_PATH_BYTES]) {
 }
 
 vw_status vw_study_place_keep(const char *out, const char *study) {
-  char path[VW_PATH_BYTES], *whole = realpath(study, NULL), *known = NULL;
-  bool found = false;
-  VW_TRY(place(out, path));
+  char path[VW_PATH_BYTES], *whole = realpath(study, NULL);
   if (!whole) return VW_OK; /* it vanished while it was read: the run goes on with what it read */
-  vw_status st = vw_file_find_plain(path, &found);
-  if (st == VW_OK && found && vw_file_read(path, &known, NULL) != VW_OK) vw_error_clear();
-  if (st == VW_OK && !(known && strcmp(known, whole) == 0)) st = vw_file_write(path, whole, (int64_t)strlen(whole));
-  free(known), free(whole);
+  vw_status st = place(out, path);
+  if (st == VW_OK) st = vw_file_write(path, whole, (int64_t)strlen(whole));
+  free(whole);
   return st;
 }
 

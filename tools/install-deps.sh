@@ -2,7 +2,7 @@
 # Installs the system packages that viswords needs (Debian 12 and 13; Ubuntu 24.04 as far as its package names go).
 #   tools/install-deps.sh [--check] [build|test|check|slurm]...     default: all but slurm
 #     build    to compile and run viswords, and its tests
-#     test     what single tests need besides: readers of study.h5, strace
+#     test     what single tests need besides: readers of study.h5, strace, a browser
 #     slurm    what `make test-slurm` needs besides: a Slurm to start on this machine
 #     check    in addition, what `make check` needs (clang-format, clang-tidy)
 #     --check  only name what is missing: exit 0 when nothing is, 1 otherwise
@@ -22,10 +22,12 @@ libopenblas-openmp-dev
 libyaml-dev libjansson-dev libxml2-dev libxxhash-dev libutf8proc-dev
 libjpeg62-turbo-dev|libjpeg-turbo8-dev libpng-dev libwebp-dev libcairo2-dev libfontconfig-dev fonts-dejavu-core
 libcmocka-dev'
+# A browser, for the report; elsewhere than on Debian it is no package of that name, and its test is left out.
+grep -qsx 'ID=debian' /etc/os-release && browser=chromium || browser=
 # shellcheck disable=SC2034
-readonly PACKAGES_test='
+readonly PACKAGES_test="
 python3-h5py python3-netcdf4 python3-xarray python3-h5netcdf
-strace'
+strace $browser"
 # shellcheck disable=SC2034
 readonly PACKAGES_slurm='slurmctld slurmd slurm-client munge'
 # shellcheck disable=SC2034

@@ -230,17 +230,20 @@ static void put_onsets(vw_report_page *p) {
 
 /* ---- where the concept appears ----------------------------------------------------------------------------------- */
 
+/* A quantity (0: beside the same concept, 1: the same anchor) as a network reads it: at the embedding of the word's own
+ * position, as the pooled token is one and the same there; behind a layer of the pooled one. NULL: not there. */
 static const vw_probe_row *probed(const vw_report_page *p, const vw_probe_row *like, int64_t layer, int quantity) {
+  const char *position = layer ? "pooled" : "word";
   for (int64_t i = 0; i < p->c->n_probe; i++) {
     const vw_probe_row *r = &p->c->probe[i];
-    if (r->model_index == like->model_index && r->data_index == like->data_index && r->position == like->position &&
-        r->delta == like->delta && r->layer == layer && r->quantity == quantity)
+    if (r->model_index == like->model_index && r->data_index == like->data_index && r->delta == like->delta &&
+        r->layer == layer && r->quantity == quantity && strcmp(r->position_name, position) == 0)
       return r;
   }
   return NULL;
 }
 
-/* Is this the first row of the word's own position at the largest finite delta? */
+/* Is this the first row of the embedding at the largest finite delta? */
 static bool opens_layers(const vw_report_page *p, const vw_probe_row *r) {
   if (strcmp(r->position_name, "word") != 0 || r->layer != 0 || r->quantity != 0 || !isfinite(r->delta)) return false;
   for (int64_t i = 0; i < p->c->n_probe; i++) {
@@ -251,31 +254,37 @@ static bool opens_layers(const vw_report_page *p, const vw_probe_row *r) {
   return true;
 }
 
-/* "clip on objects: at the embedding ... ; from layer 1 on ...". */
+static double percent(const vw_probe_row *r) {
+  return r ? 100 * r->i.mean : NAN;
+}
+
 static void put_layers_of(vw_report_page *p, const vw_probe_row *r) {
   char delta[VW_DELTA_TEXT];
-  int64_t layers = 0, first = -1;
+  int64_t layers = 1, first = -1;
   while (probed(p, r, layers, 0)) layers++;
   for (int64_t l = layers - 1; l >= 0; l--) {
     const vw_probe_row *concept = probed(p, r, l, 0), *anchor = probed(p, r, l, 1);
-    if (!anchor || !(concept->i.boot_low > anchor->i.boot_high)) break;
+    if (!concept || !anchor || !(concept->i.boot_low > anchor->i.boot_high)) break;
     first = l;
   }
   vw_delta_text(r->delta, delta);
-  const vw_probe_row *anchor = probed(p, r, 0, 1), *last = probed(p, r, layers - 1, 0);
   (void)vw_print_html(
       p->out,
-      "<li><bdi>%s</bdi> on <bdi>%s</bdi>, delta %s: at the embedding %.0f %% of words lie beside one of their "
-      "own concept and %.0f %% beside one of their own anchor; behind the last layer (%lld) %.0f %% and %.0f %%. ",
-      r->model, r->data, delta, 100 * r->i.mean, anchor ? 100 * anchor->i.mean : NAN, (long long)layers - 1,
-      100 * last->i.mean, probed(p, r, layers - 1, 1) ? 100 * probed(p, r, layers - 1, 1)->i.mean : NAN);
+      "<li><bdi>%s</bdi> on <bdi>%s</bdi>, delta %s, n = %lld: at the embedding %.0f %% of words lie "
+      "beside a word of their own concept, %.0f %% beside one of their own anchor; behind the last layer "
+      "(%lld) %.0f %% and %.0f %%. ",
+      r->model, r->data, delta, (long long)r->i.n, percent(r), percent(probed(p, r, 0, 1)), (long long)layers - 1,
+      percent(probed(p, r, layers - 1, 0)), percent(probed(p, r, layers - 1, 1)));
   if (first < 0)
-    (void)vw_print_html(p->out, "The intervals do not part them in the last layer");
+    (void)fputs("In the last layer the two intervals are not apart.</li>\n", p->out);
+  else if (first == 0)
+    (void)fputs("The concept's share is above the anchor's from the embedding on, interval against interval.</li>\n",
+                p->out);
   else
     (void)vw_print_html(p->out,
-                        "From layer %lld on the concept's share lies above the anchor's, interval against interval",
+                        "From layer %lld on the concept's share is above the anchor's, interval against "
+                        "interval.</li>\n",
                         (long long)first);
-  (void)vw_print_html(p->out, " (n = %lld).</li>\n", (long long)r->i.n);
 }
 
 static void put_layers(vw_report_page *p) {
@@ -283,9 +292,9 @@ static void put_layers(vw_report_page *p) {
   (void)vw_print_html(p->out, "<h3>Where in a network does the anchor become the concept?</h3>\n<ul>\n");
   for (int64_t i = 0; i < p->c->n_probe; i++)
     if (opens_layers(p, &p->c->probe[i])) put_layers_of(p, &p->c->probe[i]);
-  (void)vw_print_html(p->out,
-                      "</ul>\n<p class=\"note\">States of the word's own position; shares with intervals by layer are "
-                      "<a href=\"#layers\">below</a>.</p>\n");
+  (void)vw_print_html(p->out, "</ul>\n<p class=\"note\">Of the word's own position at the embedding, of the "
+                              "position that the network reads behind it; all shares with their intervals are "
+                              "<a href=\"#layers\">below</a>.</p>\n");
 }
 
 /* Few concepts or anchors make a poor bootstrap: said once. */

@@ -44,7 +44,8 @@ static void put_neighbours(vw_report_page *p, int64_t model, int64_t data, doubl
   (void)vw_print_html(
       p->out,
       "<bdi>%s</bdi> on <bdi>%s</bdi>, delta %s <small>Share of words whose nearest other word was learned for "
-      "the same concept, or from the same anchor. Layer 0 is the embedding.</small>",
+      "the same concept, or from the same anchor. Layer 0 is the embedding, where the pooled position is one and the "
+      "same for all words.</small>",
       p->c->s->config->models[model].name, p->c->s->config->data[data].name, text);
   vw_html_columns(&p->html, columns, sizeof columns / sizeof *columns, true);
   for (int64_t i = 0; i + VW_PROBE_QUANTITIES <= p->c->n_probe; i++) {

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_COLUMNS = 10 + VW_MOST_METRICS };
+enum {
+  MOST_COLUMNS = 10 + VW_MOST_METRICS,
+  MOST_METRICS = 6 /* beside the headline; more have a table of their own */
+};
 
 /* ---- words by delta ---------------------------------------------------------------------------------------------- */
 
@@ -17,7 +20,7 @@ static int columns_of(const vw_task_kind *task, vw_html_column columns[MOST_COLU
       {"Step", true},   {"bootstrap", true}};
   int n = sizeof common / sizeof *common;
   memcpy(columns, common, sizeof common);
-  for (int m = 0; m < task->n_metrics && n < MOST_COLUMNS; m++)
+  for (int m = 0; m < task->n_metrics && task->n_metrics <= MOST_METRICS; m++)
     if (m != task->headline) columns[n++] = (vw_html_column){task->metrics[m].name, true};
   return n;
 }
@@ -32,11 +35,42 @@ static void put_line(vw_report_page *p, const vw_summary_row *r, const vw_task_k
   vw_html_interval(&p->html, &value);
   vw_html_difference(&p->html, &gain);
   vw_html_difference(&p->html, &step);
-  for (int m = 0; m < task->n_metrics; m++) {
+  for (int m = 0; m < task->n_metrics && task->n_metrics <= MOST_METRICS; m++) {
     const vw_interval other = vw_report_interval(p, r, VW_VALUE, m);
     if (m != task->headline) vw_html_number(&p->html, other.mean, 3);
   }
   (void)vw_print_html(p->out, "</tr>\n");
+}
+
+static bool is_line(const vw_summary_row *r, int64_t model, int64_t data, const vw_task_kind *task) {
+  return r->model == model && r->data == data && r->quantity == VW_VALUE && r->metric == task->headline;
+}
+
+/* Means of all metrics of a task that has many. */
+static void put_metrics(vw_report_page *p, int64_t model, int64_t data) {
+  const vw_study_config *config = p->c->s->config;
+  const vw_task_kind *task = vw_collect_task(p->c, model);
+  vw_html_column columns[MOST_COLUMNS] = {{"Word", false}, {"Delta", true}, {"n", true}};
+  for (int m = 0; m < task->n_metrics; m++) columns[3 + m] = (vw_html_column){task->metrics[m].name, true};
+  (void)vw_print_html(p->out, "<details><summary>All metrics of <bdi>%s</bdi> on <bdi>%s</bdi></summary>\n",
+                      config->models[model].name, config->data[data].name);
+  vw_html_table(&p->html);
+  (void)fputs("Means <small>", p->out);
+  for (int m = 0; m < task->n_metrics; m++)
+    (void)vw_print_html(p->out, "%s%s: %s", m ? "; " : "", task->metrics[m].name, task->metrics[m].help);
+  (void)fputs("</small>", p->out);
+  vw_html_columns(&p->html, columns, 3 + task->n_metrics, true);
+  for (int64_t i = 0; i < p->c->n_summary; i++) {
+    const vw_summary_row *r = &p->c->summary[i];
+    if (!is_line(r, model, data, task)) continue;
+    (void)fputs("<tr>", p->out);
+    vw_html_head(&p->html, vw_measured_names[r->what]);
+    vw_html_delta(&p->html, r->delta), vw_html_count(&p->html, r->interval.n);
+    for (int m = 0; m < task->n_metrics; m++) vw_html_number(&p->html, vw_report_interval(p, r, VW_VALUE, m).mean, 3);
+    (void)fputs("</tr>\n", p->out);
+  }
+  vw_html_table_end(&p->html);
+  (void)fputs("</details>\n", p->out);
 }
 
 static void put_words(vw_report_page *p, int64_t model, int64_t data) {
@@ -53,10 +87,10 @@ static void put_words(vw_report_page *p, int64_t model, int64_t data) {
   vw_html_columns(&p->html, columns, columns_of(task, columns), true);
   for (int64_t i = 0; i < p->c->n_summary; i++) {
     const vw_summary_row *r = &p->c->summary[i];
-    if (r->model == model && r->data == data && r->quantity == VW_VALUE && r->metric == task->headline)
-      put_line(p, r, task);
+    if (is_line(r, model, data, task)) put_line(p, r, task);
   }
   vw_html_table_end(&p->html);
+  if (task->n_metrics > MOST_METRICS) put_metrics(p, model, data);
 }
 
 /* ---- where words lie --------------------------------------------------------------------------------------------- */

@@ -20,25 +20,23 @@ static void put_line(vw_report_page *p, const vw_transfer_summary *r) {
   vw_html_text(&p->html, config_of(p)->data[r->data].name), vw_html_text(&p->html, vw_carried_names[r->what]);
   vw_html_text(&p->html, vw_collect_task(p->c, m->to)->metrics[r->metric].name);
   vw_html_delta(&p->html, r->delta);
-  vw_html_interval(&p->html, &value);
+  vw_html_count(&p->html, value.n), vw_html_estimate(&p->html, &value);
   vw_html_number(&p->html, own.mean, 3);
-  vw_html_number(&p->html, loss.mean, 3);
-  vw_html_range(&p->html, loss.low, loss.high), vw_html_range(&p->html, loss.boot_low, loss.boot_high);
-  vw_html_difference(&p->html, &gain);
+  vw_html_estimate(&p->html, &loss), vw_html_estimate(&p->html, &gain);
   (void)vw_print_html(p->out, "</tr>\n");
 }
 
 static void put_lines(vw_report_page *p) {
   static const vw_html_column columns[] = {
-      {"From → to", false}, {"Data set", false}, {"What", false},     {"Metric", false},   {"Delta", true},
-      {"n", true},          {"Carried", true},   {"trials", true},    {"bootstrap", true}, {"Learned there", true},
-      {"Difference", true}, {"trials", true},    {"bootstrap", true}, {"Gain", true},      {"bootstrap", true}};
+      {"From → to", false}, {"Data set", false}, {"What", false},         {"Metric", false},    {"Delta", true},
+      {"n", true},          {"Carried", true},   {"Learned there", true}, {"Difference", true}, {"Gain", true}};
   const vw_transferred *t = &p->c->transfer;
   vw_html_table(&p->html);
   (void)vw_print_html(
       p->out,
       "Carried words, and what else was carried <small>Difference: learned there minus carried; gain: carried minus "
-      "the target's untouched anchor; both in pairs. The "
+      "the target's untouched anchor; both in pairs. Below each mean its intervals, over "
+      "trials, then by bootstrap. The "
       "target's own baselines stand in the tables of words above.</small>");
   vw_html_columns(&p->html, columns, sizeof columns / sizeof *columns, true);
   for (int64_t i = 0; i < t->n_summary; i++) {

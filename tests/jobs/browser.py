@@ -142,6 +142,11 @@ OVERFLOW = """(() => { const e = document.scrollingElement, w = innerWidth;
   return Array.from(document.querySelectorAll("body *")).filter((x) => x.getBoundingClientRect().right > w + 1 &&
     !x.closest(".scroll, pre")).slice(0, 5).map((x) => x.tagName + "." + x.className + " " + x.textContent.slice(0, 40)); })()"""
 
+# On A4 with margins of 15 mm.
+PAPER = 680
+TOO_WIDE = """Array.from(document.querySelectorAll("table, img, pre")).filter((x) => x.getBoundingClientRect().width > PAPER + 1)
+  .map((x) => x.tagName + " " + Math.round(x.getBoundingClientRect().width) + " " + (x.alt || x.textContent).slice(0, 50))""".replace("PAPER", str(PAPER))
+
 FOCUS = "({tag: document.activeElement.tagName, text: document.activeElement.textContent.trim().slice(0, 60), head: !!document.activeElement.closest('thead'), outline: getComputedStyle(document.activeElement).outlineStyle})"
 
 SORTED = """(() => { const th = document.activeElement.closest("th"), i = th.cellIndex;
@@ -250,6 +255,11 @@ def look(b, page, shots):
     b.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=1, mobile=True)
     b.js("document.querySelectorAll('details').forEach((d) => d.open = false)")
     shot("phone")
+    b.call("Emulation.setDeviceMetricsOverride", **size)
+    b.call("Emulation.setDeviceMetricsOverride", width=PAPER, height=1000, deviceScaleFactor=1, mobile=False)
+    b.call("Emulation.setEmulatedMedia", media="print")
+    note("on paper", b.js(TOO_WIDE))
+    b.call("Emulation.setEmulatedMedia", media="")
     b.call("Emulation.setDeviceMetricsOverride", **size)
     pdf = base64.b64decode(b.call("Page.printToPDF", printBackground=True)["data"])
     if not pdf.startswith(b"%PDF-") or pdf.count(b"/Type /Page") < 2:
