@@ -24,7 +24,7 @@ libjpeg62-turbo-dev|libjpeg-turbo8-dev libpng-dev libwebp-dev libcairo2-dev
 libcmocka-dev'
 # shellcheck disable=SC2034
 readonly PACKAGES_test='
-python3-h5py python3-netcdf4 python3-xarray python3-h5netcdf
+python3-h5py python3-netcdf4 python3-xarray python3-h5netcdf python3-pandas
 strace'
 # shellcheck disable=SC2034
 readonly PACKAGES_slurm='slurmctld slurmd slurm-client munge'
