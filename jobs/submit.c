@@ -3,6 +3,7 @@
 #include "jobs/predict.h"
 #include "jobs/session.h"
 #include "jobs/slurm_jobs.h"
+#include "jobs/stages/stage.h"
 
 #include "core/text.h"
 #include "io/manifest.h"
@@ -20,7 +21,7 @@ typedef struct submission {
   const char *site, *parts;
   bool is_chain, yes, is_dry;
   char script[VW_PATH_BYTES], study[VW_PATH_BYTES], out[VW_PATH_BYTES]; /* absolute: jobs start elsewhere */
-  char how[64];                                                         /* job, chain, array:N */
+  char how[512];                                                        /* of slurm/submit.sh: job, chain:..., array:N:... */
   int64_t ranks, cores;
   char time[64], signal[64];
 } submission;
@@ -240,13 +241,23 @@ static vw_status make_absolute(const char *path, char out[VW_PATH_BYTES]) {
 static vw_status read_how(submission *b) {
   char *end = NULL;
   VW_CHECK(!b->is_chain || !b->parts, VW_ERR_ARG, "submit: choose --chain or --array");
-  (void)snprintf(b->how, sizeof b->how, "%s", b->is_chain ? "chain" : "job");
+  (void)snprintf(b->how, sizeof b->how, "%s", b->is_chain ? "chain:" : "job");
   if (!b->parts) return VW_OK;
   const long long n = strtoll(b->parts, &end, 10);
   VW_CHECK(end != b->parts && !*end && n >= 1 && n <= INT_MAX, VW_ERR_ARG,
            "submit: --array '%s': expected a number of parts", b->parts);
-  (void)snprintf(b->how, sizeof b->how, "array:%lld", n);
+  (void)snprintf(b->how, sizeof b->how, "array:%lld:", n);
   return VW_OK;
+}
+
+/* The study's stages, in the order in which they run; those that an array can share have a + behind. */
+static void add_stages(submission *b) {
+  for (int i = 0, n = 0; vw_stages[i]; i++) {
+    if (!vw_study_has_stage(b->s.config, vw_stages[i]->name)) continue;
+    const size_t at = strlen(b->how);
+    (void)snprintf(b->how + at, sizeof b->how - at, "%s%s%s", n++ ? "," : "", vw_stages[i]->name,
+                   vw_stages[i]->has_parts ? "+" : "");
+  }
 }
 
 static vw_status open_all(submission *b, vw_prediction *p) {
@@ -256,9 +267,7 @@ static vw_status open_all(submission *b, vw_prediction *p) {
   vw_ranks_single(&b->s.ranks);
   b->s.ranks_planned = b->ranks, b->options.threads = b->cores, b->options.allow_other_kernels = true;
   VW_TRY(vw_session_open(&b->s, &b->options, false));
-  const size_t n = strlen(b->how);
-  if ((b->is_chain || b->parts) && vw_study_has_stage(b->s.config, "transfer"))
-    (void)snprintf(b->how + n, sizeof b->how - n, ":transfer");
+  if (b->is_chain || b->parts) add_stages(b);
   return vw_session_predict(&b->s, b->ranks, false, p);
 }
 
@@ -269,7 +278,7 @@ int vw_job_submit(int argc, char **argv) {
       {"out", 'o', VW_OPT_STRING, &b.options.out, "DIR", "output directory, on a file system that all nodes see"},
       {"site", 0, VW_OPT_STRING, &b.site, "FILE", "the site file; default: slurm/site.sh, or VISWORDS_SITE"},
       {"chain", 0, VW_OPT_FLAG, &b.is_chain, NULL, "a job a stage, each after the one before"},
-      {"array", 0, VW_OPT_STRING, &b.parts, "N", "learn and judge in N jobs of an array, then collect"},
+      {"array", 0, VW_OPT_STRING, &b.parts, "N", "stages that can be shared in N jobs of an array each, the others in one"},
       {"yes", 'y', VW_OPT_FLAG, &b.yes, NULL, "do not ask"},
       {"dry-run", 0, VW_OPT_FLAG, &b.is_dry, NULL, "show the cost and the commands, submit nothing"},
       {0}};

@@ -2,9 +2,9 @@
 # Fills and submits slurm/viswords.sbatch from the site file; `viswords submit` calls it and asks first.
 #   submit.sh info                                           ranks=, cores=, time=, signal= ... of the site, a line each
 #   submit.sh print|submit STUDY OUT job [OPTIONS...]        one job for all stages
-#   submit.sh print|submit STUDY OUT chain [OPTIONS...]      learn, evaluate, collect, each after the one before
-#   submit.sh print|submit STUDY OUT array:N [OPTIONS...]    learn and evaluate in N parts, then collect
-#     chain:transfer, array:N:transfer                       the same with transfer before collect
+#   submit.sh print|submit STUDY OUT chain[:STAGES] [OPTIONS...]    a job a stage, each after the one before
+#   submit.sh print|submit STUDY OUT array:N[:STAGES] [OPTIONS...]  those that have parts in N jobs of an array, the others in one
+#     STAGES: names with commas between, a + behind those that have parts; default: learn+,evaluate+,collect
 #   submit.sh again STUDY OUT COMMAND [OPTIONS...]           one COMMAND, from inside a job; prints the new job's id
 # OPTIONS are of `viswords run`. `submit` prints "ID WHAT" a job. Exit code 2: the site file or Slurm refused; one line says
 # why on stderr. Jobs that were submitted before a later one was refused are cancelled again.
@@ -12,7 +12,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/common.sh"
 what=${1:-}
-case $what in info | print | submit | again) ;; *) fail 2 "usage: submit.sh info | print|submit|again STUDY OUT job|chain|array:N [OPTIONS]" ;; esac
+case $what in info | print | submit | again) ;; *) fail 2 "usage: submit.sh info | print|submit|again STUDY OUT job|chain[:STAGES]|array:N[:STAGES] [OPTIONS]" ;; esac
 load_site
 if [ "$what" = info ]; then
   printf '%s=%s\n' ranks "$ranks" cores "$site_cores_per_rank" nodes "$site_nodes" time "$site_time" signal "$site_signal" site "$site"
@@ -60,26 +60,33 @@ one() {
   if [ "$what" = again ]; then echo "$last"; else echo "$last $name"; fi
 }
 
-last= transfer=
-case $how in *:transfer) transfer=1 how=${how%:transfer} ;; esac
+last=
+# all STAGES PARTS [viswords options...]: each stage after the one before; PARTS '': no arrays.
+all() {
+  local list=${1:-learn+,evaluate+,collect} parts=$2 stages stage name job more
+  shift 2
+  IFS=, read -ra stages <<<"$list"
+  for stage in "${stages[@]}"; do
+    name=${stage%+} more=()
+    job=$name
+    [ -z "$last" ] || more=(--dependency=afterok:"$last" --kill-on-invalid-dep=yes)
+    if [ -n "$parts" ] && [ "$name" != "$stage" ]; then job=array-$name more+=(--array="1-$parts"); fi
+    one "$job" "$name" ${more[@]+"${more[@]}"} -- "$@"
+  done
+}
 case $what:$how in
   again:*) one "$how" "$how" -- "$@" ;;
   *:job) one run run -- "$@" ;;
-  *:chain)
+  *:chain | *:chain:*)
     command -v scontrol >/dev/null || [ "$what" = print ] || fail 2 "a chain needs scontrol on the nodes, and there is none here: submit one job"
-    one learn learn -- "$@"
-    one evaluate evaluate --dependency=afterok:"$last" --kill-on-invalid-dep=yes -- "$@"
-    [ -z "$transfer" ] || one transfer transfer --dependency=afterok:"$last" --kill-on-invalid-dep=yes -- "$@"
-    one collect collect --dependency=afterok:"$last" --kill-on-invalid-dep=yes -- "$@"
+    stages=${how#chain}
+    all "${stages#:}" '' "$@"
     ;;
   *:array:*)
-    parts=${how#array:}
+    parts=${how#array:} stages=
+    case $parts in *:*) stages=${parts#*:} parts=${parts%%:*} ;; esac
     [[ $parts =~ ^[1-9][0-9]*$ ]] || fail 2 "array:$parts: expected a number of parts"
-    one array-learn learn --array="1-$parts" -- "$@"
-    one array-evaluate evaluate --array="1-$parts" --dependency=afterok:"$last" --kill-on-invalid-dep=yes -- "$@"
-    [ -z "$transfer" ] ||
-      one array-transfer transfer --array="1-$parts" --dependency=afterok:"$last" --kill-on-invalid-dep=yes -- "$@"
-    one collect collect --dependency=afterok:"$last" --kill-on-invalid-dep=yes -- "$@"
+    all "$stages" "$parts" "$@"
     ;;
   *) fail 2 "'$how': choose job, chain or array:N" ;;
 esac

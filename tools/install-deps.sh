@@ -26,7 +26,7 @@ libcmocka-dev'
 grep -qsx 'ID=debian' /etc/os-release && browser=chromium || browser=
 # shellcheck disable=SC2034
 readonly PACKAGES_test="
-python3-h5py python3-netcdf4 python3-xarray python3-h5netcdf
+python3-h5py python3-netcdf4 python3-xarray python3-h5netcdf python3-pandas
 strace $browser"
 # shellcheck disable=SC2034
 readonly PACKAGES_slurm='slurmctld slurmd slurm-client munge'

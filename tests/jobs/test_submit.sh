@@ -42,6 +42,16 @@ grep -q '^  sbatch --parsable .*--signal=B:USR1@300 .*viswords.sbatch .*small.ya
 [ "$(grep -c '^  sbatch' out.txt)" = 1 ] || fail "--dry-run: one job"
 try 0 'dependency=afterok:ID-OF-learn' "${run[@]}" --dry-run --chain
 try 0 'array=1-3 ' "${run[@]}" --dry-run --array 3
+# Every stage of the study, in the order in which they run; one that has no parts is one job.
+sed 's/stages: .*/stages: [collect, tsne, probe, evaluate, learn]/' small.yaml > probed.yaml
+stages() { sed -n 's/^  sbatch .*probed.yaml [^ ]* \([a-z]*\) $/\1/p' out.txt | paste -sd ' '; }
+try 0 'dependency=afterok:ID-OF-tsne .* collect ' submit probed.yaml -o out --dry-run --chain
+[ "$(stages)" = 'learn evaluate probe tsne collect' ] || { cat out.txt >&2 && fail "the chain's stages"; }
+! grep -q -- --array out.txt || fail "an array in a chain"
+try 0 'dependency=afterok:ID-OF-probe .* tsne ' submit probed.yaml -o out --dry-run --array 3
+[ "$(stages)" = 'learn evaluate probe tsne collect' ] || { cat out.txt >&2 && fail "the array's stages"; }
+[ "$(grep -e '--array=1-3 ' out.txt | grep -o 'array=1-3 .* \([a-z]*\) $' | sed 's/.* \([a-z]*\) $/\1/' | paste -sd ' ')" = 'learn evaluate probe' ] ||
+  { cat out.txt >&2 && fail "the stages with parts"; }
 [ ! -e out ] && [ ! -e asked ] || fail "--dry-run did something"
 
 try 0 '^  100 run' "${run[@]}" --yes

@@ -47,7 +47,8 @@ make_site() { # NAME [LINE...]: the site file NAME.sh; later lines win
 submit() { "$viswords" submit "$@" --yes < /dev/null; }
 study endless.yaml 1000000 dog
 study small.yaml 40 dog
-sed -i 's/stages: .*/stages: [learn, evaluate, collect]/' small.yaml endless.yaml
+sed -i 's/stages: .*/stages: [learn, evaluate, collect]/' endless.yaml
+sed -i 's/stages: .*/stages: [learn, evaluate, probe, tsne, collect]/' small.yaml # tsne has no parts
 
 make_site plain
 make_site short site_time=1 site_signal=45
@@ -85,7 +86,7 @@ for program in bash dirname hostname compgen head grep sed tr cat paste tail; do
 done
 refused 'no sbatch here' env PATH="$work/bin" "$viswords" submit small.yaml -o x --yes
 "$viswords" submit small.yaml -o dry --dry-run --chain > out.txt
-[ "$(grep -c '^  sbatch .*viswords.sbatch' out.txt)" = 3 ] && grep -q -- '--dependency=afterok:' out.txt || { cat out.txt >&2 && wrong "--dry-run"; }
+[ "$(grep -c '^  sbatch .*viswords.sbatch' out.txt)" = 5 ] && grep -q -- '--dependency=afterok:' out.txt || { cat out.txt >&2 && wrong "--dry-run"; }
 grep -q 'core-hours' out.txt && grep -q 'memory  [1-9]' out.txt && grep -q 'disk' out.txt || wrong "--dry-run tells no cost"
 [ ! -e dry ] || wrong "--dry-run made a folder"
 code=0
@@ -117,7 +118,7 @@ submit small.yaml -o chain --chain > /dev/null
 submit small.yaml -o array --array 2 > /dev/null
 submit small.yaml -o two --site two.sh > /dev/null
 submit endless.yaml -o cancelled --site saving.sh > /dev/null
-[ "$(wc -l < chain/slurm-jobs.txt) $(wc -l < array/slurm-jobs.txt)" = "3 3" ] || wrong "a chain and an array are three jobs each"
+[ "$(wc -l < chain/slurm-jobs.txt) $(wc -l < array/slurm-jobs.txt)" = "5 5" ] || wrong "a chain and an array have a job a stage"
 
 has_checkpoint() { [ -n "$(find "$1/blocks" -name '*.checkpoint.?' 2> /dev/null | head -n 1)" ]; }
 wait_for "a checkpoint of cancelled" has_checkpoint cancelled
@@ -139,7 +140,8 @@ for dir in plain chain array two; do
 done
 expect plain 'run ended with exit code 0'
 expect chain 'collect ended with exit code 0'
-[ "$(find array/log -name 'slurm-*-[12].out' | wc -l)" = 4 ] || wrong "the array's logs: $(ls array/log)"
+[ "$(cut -d ' ' -f 2 array/slurm-jobs.txt | paste -sd ' ')" = 'array-learn array-evaluate array-probe tsne collect' ] || wrong "$(cat array/slurm-jobs.txt)"
+[ "$(find array/log -name 'slurm-*-[12].out' | wc -l)" = 6 ] || wrong "the array's logs: $(ls array/log)"
 expect two 'on n\[[1-3],*-*[1-3]\]: run'
 submit small.yaml -o plain > out.txt || wrong "submitting what is done"
 grep -q 'all of study small is done; nothing is submitted' out.txt || { cat out.txt >&2 && wrong "what is done was submitted again"; }
