@@ -3,6 +3,7 @@
 
 #include "core/durable.h"
 #include "jobs/session.h"
+#include "kernels/algorithms.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ static vw_status run(vw_bench *b, const char *const *positional, const bench_opt
   if (tsne) return vw_bench_tsne(b, dir, o->points);
   if (precision) return vw_bench_precision(b, dir);
   if (owl) return vw_bench_owl(b, dir, o->trials ? o->trials : "1,16,64", o->gpu.only);
+  if (sd) vw_algorithms_time(&b->ctx, o->gpu.timed);
   if (sd) return vw_bench_sd(b, dir, o->gpu.pictures ? o->gpu.pictures : "1,4", o->gpu.only);
   VW_TRY(vw_clip_network_open(&b->n, dir, &b->ctx));
   if (tokenizer) return vw_bench_tokenizer(b, dir, data);
@@ -93,7 +95,7 @@ int vw_job_bench(int argc, char **argv) {
       {"order", 0, VW_OPT_INT, &o.gpu.order, "N",
        "gpu, sd: order of the products that give the ceilings (default 8192; cpu 2048, ref 128)"},
       {"timed", 0, VW_OPT_FLAG, &o.gpu.timed, NULL,
-       "gpu: on cuda, time the algorithms for each product first, as studies with plan.algorithms: timed"},
+       "gpu, sd: on cuda, time the algorithms for each call first, as studies with plan.algorithms: timed"},
       {"points", 0, VW_OPT_STRING, &o.points, "FILE", "tsne: gets where the points end, as safetensors"},
       {"seconds", 0, VW_OPT_DOUBLE, &b.seconds, "S", "time for each row (default 3)"},
       {"settle", 0, VW_OPT_FLAG, &b.settle, NULL,

@@ -119,6 +119,7 @@ steps() {
   unless "$no_torch" row torch-word-compiled 110 240 alone torch_sd torch-word-compiled --only word --compile --settle --seconds $((settle / 2 + 1))
   unless "$no_sanitizer" row racecheck 40 200 alone sanitize racecheck
   row timed 40 150 alone bench_clip timed "${gpu_sizes[@]}" --timed
+  row word-timed 60 200 alone bench_sd word-timed --pictures 32 --seconds 10 --settle --timed --only word
   unless "$no_torch" row torch-unet 60 120 alone torch_sd torch-unet --only unet --compile
   unless "$no_torch" row torch 160 400 alone python3 tools/bench/gpu.py --json "$out/torch.json" "${python_gpu[@]}" --against "$out/bench.json"
   row word-own 25 120 alone own_kernels

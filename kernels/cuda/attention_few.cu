@@ -1,5 +1,6 @@
 /* attention and its gradient for up to 16 own positions, usually behind a cached prefix (contract: kernels/attention.h;
- * mathematics: attention.cu). The case of every learned word: 2-16 rows of text behind a template's start.
+ * mathematics: attention.cu). The case of every learned word: 2-16 rows of text behind a template's start. Up to 4 of
+ * heads of 64 channels are attention_short.cu's.
  *
  * One warp a row and head, up to 4 warps a block, no warp waits for another. It brings tiles of 32 keys and values into
  * shared memory, each byte once, as 16-byte asynchronous copies of whole rows; then lane j scores key j for all queries
@@ -31,22 +32,29 @@ template <typename X> __host__ __device__ static int stride_of(int64_t D) {
 
 /* A warp's part of shared memory: keys, values, then floats: queries and dy [Q][width], p and ds [Q][TILE]. */
 template <typename X> struct warp_memory {
-  X *keys, *values;
+  X *keys, *values; /* [rows of a tile] */
   float *query, *slope, *p, *ds;
   int width, stride;
 };
 
-template <typename X> static size_t bytes_of_warp(int64_t D, int Q, bool is_grad) {
-  return 2 * TILE * sizeof(X) * static_cast<size_t>(stride_of<X>(D)) +
+/* Rows of a tile: what there is at most, in fours. Few keys leave shared memory to more warps. */
+static int rows_of_tile(const vw_attention_geometry &g) {
+  const int64_t most = (g.prefix_rows + g.T + 3) / 4 * 4;
+  return static_cast<int>(most < TILE ? most : static_cast<int64_t>(TILE));
+}
+
+template <typename X> static size_t bytes_of_warp(const vw_attention_geometry &g, int Q, bool is_grad) {
+  const int64_t D = g.D;
+  return 2 * static_cast<size_t>(rows_of_tile(g)) * sizeof(X) * static_cast<size_t>(stride_of<X>(D)) +
          sizeof(float) * static_cast<size_t>(Q) * static_cast<size_t>((width_of(D) + TILE) * (is_grad ? 2 : 1));
 }
 
-template <typename X> __device__ static warp_memory<X> memory_of(size_t bytes, int64_t D, int Q) {
+template <typename X> __device__ static warp_memory<X> memory_of(size_t bytes, int64_t D, int Q, int rows) {
   warp_memory<X> m;
   m.width = width_of(D), m.stride = stride_of<X>(D);
   m.keys = reinterpret_cast<X *>(reinterpret_cast<char *>(vw_shared()) + threadIdx.y * bytes);
-  m.values = m.keys + TILE * m.stride;
-  m.query = reinterpret_cast<float *>(m.values + TILE * m.stride);
+  m.values = m.keys + rows * m.stride;
+  m.query = reinterpret_cast<float *>(m.values + rows * m.stride);
   m.p = m.query + Q * m.width;
   m.slope = m.p + Q * TILE, m.ds = m.slope + Q * m.width;
   return m;
@@ -150,10 +158,10 @@ __device__ static bool sees(const vw_attention_geometry &g, int64_t P, int64_t l
 template <typename X, int N, int Q>
 __global__ static void __launch_bounds__(32 * MOST_WARPS)
     attention_few_kernel(X *__restrict__ y, float *__restrict__ lse, const X *__restrict__ qkv,
-                         const X *__restrict__ prefix, vw_attention_geometry g, size_t bytes) {
+                         const X *__restrict__ prefix, vw_attention_geometry g, size_t bytes, int rows) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y, b = at / g.heads, head = at % g.heads;
   if (b >= g.B) return; /* whole warps, and they wait for their own lanes only */
-  const warp_memory<X> m = memory_of<X>(bytes, g.D, Q);
+  const warp_memory<X> m = memory_of<X>(bytes, g.D, Q, rows);
   const vw_attention_view<X> v = vw_attention_view_of(g, b, head, qkv, prefix);
   const int64_t J = v.length ? v.P + v.length : 0;
   float most[Q], sum[Q];
@@ -217,10 +225,10 @@ template <typename X, int N, int Q>
 __global__ static void __launch_bounds__(32 * MOST_WARPS)
     attention_few_grad_kernel(X *__restrict__ dqkv, const X *__restrict__ dy, const X *__restrict__ qkv,
                               const X *__restrict__ prefix, const X *__restrict__ y, const float *__restrict__ lse,
-                              vw_attention_geometry g, size_t bytes) {
+                              vw_attention_geometry g, size_t bytes, int rows) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y, b = at / g.heads, head = at % g.heads;
   if (b >= g.B) return;
-  const warp_memory<X> m = memory_of<X>(bytes, g.D, Q);
+  const warp_memory<X> m = memory_of<X>(bytes, g.D, Q, rows);
   const vw_attention_view<X> v = vw_attention_view_of(g, b, head, qkv, prefix);
   const int64_t J = v.length ? v.P + v.length : 0, first = b * g.T * g.C + head * g.D;
   X *own = dqkv + b * g.T * 3 * g.C + head * g.D;
@@ -286,29 +294,32 @@ static int warps_for(size_t bytes) {
 template <typename X, int N, int Q> static vw_status launch(vw_context *ctx, const vw_call *c) {
   vw_attention_geometry g = vw_attention_geometry_of(c->in, c->attr);
   g.packs = vw_attention_packs(g, &c->in[ATTN_QKV], &c->in[ATTN_PREFIX], &c->out[ATTN_Y], &c->out[ATTN_Y]);
-  const size_t bytes = bytes_of_warp<X>(g.D, Q, false);
+  const size_t bytes = bytes_of_warp<X>(g, Q, false);
   const int warps = warps_for(bytes);
   return vw_launch(ctx, "attention_few", attention_few_kernel<X, N, Q>, g.B * g.heads, warps,
                    dim3(32, static_cast<unsigned>(warps)), bytes * static_cast<size_t>(warps),
                    vw_data<X>(&c->out[ATTN_Y]), vw_f32(&c->out[ATTN_LSE]), vw_data<const X>(&c->in[ATTN_QKV]),
-                   vw_data<const X>(&c->in[ATTN_PREFIX]), g, bytes);
+                   vw_data<const X>(&c->in[ATTN_PREFIX]), g, bytes, rows_of_tile(g));
 }
 
 template <typename X, int N, int Q> static vw_status launch_grad(vw_context *ctx, const vw_call *c) {
   const vw_tensor *in = c->in;
   vw_attention_geometry g = vw_attention_geometry_of(in + ATTNG_QKV, c->attr);
   g.packs = vw_attention_packs(g, &in[ATTNG_QKV], &in[ATTNG_PREFIX], &in[ATTNG_DY], &c->out[0]);
-  const size_t bytes = bytes_of_warp<X>(g.D, Q, true);
+  const size_t bytes = bytes_of_warp<X>(g, Q, true);
   const int warps = warps_for(bytes);
   return vw_launch(ctx, "attention_few_grad", attention_few_grad_kernel<X, N, Q>, g.B * g.heads, warps,
                    dim3(32, static_cast<unsigned>(warps)), bytes * static_cast<size_t>(warps), vw_data<X>(&c->out[0]),
                    vw_data<const X>(&in[ATTNG_DY]), vw_data<const X>(&in[ATTNG_QKV]),
                    vw_data<const X>(&in[ATTNG_PREFIX]), vw_data<const X>(&in[ATTNG_Y]), vw_f32(&in[ATTNG_LSE]), g,
-                   bytes);
+                   bytes, rows_of_tile(g));
 }
 
 vw_status vw_attention_few(vw_context *ctx, const vw_call *c) {
   const vw_attention_geometry g = vw_attention_geometry_of(c->in, c->attr);
+  if (vw_attention_is_short(g.T, g.D) &&
+      vw_attention_packs(g, &c->in[ATTN_QKV], &c->in[ATTN_PREFIX], &c->out[ATTN_Y], &c->out[ATTN_Y]))
+    return vw_attention_short(ctx, c);
   return vw_with_type("attention", &c->in[ATTN_QKV], [&](auto x) {
     return with_sizes(
         g.T, g.D, [&](auto n, auto q) { return launch<decltype(x), decltype(n)::value, decltype(q)::value>(ctx, c); });
@@ -316,7 +327,12 @@ vw_status vw_attention_few(vw_context *ctx, const vw_call *c) {
 }
 
 vw_status vw_attention_few_grad(vw_context *ctx, const vw_call *c) {
-  const vw_attention_geometry g = vw_attention_geometry_of(c->in + ATTNG_QKV, c->attr);
+  const vw_tensor *in = c->in;
+  const vw_attention_geometry g = vw_attention_geometry_of(in + ATTNG_QKV, c->attr);
+  if (vw_attention_is_short(g.T, g.D) &&
+      vw_attention_packs(g, &in[ATTNG_QKV], &in[ATTNG_PREFIX], &in[ATTNG_DY], &c->out[0]) &&
+      vw_packs(static_cast<const char *>(in[ATTNG_Y].data), g.D))
+    return vw_attention_short_grad(ctx, c);
   return vw_with_type("attention_grad", &c->in[ATTNG_QKV], [&](auto x) {
     return with_sizes(g.T, g.D, [&](auto n, auto q) {
       return launch_grad<decltype(x), decltype(n)::value, decltype(q)::value>(ctx, c);

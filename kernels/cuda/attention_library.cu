@@ -154,8 +154,7 @@ vw_status vw_attention_library_try(vw_context *ctx, const vw_attention_shape *s,
   if (!plan) return VW_OK;
   *agrees = true;
   if (vw_cudnn_is_tried(plan)) return VW_OK;
-  VW_TRY(vw_library_check(ctx, c, kernel, agrees));
-  return vw_cudnn_judge(plan, *agrees);
+  return vw_library_try(ctx, c, kernel, plan, agrees);
 }
 
 vw_status vw_attention_library_bind(vw_context *ctx, const vw_attention_shape *s, const vw_attention_data *d,

@@ -228,8 +228,7 @@ vw_status vw_conv2d_library_prepare(vw_context *ctx, vw_call *c, bool forward, v
                                               : static_cast<int>(CONV_GRAD_WEIGHT) + 1,
                                       1, forward ? bind_forward : bind_gradient, run, vw_conv2d_library_release};
     bool agrees = false;
-    VW_TRY(vw_library_check(ctx, c, &kernel, &agrees));
-    VW_TRY(vw_cudnn_judge(plan, agrees));
+    VW_TRY(vw_library_try(ctx, c, &kernel, plan, &agrees));
     if (!agrees) return VW_OK;
   }
   return bind(ctx, c, forward);

@@ -1,7 +1,8 @@
 /* cuDNN through its graph API in plain calls: the library, descriptors, the choice of an engine and its record
  * (kernels/algorithms.h). For a key (operation, shapes, types) the library's heuristics list configurations of engines,
  * best first. The first one counts that repeats bit for bit, keeps its sums in fp32 and is within the caller's limits
- * (workspace; compiled here, which takes a second); so a library and a device always choose the same. It is recorded as
+ * (workspace; compiled here, which takes a second); so a library and a device always choose the same. Where algorithms
+ * are timed the first few such are candidates, and the caller runs a race (library_check.cu). The choice is recorded as
  * engine and knobs, from which a later run makes it again.
  *
  * Built where the header is found (cmake/ViswordsCuda.cmake); else every plan is NULL. */
@@ -20,7 +21,7 @@
 #include <dlfcn.h>
 
 enum { MOST_CONFIGURATIONS = 32, MOST_KNOBS = 24, MOST_NOTES = 16, MOST_BOUND = 16, WORKSPACE_ALIGNMENT = 256 };
-enum { LINE_BYTES = 640, OLDEST = 90000 };
+enum { LINE_BYTES = 640, OLDEST = 90000, MOST_CANDIDATES = 6 };
 
 /* ---- the library ------------------------------------------------------------------------------------------------- */
 
@@ -87,6 +88,13 @@ struct configuration {
   knob knobs[MOST_KNOBS];
 };
 
+/* A configuration that runs here. */
+struct candidate {
+  configuration config;
+  vw_cudnn_item plan;
+  int64_t workspace;
+};
+
 struct vw_cudnn_plan {
   char key[VW_CUDNN_KEY];
   vw_cudnn_limits limits;
@@ -94,7 +102,9 @@ struct vw_cudnn_plan {
   vw_cudnn_graph graph;
   vw_cudnn_item plan; /* NULL: not made yet, or none */
   bool is_made, is_tried, is_recorded;
-  int64_t workspace;
+  int64_t workspace; /* while there are candidates the largest of theirs */
+  candidate candidates[MOST_CANDIDATES];
+  int n_candidates; /* of a race that is not over; 0: none */
   vw_cudnn_plan *next;
 };
 
@@ -102,6 +112,7 @@ struct vw_cudnn {
   cudnnHandle_t handle;
   vw_cudnn_plan *first, *last; /* in the order of first use */
   vw_cudnn_plan *retired;      /* forgotten, but programs may be bound to them */
+  bool times, obeys;
 };
 
 struct vw_cudnn_binding {
@@ -195,8 +206,9 @@ static bool try_configuration(const vw_cudnn *c, vw_cudnn_plan *p, vw_cudnn_item
   bool ok = !vw_items_failed(&own) &&
             vw_items_get(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &engine) == 1;
   ok = ok && !has_note(engine, changes_sums) && (p->limits.compiles || !is_compiled_late(engine));
-  ok = ok && read_configuration(&own, config, engine, &p->chosen) && make_plan(c, p, &own, config);
-  if (ok && p->graph.n_items < VW_MOST_ITEMS) {
+  ok = ok && p->graph.n_items < VW_MOST_ITEMS && read_configuration(&own, config, engine, &p->chosen) &&
+       make_plan(c, p, &own, config);
+  if (ok) {
     p->graph.items[p->graph.n_items++] = p->plan;
     for (int i = 0; i < own.n_items; i++)
       if (own.items[i] == p->plan) own.items[i] = own.items[--own.n_items];
@@ -205,19 +217,29 @@ static bool try_configuration(const vw_cudnn *c, vw_cudnn_plan *p, vw_cudnn_item
   return ok;
 }
 
+/* Suggestions of a mode that run here, one behind the other, until there are as many as are wanted. */
+static void gather(const vw_cudnn *c, vw_cudnn_plan *p, vw_cudnn_item graph, cudnnBackendHeurMode_t mode, int wanted) {
+  vw_cudnn_graph held = {};
+  vw_cudnn_item config[MOST_CONFIGURATIONS] = {};
+  const int64_t n = suggest(&held, graph, mode, config);
+  for (int64_t i = 0; i < n && p->n_candidates < wanted; i++) {
+    if (!try_configuration(c, p, config[i])) continue;
+    p->candidates[p->n_candidates++] = {p->chosen, p->plan, p->workspace};
+  }
+  vw_items_destroy(&held);
+}
+
 static void choose(const vw_cudnn *c, vw_cudnn_plan *p, vw_cudnn_item graph) {
   static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
-  p->chosen.engine = -1;
-  for (const cudnnBackendHeurMode_t mode : modes) {
-    vw_cudnn_graph held = {};
-    vw_cudnn_item config[MOST_CONFIGURATIONS] = {};
-    const int64_t n = suggest(&held, graph, mode, config);
-    bool found = false;
-    for (int64_t i = 0; i < n && !found; i++) found = try_configuration(c, p, config[i]);
-    vw_items_destroy(&held);
-    if (found) return;
-    p->chosen = configuration(), p->chosen.engine = -1;
-  }
+  const int wanted = c->times && !c->obeys ? static_cast<int>(MOST_CANDIDATES) : 1;
+  int64_t most = 0;
+  for (const cudnnBackendHeurMode_t mode : modes)
+    if (!p->n_candidates) gather(c, p, graph, mode, wanted);
+  p->plan = nullptr, p->chosen = configuration(), p->chosen.engine = -1;
+  for (int i = 0; i < p->n_candidates; i++)
+    if (p->candidates[i].workspace > most) most = p->candidates[i].workspace;
+  if (p->n_candidates) vw_cudnn_use(p, 0);
+  p->workspace = most;
 }
 
 /* What a plan recorded. */
@@ -309,8 +331,19 @@ bool vw_cudnn_is_tried(const vw_cudnn_plan *plan) {
   return plan->is_tried;
 }
 
+int vw_cudnn_candidates(const vw_cudnn_plan *plan) {
+  return plan->n_candidates;
+}
+
+void vw_cudnn_use(vw_cudnn_plan *plan, int i) {
+  plan->chosen = plan->candidates[i].config, plan->plan = plan->candidates[i].plan;
+}
+
 vw_status vw_cudnn_judge(vw_cudnn_plan *plan, bool agrees) {
   plan->is_tried = true;
+  for (int i = 0; i < plan->n_candidates; i++)
+    if (plan->candidates[i].plan == plan->plan) plan->workspace = plan->candidates[i].workspace;
+  plan->n_candidates = 0;
   if (agrees) return VW_OK;
   VW_CHECK(!plan->is_recorded, VW_ERR_UNSUPPORTED,
            "cuDNN: engine %lld, recorded for '%s', gives other results here than viswords' own kernel; plan again",
@@ -397,11 +430,15 @@ void vw_cudnn_close(vw_cuda *cuda) {
 /* ---- the record -------------------------------------------------------------------------------------------------- */
 
 static void algorithms_time(vw_context *ctx, bool on) {
-  (void)ctx, (void)on; /* the heuristics' order stands: the first engine is rarely beaten */
+  vw_cudnn *c = nullptr;
+  if (state_of(vw_cuda_of(ctx), &c) == VW_OK) c->times = on;
 }
 
 static vw_status algorithms_forget(vw_context *ctx) {
-  if (vw_cuda_of(ctx)->cudnn) retire_plans(vw_cuda_of(ctx)->cudnn);
+  vw_cudnn *c = nullptr;
+  VW_TRY(state_of(vw_cuda_of(ctx), &c));
+  retire_plans(c);
+  c->obeys = true;
   return VW_OK;
 }
 
@@ -473,6 +510,10 @@ bool vw_cudnn_is_tried(const vw_cudnn_plan *) {
 vw_status vw_cudnn_judge(vw_cudnn_plan *, bool) {
   return VW_OK;
 }
+int vw_cudnn_candidates(const vw_cudnn_plan *) {
+  return 0;
+}
+void vw_cudnn_use(vw_cudnn_plan *, int) {}
 size_t vw_cudnn_workspace(const vw_cudnn_plan *) {
   return 0;
 }

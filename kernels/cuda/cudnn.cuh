@@ -61,7 +61,13 @@ vw_status vw_cudnn_plan_of(vw_context *ctx, const char *key, vw_cudnn_limits lim
 bool vw_cudnn_is_tried(const vw_cudnn_plan *plan);
 vw_status vw_cudnn_judge(vw_cudnn_plan *plan, bool agrees);
 
-size_t vw_cudnn_workspace(const vw_cudnn_plan *plan); /* bytes; on VW_ALIGN */
+/* Engines of a plan that was not judged yet, in the order of the heuristics; more than one where algorithms are timed.
+ * vw_cudnn_use makes the plan the i-th of them until another is used; vw_cudnn_judge ends the choice. */
+int vw_cudnn_candidates(const vw_cudnn_plan *plan);
+void vw_cudnn_use(vw_cudnn_plan *plan, int i);
+
+/* Bytes, on VW_ALIGN; before the plan is judged enough for every candidate. */
+size_t vw_cudnn_workspace(const vw_cudnn_plan *plan);
 
 /* data[i] belongs to uid i + 1. Errors: VW_ERR_DEVICE. */
 vw_status vw_cudnn_bind(vw_context *ctx, const vw_cudnn_plan *plan, void *const *data, int n, void *workspace,

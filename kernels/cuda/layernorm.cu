@@ -72,13 +72,19 @@ __global__ static void __launch_bounds__(32 * ROWS_PER_BLOCK)
   const int64_t row = static_cast<int64_t>(blockIdx.x) * ROWS_PER_BLOCK + threadIdx.y;
   if (row >= N) return;
   const int first = static_cast<int>(threadIdx.x) * VW_PACK;
-  float v[CHUNKS][VW_PACK], sum = 0, squares = 0;
+  constexpr bool early = CHUNKS <= 3; /* gamma and beta: of wider rows they would take registers from other warps */
+  float v[CHUNKS][VW_PACK], g[CHUNKS][VW_PACK], b[CHUNKS][VW_PACK], sum = 0, squares = 0;
+#pragma unroll
+  for (int k = 0; k < CHUNKS; k++) /* all that is read is asked for before the first sum waits */
+    if (first + k * CHUNK < C) vw_load_pack(x + row * C + first + k * CHUNK, v[k]);
 #pragma unroll
   for (int k = 0; k < CHUNKS; k++)
-    if (first + k * CHUNK < C) {
-      vw_load_pack(x + row * C + first + k * CHUNK, v[k]);
+    if (early && first + k * CHUNK < C)
+      vw_load_pack(gamma + first + k * CHUNK, g[k]), vw_load_pack(beta + first + k * CHUNK, b[k]);
+#pragma unroll
+  for (int k = 0; k < CHUNKS; k++)
+    if (first + k * CHUNK < C)
       for (int i = 0; i < VW_PACK; i++) sum += v[k][i];
-    }
   const float mu = vw_warp_sum(sum) / static_cast<float>(C);
 #pragma unroll
   for (int k = 0; k < CHUNKS; k++)
@@ -87,11 +93,10 @@ __global__ static void __launch_bounds__(32 * ROWS_PER_BLOCK)
   const float rs = 1.0f / sqrtf(vw_warp_sum(squares) / static_cast<float>(C) + eps);
 #pragma unroll
   for (int k = 0; k < CHUNKS; k++) {
-    float g[VW_PACK], b[VW_PACK];
     const int c = first + k * CHUNK;
     if (c >= C) break;
-    vw_load_pack(gamma + c, g), vw_load_pack(beta + c, b);
-    for (int i = 0; i < VW_PACK; i++) v[k][i] = g[i] * (v[k][i] * rs) + b[i];
+    if (!early) vw_load_pack(gamma + c, g[k]), vw_load_pack(beta + c, b[k]);
+    for (int i = 0; i < VW_PACK; i++) v[k][i] = g[k][i] * (v[k][i] * rs) + b[k][i];
     vw_store_pack(y + row * C + c, v[k]);
   }
   if (threadIdx.x == 0) mean[row] = mu, rstd[row] = rs;

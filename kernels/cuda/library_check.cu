@@ -7,7 +7,7 @@
 
 #include <cmath>
 
-enum { THREADS = 256, SUM_THREADS = 1024, RESULTS = 3, SUMS = 3 };
+enum { THREADS = 256, SUM_THREADS = 1024, RESULTS = 3, SUMS = 3, REPEATS = 20, TIMES = 3, RUNS = 5 };
 enum { FIRST, AGAIN, OWN }; /* of the results */
 
 /* Uniform by a hash of the index: bf16 in (-1, 1); fp32, which statistics are, in (7, 9), as sums of exponentials. */
@@ -32,6 +32,13 @@ __global__ static void __launch_bounds__(SUM_THREADS)
     other += vw_load(a, i) == vw_load(b, i) ? 0 : 1;
   }
   sums[SUMS * threadIdx.x] = error, sums[SUMS * threadIdx.x + 1] = size, sums[SUMS * threadIdx.x + 2] = other;
+}
+
+/* 1 to *differs where a and b have other bits: whoever finds one writes the same. */
+__global__ static void __launch_bounds__(THREADS)
+    differ_kernel(double *differs, const uint16_t *__restrict__ a, const uint16_t *__restrict__ b, int64_t n) {
+  const int64_t i = vw_thread();
+  if (i < n && a[i] != b[i]) *differs = 1;
 }
 
 struct trial {
@@ -77,9 +84,14 @@ static void forget_trial(vw_context *ctx, const vw_call *c, const vw_library_ker
   if (t->sums) vw_cuda_memory.release(ctx, t->sums);
 }
 
-static vw_status run_result(vw_context *ctx, const vw_call *c, const vw_library_kernel *k, const trial *t, int result) {
+static vw_call call_of(const vw_call *c, const trial *t, int result) {
   vw_call call = *c;
   call.in = t->in, call.out = t->out[result], call.state = nullptr;
+  return call;
+}
+
+static vw_status run_result(vw_context *ctx, const vw_call *c, const vw_library_kernel *k, const trial *t, int result) {
+  vw_call call = call_of(c, t, result);
   vw_status st = result == OWN ? VW_OK : k->bind(ctx, &call);
   if (st == VW_OK) st = k->run(ctx, &call);
   if (st == VW_OK) st = vw_cuda_memory.synchronise(ctx);
@@ -103,14 +115,113 @@ static vw_status compare(vw_context *ctx, const trial *t, int i, bool *agrees) {
   return VW_OK;
 }
 
-vw_status vw_library_check(vw_context *ctx, const vw_call *c, const vw_library_kernel *kernel, bool *agrees) {
+/* The library's results as they stand, against each other and against the own kernel's. */
+static vw_status check(vw_context *ctx, const vw_call *c, const vw_library_kernel *k, const trial *t, bool *agrees) {
+  *agrees = true;
+  VW_TRY(run_result(ctx, c, k, t, FIRST));
+  VW_TRY(run_result(ctx, c, k, t, AGAIN));
+  for (int i = 0; i < k->n_out; i++) VW_TRY(compare(ctx, t, i, agrees));
+  return VW_OK;
+}
+
+/* ---- a race ------------------------------------------------------------------------------------------------------ */
+
+static vw_status differ(vw_context *ctx, const vw_library_kernel *k, const trial *t) {
+  for (int i = 0; i < k->n_out; i++) {
+    const vw_tensor *a = &t->out[FIRST][i], *b = &t->out[AGAIN][i];
+    const int64_t n = static_cast<int64_t>(vw_bytes(a) / sizeof(uint16_t));
+    VW_TRY(vw_launch(ctx, "differ", differ_kernel, n, THREADS, THREADS, 0, t->sums, vw_data<const uint16_t>(a),
+                     vw_data<const uint16_t>(b), n));
+  }
+  return VW_OK;
+}
+
+/* REPEATS runs of a call that is bound to the results AGAIN, against FIRST. */
+static vw_status repeat(vw_context *ctx, const vw_library_kernel *k, const trial *t, const vw_call *call,
+                        bool *repeats) {
+  const double none = 0;
+  double differs = 0;
+  VW_TRY(vw_cuda_memory.upload(ctx, t->sums, &none, sizeof none));
+  for (int r = 0; r < REPEATS; r++) {
+    VW_TRY(k->run(ctx, call));
+    VW_TRY(differ(ctx, k, t));
+  }
+  VW_TRY(vw_cuda_memory.download(ctx, &differs, t->sums, sizeof differs));
+  *repeats = differs == 0;
+  return VW_OK;
+}
+
+struct stopwatch {
+  cudaEvent_t begin, end;
+};
+
+/* Milliseconds of RUNS runs, the least of TIMES tries. */
+static vw_status time_call(vw_context *ctx, const vw_library_kernel *k, const vw_call *call, const stopwatch *watch,
+                           float *ms) {
+  for (int i = 0; i < TIMES; i++) {
+    float once = 0;
+    VW_CUDA_TRY(cudaEventRecord(watch->begin, vw_cuda_of(ctx)->stream));
+    for (int r = 0; r < RUNS; r++) VW_TRY(k->run(ctx, call));
+    VW_CUDA_TRY(cudaEventRecord(watch->end, vw_cuda_of(ctx)->stream));
+    VW_CUDA_TRY(cudaEventSynchronize(watch->end));
+    VW_CUDA_TRY(cudaEventElapsedTime(&once, watch->begin, watch->end));
+    if (i == 0 || once < *ms) *ms = once;
+  }
+  return VW_OK;
+}
+
+static vw_status measure_candidate(vw_context *ctx, const vw_call *c, const vw_library_kernel *k, const trial *t,
+                                   const stopwatch *watch, bool *passes, float *ms) {
+  VW_TRY(check(ctx, c, k, t, passes));
+  if (!*passes) return VW_OK;
+  vw_call call = call_of(c, t, AGAIN);
+  vw_status st = k->bind(ctx, &call);
+  if (st == VW_OK) st = repeat(ctx, k, t, &call, passes);
+  if (st == VW_OK && *passes) st = time_call(ctx, k, &call, watch, ms);
+  k->release(ctx, &call);
+  return st;
+}
+
+/* Leaves the fastest candidate in the plan. */
+static vw_status race(vw_context *ctx, const vw_call *c, const vw_library_kernel *k, const trial *t,
+                      const stopwatch *watch, vw_cudnn_plan *plan, bool *agrees) {
+  float best = 0;
+  int winner = -1;
+  for (int i = 0; i < vw_cudnn_candidates(plan); i++) {
+    bool passes = false;
+    float ms = 0;
+    vw_cudnn_use(plan, i);
+    VW_TRY(measure_candidate(ctx, c, k, t, watch, &passes, &ms));
+    if (passes && (winner < 0 || ms < 0.98f * best)) winner = i, best = ms;
+  }
+  *agrees = winner >= 0;
+  vw_cudnn_use(plan, *agrees ? winner : 0);
+  return VW_OK;
+}
+
+static vw_status choose(vw_context *ctx, const vw_call *c, const vw_library_kernel *k, const trial *t,
+                        vw_cudnn_plan *plan, bool *agrees) {
+  if (vw_cudnn_candidates(plan) < 2) return check(ctx, c, k, t, agrees);
+  stopwatch watch = {};
+  cudaError_t error = cudaEventCreate(&watch.begin);
+  if (error == cudaSuccess) error = cudaEventCreate(&watch.end);
+  vw_status st = VW_OK;
+  if (error == cudaSuccess) st = race(ctx, c, k, t, &watch, plan, agrees);
+  if (watch.begin) (void)cudaEventDestroy(watch.begin);
+  if (watch.end) (void)cudaEventDestroy(watch.end);
+  VW_CUDA_TRY(error);
+  return st;
+}
+
+vw_status vw_library_try(vw_context *ctx, const vw_call *c, const vw_library_kernel *kernel, vw_cudnn_plan *plan,
+                         bool *agrees) {
   trial t = {};
+  *agrees = false;
   vw_status st = make_trial(ctx, c, kernel, &t);
-  *agrees = st == VW_OK;
-  for (int r = 0; r < RESULTS && st == VW_OK; r++) st = run_result(ctx, c, kernel, &t, r);
-  for (int i = 0; i < kernel->n_out && st == VW_OK; i++) st = compare(ctx, &t, i, agrees);
+  if (st == VW_OK) st = run_result(ctx, c, kernel, &t, OWN);
+  if (st == VW_OK) st = choose(ctx, c, kernel, &t, plan, agrees);
   forget_trial(ctx, c, kernel, &t);
   /* not "then do without": what runs would depend on what else is on the device */
   if (st == VW_ERR_MEMORY) return vw_fail(st, __FILE__, __LINE__, "comparing a library with an own kernel");
-  return st;
+  return st == VW_OK ? vw_cudnn_judge(plan, *agrees) : st;
 }

@@ -2,7 +2,7 @@
 #ifndef VW_KERNELS_CUDA_LIBRARY_CHECK_CUH
 #define VW_KERNELS_CUDA_LIBRARY_CHECK_CUH
 
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/cudnn.cuh"
 
 /* An op whose calls run a library where c->state is set, else an own kernel. */
 struct vw_library_kernel {
@@ -12,9 +12,12 @@ struct vw_library_kernel {
   void (*release)(vw_context *ctx, vw_call *c);
 };
 
-/* Runs both on made-up numbers in memory of its own: the library twice, whose results must be the same bits, and within
- * 2^-6 of the own kernel's, in root mean squares (bf16 rounds to 2^-9). Frozen inputs are the call's. Errors:
- * VW_ERR_MEMORY, which takes the call's inputs and three times its results. */
-vw_status vw_library_check(vw_context *ctx, const vw_call *c, const vw_library_kernel *kernel, bool *agrees);
+/* Judges a plan of cuDNN that was not tried yet (kernels/cuda/cudnn.cuh) on made-up numbers in memory of its own: the
+ * library twice, whose results must be the same bits, and within 2^-6 of the own kernel's, in root mean squares (bf16
+ * rounds to 2^-9). Of several candidates each must pass, repeat its bits over 20 runs, and the fastest is used; a later
+ * one must win by 2 %. Frozen inputs are the call's. *agrees: whether any passed. Errors: VW_ERR_MEMORY, which takes the
+ * call's inputs and three times its results; those of vw_cudnn_judge. */
+vw_status vw_library_try(vw_context *ctx, const vw_call *c, const vw_library_kernel *kernel, vw_cudnn_plan *plan,
+                         bool *agrees);
 
 #endif

@@ -1,8 +1,9 @@
 /* Stands in for libcudnn where there is no GPU: the functions that kernels/cuda/cudnn.cu calls, computing the graphs that
  * it is given in double on host memory, from the descriptors alone: wrong strides, ids or operations give wrong results.
  *
- * It suggests three engines, best first: 7, whose bits do not repeat; 8, compiled at run time; 9. FAKE_CUDNN says what
- * goes wrong: "wrong" (engine 9 computes something else), "old" (its version), "absent" (no device).
+ * It suggests five engines, best first: 7, whose bits do not repeat, as it says; 8, compiled at run time; 9; 10, faster;
+ * 11, the fastest, whose bits do not repeat either, once in some runs, which it does not say. FAKE_CUDNN says what goes
+ * wrong: "wrong" (engine 9 computes something else), "old" (its version), "absent" (no device).
  *
  * Written from the documented interface. */
 #include <cmath>
@@ -13,9 +14,13 @@
 #include <map>
 #include <vector>
 
+/* The emulator's clock, of the program that opened this library (runtime.cpp). */
+extern "C" __attribute__((weak)) void vw_emulated_take(float ms);
+
 namespace {
 
-enum { UNREPEATABLE = 7, COMPILED = 8, PLAIN = 9, FIRST = UNREPEATABLE, SUGGESTED = 3, KNOBS = 1, AXES = 4 };
+enum { UNREPEATABLE = 7, COMPILED = 8, PLAIN = 9, FAST = 10, UNSTEADY = 11, FIRST = UNREPEATABLE, SUGGESTED = 5 };
+enum { KNOBS = 1, AXES = 4, STEADY_RUNS = 13 };
 
 struct item {
   cudnnBackendDescriptorType_t type;
@@ -181,7 +186,7 @@ void multiply(const run &r, const item *op) {
       const index left = {i[0], i[1], i[2], k}, right = {i[0], i[1], k, i[3]};
       sum += get(a, left) * get(b, right);
     }
-    put(y, i, sum);
+    put(y, i, r.factor * sum);
   });
 }
 
@@ -233,7 +238,7 @@ void attend(const run &r, const item *op) {
         out += p[static_cast<size_t>(j)] / sum * get(v, b);
       }
       const index a = {i[0], i[1], i[2], d};
-      put(y, a, out);
+      put(y, a, r.factor * out);
     }
   });
 }
@@ -374,9 +379,14 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t d, cudnnBackendA
   }
 }
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t plan, cudnnBackendDescriptor_t pack) {
+  static const float took[] = {4, 4, 4, 1, 0.5f}; /* ms, by engine */
+  static int runs;
   const item *graph = child(of(plan), CUDNN_ATTR_ENGINE_OPERATION_GRAPH), *p = of(pack);
-  const bool is_wrong = asked("wrong") && value<int64_t>(of(plan), CUDNN_ATTR_ENGINE_GLOBAL_INDEX) == PLAIN;
-  run r = {{}, is_wrong ? 1.1 : 1.0};
+  const int64_t engine = value<int64_t>(of(plan), CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
+  const bool is_wrong = asked("wrong") && engine == PLAIN;
+  const bool is_unsteady = engine == UNSTEADY && ++runs % STEADY_RUNS == 0;
+  run r = {{}, is_wrong ? 1.1 : is_unsteady ? 1.01 : 1.0};
+  if (vw_emulated_take) vw_emulated_take(took[engine - FIRST]);
   const auto &uids = p->attributes.at(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
   for (int i = 0; static_cast<size_t>(i) * sizeof(int64_t) < uids.size(); i++)
     r.data[value<int64_t>(p, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, i)] =

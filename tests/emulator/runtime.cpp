@@ -129,6 +129,11 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
 /* Time passes only in products: see cost_of. */
 static float clock_ms;
 
+/* What a library's call takes (fake_cudnn.cpp). */
+extern "C" void vw_emulated_take(float ms) {
+  clock_ms += ms;
+}
+
 cudaError_t cudaEventCreate(cudaEvent_t *e) {
   return *e = reinterpret_cast<cudaEvent_t>(new float(0)), cudaSuccess;
 }
@@ -308,8 +313,9 @@ static double factor(const product *p, const void *data, cudaDataType type, int6
   return x;
 }
 
+/* From the first element to the last: behind the last column nothing belongs to the matrix. */
 static size_t bytes_of(const layout *l) {
-  return static_cast<size_t>(l->ld) * l->cols * (l->type == CUDA_R_16BF ? 2 : 4);
+  return (static_cast<size_t>(l->ld) * (l->cols - 1) + l->rows) * (l->type == CUDA_R_16BF ? 2 : 4);
 }
 
 static bool overlap(const void *a, size_t na, const void *b, size_t nb) {

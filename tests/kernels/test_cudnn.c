@@ -242,6 +242,30 @@ static void choices_are_recorded_and_obeyed(void **state) {
   vw_context_close(&ctx);
 }
 
+/* Timed: the fastest engine that computes the right thing, and the same bits in each of its runs. Obeyed, it runs again
+ * and nothing is timed. */
+static void timed_engines_race(void **state) {
+  (void)state;
+  static const char *const wrongs[] = {"", "wrong"};
+  for (int w = 0; w < 2; w++) {
+    vw_context ctx;
+    if (!open_fake(&ctx, wrongs[w])) return;
+    vw_algorithms_time(&ctx, true);
+    check_graph(&ctx, three_by_three), check_graph(&ctx, self_attention);
+    char *text = text_of(&ctx);
+    int lines = 0;
+    for (const char *at = text; (at = strstr(at, ": engine ")); at++, lines++)
+      assert_memory_equal(at, ": engine 10 knob 2 5\n", 21);
+    assert_int_equal(lines, 4);
+    assert_ok(vw_algorithms_obey(&ctx, text));
+    check_graph(&ctx, three_by_three), check_graph(&ctx, self_attention);
+    char *again = text_of(&ctx);
+    assert_string_equal(again, text);
+    free(text), free(again);
+    vw_context_close(&ctx);
+  }
+}
+
 /* A library that is wrong at a shape is found out, and an own kernel runs; where a plan insists it is an error. */
 static void a_wrong_library_is_found_out(void **state) {
   (void)state;
@@ -285,6 +309,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_library_computes_what_ref_does),
       cmocka_unit_test(choices_are_recorded_and_obeyed),
+      cmocka_unit_test(timed_engines_race),
       cmocka_unit_test(a_wrong_library_is_found_out),
       cmocka_unit_test(a_library_that_does_not_work_is_named),
   };

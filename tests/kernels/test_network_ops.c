@@ -186,6 +186,32 @@ static void attention_agrees(void **state) {
       {"clip_77", &vw_attention_op, &causal12, {X(1, 77, 2304), NO, NO, NO, NO}, SUM(141), 0},
       {"vision_257", &vw_attention_op, &full4, {X(1, 257, 768), NO, NO, NO, NO}, SUM(321), 0},
       {"vision_50_two", &vw_attention_op, &full2, {X(2, 50, 72), NO, NO, NO, NO}, SUM(64), 0},
+      /* heads of 64, up to 4 positions: one and three of them, no prefix, an odd number of heads, nothing padded */
+      {"short_one",
+       &vw_attention_op,
+       &causal1,
+       {X(3, 1, 192), W(2, 5, 128), INDEX(0, 1, 3), INDEX(1, 5, 2), NO},
+       SUM(70),
+       0},
+      {"short_three",
+       &vw_attention_op,
+       &causal3,
+       {X(5, 3, 576), W(2, 9, 384), INDEX(0, 1, 5), INDEX(1, 9, 2), INDEX(1, 3, 5)},
+       SUM(76),
+       0},
+      {"short_four_full", &vw_attention_op, &full1, {X(7, 4, 192), NO, NO, NO, INDEX(1, 4, 7)}, SUM(68), 0},
+      {"short_long_prefix",
+       &vw_attention_op,
+       &causal3,
+       {X(2, 2, 576), W(2, 70, 384), INDEX(0, 1, 2), INDEX(1, 70, 2), NO},
+       SUM(136),
+       0},
+      {"few_five_of_64",
+       &vw_attention_op,
+       &causal3,
+       {X(2, 5, 576), W(2, 3, 384), INDEX(0, 1, 2), INDEX(1, 3, 2), INDEX(1, 5, 2)},
+       SUM(72),
+       0},
       {"few_16", &vw_attention_op, &full2, {X(2, 16, 144), NO, NO, NO, NO}, SUM(40), 0},
       {"few_wide_heads", &vw_attention_op, &causal1, {X(3, 5, 240), NO, NO, NO, INDEX(1, 5, 3)}, SUM(85), 0},
       {"few_long_prefix",
@@ -235,6 +261,25 @@ static void attention_agrees(void **state) {
        {X(9, 2, 768), X(9, 2, 2304), W(3, 7, 1536), INDEX(0, 2, 9), INDEX(1, 7, 3), INDEX(1, 2, 9), X(9, 2, 768),
         STAT(2, 4, 9, 12, 2)},
        SUM(75),
+       0},
+      {"grad_short_three",
+       &vw_attention_grad_op,
+       &causal3,
+       {X(5, 3, 192), X(5, 3, 576), W(2, 9, 384), INDEX(0, 1, 5), INDEX(1, 9, 2), INDEX(1, 3, 5), X(5, 3, 192),
+        STAT(2, 4, 5, 3, 3)},
+       SUM(78),
+       0},
+      {"grad_short_four_full",
+       &vw_attention_grad_op,
+       &full1,
+       {X(7, 4, 64), X(7, 4, 192), NO, NO, NO, INDEX(1, 4, 7), X(7, 4, 64), STAT(2, 4, 7, 1, 4)},
+       SUM(76),
+       0},
+      {"grad_short_one",
+       &vw_attention_grad_op,
+       &causal1,
+       {X(3, 1, 64), X(3, 1, 192), W(2, 5, 128), INDEX(0, 1, 3), INDEX(1, 5, 2), NO, X(3, 1, 64), STAT(2, 4, 3, 1, 1)},
+       SUM(72),
        0},
       {"grad_77",
        &vw_attention_grad_op,
@@ -406,19 +451,26 @@ static void l2norm_of_zero_is_zero(void **state) {
 /* Positions at and after a row's length: outputs and gradients are 0, and what stands there is never read. */
 static void padding_is_never_read(void **state) {
   (void)state;
-  const vw_op_case c = {"padded", &vw_attention_op, &causal3, {X(2, 4, 63), NO, NO, NO, INDEX(2, 2, 2)}, 0, 0};
-  for (vw_backend b = VW_REF; b <= VW_CPU; b++) {
+  const vw_op_case cases[] = {
+      {"heads_of_7", &vw_attention_op, &causal3, {X(2, 4, 63), NO, NO, NO, INDEX(2, 2, 2)}, 0, 0},
+      {"heads_of_64", &vw_attention_op, &causal3, {X(2, 4, 576), NO, NO, NO, INDEX(2, 2, 2)}, 0, 0},
+  };
+  for (int k = 0; k < 2 * VW_BACKENDS; k++) {
+    const vw_op_case *c = &cases[k % 2];
+    const vw_backend b = (vw_backend)(k / 2);
+    const int64_t row = c->in[0].shape.dim[2];
     vw_tensor in[VW_MAX_IN] = {0}, out[2], dx;
-    vw_op_case_inputs(&c, 5, in);
+    if (vw_op_unavailable(b)) continue;
+    vw_op_case_inputs(c, 5, in);
     for (int64_t r = 0; r < 2; r++)
-      for (int64_t i = 2 * 63; i < 4 * 63; i++) vw_f64(&in[ATTN_QKV])[r * 4 * 63 + i] = NAN;
+      for (int64_t i = 2 * row; i < 4 * row; i++) vw_f64(&in[ATTN_QKV])[r * 4 * row + i] = NAN;
     vw_op_run(b, 1, &vw_attention_op, &causal3, in, out);
     const vw_tensor grad_in[] = {out[0], in[0], in[1], in[2], in[3], in[4], out[0], out[1]};
     vw_op_run(b, 1, &vw_attention_grad_op, &causal3, grad_in, &dx);
-    for (int64_t i = 0; i < 2 * 4 * 63; i++) {
-      const bool pad = i / 63 % 4 >= 2;
+    for (int64_t i = 0; i < 2 * 4 * row; i++) {
+      const bool pad = i / row % 4 >= 2;
       assert_true(pad ? vw_f64(&dx)[i] == 0 : isfinite(vw_f64(&dx)[i]));
-      if (i % 63 < 21) assert_true(isfinite(vw_f64(&out[ATTN_Y])[i / 63 * 21 + i % 63]));
+      if (i % row < row / 3) assert_true(isfinite(vw_f64(&out[ATTN_Y])[i / row * (row / 3) + i % row]));
     }
     vw_op_free(in, 5), vw_op_free(out, 2), vw_op_free(&dx, 1);
   }

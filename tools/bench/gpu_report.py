@@ -77,6 +77,9 @@ def words(folder):
         rate = [number(t["pictures_per_s"]) if t else "" for t in (eager, compiled)]
         rows.append([f"word, {r['pictures']}", f"{number(r['pictures_per_s'])} samples/s", settled(r),
                      number(r["gflops"] / 1e3), rate[0], rate[1], ratio[0], ratio[1]])
+    for name, label in (("word-timed-word.json", "timed algorithms"), ("word-own-word.json", "own kernels alone")):
+        rows += [[f"word, {r['pictures']}, {label}", f"{number(r['pictures_per_s'])} samples/s", settled(r),
+                  number(r["gflops"] / 1e3), "", "", "", ""] for r in sd_rows(folder, name)]
     return table(["pass, samples", "viswords", "how timed", "TFLOP/s counted", "eager", "compiled", "x eager", "x compiled"], rows)
 
 
