@@ -83,7 +83,7 @@ static void features_of(vw_network *n, const double *words, double *out) {
   vw_prompts prompts;
   char *q = malloc(2 * vw_clip_feature_bytes(clip));
   assert_non_null(q);
-  assert_ok(vw_prompts_create(&prompts, n, texts, 1));
+  assert_ok(vw_prompts_create(&prompts, n, texts, 1, 1));
   assert_ok(vw_clip_encode_words(clip, &prompts, 0, words, 2, q));
   assert_ok(vw_convert(out, VW_F64, q, vw_clip_feature_type(clip), 2 * n->text.tower.projection));
   vw_prompts_free(&prompts);
@@ -111,7 +111,7 @@ static void sd_states_of(vw_network *n, const double *words, double *out) {
   vw_sd_network *sd = vw_sd_of(n);
   double *x = malloc((size_t)(vw_sd_positions(sd) * n->width) * sizeof *x);
   assert_non_null(x);
-  assert_ok(vw_sd_embed_text(sd, text, words, x));
+  assert_ok(vw_sd_embed_text(sd, text, words, 1, x));
   assert_ok(vw_sd_text_states(sd, x, 1, out));
   free(x);
 }
