@@ -1,5 +1,6 @@
 #include "kernels/cpu/attention_head.h"
 
+#include "core/align.h"
 #include "kernels/cpu/activation.h"
 #include <math.h>
 #include <string.h>
@@ -43,13 +44,20 @@ vw_head_room vw_head_room_of(const vw_tile *t, int64_t columns, int64_t D, bool 
 /* ---- packing */
 
 /* Columns of a product that are rows of x: panels of [D][NR] over them, zeros behind. */
-static void pack_across(const vw_head *h, const vw_head_rows *x, float *out) {
-  const int64_t NR = h->tile->NR, D = h->D;
-  memset(out, 0, (size_t)(whole(x->n, NR) * D) * sizeof *out);
-  for (int64_t j = 0; j < x->n; j++) {
-    float *to = out + j / NR * NR * D + j % NR;
-    for (int64_t d = 0; d < D; d++) to[d * NR] = x->at[j * x->stride + d];
-  }
+VW_SIMD static void pack_across(const vw_head *h, const vw_head_rows *x, float *out) {
+  enum { BLOCK = 32 };
+  static const float zeros[BLOCK];
+  float eight[BLOCK * VW_MOST_ROWS] __attribute__((aligned(VW_ALIGN)));
+  const int64_t NR = h->tile->NR, D = h->D, all = whole(x->n, NR);
+  const float *row[VW_MOST_ROWS];
+  for (int64_t j = 0; j < all; j += VW_MOST_ROWS)
+    for (int64_t d = 0; d < D; d += BLOCK) {
+      const int64_t n = D - d < BLOCK ? D - d : BLOCK;
+      float *to = out + j / NR * NR * D + d * NR + j % NR;
+      for (int64_t i = 0; i < VW_MOST_ROWS; i++) row[i] = j + i < x->n ? x->at + (j + i) * x->stride + d : zeros;
+      vw_interleave(row, n, VW_MOST_ROWS, eight);
+      for (int64_t i = 0; i < n; i++) memcpy(to + i * NR, eight + i * VW_MOST_ROWS, VW_MOST_ROWS * sizeof *to);
+    }
 }
 
 /* The right factor of a product over rows of x: panels of [n][NR] over channels, zeros behind. */
@@ -85,14 +93,17 @@ static void multiply(const vw_head *h, const vw_head_room *r, const float *b, in
 }
 
 /* Rows of scores times the first `columns` of `rows` packed down, to n rows of D; share: a factor a row, NULL: none. */
-static void multiply_down(const vw_head *h, const vw_head_room *r, const float *s, int64_t n, int64_t columns,
-                          const float *down, int64_t rows, const float *share, float *to, int64_t stride) {
+VW_SIMD static void multiply_down(const vw_head *h, const vw_head_room *r, const float *s, int64_t n, int64_t columns,
+                                  const float *down, int64_t rows, const float *share, float *to, int64_t stride) {
   const int64_t across = whole(columns, h->tile->NR), width = whole(h->D, h->tile->NR);
   pack_rows(h, r, s, across, n, columns);
   multiply(h, r, down, rows, n, h->D, columns, r->out, width);
-  for (int64_t i = 0; i < n; i++)
-    for (int64_t d = 0; d < h->D; d++)
-      to[i * stride + d] = share ? r->out[i * width + d] * share[i] : r->out[i * width + d];
+  for (int64_t i = 0; i < n; i++) {
+    const float factor = share ? share[i] : 1, *from = r->out + i * width;
+    float *row = to + i * stride;
+#pragma omp simd
+    for (int64_t d = 0; d < h->D; d++) row[d] = from[d] * factor;
+  }
 }
 
 /* ---- forward */
@@ -133,7 +144,7 @@ void vw_head_block(const vw_head *h, const vw_head_room *r, int64_t first, int64
 
 /* ---- gradient */
 
-static void set_deltas(const vw_head *h, int64_t first, int64_t n, float *delta) {
+VW_SIMD static void set_deltas(const vw_head *h, int64_t first, int64_t n, float *delta) {
   for (int64_t i = 0; i < n; i++)
     delta[i] = vw_dot(h->dy.at + (first + i) * h->dy.stride, h->y.at + (first + i) * h->y.stride, h->D);
 }
