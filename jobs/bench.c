@@ -40,8 +40,11 @@ static vw_status run(vw_bench *b, const char *const *positional, const bench_opt
 
 /* To standard output with --json, to a file with --save. */
 static vw_status write_json(const vw_bench *b) {
+  char kernels[128];
+  vw_kernel_set(&b->ctx, kernels);
   json_t *all = b->head ? json_incref(b->head)
-                        : json_pack("{s:f, s:i}", "sgemm_gflops", 1e-9 * b->sgemm, "threads", b->ctx.threads);
+                        : json_pack("{s:f, s:i, s:s, s:s}", "sgemm_gflops", 1e-9 * b->sgemm, "threads", b->ctx.threads,
+                                    "kernels", kernels, "precision", vw_precision_name(&b->ctx));
   json_object_set(all, b->head ? "networks" : "rows", b->rows);
   char *text = json_dumps(all, JSON_INDENT(1));
   json_decref(all);
@@ -88,17 +91,22 @@ int vw_job_bench(int argc, char **argv) {
       {"only", 0, VW_OPT_STRING, &o.gpu.only, "NAME",
        "gpu: ceilings, text or image; owl: picture, step or judge; sd: unet, word, encode or decode; default: all"},
       {"order", 0, VW_OPT_INT, &o.gpu.order, "N",
-       "gpu: order of the products that give the ceilings (default 8192; cpu 2048, ref 128)"},
+       "gpu, sd: order of the products that give the ceilings (default 8192; cpu 2048, ref 128)"},
       {"timed", 0, VW_OPT_FLAG, &o.gpu.timed, NULL,
        "gpu: on cuda, time the algorithms for each product first, as studies with plan.algorithms: timed"},
       {"points", 0, VW_OPT_STRING, &o.points, "FILE", "tsne: gets where the points end, as safetensors"},
       {"seconds", 0, VW_OPT_DOUBLE, &b.seconds, "S", "time for each row (default 3)"},
+      {"settle", 0, VW_OPT_FLAG, &b.settle, NULL,
+       "gpu, owl, sd: end a row when the last third of its runs is within 1 % of the third before; --seconds at most"},
       {"threads", 't', VW_OPT_COUNT, &threads, "N", "threads (default 1)"},
       {"backend", 'b', VW_OPT_STRING, &backend, "NAME", "ref, cpu or cuda (default cpu; gpu: cuda)"},
       {"precision", 0, VW_OPT_STRING, &b.precision, "NAME", "of cuda: auto (mixed), fp32, tf32, mixed, bf16"},
       {"cache", 0, VW_OPT_STRING, &cache, "DIR",
        "where rates are left for 'viswords plan'; default: ~/.cache/viswords"},
       {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip, owl, sd: time by op of one step"},
+      {"kernels", 0, VW_OPT_FLAG, &b.kernels, NULL,
+       "sd: each distinct call against this device's ceilings, as gpu does"},
+      {"count", 0, VW_OPT_FLAG, &b.count, NULL, "sd: bytes and operations by op alone; nothing runs"},
       {"json", 0, VW_OPT_FLAG, &b.json, NULL, "as JSON"},
       {"save", 0, VW_OPT_STRING, &b.save, "FILE", "the JSON into a file, beside the table"},
       {0}};
@@ -117,6 +125,6 @@ int vw_job_bench(int argc, char **argv) {
       3};
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
-  o.gpu.trials = o.trials;
+  o.gpu.trials = o.trials, b.order = o.gpu.order;
   return vw_report(open_and_run(&b, positional, backend, threads, cache, &o));
 }

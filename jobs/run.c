@@ -4,6 +4,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "results/report.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,9 @@ static vw_status run_stages(vw_session *s, const vw_stage *only, const vw_stage 
     const vw_stage *stage = vw_stages[i];
     if (only ? stage != only : !vw_study_has_stage(s->config, stage->name)) continue;
     *now = stage;
+    const double start = vw_seconds();
     VW_TRY(vw_stage_go(stage, s, stopped));
+    VW_TRY(vw_times_keep(&s->ranks, &s->ctx, s->out, stage->name, vw_seconds() - start));
   }
   VW_TRY(vw_session_check_lock(s)); /* another run may have done the rest while this one slept */
   return print_end(s);
@@ -187,5 +190,5 @@ const char *vw_job_stage_at(int i, const char **summary, bool *computes) {
 }
 
 int vw_job_stage(int i, int argc, char **argv) {
-  return run(vw_stages[i], argc, argv);
+  return vw_stages[i]->command ? vw_stages[i]->command(argc, argv) : run(vw_stages[i], argc, argv);
 }

@@ -5,6 +5,7 @@
 #include "core/inputs.h"
 #include "core/log.h"
 #include "io/block_file.h"
+#include "jobs/report.h"
 #include "kernels/algorithms.h"
 #include "learn/block_io.h"
 #include "learn/devices.h"
@@ -332,8 +333,8 @@ static bool wants_stop(void *user) {
 }
 
 static bool is_own_file(const char *name) {
-  static const char *const names[] = {"plan.yaml",   "parts",     "study.h5",      "MANIFEST.json",
-                                      "summary.csv", "probe.csv", "truncation.csv"};
+  static const char *const names[] = {"plan.yaml", "parts",          "study.h5",   "MANIFEST.json", "summary.csv",
+                                      "probe.csv", "truncation.csv", "trials.csv", "report.html",   "study-file"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(name, names[i]) == 0) return true;
   return false;
@@ -358,6 +359,7 @@ static vw_status open_plan_of_all(vw_session *s, int64_t *other) {
     return VW_OK;
   }
   if (s->part.n) VW_TRY(vw_parts_write(s->out, s->part.n));
+  VW_TRY(vw_study_place_keep(s->out, s->options.study));
   return open_plan(s, true);
 }
 

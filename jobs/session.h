@@ -128,8 +128,8 @@ int vw_session_report(const vw_session *s, vw_status st);
 vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_task **task);
 
 /* The same with a network whose text encoder is cut to its first `layers` layers (vw_network_cut); with all of them
- * that of vw_session_task. One such task is open at a time, and no other: what judging holds is held once. *task lives
- * until the next call. Errors: as of vw_network_cut and the task's open. */
+ * that of vw_session_task. Other tasks are closed, so that what judging holds is held once; where the task lends to cut
+ * ones, those of all depths stay open. *task lives until the next call for another model, data set or depth. Errors: as of vw_network_cut and the task's open. */
 vw_status vw_session_cut_task(vw_session *s, int64_t model, int64_t data, int64_t layers, vw_task **task);
 void vw_session_cut_close(vw_session *s);
 

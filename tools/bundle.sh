@@ -115,7 +115,7 @@ else
   cp -r tests/reference/fixtures "$stage/tests/reference/"
   cp tests/golden/*.yaml "$stage/tests/golden/"
 fi
-cp tools/gpu-check.sh tools/mpirun.sh "$stage/tools/"
+cp tools/gpu-check.sh tools/gpu-report.sh tools/mpirun.sh "$stage/tools/"
 mkdir -p "$stage/slurm"
 cp -r slurm/*.sh slurm/viswords.sbatch slurm/sites slurm/README.md "$stage/slurm/"
 rm -f "$stage/slurm/site.sh"

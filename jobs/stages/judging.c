@@ -23,7 +23,8 @@ static int64_t group_of(const vw_session *s, const vw_stage_item *it) {
   const vw_shared_part by = s->kinds[it->model]->task->shares_parts;
   if (by == VW_SHARED_BY_NONE || (by == VW_SHARED_BY_BASELINES && it->block >= 0)) return 0;
   const int64_t pair = it->model * s->config->n_data + it->data;
-  return 1 + (pair * VW_MOST_DEPTHS + it->layer) * MOST_PARTS + it->picture;
+  const int64_t depth = s->kinds[it->model]->task->lends_to_cut ? 0 : it->layer;
+  return 1 + (pair * VW_MOST_DEPTHS + depth) * MOST_PARTS + it->picture;
 }
 
 vw_status vw_judging_add(const vw_session *s, vw_stage_list *list, vw_stage_item it, int64_t round, const char *stem) {

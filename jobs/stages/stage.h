@@ -69,7 +69,8 @@ typedef struct vw_stage {
   const char *kept;    /* what stays where a run ends early: "finished blocks and checkpoints" */
   unsigned needs;      /* VW_STAGE_... */
   bool carries_words;  /* its subcommand also does so for words of a file (jobs/transfer_word.h) */
-  bool has_parts;      /* --part: items() lists those of this part alone (vw_session_has_block, _item) */
+  int (*command)(int argc, char **argv); /* its subcommand, where that is not the one of all stages */
+  bool has_parts; /* --part: items() lists those of this part alone (vw_session_has_block, _item) */
 
   /* Rank 0: what is left to do. NULL: there are no items, `end` does all. Errors: any. */
   vw_status (*items)(vw_session *s, vw_stage_list *list);

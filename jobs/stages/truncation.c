@@ -37,7 +37,7 @@ static vw_status list_depth(const listing *l, int64_t model, int64_t data, int64
                               .data = data,
                               .concept = set->concept,
                               .source = set->source,
-                              .pictures = l->s->config->models[model].truncation.pictures,
+                              .pictures = vw_cut_pictures(&l->source, set),
                               .layer = depth};
     VW_TRY(vw_cut_id(&l->source, set, depth, id));
     if (vw_block_file_exists(l->s->out, id))

@@ -4,9 +4,10 @@
  *   s_j = q . k_j / sqrt(D);  lse = log sum exp s_j;  p_j = exp(s_j - lse);  y = sum p_j v_j
  *   dp_j = dy . v_j;  ds_j = p_j (dp_j - dy . y) / sqrt(D);  dq = sum ds_j k_j;  dk_j = sum ds_j q;  dv_j = sum p_j dy
  *
- * Three families: few own positions (attention_few.cu), bf16 on tensor cores (attention_flash.cu), and here whatever is
- * left: fp32 pictures and texts of more than 16 positions, heads of more than 128 channels. Where a network has asked
- * for cuDNN it takes the large shapes of bf16 (attention_library.cu).
+ * Four families: few own positions (attention_few.cu), bf16 on tensor cores (attention_flash.cu), heads of more than 128
+ * channels forward (attention_wide.cu), and here whatever is left: fp32 pictures and texts of more than 16 positions,
+ * wide heads that are causal, padded or behind a prefix, and their gradient. Where a network has asked for cuDNN it
+ * takes the large shapes of bf16 (attention_library.cu).
  *
  * One warp a query (dk, dv: a key), 8 warps a block that share tiles of 32 keys (queries) in shared memory, padded by
  * one float so that lanes reading rows side by side hit different banks. A lane scores one key, then owns the channels
@@ -14,6 +15,7 @@
  * of 8 queries and y, lse written once; 4 T^2 D operations a head forward, 14 T^2 D backward, on CUDA cores. */
 #include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/attention_library.cuh"
+#include "kernels/cuda/attention_wide.cuh"
 
 #include <type_traits>
 
@@ -279,15 +281,26 @@ static vw_status bind_library(vw_context *ctx, vw_call *c, bool forward) {
   return VW_OK;
 }
 
-static void release(vw_context *ctx, vw_call *c) {
+static void release_grad(vw_context *ctx, vw_call *c) {
   (void)ctx;
   vw_attention_library_unbind(static_cast<vw_attention_call *>(c->state));
+  c->state = nullptr;
+}
+
+/* Heads that are wide are too wide for the library: a state is either's. */
+static void release(vw_context *ctx, vw_call *c) {
+  if (!vw_attention_is_wide(c->in, c->attr)) return release_grad(ctx, c);
+  vw_attention_wide_unbind(ctx, static_cast<vw_attention_wide *>(c->state));
   c->state = nullptr;
 }
 
 static vw_status measure(vw_context *ctx, vw_call *c) {
   vw_attention_shape s;
   int64_t bytes = 0;
+  if (vw_attention_is_wide(c->in, c->attr)) {
+    c->scratch_bytes = vw_attention_wide_scratch(vw_attention_geometry_of(c->in, c->attr), c->in[ATTN_QKV].dtype);
+    return VW_OK;
+  }
   VW_TRY(library_scratch(ctx, c, true, &s, &bytes));
   if (bytes > 0) c->scratch_bytes = static_cast<size_t>(bytes);
   return VW_OK;
@@ -296,6 +309,8 @@ static vw_status measure(vw_context *ctx, vw_call *c) {
 static vw_status run(vw_context *ctx, const vw_call *c) {
   const vw_tensor *qkv = &c->in[ATTN_QKV];
   const geometry g = vw_attention_geometry_of(c->in, c->attr);
+  if (c->state && vw_attention_is_wide(c->in, c->attr))
+    return vw_attention_wide_run(ctx, c, static_cast<const vw_attention_wide *>(c->state));
   if (c->state) return vw_attention_library_run(ctx, static_cast<const vw_attention_call *>(c->state));
   VW_TRY(check_types("attention", qkv, &c->in[ATTN_PREFIX], &c->out[ATTN_Y], &c->out[ATTN_LSE]));
   if (vw_attention_is_few(g.T, g.D)) return vw_attention_few(ctx, c);
@@ -354,7 +369,11 @@ static vw_status prepare_library(vw_context *ctx, vw_call *c, bool forward) {
 }
 
 static vw_status prepare(vw_context *ctx, vw_call *c) {
-  return prepare_library(ctx, c, true);
+  if (!vw_attention_is_wide(c->in, c->attr)) return prepare_library(ctx, c, true);
+  vw_attention_wide *wide = nullptr;
+  VW_TRY(vw_attention_wide_bind(ctx, c, &wide));
+  c->state = wide;
+  return VW_OK;
 }
 
 static vw_status prepare_grad(vw_context *ctx, vw_call *c) {
@@ -362,4 +381,4 @@ static vw_status prepare_grad(vw_context *ctx, vw_call *c) {
 }
 
 extern "C" const vw_kernel attention_cuda = {run, measure, prepare, release, 0};
-extern "C" const vw_kernel attention_grad_cuda = {run_grad, measure_grad, prepare_grad, release, 0};
+extern "C" const vw_kernel attention_grad_cuda = {run_grad, measure_grad, prepare_grad, release_grad, 0};

@@ -1,8 +1,9 @@
-/* What the three families of attention kernels share (contract: kernels/attention.h):
+/* What the families of attention kernels share (contract: kernels/attention.h):
  *
  *   attention.cu        any shape, CUDA cores
  *   attention_few.cu    up to 16 own positions, usually behind a prefix: a word's text
- *   attention_flash.cu  bf16, tensor cores: pictures and long texts */
+ *   attention_flash.cu  bf16, tensor cores: pictures and long texts
+ *   attention_wide.cu   heads of more than 128 channels, by products: an autoencoder's */
 #ifndef VW_KERNELS_CUDA_ATTENTION_CUH
 #define VW_KERNELS_CUDA_ATTENTION_CUH
 

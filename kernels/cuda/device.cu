@@ -56,14 +56,18 @@ extern "C" void vw_cuda_close(vw_context *ctx) {
   ctx->device = nullptr;
 }
 
+/* Own kernels whose bits differ from an earlier revision's are another generation: a plan, and what is cached under the
+ * kernel set, do not mix them. 2: group norm in packs of channels, attention of wide heads by products. */
+enum { GENERATION = 2 };
+
 /* Two devices of one name and one library choose the same algorithms: this names what decides bits. */
 extern "C" void vw_cuda_kernel_set(const vw_context *ctx, char text[128]) {
   const vw_cuda *cuda = vw_cuda_of(ctx);
   char cudnn[32] = "";
   if (vw_cudnn_version(cuda)) (void)snprintf(cudnn, sizeof cudnn, " cudnn-%zu", vw_cudnn_version(cuda));
-  (void)snprintf(text, 128, "cuda cublaslt-%zu%s sm_%d%d %d SMs %.48s", cublasLtGetVersion(), cudnn,
-                 cuda->properties.major, cuda->properties.minor, cuda->properties.multiProcessorCount,
-                 cuda->properties.name);
+  (void)snprintf(text, 128, "cuda cublaslt-%zu%s kernels-%d sm_%d%d %d SMs %.48s", cublasLtGetVersion(), cudnn,
+                 static_cast<int>(GENERATION), cuda->properties.major, cuda->properties.minor,
+                 cuda->properties.multiProcessorCount, cuda->properties.name);
 }
 
 static vw_status device_synchronise(vw_context *ctx) {

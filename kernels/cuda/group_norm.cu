@@ -1,59 +1,42 @@
-/* group_norm and its gradient, channels-last. A picture has few groups (32) of many rows: one block a group would leave
- * most of a GPU idle, so rows are split, and sums are made in two passes over them.
+/* group_norm and its gradient, channels-last, for any number of channels. Rows of a multiple of 8 channels are
+ * group_norm_packs.cu's; what is left is small: networks of tests.
  *
  *   1  pieces   a block takes a piece of a picture's rows with all channels: a thread owns channels c, c + 256, ... and
- *               runs down the rows, so that a warp reads neighbours; then a thread a group adds its channels in order.
- *               Forward: the mean, then the squares about it (the piece lies in a cache); gradient: g and g xh.
+ *               runs down the rows; then a thread a group adds its channels in order. Forward: the mean, then the squares
+ *               about it; gradient: g and g xh.
  *   2  groups   a warp a (picture, group) joins the pieces: each lane its own in order, then a butterfly. Means and
  *               squares by Chan, Golub & LeVeque 1983: no cancellation, whatever the mean
  *   3  packs    y or dx, 8 elements a thread
  *
  * No atomics, one order: the same bits in every run and at any number of pictures. Traffic: x twice (the second reading
  * of pass 1 hits a cache where the piece fits), y once; the gradient reads x and dy twice, writes dx once. */
-#include "kernels/group_norm.h"
-
-#include "kernels/cuda/vector.cuh"
+#include "kernels/cuda/group_norm.cuh"
 
 enum { THREADS = 256, LEAST_ROWS = 32, MOST_PIECES = 256, WARPS = 8 };
 
-struct group_shape {
-  int64_t B, S, C, G, D, rows, pieces; /* rows: of a piece; pieces: of a picture */
-};
+using group_shape = vw_group_shape;
 
 static group_shape shape_of(const vw_tensor *x, int64_t G) {
-  group_shape s = {x->dim[0], 0, vw_last_dim(x), G, vw_last_dim(x) / G, LEAST_ROWS, 0};
-  s.S = s.B ? vw_count(x) / (s.B * s.C) : 0;
-  const int64_t rows = (s.S + MOST_PIECES - 1) / MOST_PIECES;
-  if (rows > s.rows) s.rows = rows;
-  s.pieces = (s.S + s.rows - 1) / s.rows;
-  return s;
+  return vw_group_shape_of(x, G, LEAST_ROWS, MOST_PIECES);
 }
 
 /* Two numbers a piece and group, then two averages a group. */
-static vw_status measure_for(vw_call *c, const vw_tensor *x) {
-  const group_shape s = shape_of(x, static_cast<const vw_group_norm_attr *>(c->attr)->groups);
-  c->scratch_bytes = static_cast<size_t>(s.B * (s.pieces + 1) * s.G * 2) * sizeof(float);
+static vw_status measure_for(vw_call *c, const vw_tensor *x, const vw_tensor *dy) {
+  const int64_t G = static_cast<const vw_group_norm_attr *>(c->attr)->groups;
+  const group_shape s = shape_of(x, G);
+  c->scratch_bytes = vw_group_norm_has_packs(x) ? vw_group_norm_packs_scratch(x, dy, G)
+                                                : static_cast<size_t>(s.B * (s.pieces + 1) * s.G * 2) * sizeof(float);
   return VW_OK;
 }
 
 static vw_status measure(vw_context *ctx, vw_call *c) {
   (void)ctx;
-  return measure_for(c, &c->in[GN_X]);
+  return measure_for(c, &c->in[GN_X], nullptr);
 }
 
 static vw_status measure_grad(vw_context *ctx, vw_call *c) {
   (void)ctx;
-  return measure_for(c, &c->in[GNG_X]);
-}
-
-/* What pass 1 knows of its block; rows first..end of all pictures' rows. */
-struct piece {
-  int64_t b, first, end;
-};
-
-__device__ static piece piece_of(const group_shape &s, int64_t block) {
-  const int64_t b = block / s.pieces, at = block % s.pieces * s.rows, end = at + s.rows < s.S ? at + s.rows : s.S;
-  return {b, b * s.S + at, b * s.S + end};
+  return measure_for(c, &c->in[GNG_X], &c->in[GNG_DY]);
 }
 
 __device__ static float group_sum(const group_shape &s, const float *channels, int64_t g) {
@@ -86,7 +69,7 @@ template <typename X>
 __global__ static void __launch_bounds__(THREADS)
     group_norm_sums_kernel(float *__restrict__ pairs, const X *__restrict__ x, group_shape s) {
   float *sums = vw_shared(), *means = sums + s.C;
-  const piece p = piece_of(s, blockIdx.x);
+  const vw_group_piece p = vw_group_piece_of(s, blockIdx.x);
   float *out = pairs + static_cast<int64_t>(blockIdx.x) * s.G * 2;
   for (int64_t c = threadIdx.x; c < s.C; c += THREADS) {
     float sum = 0;
@@ -141,7 +124,12 @@ __global__ static void __launch_bounds__(32 * WARPS)
   mean[i] = all.mean, rstd[i] = 1.0f / sqrtf(all.squares / all.n + eps);
 }
 
-/* Packs lie in one row: C is a multiple of VW_PACK, or elements are taken one by one. */
+vw_status vw_group_norm_join(vw_context *ctx, const group_shape &s, const float *pairs, double eps, float *mean,
+                             float *rstd) {
+  return vw_launch(ctx, "group_norm_join", group_norm_join_kernel, s.B * s.G, WARPS, dim3(32, WARPS), 0, mean, rstd,
+                   pairs, s, static_cast<float>(eps));
+}
+
 template <typename Y, typename X, typename W, bool SILU>
 __global__ static void __launch_bounds__(THREADS)
     group_norm_kernel(Y *__restrict__ y, const X *__restrict__ x, const W *__restrict__ gamma,
@@ -169,8 +157,7 @@ template <typename Y, typename X, typename W> static vw_status launch(vw_context
   if (!n) return VW_OK;
   VW_TRY(vw_launch(ctx, "group_norm_sums", group_norm_sums_kernel<X>, s.B * s.pieces, 1, THREADS,
                    static_cast<size_t>(s.C + s.G) * sizeof(float), pairs, x, s));
-  VW_TRY(vw_launch(ctx, "group_norm_join", group_norm_join_kernel, s.B * s.G, WARPS, dim3(32, WARPS), 0, mean, rstd,
-                   static_cast<const float *>(pairs), s, static_cast<float>(a->eps)));
+  VW_TRY(vw_group_norm_join(ctx, s, pairs, a->eps, mean, rstd));
   return vw_launch(ctx, "group_norm", a->silu ? group_norm_kernel<Y, X, W, true> : group_norm_kernel<Y, X, W, false>, n,
                    THREADS * VW_PACK, THREADS, 0, vw_data<Y>(&c->out[GN_Y]), x, vw_data<const W>(&c->in[GN_GAMMA]),
                    vw_data<const W>(&c->in[GN_BETA]), static_cast<const float *>(mean),
@@ -210,7 +197,7 @@ __global__ static void __launch_bounds__(THREADS)
                                 grad_inputs<W> in) {
   const group_shape &s = in.s;
   float *sums = vw_shared(), *sums_x = sums + s.C;
-  const piece p = piece_of(s, blockIdx.x);
+  const vw_group_piece p = vw_group_piece_of(s, blockIdx.x);
   for (int64_t c = threadIdx.x; c < s.C; c += THREADS) {
     const channel<SILU> here = channel_of<SILU>(in, p.b, c);
     float sum = 0, sum_x = 0;
@@ -237,6 +224,11 @@ __global__ static void __launch_bounds__(32 * WARPS)
   g = vw_warp_sum(g), gx = vw_warp_sum(gx);
   const float n = static_cast<float>(s.S * s.D);
   if (threadIdx.x == 0) averages[2 * i] = g / n, averages[2 * i + 1] = gx / n;
+}
+
+vw_status vw_group_norm_average(vw_context *ctx, const group_shape &s, const float *pairs, float *averages) {
+  return vw_launch(ctx, "group_norm_average", group_norm_average_kernel, s.B * s.G, WARPS, dim3(32, WARPS), 0, averages,
+                   pairs, s);
 }
 
 template <typename D, typename Y, typename X, typename W, bool SILU>
@@ -270,8 +262,7 @@ static vw_status launch_grad(vw_context *ctx, const vw_call *c) {
   if (!n) return VW_OK;
   VW_TRY(vw_launch(ctx, "group_norm_grad_sums", group_norm_grad_sums_kernel<Y, X, W, SILU>, s.B * s.pieces, 1, THREADS,
                    static_cast<size_t>(2 * s.C) * sizeof(float), pairs, dy, x, in));
-  VW_TRY(vw_launch(ctx, "group_norm_average", group_norm_average_kernel, s.B * s.G, WARPS, dim3(32, WARPS), 0, averages,
-                   static_cast<const float *>(pairs), s));
+  VW_TRY(vw_group_norm_average(ctx, s, pairs, averages));
   return vw_launch(ctx, "group_norm_grad", group_norm_grad_kernel<D, Y, X, W, SILU>, n, THREADS * VW_PACK, THREADS, 0,
                    vw_data<D>(&c->out[0]), dy, x, static_cast<const float *>(averages), in, n);
 }
@@ -288,6 +279,7 @@ static vw_status check(const char *op, const vw_tensor *gamma, const vw_tensor *
 static vw_status run(vw_context *ctx, const vw_call *c) {
   VW_TRY(check("group_norm", &c->in[GN_GAMMA], &c->in[GN_BETA], &c->in[GN_X], &c->out[GN_Y]));
   VW_TRY(vw_check_f32("group_norm", "statistics", &c->out[GN_MEAN]));
+  if (vw_group_norm_has_packs(&c->in[GN_X])) return vw_group_norm_packs(ctx, c);
   return vw_with_type("group_norm", &c->out[GN_Y], [&](auto y) {
     return vw_with_type("group_norm", &c->in[GN_X], [&](auto x) {
       return vw_with_type("group_norm", &c->in[GN_GAMMA],
@@ -300,6 +292,7 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   VW_TRY(check("group_norm_grad", &c->in[GNG_GAMMA], &c->in[GNG_BETA], &c->in[GNG_X], &c->out[0]));
   VW_TRY(vw_check_aligned("group_norm_grad", "dy", c->in[GNG_DY].data));
+  if (vw_group_norm_has_packs(&c->in[GNG_X])) return vw_group_norm_packs_grad(ctx, c);
   const bool silu = static_cast<const vw_group_norm_attr *>(c->attr)->silu;
   return vw_with_type("group_norm_grad", &c->in[GNG_DY], [&](auto y) {
     return vw_with_type("group_norm_grad", &c->in[GNG_X], [&](auto x) {

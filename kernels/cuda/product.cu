@@ -1,4 +1,4 @@
-/* Products with frozen weights on cuBLASLt: descriptions, the choice of an algorithm, its record.
+/* Products on cuBLASLt, with frozen weights or of two factors: descriptions, the choice of an algorithm, its record.
  *
  * Row-major tensors are column-major transposes, so with W [M, K] as stored: Y^T (M x N) = op_T(W) X^T and
  * dX^T (K x N) = W^T dZ^T. The bias is cuBLASLt's epilogue, a residual its C with beta 1. Sums are fp32; split sums go
@@ -211,16 +211,35 @@ static cublasComputeType_t compute_of(const vw_product_spec *spec) {
   return spec->tf32 && spec->weight->dtype == VW_F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
 }
 
-static void key_of(const vw_product_spec *spec, char key[KEY_BYTES]) {
-  const long long M = spec->weight->dim[0], K = spec->weight->dim[1];
-  (void)snprintf(key, KEY_BYTES, "%s %lldx%lldx%lld %s %s %s %s", spec->forward ? "forward" : "gradient",
-                 static_cast<long long>(spec->N), spec->forward ? K : M, spec->forward ? M : K,
-                 vw_dtype_name(spec->weight->dtype), vw_dtype_name(spec->out->dtype),
-                 compute_of(spec) == CUBLAS_COMPUTE_32F ? "f32" : "tf32", has_bias(spec) ? "bias" : "plain");
-}
-
 static cudaDataType_t storage(vw_dtype t) {
   return t == VW_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+/* What an algorithm is chosen for. */
+struct product_kind {
+  char key[KEY_BYTES];
+  cublasComputeType_t compute;
+  cudaDataType_t in, out;
+};
+
+static product_kind kind_of(const vw_product_spec *spec) {
+  const long long M = spec->weight->dim[0], K = spec->weight->dim[1];
+  product_kind k = {{}, compute_of(spec), storage(spec->weight->dtype), storage(spec->out->dtype)};
+  (void)snprintf(k.key, KEY_BYTES, "%s %lldx%lldx%lld %s %s %s %s", spec->forward ? "forward" : "gradient",
+                 static_cast<long long>(spec->N), spec->forward ? K : M, spec->forward ? M : K,
+                 vw_dtype_name(spec->weight->dtype), vw_dtype_name(spec->out->dtype),
+                 k.compute == CUBLAS_COMPUTE_32F ? "f32" : "tf32", has_bias(spec) ? "bias" : "plain");
+  return k;
+}
+
+static product_kind kind_of(const vw_factors_spec *s) {
+  const cublasComputeType_t compute = s->tf32 && s->in == VW_F32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+  product_kind k = {{}, compute, storage(s->in), storage(s->out)};
+  (void)snprintf(k.key, KEY_BYTES, "%s %lldx%lldx%lld %s %s %s ld %lld %lld %lld", s->name,
+                 static_cast<long long>(s->cols), static_cast<long long>(s->inner), static_cast<long long>(s->rows),
+                 vw_dtype_name(s->in), vw_dtype_name(s->out), compute == CUBLAS_COMPUTE_32F ? "f32" : "tf32",
+                 static_cast<long long>(s->ld_a), static_cast<long long>(s->ld_b), static_cast<long long>(s->ld_d));
+  return k;
 }
 
 template <typename D, typename S>
@@ -266,6 +285,18 @@ static vw_status describe(vw_context *ctx, vw_product *p, const vw_product_spec 
   VW_CUBLAS_TRY(cublasLtMatrixLayoutCreate(&p->b, in_type, inner, N, static_cast<int64_t>(inner)));
   VW_CUBLAS_TRY(cublasLtMatrixLayoutCreate(&p->d, out_type, outer, N, static_cast<int64_t>(outer)));
   p->weight = spec->weight->data, p->factor = spec->b, p->residual = spec->c, p->result = spec->out->data;
+  return VW_OK;
+}
+
+static vw_status describe_factors(vw_product *p, const vw_factors_spec *s, const product_kind &k) {
+  const uint64_t rows = static_cast<uint64_t>(s->rows), inner = static_cast<uint64_t>(s->inner);
+  const uint64_t cols = static_cast<uint64_t>(s->cols);
+  const cublasOperation_t op = s->turned ? CUBLAS_OP_T : CUBLAS_OP_N;
+  VW_CUBLAS_TRY(cublasLtMatmulDescCreate(&p->desc, k.compute, CUDA_R_32F));
+  VW_CUBLAS_TRY(cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_TRANSA, &op, sizeof op));
+  VW_CUBLAS_TRY(cublasLtMatrixLayoutCreate(&p->a, k.in, s->turned ? inner : rows, s->turned ? rows : inner, s->ld_a));
+  VW_CUBLAS_TRY(cublasLtMatrixLayoutCreate(&p->b, k.in, inner, cols, s->ld_b));
+  VW_CUBLAS_TRY(cublasLtMatrixLayoutCreate(&p->d, k.out, rows, cols, s->ld_d));
   return VW_OK;
 }
 
@@ -369,11 +400,10 @@ static vw_status choose_first(vw_context *ctx, vw_product *p, const char *key) {
   return VW_OK;
 }
 
-static vw_status choose_recorded(vw_context *ctx, vw_product *p, const vw_product_spec *spec, const choice *c) {
+static vw_status choose_recorded(vw_context *ctx, vw_product *p, const product_kind &k, const choice *c) {
   const cublasLtHandle_t blas = vw_cuda_of(ctx)->blas;
-  const cudaDataType_t in = storage(spec->weight->dtype), out = storage(spec->out->dtype);
   cublasLtMatmulHeuristicResult_t result = cublasLtMatmulHeuristicResult_t();
-  cublasStatus_t error = cublasLtMatmulAlgoInit(blas, compute_of(spec), CUDA_R_32F, in, in, out, out,
+  cublasStatus_t error = cublasLtMatmulAlgoInit(blas, k.compute, CUDA_R_32F, k.in, k.in, k.out, k.out,
                                                 static_cast<int>(c->value[0]), &p->algo);
   if (error == CUBLAS_STATUS_SUCCESS) error = write_settings(&p->algo, c->value);
   if (error == CUBLAS_STATUS_SUCCESS)
@@ -385,13 +415,13 @@ static vw_status choose_recorded(vw_context *ctx, vw_product *p, const vw_produc
   return VW_OK;
 }
 
-static vw_status choose(vw_context *ctx, vw_product *p, const vw_product_spec *spec, void *scratch) {
+static vw_status choose(vw_context *ctx, vw_product *p, const product_kind &k, void *scratch) {
   vw_products *all = nullptr;
   choice made = choice();
   VW_TRY(products_of(vw_cuda_of(ctx), &all));
-  key_of(spec, made.key);
+  memcpy(made.key, k.key, sizeof made.key);
   const choice *known = find(all, made.key);
-  if (known) return choose_recorded(ctx, p, spec, known);
+  if (known) return choose_recorded(ctx, p, k, known);
   if (all->times && !all->obeys)
     VW_TRY(choose_fastest(ctx, p, made.key, scratch));
   else
@@ -408,13 +438,35 @@ vw_status vw_product_create(vw_context *ctx, const vw_product_spec *spec, void *
   vw_product *p = static_cast<vw_product *>(calloc(1, sizeof *p));
   VW_CHECK(p, VW_ERR_MEMORY, "out of memory: the call of a linear op");
   vw_status st = describe(ctx, p, spec);
-  if (st == VW_OK) st = choose(ctx, p, spec, scratch);
+  if (st == VW_OK) st = choose(ctx, p, kind_of(spec), scratch);
   if (st != VW_OK) {
     vw_product_destroy(ctx, p);
     return st;
   }
   *out = p;
   return VW_OK;
+}
+
+vw_status vw_factors_create(vw_context *ctx, const vw_factors_spec *spec, const void *a, const void *b, void *d,
+                            void *scratch, vw_product **out) {
+  const product_kind k = kind_of(spec);
+  vw_product *p = static_cast<vw_product *>(calloc(1, sizeof *p));
+  VW_CHECK(p, VW_ERR_MEMORY, "out of memory: a product of two factors");
+  p->weight = a, p->factor = b, p->result = d;
+  vw_status st = describe_factors(p, spec, k);
+  if (st == VW_OK) st = choose(ctx, p, k, scratch);
+  if (st != VW_OK) {
+    vw_product_destroy(ctx, p);
+    return st;
+  }
+  *out = p;
+  return VW_OK;
+}
+
+vw_status vw_factors_run(vw_context *ctx, const vw_product *p, const void *a, const void *b, void *d, void *scratch) {
+  vw_product now = *p;
+  now.weight = a, now.factor = b, now.result = d;
+  return vw_product_run(ctx, &now, scratch);
 }
 
 void vw_product_destroy(vw_context *ctx, vw_product *p) {

@@ -13,7 +13,11 @@ typedef struct vw_bench {
   double seconds, sgemm;
   json_t *rows, *head; /* head: what stands beside the rows; NULL: sgemm and threads */
   bool json, ops;
-  const char *save;      /* NULL, or a file that gets the JSON */
+  bool kernels,
+      count;        /* sd: each distinct call against this device's ceilings; bytes and operations, running nothing */
+  int64_t order;    /* of the products that give the ceilings; 0: by backend */
+  bool settle;      /* gpu, owl, sd: rows are timed until they settle, for `seconds` at most */
+  const char *save; /* NULL, or a file that gets the JSON */
   const char *precision; /* NULL: auto (vw_precision_named) */
   vw_rates rates;        /* of this machine, for `viswords plan` */
 } vw_bench;
@@ -27,6 +31,19 @@ vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(
 
 /* Median seconds of runs for `seconds`, three at least, behind one that warms caches. */
 vw_status vw_bench_median(vw_program *p, double seconds, double *median);
+
+/* Mean seconds of a run once a device has settled: the mean of the last third of all runs. They end when it is within 1 %
+ * of the third before, after a third of `seconds` at the earliest, or after `seconds`. */
+typedef struct vw_bench_rate {
+  double one, measured; /* seconds of a run; of all runs */
+  bool settled;
+} vw_bench_rate;
+vw_status vw_bench_settle(vw_program *p, double seconds, vw_bench_rate *r);
+/* The rule on n windows of equal numbers of runs. */
+bool vw_bench_has_settled(const double *window, int n, double *one);
+/* A line below the row's, and two keys of its JSON; nothing unless b->settle. */
+void vw_bench_settle_print(const vw_bench *b, const vw_bench_rate *r);
+void vw_bench_settle_json(const vw_bench *b, const vw_bench_rate *r, json_t *row);
 
 /* Bytes that this process holds beside mapped files, or this context on its device. */
 int64_t vw_bench_held(const vw_context *ctx);

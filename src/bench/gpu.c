@@ -56,6 +56,7 @@ typedef struct network_row {
   const network_kind *kind;
   int64_t batch, held; /* held: bytes of the device when it ran, all that this process allocated there */
   double seconds;      /* of a step */
+  vw_bench_rate rate;  /* how it was timed, with b->settle */
   vw_program_memory memory;
   vw_kernel_table kernels;
 } network_row;
@@ -85,30 +86,39 @@ static void print_row(const network_row *r) {
   (void)fflush(stdout);
 }
 
-static json_t *row_json(const network_row *r) {
+static json_t *row_json(const vw_bench *b, const network_row *r) {
   const vw_kernel_table *t = &r->kernels;
   json_t *memory = json_pack("{s:I, s:I, s:I, s:I, s:I}", "arena", (json_int_t)r->memory.arena, "leaves",
                              (json_int_t)r->memory.leaves, "weights", (json_int_t)r->memory.weights, "planned",
                              (json_int_t)planned_bytes(r), "held", (json_int_t)r->held);
-  return json_pack("{s:s, s:I, s:f, s:f, s:s, s:f, s:f, s:f, s:o, s:I, s:f, s:f, s:o, s:o}", "network", r->kind->name,
-                   "batch", (json_int_t)r->batch, "seconds", r->seconds, "rate", (double)r->batch / r->seconds, "unit",
-                   r->kind->unit, "tflops", 1e-12 * t->flops / r->seconds, "share_of_products",
-                   t->products / r->seconds, "share_of_roofline", t->at_ceiling / r->seconds, "memory_bytes", memory,
-                   "calls", (json_int_t)t->calls, "seconds_of_calls", t->seconds, "gap_seconds",
-                   r->seconds - t->seconds, "ops", vw_kernel_table_ops_json(t), "kernels", vw_kernel_table_json(t));
+  json_t *row = json_pack(
+      "{s:s, s:I, s:f, s:f, s:s, s:f, s:f, s:f, s:o, s:I, s:f, s:f, s:o, s:o}", "network", r->kind->name, "batch",
+      (json_int_t)r->batch, "seconds", r->seconds, "rate", (double)r->batch / r->seconds, "unit", r->kind->unit,
+      "tflops", 1e-12 * t->flops / r->seconds, "share_of_products", t->products / r->seconds, "share_of_roofline",
+      t->at_ceiling / r->seconds, "memory_bytes", memory, "calls", (json_int_t)t->calls, "seconds_of_calls", t->seconds,
+      "gap_seconds", r->seconds - t->seconds, "ops", vw_kernel_table_ops_json(t), "kernels", vw_kernel_table_json(t));
+  vw_bench_settle_json(b, &r->rate, row);
+  return row;
 }
 
 static vw_status measure_row(gpu_bench *g, network_row *r) {
   vw_bench_program s = {0};
   vw_status st = VW_OK;
   VW_GOTO(r->kind->open(g->b, r->batch, &s));
-  VW_GOTO(vw_bench_time_runs(s.program, g->b->seconds, &r->seconds));
+  if (g->b->settle) {
+    VW_GOTO(vw_bench_settle(s.program, g->b->seconds, &r->rate));
+    r->seconds = r->rate.one;
+  } else {
+    VW_GOTO(vw_bench_time_runs(s.program, g->b->seconds, &r->seconds));
+  }
   r->memory = vw_program_memory_of(s.program), r->held = vw_memory_used(&g->b->ctx).held;
   VW_GOTO(vw_kernel_table_measure(g->b, &g->ceilings, s.program, KERNEL_SHARE * g->b->seconds, &r->kernels));
   VW_GOTO(vw_bench_keep(g->b, r->kind == &networks[TEXT] ? "step" : "picture",
                         (int64_t[]){r->batch, VW_BENCH_PREFIX, VW_BENCH_PROMPT}, 3, &s, r->seconds));
   if (!g->b->json) print_row(r);
-  json_array_append_new(g->b->rows, row_json(r)); /* while the program that the rows' tensors belong to is there */
+  vw_bench_settle_print(g->b, &r->rate);
+  json_array_append_new(g->b->rows,
+                        row_json(g->b, r)); /* while the program that the rows' tensors belong to is there */
 cleanup:
   vw_bench_program_close(&s);
   free(r->kernels.rows);

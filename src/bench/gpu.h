@@ -1,4 +1,4 @@
-/* Shared by the files of `bench gpu`. */
+/* Shared by `bench gpu` and `bench sd`. */
 #ifndef VW_BENCH_GPU_H
 #define VW_BENCH_GPU_H
 
@@ -42,6 +42,10 @@ typedef struct vw_kernel_table {
 
 /* Times each distinct call of a program that has run, for about `seconds` each. The caller frees rows. */
 vw_status vw_kernel_table_measure(vw_bench *b, const vw_ceilings *c, vw_program *p, double seconds, vw_kernel_table *t);
+/* Calls, bytes and operations alone, of a program that need not be prepared; the caller frees rows. By op, for a sample
+ * of `batch`. */
+vw_status vw_kernel_table_count(const vw_bench *b, const vw_program *p, vw_kernel_table *t);
+void vw_kernel_table_print_counts(const vw_kernel_table *t, int64_t batch);
 void vw_kernel_table_print(const vw_kernel_table *t);
 json_t *vw_kernel_table_json(const vw_kernel_table *t); /* a list of rows */
 /* The same time added up by op, largest first. */

@@ -4,6 +4,7 @@
 #include "core/text.h"
 #include "kernels/linear.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,11 +181,12 @@ json_t *vw_kernel_table_json(const vw_kernel_table *t) {
 typedef struct op_row {
   const char *name;
   int64_t calls;
-  double seconds, at_ceiling;
+  double seconds, at_ceiling, bytes, flops;
 } op_row;
 
 static int by_op_time(const void *a, const void *b) {
   const op_row *x = a, *y = b;
+  if (x->seconds == y->seconds) return x->bytes > y->bytes ? -1 : x->bytes < y->bytes; /* counted, not timed */
   return x->seconds > y->seconds ? -1 : x->seconds < y->seconds;
 }
 
@@ -196,6 +198,7 @@ static void add_up_ops(const vw_kernel_table *t, op_row *ops) {
     op_row *o = &ops[r->call.op->id];
     o->name = r->call.op->name, o->calls += r->calls;
     o->seconds += (double)r->calls * r->seconds, o->at_ceiling += (double)r->calls * r->at_ceiling;
+    o->bytes += (double)r->calls * r->bytes, o->flops += (double)r->calls * r->flops;
   }
   qsort(ops, VW_OPS, sizeof *ops, by_op_time);
 }
@@ -203,11 +206,37 @@ static void add_up_ops(const vw_kernel_table *t, op_row *ops) {
 void vw_kernel_table_print_ops(const vw_kernel_table *t) {
   op_row ops[VW_OPS];
   add_up_ops(t, ops);
-  (void)vw_print(stdout, "  by op:\n  %7s %6s %12s %8s  %s\n", "of time", "calls", "ms/step", "reached", "op");
+  (void)vw_print(stdout, "  by op:\n  %7s %6s %12s %8s %9s  %s\n", "of time", "calls", "ms/step", "reached", "GB/step",
+                 "op");
   for (int i = 0; i < VW_OPS && ops[i].calls; i++)
-    (void)vw_print(stdout, "  %5.1f %% %6lld %12.3f %6.1f %%  %s\n", 100 * ops[i].seconds / t->seconds,
+    (void)vw_print(stdout, "  %5.1f %% %6lld %12.3f %6.1f %% %9.3f  %s\n", 100 * ops[i].seconds / t->seconds,
                    (long long)ops[i].calls, 1e3 * ops[i].seconds, 100 * ops[i].at_ceiling / ops[i].seconds,
-                   ops[i].name);
+                   1e-9 * ops[i].bytes, ops[i].name);
+}
+
+vw_status vw_kernel_table_count(const vw_bench *b, const vw_program *p, vw_kernel_table *t) {
+  const vw_ceilings none = {.copy = INFINITY};
+  const size_t calls = (size_t)vw_program_call_count(p) + 1;
+  int64_t *row_of_call = calloc(calls, sizeof *row_of_call), *repeats = calloc(calls, sizeof *repeats);
+  *t = (vw_kernel_table){.rows = calloc(calls, sizeof *t->rows), .calls = vw_program_call_count(p)};
+  const vw_status st = row_of_call && repeats && t->rows ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "bench: out of memory");
+  if (st == VW_OK) find_rows(b, &none, p, t, row_of_call, repeats);
+  free(row_of_call), free(repeats);
+  return st;
+}
+
+void vw_kernel_table_print_counts(const vw_kernel_table *t, int64_t batch) {
+  op_row ops[VW_OPS];
+  double bytes = 0, flops = 0;
+  add_up_ops(t, ops);
+  (void)vw_print(stdout, "  %6s %12s %12s %12s  %s\n", "calls", "GB/step", "MB/sample", "GFLOP/sample", "op");
+  for (int i = 0; i < VW_OPS && ops[i].calls; i++) {
+    bytes += ops[i].bytes, flops += ops[i].flops;
+    (void)vw_print(stdout, "  %6lld %12.3f %12.1f %12.1f  %s\n", (long long)ops[i].calls, 1e-9 * ops[i].bytes,
+                   1e-6 * ops[i].bytes / (double)batch, 1e-9 * ops[i].flops / (double)batch, ops[i].name);
+  }
+  (void)vw_print(stdout, "  %6lld %12.3f %12.1f %12.1f  all\n", (long long)t->calls, 1e-9 * bytes,
+                 1e-6 * bytes / (double)batch, 1e-9 * flops / (double)batch);
 }
 
 json_t *vw_kernel_table_ops_json(const vw_kernel_table *t) {
@@ -215,9 +244,9 @@ json_t *vw_kernel_table_ops_json(const vw_kernel_table *t) {
   json_t *list = json_array();
   add_up_ops(t, ops);
   for (int i = 0; i < VW_OPS && ops[i].calls; i++)
-    json_array_append_new(list,
-                          json_pack("{s:s, s:I, s:f, s:f, s:f}", "op", ops[i].name, "calls", (json_int_t)ops[i].calls,
-                                    "seconds", ops[i].seconds, "share_of_time", ops[i].seconds / t->seconds,
-                                    "share_of_ceiling", ops[i].at_ceiling / ops[i].seconds));
+    json_array_append_new(
+        list, json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f}", "op", ops[i].name, "calls", (json_int_t)ops[i].calls,
+                        "seconds", ops[i].seconds, "share_of_time", ops[i].seconds / t->seconds, "share_of_ceiling",
+                        ops[i].at_ceiling / ops[i].seconds, "bytes", ops[i].bytes, "flops", ops[i].flops));
   return list;
 }

@@ -2,7 +2,7 @@
  * learning a word (text encoder, noise, UNet, and back to the word), the autoencoder both ways. For each: time, counted
  * FLOPs against this machine's sgemm, memory as planned and as held. tools/bench/sd.py does the same in diffusers.
  * Latents and texts are made up: they cost the same. */
-#include "bench/bench.h"
+#include "bench/gpu.h"
 
 #include "core/random.h"
 #include "core/text.h"
@@ -19,10 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Time for one kernel of a table, as a part of the time for a row. */
+#define KERNEL_SHARE 0.05
+
 typedef struct sd_bench {
   vw_bench *b;
   vw_sd_network *n;
   int64_t side; /* of latents */
+  vw_ceilings ceilings;
 } sd_bench;
 
 typedef vw_status (*sd_emitter)(vw_graph *g, const sd_bench *s, int64_t B);
@@ -113,7 +117,7 @@ static vw_status write_inputs(vw_program *p) {
 }
 
 /* The shortest time of runs for `seconds`, one at least, behind one that warms caches. */
-static vw_status time_runs(vw_program *p, double seconds, double *least) {
+static vw_status shortest(vw_program *p, double seconds, double *least) {
   VW_TRY(vw_program_run(p));
   VW_TRY(vw_program_wait(p));
   *least = INFINITY;
@@ -126,9 +130,38 @@ static vw_status time_runs(vw_program *p, double seconds, double *least) {
   return VW_OK;
 }
 
-static void report(vw_bench *b, const struct pass *pass, int64_t B, double seconds, double flops, int64_t planned,
-                   int64_t taken) {
-  const double giga = 1e9, mega = 1e6;
+static vw_status time_runs(const vw_bench *b, vw_program *p, vw_bench_rate *r) {
+  return b->settle ? vw_bench_settle(p, b->seconds, r) : shortest(p, b->seconds, &r->one);
+}
+
+/* Each distinct call against the ceilings, also into the JSON of the last row. */
+static vw_status measure_kernels(sd_bench *s, vw_program *p) {
+  vw_bench *b = s->b;
+  vw_kernel_table t = {0};
+  const vw_status st = vw_kernel_table_measure(b, &s->ceilings, p, KERNEL_SHARE * b->seconds, &t);
+  if (st == VW_OK && !b->json) vw_kernel_table_print_ops(&t), vw_kernel_table_print(&t);
+  if (st == VW_OK) {
+    json_t *row = json_array_get(b->rows, json_array_size(b->rows) - 1);
+    json_object_set_new(row, "copy_gb_per_s", json_real(1e-9 * s->ceilings.copy));
+    json_object_set_new(row, "ops", vw_kernel_table_ops_json(&t));
+    json_object_set_new(row, "kernels", vw_kernel_table_json(&t));
+  }
+  free(t.rows);
+  return st;
+}
+
+static vw_status count_calls(const sd_bench *s, const struct pass *pass, int64_t B, const vw_program *p) {
+  vw_kernel_table t = {0};
+  const vw_status st = vw_kernel_table_count(s->b, p, &t);
+  (void)vw_print(stdout, "  %s, %" PRId64 " at once:\n", pass->name, B);
+  if (st == VW_OK) vw_kernel_table_print_counts(&t, B);
+  free(t.rows);
+  return st;
+}
+
+static void report(vw_bench *b, const struct pass *pass, int64_t B, const vw_bench_rate *r, double flops,
+                   int64_t planned, int64_t taken) {
+  const double giga = 1e9, mega = 1e6, seconds = r->one;
   if (!b->json)
     (void)vw_print(stdout,
                    "  %-7s %3" PRId64
@@ -136,12 +169,14 @@ static void report(vw_bench *b, const struct pass *pass, int64_t B, double secon
                    " %9.1f MB held\n",
                    pass->name, B, 1e3 * seconds, (double)B / seconds, flops / seconds / giga,
                    100 * flops / seconds / b->sgemm, (double)planned / mega, (double)taken / mega);
+  vw_bench_settle_print(b, r);
   (void)fflush(stdout);
-  json_array_append_new(b->rows,
-                        json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:I, s:I}", "pass", pass->name, "pictures",
-                                  (json_int_t)B, "seconds", seconds, "pictures_per_s", (double)B / seconds, "gflops",
-                                  flops / seconds / giga, "share_of_sgemm", flops / seconds / b->sgemm, "bytes_planned",
-                                  (json_int_t)planned, "bytes_held", (json_int_t)taken));
+  json_t *row =
+      json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:I, s:I}", "pass", pass->name, "pictures", (json_int_t)B, "seconds",
+                seconds, "pictures_per_s", (double)B / seconds, "gflops", flops / seconds / giga, "share_of_sgemm",
+                flops / seconds / b->sgemm, "bytes_planned", (json_int_t)planned, "bytes_held", (json_int_t)taken);
+  vw_bench_settle_json(b, r, row);
+  json_array_append_new(b->rows, row);
 }
 
 /* A pass in a network of its own, so that what is held is that pass's alone. */
@@ -150,7 +185,7 @@ static vw_status measure(sd_bench *s, const struct pass *pass, int64_t B) {
   vw_graph *g = NULL;
   vw_program *p = NULL;
   vw_program_memory m;
-  double seconds = 0;
+  vw_bench_rate rate = {0};
   vw_status st = VW_OK;
   char dir[sizeof s->n->net.dir];
   (void)snprintf(dir, sizeof dir, "%s", s->n->net.dir);
@@ -160,12 +195,17 @@ static vw_status measure(sd_bench *s, const struct pass *pass, int64_t B) {
   VW_GOTO(pass->emit(g, s, B));
   VW_GOTO(vw_program_measure(g, &b->ctx, policy, &m));
   VW_GOTO(vw_program_create(&p, g, &b->ctx, policy));
+  if (b->count) {
+    VW_GOTO(count_calls(s, pass, B, p));
+    goto cleanup;
+  }
   VW_GOTO(vw_weights_bind(s->n->net.weights, p));
   VW_GOTO(write_inputs(p));
   VW_GOTO(vw_program_prepare(p));
-  VW_GOTO(time_runs(p, b->seconds, &seconds));
-  report(b, pass, B, seconds, vw_graph_flops(g), m.arena + m.leaves + m.weights, vw_bench_held(&b->ctx) - before);
+  VW_GOTO(time_runs(b, p, &rate));
+  report(b, pass, B, &rate, vw_graph_flops(g), m.arena + m.leaves + m.weights, vw_bench_held(&b->ctx) - before);
   if (b->ops) VW_GOTO(vw_bench_print_ops(p));
+  if (b->kernels) VW_GOTO(measure_kernels(s, p));
 cleanup:
   vw_program_destroy(p);
   vw_graph_destroy(g);
@@ -197,6 +237,7 @@ static vw_status measure_all(sd_bench *s, const char *pictures, const char *only
     (void)vw_print(stdout, "%s: pictures of %" PRId64 " px; %s in %s, %d thread%s; sgemm %.1f GFLOP/s\n", s->n->net.dir,
                    side, kernels, vw_precision_name(&b->ctx), b->ctx.threads, b->ctx.threads == 1 ? "" : "s",
                    1e-9 * b->sgemm);
+  if (b->kernels) VW_TRY(vw_bench_ceilings(b, b->order, &s->ceilings));
   for (int i = 0; i < PASSES; i++) {
     if (only && strcmp(only, passes[i].name) != 0) continue;
     if (!b->json) (void)vw_print(stdout, "%s: %s\n", passes[i].name, passes[i].what);

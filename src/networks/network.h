@@ -32,7 +32,7 @@ typedef struct vw_network_kind {
   /* How many states of a word the text tower has, the embedding first, and these states (networks/states.h). NULL, both:
    * the network has no layers to look into. */
   int64_t (*state_layers)(const vw_network *n);
-  vw_status (*states)(vw_network *n, const char *text, const double *words, int64_t count, float *out);
+  vw_status (*states)(vw_network *n, const char *text, const double *words, int64_t vectors, int64_t count, float *out);
   size_t bytes; /* of its own struct, whose text tower text.tower describes (vw_network_cut); 0: it has none to cut */
 } vw_network_kind;
 

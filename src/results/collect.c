@@ -85,6 +85,7 @@ static vw_status say_which_part(const vw_collected *c) {
 /* Rank 0 alone: what people look at. */
 static vw_status write_for_people(const vw_collected *c, bool json) {
   VW_TRY(vw_collect_csv(c));
+  VW_TRY(vw_collect_trials_csv(c));
   VW_TRY(vw_collect_probe_csv(c));
   VW_TRY(vw_collect_truncation_csv(c));
   VW_TRY(vw_figures_make(c->s->out, VW_FIGURES_OF_COLLECT));

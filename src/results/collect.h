@@ -44,10 +44,12 @@ typedef struct vw_trial_row {
   int64_t row, model_row; /* places among all trials and among its model's */
   int64_t steps, replica, rank_words, rank_all;
   double delta, distance_over_radius, loss_start, loss_end, kkt, grad_norm, seconds, metrics[VW_MOST_METRICS];
-  uint8_t is_null, on_sphere, failed, learned, judged; /* learned: its block is there; judged: its evaluation is */
+  uint8_t is_null, on_sphere, failed, is_stopped, learned,
+      judged; /* learned: its block is there; judged: its evaluation is */
   char nearest_word[VW_WORD_BYTES];
   char id[VW_HASH_TEXT], pictures[VW_HASH_TEXT], weights[VW_HASH_TEXT], protocol[VW_HASH_TEXT];
-  const char *model, *data, *concept, *anchor, *nearest, *status; /* of this process */
+  char why[48];                                                            /* its reason */
+  const char *model, *data, *concept, *anchor, *nearest, *status, *reason; /* of this process */
   const char *id_text, *pictures_text, *weights_text, *protocol_text;
 } vw_trial_row;
 
@@ -63,11 +65,12 @@ typedef struct vw_baseline {
 
 /* One row of /summary/probe: of a model's words for a data set, at one delta, position and layer. */
 typedef struct vw_probe_row {
-  int64_t model_index, data_index, layer;
+  int64_t model_index, data_index, source_index,
+      layer;              /* source: model_index, or the model that learned carried words */
   int position, quantity; /* vw_state_positions, vw_probe_quantities */
   double delta;
   vw_interval i;
-  const char *model, *data, *position_name, *quantity_name; /* of this process */
+  const char *model, *data, *source, *position_name, *quantity_name; /* of this process; source "": learned here */
 } vw_probe_row;
 
 /* Where numbers of words lie: /summary/loss (a row a step) and /summary/constraint. */
@@ -212,11 +215,11 @@ typedef struct vw_collected {
   vw_probe_row *probe; /* complete on all ranks; n 0: nothing was probed */
   int64_t n_probe;
   vw_transferred transfer;
+  vw_truncated truncation;
   vw_quartile_row *quartiles; /* complete on all ranks */
   int64_t n_quartiles;
   vw_performant_row *performant; /* the same */
   int64_t n_performant;
-  vw_truncated truncation;
 } vw_collected;
 
 /* Collective, after vw_collect_read: c->quartiles and c->performant. */
@@ -253,6 +256,9 @@ vw_status vw_collect_study_file(const vw_collected *c);
 vw_status vw_collect_csv(const vw_collected *c);
 void vw_collect_print(const vw_collected *c, FILE *out);
 void vw_collect_print_json(const vw_collected *c, FILE *out);
+
+/* Rank 0: DIR/trials.csv, a line a trial in the headline of its task. */
+vw_status vw_collect_trials_csv(const vw_collected *c);
 
 /* Collective, after vw_collect_read: c->probe, from the states that the stage `probe` kept. */
 vw_status vw_collect_probe(vw_collected *c);

@@ -27,7 +27,7 @@ vw_status vw_write_probe(const vw_writer *w);
 /* Collective. /summary/loss, /summary/constraint and /summary/performant. */
 vw_status vw_write_spread(const vw_writer *w);
 
-/* Collective. /words, /loss, /loss_fixed. */
+/* Collective. /words, /loss, /loss_fixed, /loss_watch. */
 vw_status vw_write_models(const vw_writer *w);
 
 /* Collective. /transfer and /summary/transfer; nothing where no word was carried. */

@@ -144,6 +144,11 @@ cleanup:
   return st;
 }
 
+int64_t vw_cut_pictures(const vw_results_source *s, const vw_cut_set *set) {
+  const vw_truncation_config *t = &s->config->models[set->model].truncation;
+  return is_carried(set) && t->pictures_carried ? t->pictures_carried : t->pictures;
+}
+
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
 void vw_cut_words_free(vw_cut_words *w) {

@@ -48,6 +48,9 @@ vw_status vw_cut_depths(const vw_results_source *s, int64_t model, int64_t depth
  * concept. malloc'ed, the caller frees them. Errors: of vw_transfer_pairs; VW_ERR_MEMORY. */
 vw_status vw_cut_sets(const vw_results_source *s, vw_cut_set **sets, int64_t *n);
 
+/* Pictures that each of its words draws, at most; 0: as many as others. */
+int64_t vw_cut_pictures(const vw_results_source *s, const vw_cut_set *set);
+
 /* The words of a set without their numbers. The caller frees them, after a failure too. Errors: VW_ERR_MEMORY. */
 vw_status vw_cut_words_list(vw_cut_words *w, const vw_results_source *s, const vw_cut_set *set);
 void vw_cut_words_free(vw_cut_words *w);

@@ -36,7 +36,7 @@ vw_status vw_cut_id(const vw_results_source *s, const vw_cut_set *set, int64_t d
   if (st == VW_OK) st = vw_cut_words_list(&w, s, set);
   if (st == VW_OK) {
     vw_hasher_field(h, "viswords-truncated-1");
-    vw_hasher_int(h, depth), vw_hasher_int(h, s->config->models[set->model].truncation.pictures);
+    vw_hasher_int(h, depth), vw_hasher_int(h, vw_cut_pictures(s, set));
     for (int64_t i = 0; i < w.n; i++)
       if (w.rows[i].trial) vw_hasher_add(h, &w.rows[i].trial->id, sizeof w.rows[i].trial->id);
     st = add_whole(s, set, h);

@@ -62,6 +62,10 @@ typedef struct vw_learn_config {
   int template_per;             /* vw_template_per */
   int streams;                  /* vw_streams */
   int64_t loss_points;          /* points of the stored training loss */
+  int64_t watch_every;          /* steps between looks at the loss on the fixed set; 0: there are none on the way */
+  int64_t watch_pictures;       /* generation: steps between sample pictures of a word; 0: none */
+  int64_t patience;             /* looks without progress after which a word stops; 0: it learns all steps */
+  double threshold;             /* by how much of itself the loss must have fallen to be progress */
 } vw_learn_config;
 
 /* What a data set holds, as the study says, for plans where it is not there. 0: not said. */
@@ -125,10 +129,11 @@ typedef struct vw_judge_config {
 /* Words judged by the first layers of the text encoder alone (stage truncation): truncation.*, then
  * models.<name>.truncation.* No trial and no other evaluation depends on it. */
 typedef struct vw_truncation_config {
-  vw_numbers depths; /* layers that are kept; n = 0: 0, 1 and four evenly spaced up to all */
-  vw_numbers deltas; /* of the words; n = 0: the largest finite one of the model */
-  int carried;       /* 1: words of other networks, too */
-  int64_t pictures;  /* that a word draws at a depth, at most; 0: as many as others */
+  vw_numbers depths;        /* layers that are kept; n = 0: 0, 1 and four evenly spaced up to all */
+  vw_numbers deltas;        /* of the words; n = 0: the largest finite one of the model */
+  int carried;              /* 1: words of other networks, too */
+  int64_t pictures;         /* that a word draws at a depth, at most; 0: as many as others */
+  int64_t pictures_carried; /* that a carried one draws; 0: as many as others */
 } vw_truncation_config;
 
 /* Maps of the states of words (stage tsne). */

@@ -69,6 +69,12 @@ vw_status vw_drawn_folder(const vw_task_inputs *in, const char *concept, bool ma
   return vw_subfolder_make(above, name, path);
 }
 
+vw_status vw_drawn_samples(const vw_task_inputs *in, const char *concept, bool make, char path[VW_PATH_BYTES]) {
+  char folder[VW_PATH_BYTES];
+  VW_TRY(vw_drawn_folder(in, concept, make, folder));
+  return make ? vw_subfolder_make(folder, "watch", path) : vw_path_format(path, "%s/watch", folder);
+}
+
 vw_status vw_drawn_picture(const char *folder, const char *label, int64_t i, char path[VW_PATH_BYTES]) {
   char name[NAME];
   vw_drawn_tame(label, false, name);
@@ -89,6 +95,8 @@ void vw_drawn_sweep(const vw_task_inputs *in) {
   char path[VW_PATH_BYTES], pair[2 * NAME];
   pair_name(in, pair);
   if (vw_path_format(path, "%s/%s", in->drawn, pair) == VW_OK) vw_folder_sweep(path, is_picture, 0);
-  for (int64_t k = 0; k < concepts->n; k++)
+  for (int64_t k = 0; k < concepts->n; k++) {
     if (vw_drawn_folder(in, concepts->name[k], false, path) == VW_OK) vw_folder_sweep(path, is_picture, 0);
+    if (vw_drawn_samples(in, concepts->name[k], false, path) == VW_OK) vw_folder_sweep(path, is_picture, 0);
+  }
 }

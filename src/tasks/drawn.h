@@ -1,6 +1,7 @@
 /* Where the pictures lie that words draw when they are judged, and what they are called:
  *
  *   <in->drawn>/<model>-<data>/<concept>/<label>-<i>.png     picture i of a word
+ *   <in->drawn>/<model>-<data>/<concept>/watch/<label>-step-<step>-0.png    its first picture on the way
  *   <in->drawn>/<model>-<data>/<concept>.png                 the contact sheet of a concept
  *
  * Names that no file should have (letters, digits, "-", "_" and "." may stay) are made tame, with a hash of the name
@@ -29,6 +30,9 @@ vw_status vw_drawn_folder_of(const char *drawn, const char *model, const char *d
 /* The folder of a concept; makes it, and those above it below in->drawn, where `make`. Errors: VW_ERR_INPUT (a link or a
  * file is in the way), VW_ERR_IO, VW_ERR_ARG (a path too long). */
 vw_status vw_drawn_folder(const vw_task_inputs *in, const char *concept, bool make, char path[VW_PATH_BYTES]);
+
+/* The folder of sample pictures of a concept's words: as above. */
+vw_status vw_drawn_samples(const vw_task_inputs *in, const char *concept, bool make, char path[VW_PATH_BYTES]);
 
 /* Picture i of a word in the folder of its concept; the contact sheet beside that folder. Errors: VW_ERR_ARG. */
 vw_status vw_drawn_picture(const char *folder, const char *label, int64_t i, char path[VW_PATH_BYTES]);

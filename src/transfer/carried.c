@@ -57,7 +57,6 @@ void vw_carried_free(vw_carried *c) {
 }
 
 void vw_carried_label(const vw_carried_row *r, const char *from, char label[VW_DRAWN_LABEL]) {
-  enum { SHOWN = 60 }; /* of each part: all of them fit */
   static const char *const kinds[VW_CARRIED_KINDS] = {
       [VW_CARRIED_ANCHOR] = "anchor", [VW_CARRIED_NAME] = "name", [VW_CARRIED_RANDOM_WORD] = "random_word"};
   char own[VW_DRAWN_LABEL];
@@ -65,8 +64,7 @@ void vw_carried_label(const vw_carried_row *r, const char *from, char label[VW_D
     vw_drawn_trial(r->trial, own);
   else
     vw_drawn_baseline(kinds[r->kind], r->anchor, "", own);
-  (void)snprintf(label, VW_DRAWN_LABEL, "from-%.*s-%.*s%s%.*s", SHOWN, from, SHOWN / 2, r->trial ? r->trial->data : "",
-                 r->trial ? "-" : "", SHOWN, own);
+  vw_drawn_carried(from, r->trial ? r->trial->data : "", own, label);
 }
 
 /* ---- anchors ----------------------------------------------------------------------------------------------------- */

@@ -47,9 +47,10 @@ grep -qF "glibc $(cat "$root/libexec/glibc") or newer" "$root/README.md" || fail
 clean "$root/bin/viswords-test" >"$work/test.log" 2>&1 || fail "viswords-test: $(cat "$work/test.log")"
 grep -q 'viswords-test: all passed' "$work/test.log" || fail "viswords-test: $(cat "$work/test.log")"
 echo "ok: $(tail -1 "$work/test.log")"
-clean GPU_CHECK_BACKEND=cpu GPU_CHECK_STEPS="machine doctor kernels_test_network_ops golden-learn golden-evaluate golden smoke two-ranks same-bits verify bench" "$root/tools/gpu-check.sh" "$work/gpu" \
+clean GPU_CHECK_BACKEND=cpu GPU_CHECK_STEPS="machine doctor operations golden smoke ranks clip" "$root/tools/gpu-check.sh" "$work/gpu" \
   >"$work/gpu.log" 2>&1 || fail "gpu-check.sh: $(cat "$work/gpu.log")"
-[ "$(grep -c '^ok ' "$work/gpu/summary.txt")" = 11 ] && [ -s "$work/gpu/bench.json" ] || fail "gpu-check.sh: $(cat "$work/gpu.log")"
+[ "$(grep -c '^ok ' "$work/gpu/summary.txt")" = 16 ] && # ten programs of operations
+  "$root/tools/gpu-report.sh" "$work/gpu" >"$work/report.md" && grep -q '^| text | 1 |' "$work/report.md" && [ -s "$work/gpu/bench.json" ] || fail "gpu-check.sh: $(cat "$work/gpu.log")"
 echo "ok: gpu-check.sh, with the CPU in the place of a GPU"
 
 # ---- a root folder with a shell and the C library: what a bare machine is

@@ -174,6 +174,17 @@ bench 2 precision "$work/edited.safetensors"
 says "truth.area"
 bench 2 precision "$model/model.safetensors"
 says "truth.class"
+bench 0 sd "$source_dir/data/sd-tiny" --pictures 2 --only unet --settle --kernels --order 64 --json
+says '"settled": '
+says '"op": "group_norm"'
+says '"share_of_ceiling": '
+bench 0 sd "$source_dir/data/sd-tiny" --pictures 2 --only unet --count
+says "GFLOP/sample"
+# every weight once in either pass, so that two pictures move less than twice what one does
+sum() { awk '$NF == "all" { print $2 }' "$work/out.txt"; }
+two=$(sum)
+bench 0 sd "$source_dir/data/sd-tiny" --pictures 1 --only unet --count
+awk -v one="$(sum)" -v two="$two" 'BEGIN { exit !(one < two && two < 2 * one) }' || fail "--count: $(sum) GB for a picture, $two for two"
 bench 2 precision "$work/boxes.safetensors" "$work"
 says "expected BOXES_FILE alone"
 bench 2 clip "$model" --backend gpu

@@ -21,6 +21,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define EPS                FLT_EPSILON
 #define SUM(k)             (4 * EPS * sqrt((double)(k)))
@@ -39,9 +40,9 @@ static const vw_linear_attr plain = {VW_ACT_NONE, VW_ACT}, quick = {VW_ACT_QUICK
 static const vw_linear_attr stream = {VW_ACT_NONE, VW_RESIDUAL, false},
                             quick_stream = {VW_ACT_QUICK_GELU, VW_RESIDUAL, false};
 static const vw_layernorm_attr eps5 = {1e-5};
-static const vw_attention_attr causal1 = {1, true}, causal3 = {3, true}, causal12 = {12, true}, full2 = {2, false},
-                               full4 = {4, false};
-static const vw_splice_grad_attr five_words = {5};
+static const vw_attention_attr causal1 = {1, true}, causal3 = {3, true}, causal12 = {12, true}, full1 = {1, false},
+                               full2 = {2, false}, full4 = {4, false};
+static const vw_splice_grad_attr five_words = {5}, five_pairs = {5, 2}, three_of_five = {3, 5};
 static const vw_select_row_grad_attr select7 = {7, VW_ACT};
 static const vw_take_grad_attr take5 = {5, VW_ACT}, take3_head = {3, VW_HEAD}, take0 = {0, VW_ACT};
 static const vw_cast_attr to_act = {VW_ACT}, to_residual = {VW_RESIDUAL}, to_bf16 = {VW_BF16}, to_f16 = {VW_F16},
@@ -124,6 +125,21 @@ static void splice_agrees(void **state) {
        1},
       {"one_row", &vw_splice_op, NULL, {H(1, 1), W(1, 1, 1), INDEX(0, 0, 1), INDEX(0, 0, 1), INDEX(0, 0, 1)}, EPS, 1},
       {"packs", &vw_splice_op, NULL, {H(5, 24), W(3, 4, 24), INDEX(0, 4, 11), INDEX(0, 2, 11), INDEX(0, 3, 3)}, EPS, 0},
+      /* two vectors a word, then all positions */
+      {"pairs", &vw_splice_op, NULL, {H(5, 18), W(3, 4, 9), INDEX(0, 4, 11), INDEX(0, 2, 11), INDEX(0, 2, 3)}, EPS, 1},
+      {"all", &vw_splice_op, NULL, {H(3, 120), W(2, 5, 24), INDEX(0, 2, 7), INDEX(0, 1, 7), INDEX(0, 0, 2)}, EPS, 1},
+      {"grad_pairs",
+       &vw_splice_grad_op,
+       &five_pairs,
+       {X(11, 4, 9), INDEX(0, 4, 11), INDEX(0, 2, 11), INDEX(0, 2, 3)},
+       SUM(11),
+       0},
+      {"grad_all",
+       &vw_splice_grad_op,
+       &three_of_five,
+       {X(40, 5, 100), INDEX(0, 2, 40), INDEX(0, 1, 40), INDEX(0, 0, 2)},
+       SUM(40),
+       0},
       /* six hundred rows, some 120 a word; as many are summed */
       {"grad_600",
        &vw_splice_grad_op,
@@ -186,6 +202,14 @@ static void attention_agrees(void **state) {
       {"causal_130_heads_of_32", &vw_attention_op, &causal3, {X(1, 130, 288), NO, NO, NO, NO}, SUM(162), 0},
       {"heads_of_80", &vw_attention_op, &full2, {X(2, 66, 480), NO, NO, NO, INDEX(1, 66, 2)}, SUM(146), 0},
       {"heads_of_120", &vw_attention_op, &causal1, {X(2, 66, 360), NO, NO, NO, INDEX(1, 66, 2)}, SUM(186), 0},
+      /* wide heads: one piece; odd positions; whole pieces of 128 queries, one query more, one less (tests' cuda) */
+      {"heads_of_136", &vw_attention_op, &full2, {X(2, 66, 816), NO, NO, NO, NO}, SUM(202), 0},
+      {"heads_of_512_odd", &vw_attention_op, &full1, {X(1, 17, 1536), NO, NO, NO, NO}, SUM(529), 0},
+      {"heads_of_136_256", &vw_attention_op, &full1, {X(1, 256, 408), NO, NO, NO, NO}, SUM(392), 0},
+      {"heads_of_136_257", &vw_attention_op, &full1, {X(1, 257, 408), NO, NO, NO, NO}, SUM(393), 0},
+      {"heads_of_136_255", &vw_attention_op, &full1, {X(1, 255, 408), NO, NO, NO, NO}, SUM(391), 0},
+      {"heads_of_140_no_packs", &vw_attention_op, &full1, {X(1, 33, 420), NO, NO, NO, NO}, SUM(173), 0},
+      {"heads_of_136_causal", &vw_attention_op, &causal1, {X(1, 33, 408), NO, NO, NO, NO}, SUM(169), 0},
       {"grad_full_padded",
        &vw_attention_grad_op,
        &full2,
@@ -428,6 +452,24 @@ static void adjoints_agree(void **state) {
   }
 }
 
+/* A picture's attention has the same bits alone and among others, on every backend. */
+static void pictures_do_not_mix(void **state) {
+  (void)state;
+  const vw_op_case c = {"two", &vw_attention_op, &full1, {X(2, 131, 408), NO, NO, NO, NO}, 0, 0};
+  for (vw_backend b = VW_REF; b < VW_BACKENDS; b++) {
+    vw_tensor in[VW_MAX_IN] = {0}, both[2], alone[2];
+    if (vw_op_unavailable(b)) continue;
+    vw_op_case_inputs(&c, 6, in);
+    vw_op_run(b, 1, c.op, c.attr, in, both);
+    in[ATTN_QKV].dim[0] = 1;
+    vw_op_run(b, 1, c.op, c.attr, in, alone);
+    for (int i = 0; i < 2; i++)
+      if (memcmp(both[i].data, alone[i].data, vw_bytes(&alone[i])) != 0)
+        fail_msg("output %d of attention on %s differs between one picture and two", i, vw_backend_name(b));
+    vw_op_free(in, c.op->n_in), vw_op_free(both, 2), vw_op_free(alone, 2);
+  }
+}
+
 static void contracts_refuse(void **state) {
   (void)state;
   vw_op_refused(&vw_linear_op, &plain, (vw_tensor[4]){vw_shape(VW_ACT, 2, 5), vw_shape(VW_PARAM, 3, 6)}, "wants K=6");
@@ -460,6 +502,7 @@ int main(void) {
                                      cmocka_unit_test(l2norm_of_zero_is_zero),
                                      cmocka_unit_test(adjoints_agree),
                                      cmocka_unit_test(padding_is_never_read),
+                                     cmocka_unit_test(pictures_do_not_mix),
                                      cmocka_unit_test(contracts_refuse)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

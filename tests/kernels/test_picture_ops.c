@@ -56,7 +56,8 @@ static void check_adjoint(const vw_op_case *op, const vw_op_case *back, int weig
 /* ---- group norm and activations */
 
 static const vw_group_norm_attr one = {1, 1e-5, false}, three = {3, 1e-6, true}, thirty_two = {32, 1e-5, true},
-                                thirty_two_plain = {32, 1e-6, false}, five = {5, 1e-5, true};
+                                thirty_two_plain = {32, 1e-6, false}, five = {5, 1e-5, true}, four = {4, 1e-5, true},
+                                two = {2, 1e-5, false};
 
 static void group_norm_agrees(void **state) {
   (void)state;
@@ -67,12 +68,37 @@ static void group_norm_agrees(void **state) {
       {"pieces", &vw_group_norm_op, &three, {X(2, 97, 15), W(15), W(15)}, SUM(485), 1},
       {"level_320", &vw_group_norm_op, &thirty_two, {X(2, 16, 16, 320), W(320), W(320)}, SUM(2560), 0},
       {"many_rows", &vw_group_norm_op, &thirty_two_plain, {X(1, 96, 96, 32), W(32), W(32)}, SUM(9216), 0},
+      /* cuda: packs that span groups, in one block and in pieces; more packs than a block has threads; one row */
+      {"packs_whole", &vw_group_norm_op, &thirty_two, {X(2, 7, 9, 320), W(320), W(320)}, SUM(630), 0},
+      {"packs_pieces", &vw_group_norm_op, &thirty_two, {X(2, 1700, 320), W(320), W(320)}, SUM(17000), 0},
+      {"packs_wide", &vw_group_norm_op, &four, {X(1, 5, 2120), W(2120), W(2120)}, SUM(2650), 0},
+      {"packs_last_row", &vw_group_norm_op, &two, {X(3, 3073, 16), W(16), W(16)}, SUM(24584), 0},
+      {"packs_one_row", &vw_group_norm_op, &thirty_two, {X(2, 1, 640), W(640), W(640)}, SUM(20), 0},
+      {"packs_one_group", &vw_group_norm_op, &one, {X(2, 50, 264), W(264), W(264)}, SUM(13200), 0},
       {"residual", &vw_group_norm_op, &thirty_two, {R(1, 8, 8, 960), W(960), W(960)}, SUM(1920), 0},
       {"grad_odd",
        &vw_group_norm_grad_op,
        &three,
        {X(2, 3, 5, 21), X(2, 3, 5, 21), W(21), W(21), STAT(-1, 1, 2, 3), STAT(.5, 2, 2, 3)},
        SUM(105),
+       0},
+      {"grad_packs_whole",
+       &vw_group_norm_grad_op,
+       &thirty_two,
+       {X(2, 7, 9, 320), X(2, 7, 9, 320), W(320), W(320), STAT(-1, 1, 2, 32), STAT(.5, 2, 2, 32)},
+       SUM(630),
+       0},
+      {"grad_packs_pieces",
+       &vw_group_norm_grad_op,
+       &thirty_two,
+       {X(2, 850, 320), X(2, 850, 320), W(320), W(320), STAT(-1, 1, 2, 32), STAT(.5, 2, 2, 32)},
+       SUM(8500),
+       0},
+      {"grad_packs_wide",
+       &vw_group_norm_grad_op,
+       &four,
+       {X(1, 5, 2120), X(1, 5, 2120), W(2120), W(2120), STAT(-1, 1, 1, 4), STAT(.5, 2, 1, 4)},
+       SUM(2650),
        0},
       {"grad_plain",
        &vw_group_norm_grad_op,
@@ -102,26 +128,58 @@ static void group_norm_agrees(void **state) {
  * of .6, and the mean's own rounding as much again. */
 static void group_norm_keeps_small_deviations(void **state) {
   (void)state;
-  const vw_op_case c = {"far", &vw_group_norm_op, &one, {VW_INPUT(VW_ACT, 999, 1001, 1, 2000, 4), W(4), W(4)}, 0, 0};
-  vw_tensor in[VW_MAX_IN] = {0}, ref[3], cpu[3];
-  vw_op_case_inputs(&c, 3, in);
-  vw_op_run(VW_REF, 1, c.op, c.attr, in, ref);
-  vw_op_run(VW_CPU, 2, c.op, c.attr, in, cpu);
-  vw_assert_near("y", vw_f64(&cpu[GN_Y]), vw_f64(&ref[GN_Y]), vw_count(&ref[GN_Y]), 4 * 1000 * EPS);
-  vw_op_free(in, 3), vw_op_free(ref, 3), vw_op_free(cpu, 3);
+  const vw_op_case cases[] = {
+      {"far", &vw_group_norm_op, &one, {VW_INPUT(VW_ACT, 999, 1001, 1, 2000, 4), W(4), W(4)}, 0, 0},
+      {"far_packs", &vw_group_norm_op, &one, {VW_INPUT(VW_ACT, 999, 1001, 1, 1000, 8), W(8), W(8)}, 0, 0},
+      {"far_pieces", &vw_group_norm_op, &one, {VW_INPUT(VW_ACT, 999, 1001, 1, 3500, 8), W(8), W(8)}, 0, 0},
+  };
+  for (int i = 0; i < LENGTH(cases); i++) {
+    const vw_op_case *c = &cases[i];
+    vw_tensor in[VW_MAX_IN] = {0}, ref[3], out[3];
+    vw_op_case_inputs(c, 3, in);
+    vw_op_run(VW_REF, 1, c->op, c->attr, in, ref);
+    for (vw_backend b = VW_CPU; b < VW_BACKENDS; b++) {
+      if (vw_op_unavailable(b)) continue;
+      vw_op_run(b, 2, c->op, c->attr, in, out);
+      vw_assert_near(c->name, vw_f64(&out[GN_Y]), vw_f64(&ref[GN_Y]), vw_count(&ref[GN_Y]), 4 * 1000 * EPS);
+      vw_op_free(out, 3);
+    }
+    vw_op_free(in, 3), vw_op_free(ref, 3);
+  }
 }
 
 /* A picture's result does not depend on how many there are, to the bit. */
-static void same_alone(const vw_op_case *c) {
+static void same_alone_on(const vw_op_case *c, vw_backend backend) {
   vw_tensor in[VW_MAX_IN] = {0}, all[VW_MAX_OUT], alone[VW_MAX_OUT];
   vw_op_case_inputs(c, 5, in);
-  vw_op_run(VW_CPU, 2, c->op, c->attr, in, all);
+  vw_op_run(backend, 2, c->op, c->attr, in, all);
   for (int i = 0; i < c->op->n_in; i++)
     if (vw_present(&in[i]) && c->in[i].shape.dtype != VW_PARAM) in[i].dim[0] = 1; /* the first picture */
-  vw_op_run(VW_CPU, 1, c->op, c->attr, in, alone);
+  vw_op_run(backend, 1, c->op, c->attr, in, alone);
   if (memcmp(all[0].data, alone[0].data, vw_bytes(&alone[0])) != 0)
-    fail_msg("%s: a picture has other bits among others", c->name);
+    fail_msg("%s on %s: a picture has other bits among others", c->name, vw_backend_name(backend));
   vw_op_free(in, c->op->n_in), vw_op_free(all, c->op->n_out), vw_op_free(alone, c->op->n_out);
+}
+
+static void same_alone(const vw_op_case *c) {
+  same_alone_on(c, VW_CPU);
+}
+
+static void group_norm_pictures_do_not_mix(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"whole", &vw_group_norm_op, &thirty_two, {X(3, 40, 320), W(320), W(320)}, 0, 0},
+      {"pieces", &vw_group_norm_op, &two, {X(2, 3100, 16), W(16), W(16)}, 0, 0},
+      {"grad_pieces",
+       &vw_group_norm_grad_op,
+       &two,
+       {X(2, 1600, 16), X(2, 1600, 16), W(16), W(16), STAT(-1, 1, 2, 2), STAT(.5, 2, 2, 2)},
+       0,
+       0},
+  };
+  for (int i = 0; i < LENGTH(cases); i++)
+    for (vw_backend b = VW_CPU; b < VW_BACKENDS; b++)
+      if (!vw_op_unavailable(b)) same_alone_on(&cases[i], b);
 }
 
 static const vw_activate_attr silu = {VW_ACT_SILU}, gelu = {VW_ACT_GELU}, quick = {VW_ACT_QUICK_GELU},
@@ -397,6 +455,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(group_norm_agrees),
       cmocka_unit_test(group_norm_keeps_small_deviations),
+      cmocka_unit_test(group_norm_pictures_do_not_mix),
       cmocka_unit_test(activations_agree),
       cmocka_unit_test(moves_agree),
       cmocka_unit_test(conv2d_agrees),

@@ -5,6 +5,8 @@
  *                         is written (outputs start as NaN)
  *   vw_op_cases_gradient  ref: the contract's own gradient rule, through vw_reverse, against central differences
  *   vw_op_run             one run on one backend, for checks of a test's own (fixtures, adjoints, boundaries)
+ *
+ * VISWORDS_TEST_ELEMENTS=N: only cases whose inputs have at most N elements together; the others are named.
  */
 #ifndef VW_TESTS_SUPPORT_OP_TEST_H
 #define VW_TESTS_SUPPORT_OP_TEST_H

@@ -2,11 +2,13 @@
 
     python tools/bench/sd.py MODEL_DIR [--pictures 1,4] [--threads 2] [--device cpu] [--dtype float32] [--compile]
 
-Channels-last convolutions, scaled_dot_product_attention, optionally torch.compile. The shortest time of each counts.
+Channels-last convolutions, scaled_dot_product_attention, optionally torch.compile. The shortest time of each counts;
+with --settle the mean of the last third, once that is within 1 % of the third before (as `viswords bench sd --settle`).
 `word` goes through text encoder and UNet, forward and back to one embedding, as learning a word does.
 """
 
 import argparse
+import json
 import time
 
 import torch
@@ -28,6 +30,29 @@ def shortest(f, seconds, device):
     return best
 
 
+def settled(f, seconds, device):
+    """Mean seconds of a run in the last third, seconds of all runs, and whether the two last thirds agree to 1 %."""
+
+    def window(n):
+        begun = time.perf_counter()
+        for _ in range(n):
+            f()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        return (time.perf_counter() - begun) / n
+
+    window(1), window(1)  # compilation, caches
+    runs, times, start = max(1, int(seconds / 120 / window(1))), [], time.perf_counter()
+    while True:
+        times.append(window(runs))
+        third, took = len(times) // 3, time.perf_counter() - start
+        last = times[-third:] if third else times
+        one = sum(last) / len(last)
+        ok = len(times) >= 6 and abs(one - sum(times[-2 * third : -third]) / third) <= 0.01 * one
+        if ok and took >= seconds / 3 or took >= seconds:
+            return one, took, bool(ok and took >= seconds / 3)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     ap.add_argument("model")
@@ -38,7 +63,10 @@ def main():
     ap.add_argument("--dtype", default="float32")
     ap.add_argument("--compile", action="store_true")
     ap.add_argument("--only", help="unet, word, encode or decode")
+    ap.add_argument("--settle", action="store_true")
+    ap.add_argument("--json", metavar="FILE")
     a = ap.parse_args()
+    rows = []
     torch.set_num_threads(a.threads)
     dtype = getattr(torch, a.dtype)
 
@@ -56,10 +84,18 @@ def main():
     def random(*shape):
         return torch.randn(*shape, device=a.device, dtype=dtype).contiguous(memory_format=torch.channels_last)
 
-    def say(name, B, seconds):
-        if not a.only or a.only == name:
-            s = seconds()
-            print(f"  {name:7} {B:3}  {1e3 * s:10.1f} ms  {B / s:9.3f} pictures/s", flush=True)
+    def say(name, B, make):
+        if a.only and a.only != name:
+            return
+        f, row = make(), {"pass": name, "pictures": B}
+        if a.settle:
+            row["seconds"], row["measured_s"], row["settled"] = settled(f, a.seconds, a.device)
+        else:
+            row["seconds"] = shortest(f, a.seconds, a.device)
+        row["pictures_per_s"] = B / row["seconds"]
+        rows.append(row)
+        note = "" if "settled" not in row else f"  {'settled' if row['settled'] else 'NOT settled'} in {row['measured_s']:.1f} s"
+        print(f"  {name:7} {B:3}  {1e3 * row['seconds']:10.1f} ms  {row['pictures_per_s']:9.3f} pictures/s{note}", flush=True)
 
     table = text.text_model.embeddings.token_embedding.weight
 
@@ -83,12 +119,17 @@ def main():
         x, t = random(B, channels, side, side), torch.zeros(B, device=a.device)
         states = torch.randn(B, J, unet.config.cross_attention_dim, device=a.device, dtype=dtype)
         with torch.no_grad():
-            say("unet", B, lambda: shortest(lambda: unet(x, t, encoder_hidden_states=states).sample, a.seconds, a.device))
-        say("word", B, lambda: shortest(step(B), a.seconds, a.device))
+            say("unet", B, lambda: lambda: unet(x, t, encoder_hidden_states=states).sample)
+        say("word", B, lambda: step(B))
     with torch.no_grad():
         picture, z = random(1, 3, factor * side, factor * side), random(1, channels, side, side)
-        say("encode", 1, lambda: shortest(lambda: vae.encode(picture).latent_dist.parameters, a.seconds, a.device))
-        say("decode", 1, lambda: shortest(lambda: vae.decode(z).sample, a.seconds, a.device))
+        say("encode", 1, lambda: lambda: vae.encode(picture).latent_dist.parameters)
+        say("decode", 1, lambda: lambda: vae.decode(z).sample)
+    if a.json:
+        device = torch.cuda.get_device_name() if a.device != "cpu" else "cpu"
+        head = {"torch": torch.__version__, "device": device, "dtype": a.dtype, "compile": a.compile, "rows": rows}
+        with open(a.json, "w") as f:
+            json.dump(head, f, indent=1)
 
 
 if __name__ == "__main__":
