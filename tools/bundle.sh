@@ -102,6 +102,15 @@ done <"$stage/loaded"
 rm "$stage/loaded"
 chmod -R u+w "$stage"
 
+# ---- the font of figures and labels, and how fontconfig finds it beside what the machine has
+font=$(fc-match -f '%{file}' 'DejaVu Sans:bold=false' 2>/dev/null || true)
+[[ $font == */DejaVuSans.ttf ]] || font=/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
+[ -e "$font" ] || fail "the font DejaVu Sans is not here (fonts-dejavu-core)"
+mkdir -p "$stage/fonts"
+cp -L "$font" "${font%.ttf}-Bold.ttf" "$stage/fonts/"
+cp tools/bundle/fonts.conf "$stage/fonts/"
+[ ! -e /usr/share/doc/fonts-dejavu-core/copyright ] || cp -L /usr/share/doc/fonts-dejavu-core/copyright "$stage/licences/fonts-dejavu-core"
+
 # ---- data, studies, scripts; or links to those of the checkout around build/
 if [ $programs_only = 1 ]; then
   mkdir -p "$stage/tests/reference"

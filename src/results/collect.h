@@ -76,6 +76,7 @@ typedef struct vw_probe_row {
 /* Where numbers of words lie: /summary/loss (a row a step) and /summary/constraint. */
 typedef enum vw_quartile_of {
   VW_QUARTILES_LOSS,     /* the training loss at a step */
+  VW_QUARTILES_WATCH,    /* that on the fixed set, where words were looked at on the way */
   VW_QUARTILES_DISTANCE, /* to the anchor, over the radius */
   VW_QUARTILES_KKT,
   VW_QUARTILES

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const vw_quartile_names[VW_QUARTILES] = {"training loss", "distance over radius", "kkt"};
+const char *const vw_quartile_names[VW_QUARTILES] = {"training loss", "watched loss", "distance over radius", "kkt"};
 const char *const vw_performant_names[VW_PERFORMANTS] = {"cosine, other anchors",
                                                          "distance over radius, other anchors",
                                                          "cosine, other replicas",
@@ -27,6 +27,7 @@ typedef struct gathered {
   int64_t n, columns;
   bool is_shaped; /* false: the numbers of a row are a column of the tensor */
   const char *tensor;
+  const int64_t *steps; /* [columns] of what was looked at on the way, "looked"; NULL: a tensor of all columns */
 } gathered;
 
 static const double *numbers_of(const gathered *g, int64_t i) {
@@ -57,10 +58,36 @@ static vw_status copy_block(const gathered *g, const vw_collected *c, int64_t bl
   return st;
 }
 
+/* Looks of a block: some of the steps, or none. */
+static vw_status copy_looks(const gathered *g, const vw_collected *c, int64_t block, double **to) {
+  const vw_block *b = &c->s->plan->blocks[block];
+  const vw_safetensors *f = c->file[block];
+  vw_tensor t = {0}, at = {0};
+  if (vw_safetensors_has(f, "looked")) {
+    VW_TRY(vw_safetensors_find(f, "looked", &t));
+    VW_TRY(vw_safetensors_find(f, "look_step", &at));
+    VW_CHECK(t.dtype == VW_F64 && t.ndim == 2 && t.dim[1] == b->n && at.dtype == VW_I64 && vw_count(&at) == t.dim[0],
+             VW_ERR_INPUT, "%s: looked is %s, of %" PRId64 " words; delete the file and run again",
+             vw_safetensors_path(f), vw_shape_text(&t), b->n);
+  }
+  for (int64_t k = 0; k < b->n; k++) {
+    const int64_t row = c->s->plan->trials[b->first + k].row, looks = t.ndim ? t.dim[0] : 0;
+    if (row < 0) continue;
+    *(*to)++ = (double)row;
+    for (int64_t j = 0, i = 0; j < g->columns; j++) {
+      while (i < looks && ((const int64_t *)at.data)[i] < g->steps[j]) i++;
+      const bool is_there = i < looks && ((const int64_t *)at.data)[i] == g->steps[j];
+      *(*to)++ = is_there ? ((const double *)t.data)[i * b->n + k] : NAN;
+    }
+  }
+  return VW_OK;
+}
+
 static vw_status gather_own(const gathered *g, const vw_collected *c, int64_t model, double *own, int64_t *n) {
   double *to = own;
   for (int64_t i = 0; i < c->s->plan->n_blocks; i++)
-    if (c->file[i] && c->s->plan->blocks[i].model_index == model) VW_TRY(copy_block(g, c, i, &to));
+    if (c->file[i] && c->s->plan->blocks[i].model_index == model)
+      VW_TRY(g->steps ? copy_looks(g, c, i, &to) : copy_block(g, c, i, &to));
   *n = (to - own) / (1 + g->columns);
   return VW_OK;
 }
@@ -157,12 +184,12 @@ static vw_status quartiles_of_rows(maker *m, vw_quartile_of of) {
   return n ? add_quartiles(m, of, -1, n) : VW_OK;
 }
 
-static vw_status quartiles_of_loss(maker *m, const gathered *loss, const int64_t *steps) {
+static vw_status quartiles_of_loss(maker *m, vw_quartile_of of, const gathered *loss, const int64_t *steps) {
   for (int64_t p = 0; p < loss->columns; p++) {
     int64_t n = 0;
     for (int64_t i = 0; i < loss->n; i++)
       if (is_counted(m, trial_of(loss, i)) && isfinite(numbers_of(loss, i)[p])) m->values[n++] = numbers_of(loss, i)[p];
-    if (n) VW_TRY(add_quartiles(m, VW_QUARTILES_LOSS, steps[p], n));
+    if (n) VW_TRY(add_quartiles(m, of, steps[p], n));
   }
   return VW_OK;
 }
@@ -271,13 +298,14 @@ static vw_status half_to_one(maker *m) {
 /* ---- a model ----------------------------------------------------------------------------------------------------- */
 
 typedef struct model_numbers {
-  gathered words, loss;
-  int64_t *steps;
+  gathered words, loss, looks;
+  int64_t *steps, *look_steps;
   double *anchors, *neighbour; /* [anchors, width], [anchors] */
 } model_numbers;
 
 static void model_numbers_free(model_numbers *n) {
-  free(n->words.rows), free(n->loss.rows), free(n->steps), free(n->anchors), free(n->neighbour);
+  free(n->words.rows), free(n->loss.rows), free(n->looks.rows), free(n->steps), free(n->look_steps), free(n->anchors),
+      free(n->neighbour);
 }
 
 static vw_status find_anchors(const vw_collected *c, int64_t model, model_numbers *to) {
@@ -316,8 +344,21 @@ static vw_status find_steps(const vw_collected *c, int64_t model, model_numbers 
   return vw_ranks_reduce(ranks, to->steps, (int)to->loss.columns, VW_REDUCE_MAX);
 }
 
+/* Collective. Looks are at multiples of the study's number of steps; words that stopped early have fewer. */
+static vw_status gather_looks(const vw_collected *c, int64_t model, model_numbers *to) {
+  const vw_learn_config *learn = &c->s->config->models[model].learn;
+  if (!learn->watch_every) return VW_OK;
+  to->looks.columns = learn->steps / learn->watch_every + 1;
+  to->look_steps = malloc((size_t)to->looks.columns * sizeof *to->look_steps);
+  VW_TRY(vw_agree_message(&c->s->ranks, to->look_steps ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "collect: out of memory")));
+  for (int64_t i = 0; i < to->looks.columns; i++) to->look_steps[i] = i * learn->watch_every;
+  to->looks.steps = to->look_steps;
+  return gather(&to->looks, c, model);
+}
+
 static vw_status make_delta(maker *m, const model_numbers *n) {
-  VW_TRY(quartiles_of_loss(m, &n->loss, n->steps));
+  VW_TRY(quartiles_of_loss(m, VW_QUARTILES_LOSS, &n->loss, n->steps));
+  VW_TRY(quartiles_of_loss(m, VW_QUARTILES_WATCH, &n->looks, n->look_steps));
   VW_TRY(quartiles_of_rows(m, VW_QUARTILES_DISTANCE));
   VW_TRY(quartiles_of_rows(m, VW_QUARTILES_KKT));
   VW_TRY(spread_of_words(m, &n->words, n->neighbour));
@@ -351,6 +392,7 @@ static vw_status collect_model(maker *m) {
   vw_status st = VW_OK;
   VW_GOTO(find_steps(m->c, m->model, &n));
   VW_GOTO(gather(&n.loss, m->c, m->model));
+  VW_GOTO(gather_looks(m->c, m->model, &n));
   VW_GOTO(gather(&n.words, m->c, m->model));
   if (ranks->rank == 0) {
     st = find_anchors(m->c, m->model, &n);

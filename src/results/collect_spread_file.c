@@ -9,7 +9,7 @@ static const vw_column quartile_columns[] = {
     VW_TEXT(vw_quartile_row, model, "model", "name in the study"),
     VW_TEXT(vw_quartile_row, data, "data", "data set, name in the study"),
     VW_TEXT(vw_quartile_row, quantity, "quantity",
-            "training loss | distance over radius | kkt, as in /loss and /trials"),
+            "training loss | watched loss | distance over radius | kkt: of /loss, /loss_watch, /trials"),
     VW_NUMBER(vw_quartile_row, delta, VW_F64, "delta", "1", "of the words; inf: free"),
     VW_NUMBER(vw_quartile_row, n, VW_I64, "n", "1", "how many words"),
     VW_NUMBER(vw_quartile_row, low, VW_F64, "quartile_1", "1", "a quarter of them is below"),
@@ -53,7 +53,7 @@ static vw_status write_quartiles(const vw_writer *w, bool of_losses, const char 
   int64_t n = 0;
   vw_status st = vw_writer_memory(w, rows != NULL);
   for (int64_t i = 0; rows && i < c->n_quartiles; i++)
-    if ((c->quartiles[i].of == VW_QUARTILES_LOSS) == of_losses) rows[n++] = c->quartiles[i];
+    if ((c->quartiles[i].of <= VW_QUARTILES_WATCH) == of_losses) rows[n++] = c->quartiles[i];
   if (st == VW_OK && n)
     st = write_rows(w, group, scale, rows, sizeof *rows, n, quartile_columns,
                     (int64_t)(sizeof quartile_columns / sizeof *quartile_columns) - !of_losses);

@@ -248,7 +248,7 @@ vw_status vw_figure_truncation(vw_figure_source *s, const char *subject, vw_figu
   VW_TRY(vw_figure_task(s, subject, &task));
   if (!rows.n || !task) return VW_OK;
   const char *metric = task->metrics[task->headline].name;
-  const char *title = vw_figure_text(s, "words of %s by the first layers of the text encoder alone", subject);
+  const char *title = vw_figure_text(s, "words of %s by the first layers alone", subject);
   VW_CHECK(title, VW_ERR_MEMORY, "figures: out of memory");
   VW_TRY(vw_curves_begin(s, &f, title, "means; bands: 95 % over words; bars: 95 % bootstrap over concepts and anchors",
                          2));

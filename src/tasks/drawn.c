@@ -20,6 +20,12 @@ void vw_drawn_baseline(const char *kind, const char *anchor, const char *delta, 
     if (*p == '_') *p = '-';
 }
 
+void vw_drawn_carried(const char *from, const char *data, const char *own, char label[VW_DRAWN_LABEL]) {
+  enum { SHOWN = 60 }; /* of each part: all of them fit */
+  (void)snprintf(label, VW_DRAWN_LABEL, "from-%.*s-%.*s%s%.*s", SHOWN, from, SHOWN / 2, data, data[0] ? "-" : "", SHOWN,
+                 own);
+}
+
 static bool is_tame(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
 }

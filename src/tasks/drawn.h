@@ -23,6 +23,10 @@ void vw_drawn_tame(const char *name, bool odd, char out[VW_DRAWN_NAME]);
 void vw_drawn_trial(const vw_trial *t, char label[VW_DRAWN_LABEL]);
 void vw_drawn_baseline(const char *kind, const char *anchor, const char *delta, char label[VW_DRAWN_LABEL]);
 
+/* That of a word that was carried: "from-clip-objects-dog-0.5-r0". data: that it was learned for, "" for words that were
+ * not learned; own: what it is called in its own network. */
+void vw_drawn_carried(const char *from, const char *data, const char *own, char label[VW_DRAWN_LABEL]);
+
 /* The folder of a concept below DIR/pictures, by names alone; whether it is there is not asked. Errors: VW_ERR_ARG. */
 vw_status vw_drawn_folder_of(const char *drawn, const char *model, const char *data, const char *concept,
                              char path[VW_PATH_BYTES]);

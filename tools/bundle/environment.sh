@@ -11,6 +11,7 @@ export PMIX_MCA_pcompress_base_silence_warning=1 # it goes without compression, 
 # mpirun insists on a way to other nodes even where none is wanted.
 command -v ssh >/dev/null || command -v rsh >/dev/null || command -v srun >/dev/null || export OMPI_MCA_plm=isolated
 export VISWORDS_TESTS="$root/tests"
+export FONTCONFIG_FILE="${FONTCONFIG_FILE:-$root/fonts/fonts.conf}" # the font of figures lies there
 
 # Prints the folders, separated by colons, that hold every CUDA library which the bundle lacks; fails where one is missing.
 find_cuda() {
