@@ -73,6 +73,11 @@ grep -q '^clip->owl,scenes,carried word,in domain minus carried,1,ap50,2,' "$wor
 [ -z "$(find "$work/one/blocks" -name '*-picture-*')" ] || fail "files of pictures are left"
 [ "$(find "$work/one/blocks" -name '*-map.safetensors' | wc -l)" = 2 ] || fail "maps"
 
+# The report: a matrix a delta, maps, the answer.
+expect 0 "$viswords" report "$work/one" --cache "$work/cache"
+python3 "$source_dir/tests/jobs/page.py" "$work/one/report.html" 'of 2 ways from one network to another' \
+  'Delta 0.5: words of (rows) in (columns)' 'clip → owl ridge 1.000 877 192 → 192' 'carried random word' >&2 || fail "the report"
+
 expect 0 "$viswords" status "$work/one"
 says "carried to other networks: 2 maps, $(find "$work/one/blocks" -name '*-carried.safetensors' | wc -l) sets of words judged there"
 expect 0 "$viswords" plan "$study"
