@@ -21,7 +21,7 @@ typedef struct submission {
   const char *site, *parts;
   bool is_chain, yes, is_dry;
   char script[VW_PATH_BYTES], study[VW_PATH_BYTES], out[VW_PATH_BYTES]; /* absolute: jobs start elsewhere */
-  char how[512];                                                        /* of slurm/submit.sh: job, chain:..., array:N:... */
+  char how[512]; /* of slurm/submit.sh: job, chain:..., array:N:... */
   int64_t ranks, cores;
   char time[64], signal[64];
 } submission;
@@ -278,7 +278,8 @@ int vw_job_submit(int argc, char **argv) {
       {"out", 'o', VW_OPT_STRING, &b.options.out, "DIR", "output directory, on a file system that all nodes see"},
       {"site", 0, VW_OPT_STRING, &b.site, "FILE", "the site file; default: slurm/site.sh, or VISWORDS_SITE"},
       {"chain", 0, VW_OPT_FLAG, &b.is_chain, NULL, "a job a stage, each after the one before"},
-      {"array", 0, VW_OPT_STRING, &b.parts, "N", "stages that can be shared in N jobs of an array each, the others in one"},
+      {"array", 0, VW_OPT_STRING, &b.parts, "N",
+       "stages that can be shared in N jobs of an array each, the others in one"},
       {"yes", 'y', VW_OPT_FLAG, &b.yes, NULL, "do not ask"},
       {"dry-run", 0, VW_OPT_FLAG, &b.is_dry, NULL, "show the cost and the commands, submit nothing"},
       {0}};
