@@ -2,9 +2,11 @@
 #include "io/study_merge.h"
 
 #include "core/pool.h"
+#include "study/keys.h"
 #include "study/trial.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -314,6 +316,93 @@ static void set_model(merger *g, int model, const model_part *p, const model_par
   if (!pairs_of(g, trials)) drop_key(g, model, "trials");
 }
 
+/* ---- keys of learn and judge under each model -------------------------------------------------------------------- */
+
+/* A decided value as a node; 0: nothing is to stand there. Paths are taken from the files. */
+static int value_node(merger *g, const vw_key *o, const void *base) {
+  const char *member = (const char *)base + o->offset, *word = NULL;
+  char text[64] = "";
+  int n = 0;
+  switch (o->type) {
+  case VW_KEY_AUTO:
+    if (*(const int64_t *)(const void *)member == 0) return new_text(g, "auto"); /* fall through */
+  case VW_KEY_INT:
+  case VW_KEY_STEPS:
+    (void)snprintf(text, sizeof text, "%" PRId64, *(const int64_t *)(const void *)member);
+    return new_text(g, text);
+  case VW_KEY_REAL:
+    vw_delta_text(*(const double *)(const void *)member, text); /* the shortest decimal */
+    return new_text(g, text);
+  case VW_KEY_CHOICE:
+    word = vw_word_at(o->choices, *(const int *)(const void *)member, &n);
+    (void)snprintf(text, sizeof text, "%.*s", n, word ? word : "");
+    return new_text(g, text);
+  case VW_KEY_TEXT:
+  case VW_KEY_TEMPLATE:
+    word = *(const char *const *)(const void *)member;
+    return word && word[0] ? new_text(g, word) : 0;
+  default:
+    return 0;
+  }
+}
+
+static void spell_key(merger *g, int section, const vw_key *o, const void *base) {
+  const char *name = vw_key_name(o), *dot = strchr(name, '.');
+  char above[64];
+  (void)snprintf(above, sizeof above, "%.*s", dot ? (int)(dot - name) : 0, name);
+  const int map = dot ? mapping_in(g, section, above) : section;
+  const char *key = dot ? dot + 1 : name;
+  if (o->type == VW_KEY_TEMPLATES) {
+    const vw_names *list = (const vw_names *)(const void *)((const char *)base + o->offset);
+    names all = {0};
+    add_names(g, &all, list);
+    if (all.n) set_list(g, map, key, &all);
+    return;
+  }
+  set_value(g, map, key, value_node(g, o, base));
+}
+
+/* Decay without free words is refused, as nothing uses it. */
+static bool is_used(const vw_key *o, const vw_model_config *m) {
+  bool any_free = false;
+  for (int64_t i = 0; i < m->trials.deltas.n; i++) any_free |= isinf(m->trials.deltas.v[i]);
+  return vw_key_applies(o, m) && (any_free || strcmp(o->key, "learn.weight_decay") != 0);
+}
+
+/* Section `section` of a model of study i, with all that was decided. */
+static void spell_section(merger *g, int64_t i, int model, const vw_model_config *m, vw_section section) {
+  static const char *const paths[] = {"weights", "names"}; /* of judge: a list of names may stand there, too */
+  const vw_shared_section *of = vw_section_shared(section);
+  const int own = value_in(g, model, of->key), common = value_in(g, g->root[i], of->key);
+  const int all = yaml_document_add_mapping(&g->doc, NULL, YAML_BLOCK_MAPPING_STYLE);
+  g->starved |= !all;
+  for (int k = 0; k < vw_study_n_keys; k++) {
+    const vw_key *o = &vw_study_keys[k];
+    if (o->section == section && is_used(o, m)) spell_key(g, all, o, (const char *)m + of->offset);
+  }
+  for (size_t k = 0; k < sizeof paths / sizeof *paths && section == VW_SEC_JUDGE && m->judge.weights; k++)
+    set_value(g, all, paths[k],
+              value_in(g, own, paths[k]) ? value_in(g, own, paths[k]) : value_in(g, common, paths[k]));
+  if (pairs_of(g, all))
+    set_value(g, model, of->key, all);
+  else
+    drop_key(g, model, of->key);
+}
+
+static void spell_models(merger *g) {
+  const int models = value_in(g, g->root[0], "models");
+  for (int64_t k = 0; k < pairs_of(g, models) && !g->starved; k++) {
+    int64_t m = -1, i = -1;
+    while (m < 0 && ++i < g->n) m = model_in(g->s[i].config, text_of(g, pair_at(g, models, k).key));
+    if (m < 0) continue;
+    spell_section(g, i, pair_at(g, models, k).value, &g->s[i].config->models[m], VW_SEC_LEARN);
+    spell_section(g, i, pair_at(g, models, k).value, &g->s[i].config->models[m], VW_SEC_JUDGE);
+  }
+  drop_key(g, g->root[0], "learn"), drop_key(g, g->root[0], "judge");
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
+
 static void join_models(merger *g) {
   const int models = value_in(g, g->root[0], "models"), data = value_in(g, g->root[0], "data");
   model_part common = {0};
@@ -331,7 +420,7 @@ static void join_models(merger *g) {
   }
 }
 
-static void join(merger *g, const char *name) {
+static void join(merger *g, const vw_study_merging *how) {
   names studies = {0}, stages = {0};
   char all[1024] = "";
   for (int64_t i = 0; i < g->n; i++) {
@@ -343,11 +432,12 @@ static void join(merger *g, const char *name) {
   const int data = value_in(g, g->root[0], "data");
   for (int64_t k = 0; k < pairs_of(g, data); k++) join_list(g, "data", text_of(g, pair_at(g, data, k).key), "concepts");
   join_models(g);
+  if (how->spelled_out) spell_models(g);
   for (int64_t i = 0; i < studies.n; i++) {
     const size_t at = strlen(all);
     (void)snprintf(all + at, sizeof all - at, "%s%s", i ? " + " : "", studies.name[i]);
   }
-  set_value(g, g->root[0], "study", new_text(g, name ? name : all));
+  set_value(g, g->root[0], "study", new_text(g, how->name ? how->name : all));
   set_list(g, g->root[0], "stages", &stages);
 }
 
@@ -380,12 +470,12 @@ static vw_status write_text(merger *g, char **text) {
   return VW_RAISE(VW_ERR_MEMORY, "joining studies: out of memory");
 }
 
-vw_status vw_study_merge(const vw_study_source *s, int64_t n, const char *name, char **text) {
+vw_status vw_study_merge(const vw_study_source *s, int64_t n, const vw_study_merging *how, char **text) {
   merger g = {.s = s, .n = n, .root = calloc((size_t)n + 1, sizeof(int))};
   *text = NULL;
   vw_status st = g.root ? load_all(&g) : VW_RAISE(VW_ERR_MEMORY, "joining studies: out of memory");
   if (st == VW_OK) {
-    join(&g, name);
+    join(&g, how);
     st = g.starved ? VW_RAISE(VW_ERR_MEMORY, "joining studies: out of memory") : write_text(&g, text);
   }
   if (g.doc.nodes.start) yaml_document_delete(&g.doc);

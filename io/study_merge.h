@@ -9,10 +9,15 @@ typedef struct vw_study_source {
   const vw_study_config *config; /* the text as it was read */
 } vw_study_source;
 
+typedef struct vw_study_merging {
+  const char *name; /* of the new study; NULL: theirs, joined with " + " where they differ */
+  bool spelled_out; /* keys of learn and judge stand under each model, as its study decided; else the first study's, for
+                     * all models, stay as they are */
+} vw_study_merging;
+
 /* The text of the study that asks for all that n studies ask for, n >= 1, in their order: what is in several counts
- * once, and paths are absolute. What stands for all models, and how things are computed, is the first study's: the
- * caller reads *text and compares what it decides with what each study decided. `name` NULL: theirs, joined with " + "
- * where they differ. The caller frees *text. Errors: VW_ERR_INPUT (no study file), VW_ERR_MEMORY. */
-vw_status vw_study_merge(const vw_study_source *s, int64_t n, const char *name, char **text);
+ * once, and paths are absolute. How things are computed is the first study's. The caller reads *text, compares what it
+ * decides with what each study decided, and frees it. Errors: VW_ERR_INPUT (no study file), VW_ERR_MEMORY. */
+vw_status vw_study_merge(const vw_study_source *s, int64_t n, const vw_study_merging *how, char **text);
 
 #endif

@@ -175,23 +175,38 @@ static vw_status make_plan(vw_merge *m, const vw_merge_source *s, const vw_study
 
 /* ---- the directory ----------------------------------------------------------------------------------------------- */
 
-/* study.yaml, which must decide what each of the studies decided. */
-static vw_status join_studies(vw_merge *m, const vw_merge_source *s, const char *dir, vw_study_config **joined) {
+/* The joined study's text, and what it decides: what each of the studies decided. */
+static vw_status try_studies(const vw_merge *m, const vw_merge_source *s, bool spelled_out, char **text,
+                             vw_study_config **joined) {
+  const vw_study_merging how = {m->name, spelled_out};
   vw_study_source *sources = calloc((size_t)m->n, sizeof *sources);
-  char path[VW_PATH_BYTES], *text = NULL;
-  vw_status st = sources ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "merge: out of memory");
-  for (int64_t i = 0; st == VW_OK && i < m->n; i++) sources[i] = (vw_study_source){s[i].text, s[i].place, s[i].config};
-  if (st == VW_OK) st = vw_study_merge(sources, m->n, m->name, &text);
+  VW_CHECK(sources, VW_ERR_MEMORY, "merge: out of memory");
+  for (int64_t i = 0; i < m->n; i++) sources[i] = (vw_study_source){s[i].text, s[i].place, s[i].config};
+  vw_status st = vw_study_merge(sources, m->n, &how, text);
+  free(sources);
   if (st == VW_OK)
-    st = vw_study_config_parse_alone("the joined study", text, strlen(text), vw_kinds_of_study(), joined);
+    st = vw_study_config_parse_alone("the joined study", *text, strlen(*text), vw_kinds_of_study(), joined);
   for (int64_t i = 0; st == VW_OK && i < m->n; i++)
     st = vw_merge_compare_studies(s[i].config, s[i].dir, *joined, "the joined study");
+  return st;
+}
+
+/* study.yaml. Where what stands for all models differs between the studies, it stands under each. */
+static vw_status join_studies(vw_merge *m, const vw_merge_source *s, const char *dir, vw_study_config **joined) {
+  char path[VW_PATH_BYTES], *text = NULL;
+  vw_status st = try_studies(m, s, false, &text, joined);
+  if (st == VW_ERR_INPUT) {
+    vw_error_clear();
+    free(text), vw_study_config_destroy(*joined);
+    text = NULL, *joined = NULL;
+    st = try_studies(m, s, true, &text, joined);
+  }
   m->asked = 0;
   for (int64_t i = 0; st == VW_OK && i < (*joined)->n_models * (*joined)->n_data; i++)
     m->asked += (int64_t)vw_study_trial_count(*joined, i / (*joined)->n_data, i % (*joined)->n_data);
   if (st == VW_OK) st = vw_path_format(path, "%s/study.yaml", dir);
   if (st == VW_OK) st = vw_file_write(path, text, (int64_t)strlen(text));
-  free(text), free(sources);
+  free(text);
   return st;
 }
 

@@ -200,11 +200,13 @@ static void shown(const value *v, char out[100]) {
   (void)snprintf(out + n, 4, "%s", n == 96 ? "..." : "");
 }
 
-static vw_status compare_values(const char *x, const char *a_name, const char *y, const char *b_name) {
+static vw_status compare_values(const vw_study_config *a, const char *x, const char *a_name, const char *y,
+                                const char *b_name) {
   value v, w;
   while (next_value(&x, &v)) {
     char p[100], q[100];
-    if (may_differ(&v) || !find_value(y, &v, &w)) continue; /* of a data set or a model that one of them has not */
+    if (may_differ(&v) || !vw_study_reads_key(a, v.key, v.key_length)) continue;
+    if (!find_value(y, &v, &w)) continue; /* of a data set or a model that one of them has not */
     if (v.length == w.length && memcmp(v.text, w.text, (size_t)v.length) == 0) continue;
     shown(&v, p), shown(&w, q);
     return VW_RAISE(VW_ERR_INPUT,
@@ -220,7 +222,7 @@ vw_status vw_merge_compare_studies(const vw_study_config *a, const char *a_name,
   char *x = NULL, *y = NULL;
   vw_status st = vw_study_values_text(a, &x);
   if (st == VW_OK) st = vw_study_values_text(b, &y);
-  if (st == VW_OK) st = compare_values(x, a_name, y, b_name);
+  if (st == VW_OK) st = compare_values(a, x, a_name, y, b_name);
   free(x), free(y);
   return st;
 }

@@ -248,6 +248,10 @@ const char *vw_study_key_of(const vw_study_config *config, int64_t model, const 
 vw_status vw_study_keep(const vw_study_config *config, vw_problems *problems, const char *key, int64_t item,
                         bool warning, vw_status st);
 
+/* Whether words depend on a value of vw_study_values_text: false for keys of a model that neither its task nor its
+ * optimiser reads ("models.sd.learn.batch.negatives"). `length` of the key. */
+bool vw_study_reads_key(const vw_study_config *config, const char *key, int length);
+
 void vw_study_config_destroy(vw_study_config *config); /* NULL allowed */
 
 /* "folders", ...: the kind of a data set; lives until the next call of this thread. */

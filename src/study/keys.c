@@ -534,6 +534,20 @@ bool vw_key_applies(const vw_key *o, const vw_model_config *m) {
   return is_read && (!o->needs || o->needs == 1 + m->learn.optimiser);
 }
 
+bool vw_study_reads_key(const vw_study_config *config, const char *key, int length) {
+  const char *end = key + length;
+  for (int64_t i = 0; i < config->n_models; i++) {
+    char prefix[VW_STUDY_KEY];
+    const int n = snprintf(prefix, sizeof prefix, "models.%s.", config->models[i].name);
+    if (length <= n || strncmp(key, prefix, (size_t)n) != 0) continue;
+    for (int k = 0; k < vw_study_n_keys; k++)
+      if (strlen(vw_study_keys[k].key) == (size_t)(end - key - n) &&
+          !strncmp(vw_study_keys[k].key, key + n, (size_t)(end - key - n)))
+        return vw_key_applies(&vw_study_keys[k], &config->models[i]);
+  }
+  return true;
+}
+
 /* A key that came later, at the value that was meant before there was the key: trials are the ones they were. */
 static bool is_as_ever(const vw_key *o, const void *base) {
   char value[256] = "", expected[256];

@@ -30,10 +30,7 @@ grep -q 'learned in none' out.txt && fail "all of it was learned"
 grep -qF "'viswords collect c/study.yaml -o c' makes study.h5" out.txt || fail "no next step: $(cat out.txt)"
 viswords collect c/study c
 equal c whole
-same c whole
 [ "$(find a b -type f -printf '%p %s %T@\n' | sort)" = "$before" ] || fail "merge changed what it read"
-"$viswords" status whole | grep 'all: ' > status.txt
-"$viswords" status c | grep 'all: ' | cmp - status.txt || fail "$("$viswords" status c), but of the whole: $(cat status.txt)"
 viswords run whole c # the study as it was written asks for the same; nothing is left to do
 same c whole
 equal c whole
@@ -44,20 +41,18 @@ viswords run d d
 merge 0 'e: 20 learned trials of c (12), d (8)' c d -o e --name joined
 grep -qF 'its study.yaml asks for 24 trials: 4 were learned in none of them' out.txt || fail "$(cat out.txt)"
 grep -q '^study: joined$' e/study.yaml || fail "$(cat e/study.yaml)"
-"$viswords" collect e/study.yaml -o e -t 1 -q > /dev/null 2> out.txt
-grep -q '4 of 24 trials are not learned yet' out.txt || fail "$(cat out.txt)"
 if [ "$sanitized" = 0 ]; then
   viswords run e/study e
   "$viswords" status e | grep -q '24 of 24 trials learned (100 %), 24 judged; ' || fail "$("$viswords" status e)"
 fi
 
-# --- other data sets, models, replicas: each model keeps what it learned on, and no more
+# --- other data sets, models, keys of learn: each model keeps what it learned on, as it did, and no more
 sed 's/objects:/toys:/; /^  adam/d' a.yaml > toys.yaml
-sed '/^  ball/d; s#weights: [^,]*#weights: other#; s/study: small/study: more/' b.yaml > more.yaml
+sed '/^  ball/d; s#adam: {weights: [^,]*#eve: {weights: other#; s/study: small/study: more/; s/steps: 4/steps: 6/' b.yaml > more.yaml
 ln -s "$source_dir/data/clip-tiny" other # a path beside the study file
 for s in toys more; do viswords collect $s $s; done # nothing learned: what is asked for counts
 merge 0 'f: 12 learned trials of c (12), toys (0), more (0)' c toys more -o f/
-grep -qF 'its study.yaml asks for 16 trials: 4 were' out.txt || fail "$(cat out.txt)" # ball on toys: 2 concepts x 2 deltas
+grep -qF 'its study.yaml asks for 20 trials: 8 were' out.txt || fail "$(cat out.txt)" # ball on toys, eve: 2 concepts x 2 deltas
 grep -qF 'collect f/study.yaml -o f' out.txt || fail "$(cat out.txt)"
 "$viswords" plan f/study.yaml --json > plan.json 2> /dev/null || fail "f/study.yaml: $(cat f/study.yaml)"
 python3 - << 'END'
@@ -65,21 +60,22 @@ import json
 trials = {}
 for b in json.load(open("plan.json"))["blocks"]:
     trials[b["model"], b["data"]] = trials.get((b["model"], b["data"]), 0) + b["selected"]
-assert trials == {("ball", "objects"): 6, ("adam", "objects"): 6, ("ball", "toys"): 4}, trials
+assert trials == {("ball", "objects"): 6, ("adam", "objects"): 6, ("ball", "toys"): 4, ("eve", "objects"): 4}, trials
 END
+"$viswords" plan f/study.yaml -o f 2> out.txt | grep -q '(8 trials new, 12 are done already)' || fail "other ids: $(cat f/study.yaml)"
 grep -q '^study: small + more$' f/study.yaml || fail "$(cat f/study.yaml)"
 
 # --- what does not go together
+refusals=0
 refused() { # TEXT EDIT: study a with an edit, collected alone
+  refusals=$((refusals + 1))
+  [ "$sanitized" = 0 ] || [ $refusals -le 2 ] || return 0
   sed "$2" b.yaml > no.yaml
   rm -rf no
   viswords collect no no
   merge 2 "$1" a no -o never
 }
 refused "models.ball.learn.steps is '4' in a and '5' in no" 's/steps: 4/steps: 5/'
-refused "models.ball.learn.templates is '2 - 15 a photo of a {} - 4 a {}' in a and '1 - 4 a {}' in no" \
-  "s/templates: .*/templates: ['a {}']/"
-refused "data.objects.pictures.train is '4' in a and '3' in no" 's/train: 4/train: 3/'
 refused "model 'ball' on 'objects': other classes" 's/camel, camera/camel, bread/'
 refused "model 'ball': other weights, tokenizer or list of neighbours in a than in no" \
   "0,/clip-tiny/s#data/clip-tiny#data/judge-tiny#"
