@@ -39,7 +39,7 @@ build: deps
 
 demo smoke: build
 	@tools/study.sh $(BUILD)/viswords jobs/studies/$@.yaml $(OUT)/$@ $(RANKS)
-	@if [ $@ = demo ]; then tools/boxes.sh $(BUILD)/viswords $(OUT)/demo; fi
+	@if [ $@ = demo ]; then tools/boxes.sh $(BUILD)/viswords $(OUT)/demo && echo "Report: $(OUT)/demo/report.html"; fi
 
 test: build
 	@tools/install-deps.sh test

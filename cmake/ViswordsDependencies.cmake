@@ -25,6 +25,7 @@ endif()
 viswords_module(YAML yaml-0.1 0.2.2 "Debian: libyaml-dev")
 viswords_module(JANSSON jansson 2.12 "Debian: libjansson-dev")
 viswords_module(CAIRO cairo 1.16 "Debian: libcairo2-dev")
+viswords_module(FONTCONFIG fontconfig 2.13 "Debian: libfontconfig-dev")
 viswords_module(LIBXML2 libxml-2.0 2.9 "Debian: libxml2-dev")
 viswords_module(UTF8PROC libutf8proc 2.5 "Debian: libutf8proc-dev")
 viswords_module(WEBP libwebp 1.0 "Debian: libwebp-dev")
@@ -84,6 +85,6 @@ target_link_libraries(viswords_lapack INTERFACE ${viswords_lapack} viswords_open
 add_library(viswords_xxhash INTERFACE)
 target_link_libraries(viswords_xxhash INTERFACE PkgConfig::XXHASH)
 add_library(viswords_io_deps INTERFACE)
-target_link_libraries(viswords_io_deps INTERFACE PkgConfig::YAML PkgConfig::JANSSON PkgConfig::UTF8PROC PkgConfig::CAIRO JPEG::JPEG PNG::PNG
+target_link_libraries(viswords_io_deps INTERFACE PkgConfig::YAML PkgConfig::JANSSON PkgConfig::UTF8PROC PkgConfig::CAIRO PkgConfig::FONTCONFIG JPEG::JPEG PNG::PNG
   PkgConfig::WEBP   ${HDF5_C_HL_LIBRARIES} ${HDF5_C_LIBRARIES} Threads::Threads)
 target_include_directories(viswords_io_deps SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})

@@ -122,6 +122,12 @@ static vw_status write_file(const char *path, const char *kind, const char *id, 
   return VW_OK;
 }
 
+vw_status vw_block_file_take(const char *dir, const char *id, const char *from) {
+  char path[VW_PATH_BYTES];
+  VW_TRY(path_of(path, dir, id, "safetensors", true));
+  return vw_file_link(from, path);
+}
+
 static bool has_value(const vw_safetensors *file, const char *key, const char *value) {
   const char *found = vw_safetensors_metadata(file, key);
   return found && strcmp(found, value) == 0;

@@ -31,6 +31,9 @@ vw_status vw_block_files_visit(const char *dir, vw_block_visit visit, void *user
 vw_status vw_block_file_write(const char *dir, const char *id, const vw_safetensors_entry *entries, int64_t n,
                               const vw_keyvalue *metadata, int64_t m);
 
+/* Takes a block's file of another directory, with vw_file_link; there is none of that name here yet. */
+vw_status vw_block_file_take(const char *dir, const char *id, const char *from);
+
 /* Opens and verifies; close with vw_safetensors_close. Errors: VW_ERR_IO (no such file), VW_ERR_INPUT (damaged or of
  * another block; says to delete it and run again). */
 vw_status vw_block_file_open(const char *dir, const char *id, vw_safetensors **file);

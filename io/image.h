@@ -1,4 +1,4 @@
-/* Pictures: JPEG, PNG and WebP to 8-bit RGB, and PNG out. Told apart by content, not by name. */
+/* Pictures: JPEG, PNG and WebP to 8-bit RGB, PNG and JPEG out. Told apart by content, not by name. */
 #ifndef VW_IO_IMAGE_H
 #define VW_IO_IMAGE_H
 
@@ -56,5 +56,9 @@ vw_status vw_png_read_text(const char *path, const char *key, char **text);
 /* Writes rgb [height, width, 3] as a PNG file, durably. The same pixels give the same bytes (of one libpng and zlib).
  */
 vw_status vw_png_write(const char *path, int64_t height, int64_t width, const uint8_t *rgb);
+
+/* The picture as the bytes of a JPEG file, for quality 1 to 100; *data is malloc'ed, the caller frees it. Errors:
+ * VW_ERR_ARG (no such quality; a side of more than 65,500 pixels), VW_ERR_MEMORY. */
+vw_status vw_jpeg_encode(const vw_image *image, int quality, uint8_t **data, int64_t *bytes);
 
 #endif

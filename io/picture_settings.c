@@ -19,6 +19,7 @@ char *vw_picture_settings_text(const vw_picture_settings *s) {
   if (o && s->word) (void)json_object_set_new(o, "word", vw_json_name(s->word));
   if (o && s->vector) (void)json_object_set_new(o, "vector", json_string(s->vector));
   if (o && s->data) (void)json_object_set_new(o, "data", vw_json_name(s->data));
+  if (o && s->is_cut) (void)json_object_set_new(o, "text_layers", json_integer(s->layers));
   if (o && s->data) (void)json_object_set_new(o, "picture", json_integer(s->picture));
   return dump(o);
 }

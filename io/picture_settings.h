@@ -3,6 +3,7 @@
 #ifndef VW_IO_PICTURE_SETTINGS_H
 #define VW_IO_PICTURE_SETTINGS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define VW_PICTURE_SETTINGS "viswords.settings"
@@ -17,6 +18,8 @@ typedef struct vw_picture_settings {
   const char *sampler, *spacing;
   double guidance;
   int64_t steps, width, height;
+  bool is_cut;      /* the text encoder is cut to its first `layers` layers */
+  int64_t layers;   /* not read otherwise */
   int64_t seed;     /* of the noise that the picture starts from; without `data` the key of its draws itself */
   const char *data; /* with a data set the key is that of the stream (data set, concept "", replica 0, seed) */
   int64_t picture;  /* and this is the step; read with `data` */

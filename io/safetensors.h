@@ -72,6 +72,11 @@ vw_witness *vw_safetensors_witness(vw_safetensors *file);
 vw_status vw_safetensors_write(const char *path, const vw_safetensors_entry *entries, int64_t n,
                                const vw_keyvalue *metadata, int64_t m);
 
+/* The same, but of sizes alone: data are not looked at, their place is a hole that reads as zeros and takes no disk.
+ * Without a checksum. */
+vw_status vw_safetensors_write_hollow(const char *path, const vw_safetensors_entry *entries, int64_t n,
+                                      const vw_keyvalue *metadata, int64_t m);
+
 /* Compares the metadata's "xxh128" with the content (metadata, names, shapes, data).
  * Errors: VW_ERR_INPUT when they differ or the key is missing. */
 vw_status vw_safetensors_verify(const vw_safetensors *file);

@@ -83,6 +83,7 @@ typedef struct shared_values {
   yaml_node_t **seen;                   /* [option] the node that set it for all models; NULL: none */
   int64_t n_own[VW_MOST_KEYS];          /* models that have the key themselves */
   const char *missing_of[VW_MOST_KEYS]; /* a model that has not: its name */
+  bool told_sentences;                  /* check_sentences */
 } shared_values;
 
 static bool has_free(const vw_trials_config *t) {
@@ -114,6 +115,11 @@ static vw_status check_used(vw_reader *r, yaml_node_t **seen, const char *prefix
     if (!readers)
       VW_TRY(vw_reader_keep(
           r, VW_AT(r, seen[i], "%s%s: nothing uses it; no task of this study does: remove it", prefix, key)));
+    else if (!used && o->with_stopping)
+      VW_TRY(vw_reader_keep(r, VW_AT(r, seen[i],
+                                     "%s%s: nothing uses it; words learn all their steps: remove it or give "
+                                     "learn.early_stop.patience",
+                                     prefix, key)));
     else if (!used)
       VW_TRY(vw_reader_keep(
           r, VW_AT(r, seen[i], "%s%s: nothing uses it; only optimiser %s does: remove it or change learn.optimiser",
@@ -148,6 +154,7 @@ static vw_status read_common(vw_reader *r, yaml_node_t *const nodes[VW_SHARED_SE
 /* The common values as a model has them: only a map of steps says something else to each. */
 static void copy_common(const vw_reader *r, const shared_values *v, vw_model_config *m) {
   m->learn = v->common.learn, m->trials = v->common.trials, m->plan = v->common.plan, m->judge = v->common.judge;
+  m->truncation = v->common.truncation;
   for (int k = 0; k < vw_study_n_keys; k++)
     if (v->seen[k] && vw_study_keys[k].type == VW_KEY_STEPS)
       vw_steps_of(r, v->seen[k], v->common.learn.steps, &m->learn.steps);
@@ -176,6 +183,44 @@ static vw_status check_slices(vw_reader *r, const vw_model_config *m, yaml_node_
                                  prefix, m->plan.ranks_per_block, m->name, most));
 }
 
+/* Words of a delta that no model learns with cannot be judged. first .. last: the models that read the list. */
+static vw_status check_cut_deltas(vw_reader *r, yaml_node_t *node, const vw_numbers *deltas, const char *prefix,
+                                  int64_t first, int64_t last) {
+  for (int64_t i = 0; node && i < deltas->n; i++) {
+    bool is_learned = false;
+    for (int64_t m = first; m < last; m++) {
+      const vw_numbers *learned = &r->config->models[m].trials.deltas;
+      for (int64_t k = 0; k < learned->n; k++) is_learned |= learned->v[k] == deltas->v[i];
+    }
+    if (!is_learned)
+      VW_TRY(vw_reader_keep(r, VW_AT(r, node,
+                                     "%struncation.deltas: no word is learned at %g: take deltas of trials.deltas",
+                                     prefix, deltas->v[i])));
+  }
+  return VW_OK;
+}
+
+/* Words stop by what is seen of them, and before their last step. */
+static vw_status check_stopping(vw_reader *r, const vw_model_config *m, yaml_node_t *const *own,
+                                yaml_node_t *const *common, const char *before) {
+  const vw_learn_config *l = &m->learn;
+  const int patience = vw_key_place("learn.early_stop.patience");
+  const bool is_own = own[patience] != NULL;
+  yaml_node_t *node = is_own ? own[patience] : common[patience];
+  const char *prefix = is_own ? before : "";
+  if (!l->patience || !node) return VW_OK;
+  if (!l->watch_every)
+    return vw_reader_keep(r, VW_AT(r, node,
+                                   "%slearn.early_stop.patience: model '%s' is not looked at; give the steps between "
+                                   "looks, learn.watch.every",
+                                   prefix, m->name));
+  if (l->patience < (l->steps + l->watch_every - 1) / l->watch_every) return VW_OK;
+  return vw_reader_keep(r, VW_AT(r, node,
+                                 "%slearn.early_stop.patience: no word could stop early: model '%s' has %" PRId64
+                                 " steps, and %" PRId64 " looks, each %" PRId64 " steps, are not over before its last",
+                                 prefix, m->name, l->steps, l->patience, l->watch_every));
+}
+
 /* A model's own keys over the common ones. */
 static vw_status read_own(vw_reader *r, int64_t i, const model_nodes *nodes, shared_values *v, yaml_node_t **seen) {
   vw_model_config *m = &r->config->models[i];
@@ -200,12 +245,29 @@ static vw_status read_own(vw_reader *r, int64_t i, const model_nodes *nodes, sha
   return VW_OK;
 }
 
-static vw_status check_own(vw_reader *r, int64_t i, const shared_values *v, yaml_node_t **seen) {
+/* One sentence of judging and several: which of them is meant? Told once where both stand for all models. */
+static vw_status check_sentences(vw_reader *r, const vw_model_config *m, shared_values *v, yaml_node_t **seen) {
+  const int one = vw_key_place("learn.judge_template"), many = vw_key_place("judge.templates");
+  yaml_node_t *node = seen[many] ? seen[many] : v->seen[many];
+  const bool is_common = !seen[one] && !seen[many];
+  if (!node || !(seen[one] || v->seen[one]) || !vw_key_applies(&vw_study_keys[many], m)) return VW_OK;
+  if (is_common && v->told_sentences) return VW_OK;
+  v->told_sentences |= is_common;
+  return vw_reader_keep(r, VW_AT(r, node,
+                                 "judge.templates stands beside learn.judge_template: model '%s' is judged in one "
+                                 "sentence or in several, not in both: remove one of the keys",
+                                 m->name));
+}
+
+static vw_status check_own(vw_reader *r, int64_t i, shared_values *v, yaml_node_t **seen) {
   const int slices = vw_key_place("plan.ranks_per_block");
   const vw_model_config *m = &r->config->models[i];
   char before[96];
   (void)snprintf(before, sizeof before, "models.%s.", m->name);
   VW_TRY(check_used(r, seen, before, i, i + 1, NULL));
+  VW_TRY(check_cut_deltas(r, seen[vw_key_place("truncation.deltas")], &m->truncation.deltas, before, i, i + 1));
+  VW_TRY(check_stopping(r, m, seen, v->seen, before));
+  VW_TRY(check_sentences(r, m, v, seen));
   return check_slices(r, m, seen[slices] ? seen[slices] : v->seen[slices], seen[slices] ? before : "");
 }
 
@@ -437,6 +499,8 @@ static vw_status read_models(vw_reader *r, yaml_node_t *map, const yaml_node_t *
     VW_TRY(find_data_of(r, &c->models[i], &nodes, seen[vw_key_place("models.<name>.trials.concepts")]));
   }
   VW_TRY(check_used(r, v->seen, "", 0, c->n_models, v->n_own));
+  VW_TRY(check_cut_deltas(r, v->seen[vw_key_place("truncation.deltas")], &v->common.truncation.deltas, "", 0,
+                          c->n_models));
   VW_TRY(check_data_keys(r));
   return check_data_used(r, data);
 }

@@ -40,7 +40,7 @@ static int64_t n_candidates(const classifying *c) {
 }
 
 static const char *candidate(const classifying *c, int64_t i) {
-  return i < c->in.texts.n ? c->in.texts.text[i] : c->in.words.text[i - c->in.texts.n];
+  return i < c->in.texts.n ? c->in.texts.text[i] : c->in.words.word[i - c->in.texts.n].from.name;
 }
 
 /* ---- candidates -------------------------------------------------------------------------------------------------- */
@@ -146,7 +146,7 @@ static vw_status classify_all(classifying *c) {
 static vw_status gather(classifying *c, const classify_options *o, const char *const *positional, int n) {
   VW_TRY(vw_encode_add_texts(&c->in, &o->names, &o->name_files, false));
   for (int64_t i = 0; i < o->words.n; i++)
-    VW_TRY(vw_encode_add_named_words(&c->in, o->words.text[i], c->n->net.text.tower.t.width));
+    VW_TRY(vw_word_list_add_named(&c->in.words, o->words.text[i], c->n->net.text.tower.t.width));
   for (int i = 1; i < n && positional[i]; i++) VW_TRY(vw_encode_add_pictures(&c->in, positional[i]));
   VW_CHECK(n_candidates(c) > 0, VW_ERR_ARG, "classify: no name to choose from: give --names, --name or --words");
   VW_CHECK(c->in.pictures.n > 0, VW_ERR_ARG, "classify: no picture to name: give pictures or folders");

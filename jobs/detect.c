@@ -51,7 +51,7 @@ static int64_t n_candidates(const detecting *d) {
 }
 
 static const char *candidate(const detecting *d, int64_t i) {
-  return i < d->in.texts.n ? d->in.texts.text[i] : d->in.words.text[i - d->in.texts.n];
+  return i < d->in.texts.n ? d->in.texts.text[i] : d->in.words.word[i - d->in.texts.n].from.name;
 }
 
 /* ---- one picture ------------------------------------------------------------------------------------------------- */
@@ -265,7 +265,7 @@ static vw_status check_stems(const detecting *d) {
 static vw_status gather(detecting *d, const detect_options *o, const char *const *positional, int n) {
   VW_TRY(vw_encode_add_texts(&d->in, &o->names, &o->name_files, false));
   for (int64_t i = 0; i < o->words.n; i++)
-    VW_TRY(vw_encode_add_named_words(&d->in, o->words.text[i], d->n->clip.net.text.tower.t.width));
+    VW_TRY(vw_word_list_add_named(&d->in.words, o->words.text[i], d->n->clip.net.text.tower.t.width));
   for (int i = 1; i < n && positional[i]; i++) VW_TRY(vw_encode_add_pictures(&d->in, positional[i]));
   VW_CHECK(n_candidates(d) > 0, VW_ERR_ARG, "detect: nothing to look for: give --name, --names or --words");
   VW_CHECK(d->in.pictures.n > 0, VW_ERR_ARG, "detect: no picture to look at: give pictures or folders");

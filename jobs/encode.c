@@ -35,28 +35,18 @@ static int64_t candidates(const encoding *e) {
   return e->in.texts.n + e->in.words.n;
 }
 static const char *candidate(const encoding *e, int64_t i) {
-  return i < e->in.texts.n ? e->in.texts.text[i] : e->in.words.text[i - e->in.texts.n];
+  return i < e->in.texts.n ? e->in.texts.text[i] : e->in.words.word[i - e->in.texts.n].from.name;
 }
 
 /* ---- encoding ---------------------------------------------------------------------------------------------------- */
-
-/* Words take the place of {} in the template. */
-static vw_status encode_words(encoding *e) {
-  vw_prompts p = {0};
-  if (!e->in.words.n) return VW_OK;
-  VW_TRY(vw_prompts_create(&p, &e->n->net, &e->in.word_template, 1));
-  const vw_status st = vw_clip_encode_words(e->n, &p, 0, e->in.vectors, e->in.words.n,
-                                            (char *)e->texts + (size_t)e->in.texts.n * vw_clip_feature_bytes(e->n));
-  vw_prompts_free(&p);
-  return st;
-}
 
 static vw_status encode_candidates(encoding *e) {
   const size_t bytes = (size_t)(candidates(e) + 1) * vw_clip_feature_bytes(e->n);
   e->texts = malloc(bytes), e->row = malloc((size_t)(candidates(e) + 1) * sizeof *e->row);
   VW_CHECK(e->texts && e->row, VW_ERR_MEMORY, "encode: out of memory for %" PRId64 " texts and words", candidates(e));
   if (e->in.texts.n) VW_TRY(vw_clip_encode_text(e->n, e->in.texts.text, e->in.texts.n, e->texts));
-  return encode_words(e);
+  return vw_encode_words(&e->in.words, e->in.word_template, e->n,
+                         (char *)e->texts + (size_t)e->in.texts.n * vw_clip_feature_bytes(e->n));
 }
 
 static vw_status read_picture(const encoding *e, const char *path, int64_t *height, int64_t *width) {
@@ -121,9 +111,9 @@ static vw_status print_words(const encoding *e) {
   if (e->json) (void)vw_print(stdout, " \"words\": [");
   for (int64_t i = 0; i < e->in.words.n; i++) {
     if (e->json)
-      VW_TRY(dump(vw_json_name(e->in.words.text[i]), i ? ",\n  " : "\n  "));
+      VW_TRY(dump(vw_json_name(e->in.words.word[i].from.name), i ? ",\n  " : "\n  "));
     else
-      (void)vw_print(stdout, "%s\n    in '%s'\n", e->in.words.text[i], e->in.word_template);
+      (void)vw_print(stdout, "%s\n    in '%s'\n", e->in.words.word[i].from.name, e->in.word_template);
   }
   if (e->json) (void)vw_print(stdout, "],\n");
   return VW_OK;
@@ -226,9 +216,14 @@ static vw_status print_candidates(const encoding *e) {
 
 /* ---- features ---------------------------------------------------------------------------------------------------- */
 
-static char *names_of(const vw_text_list *list) {
+enum { TEXTS, WORDS, PICTURES, KINDS }; /* of what a file of features holds */
+
+static char *names_of(const encoding *e, int kind) {
+  const vw_text_list *list = kind == TEXTS ? &e->in.texts : &e->in.pictures;
+  const int64_t n = kind == WORDS ? e->in.words.n : list->n;
   json_t *names = json_array();
-  for (int64_t i = 0; i < list->n; i++) json_array_append_new(names, vw_json_name(list->text[i]));
+  for (int64_t i = 0; i < n; i++)
+    json_array_append_new(names, vw_json_name(kind == WORDS ? e->in.words.word[i].from.name : list->text[i]));
   char *text = json_dumps(names, JSON_COMPACT);
   json_decref(names);
   return text;
@@ -236,20 +231,20 @@ static char *names_of(const vw_text_list *list) {
 
 /* texts, words, pictures [n, p]: those that there are; their names as JSON lists in the metadata. */
 static vw_status write_features(const encoding *e, const char *path) {
-  static const char *const kinds[] = {"texts", "words", "pictures"};
-  const vw_text_list *lists[] = {&e->in.texts, &e->in.words, &e->in.pictures};
+  static const char *const kinds[KINDS] = {"texts", "words", "pictures"};
+  const int64_t counts[KINDS] = {e->in.texts.n, e->in.words.n, e->in.pictures.n};
   char *const data[] = {e->texts, (char *)e->texts + (size_t)e->in.texts.n * vw_clip_feature_bytes(e->n), e->pictures};
-  vw_safetensors_entry entries[3];
-  vw_keyvalue metadata[4] = {{"model", e->n->net.dir}};
-  char *names[3] = {0};
+  vw_safetensors_entry entries[KINDS];
+  vw_keyvalue metadata[KINDS + 1] = {{"model", e->n->net.dir}};
+  char *names[KINDS] = {0};
   int n = 0;
   vw_status st = VW_OK;
-  for (int i = 0; i < 3; i++) {
-    if (!lists[i]->n) continue;
-    names[n] = names_of(lists[i]);
+  for (int i = 0; i < KINDS; i++) {
+    if (!counts[i]) continue;
+    names[n] = names_of(e, i);
     if (!names[n]) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "encode: out of memory"));
     entries[n] = (vw_safetensors_entry){
-        kinds[i], vw_shape(vw_clip_feature_type(e->n), lists[i]->n, e->n->net.text.tower.projection)};
+        kinds[i], vw_shape(vw_clip_feature_type(e->n), counts[i], e->n->net.text.tower.projection)};
     entries[n].tensor.data = data[i];
     metadata[n + 1] = (vw_keyvalue){kinds[i], names[n]};
     n++;
@@ -257,7 +252,7 @@ static vw_status write_features(const encoding *e, const char *path) {
   VW_GOTO(vw_hub_clip_unchanged(&e->n->hub));
   st = vw_safetensors_write(path, entries, n, metadata, n + 1);
 cleanup:
-  for (int i = 0; i < 3; i++) free(names[i]);
+  for (int i = 0; i < KINDS; i++) free(names[i]);
   return st;
 }
 
@@ -273,7 +268,7 @@ typedef struct encode_options {
 static vw_status gather(encoding *e, const encode_options *o, const char *const *positional, int n) {
   VW_TRY(vw_encode_add_texts(&e->in, &o->texts, &o->text_files, o->fill));
   for (int64_t i = 0; i < o->words.n; i++)
-    VW_TRY(vw_encode_add_words(&e->in, o->words.text[i], o->only, e->n->net.text.tower.t.width));
+    VW_TRY(vw_word_list_add(&e->in.words, o->words.text[i], o->only, e->n->net.text.tower.t.width));
   for (int i = 1; i < n && positional[i]; i++) VW_TRY(vw_encode_add_pictures(&e->in, positional[i]));
   VW_CHECK(candidates(e) + e->in.pictures.n > 0, VW_ERR_ARG,
            "encode: nothing to encode: give --text, --texts, --words or pictures");

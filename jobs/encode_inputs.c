@@ -3,14 +3,10 @@
 #include "core/durable.h"
 #include "core/foreign.h"
 #include "core/text.h"
-#include "io/block_file.h"
-#include "io/safetensors.h"
-#include "learn/block_io.h"
 #include "study/config.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +14,8 @@
 #include <unistd.h>
 
 void vw_encode_inputs_free(vw_encode_inputs *in) {
-  free((void *)in->texts.text), free((void *)in->words.text), free((void *)in->pictures.text);
-  free(in->vectors);
+  free((void *)in->texts.text), free((void *)in->pictures.text);
+  vw_word_list_free(&in->words);
   vw_pool_fini(&in->pool);
 }
 
@@ -87,230 +83,48 @@ vw_status vw_encode_add_texts(vw_encode_inputs *in, const vw_option_list *texts,
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
-static vw_status add_word(vw_encode_inputs *in, const char *name, const vw_tensor *t, int64_t row, int64_t C) {
-  if (in->words.n == in->vector_room) {
-    const int64_t room = in->vector_room ? 2 * in->vector_room : 16;
-    double *more = realloc(in->vectors, (size_t)(room * C) * sizeof *more);
-    VW_CHECK(more, VW_ERR_MEMORY, "encode: out of memory for %" PRId64 " words", room);
-    in->vectors = more, in->vector_room = room;
-  }
-  const char *at = (const char *)t->data + (size_t)(row * C) * vw_dtype_bytes(t->dtype);
-  VW_TRY(vw_convert(in->vectors + in->words.n * C, VW_F64, at, t->dtype, C));
-  return add(in, &in->words, name);
-}
-
-/* Whether a name holds `only` (NULL: any will do), of chosen words all the parts between its '+'. */
-static bool is_meant(const vw_encode_inputs *in, const char *name, const char *only) {
-  if (!in->choice) return !only || strstr(name, only);
-  for (const char *at = only; at && *at;) {
-    char part[256];
-    const size_t n = strcspn(at, "+");
-    (void)snprintf(part, sizeof part, "%.*s", (int)n, at);
-    if (!strstr(name, part)) return false;
-    at += n + (at[n] == '+');
-  }
-  return true;
-}
-
-/* Two parts of a choice may name the same word. */
-static bool is_chosen(const vw_encode_inputs *in, const char *name) {
-  for (int64_t i = in->choice ? in->choice->first : in->words.n; i < in->words.n; i++)
-    if (!strcmp(in->words.text[i], name)) return true;
-  return false;
-}
-
-static bool is_float(vw_dtype t) {
-  return t == VW_F32 || t == VW_F64 || t == VW_F16 || t == VW_BF16;
-}
-
-/* "clip: fox from dog, delta 0.5, replica 0 (3f2a...)" of one entry of a block file's metadata. */
-static bool trial_name(const char *model, const json_t *trial, char *out, size_t bytes) {
-  const char *concept = json_string_value(json_object_get(trial, "concept")),
-             *anchor = json_string_value(json_object_get(trial, "anchor")),
-             *delta = json_string_value(json_object_get(trial, "delta")),
-             *id = json_string_value(json_object_get(trial, "id"));
-  const json_t *replica = json_object_get(trial, "replica");
-  if (!concept || !anchor || !delta || !id || !json_is_integer(replica)) return false;
-  (void)snprintf(out, bytes, "%s: %s from %s, delta %s, replica %" JSON_INTEGER_FORMAT " (%.12s)", model, concept,
-                 anchor, delta, json_integer_value(replica), id);
-  return true;
-}
-
-/* The words of a block's trials. */
-static vw_status add_block(vw_encode_inputs *in, const vw_safetensors *file, const char *trials, const char *only,
-                           int64_t C) {
-  const char *path = vw_safetensors_path(file), *model = vw_safetensors_metadata(file, "model");
-  char name[512];
-  size_t i;
-  const json_t *trial;
-  vw_tensor words;
-  vw_status st = VW_OK;
-  VW_TRY(vw_safetensors_find(file, "words", &words));
-  if (words.ndim != 2 || words.dim[1] != C || !is_float(words.dtype)) return VW_OK; /* of another network */
-  const char *of = in->choice ? in->choice->model : NULL;
-  if (of && (!model || strcmp(of, model) != 0)) return VW_OK;
-  json_t *list = json_loads(trials, 0, NULL);
-  if (!list || (int64_t)json_array_size(list) != words.dim[0])
-    st = VW_RAISE(VW_ERR_INPUT, "%s: metadata 'trials' does not list the %" PRId64 " words", path, words.dim[0]);
-  else
-    json_array_foreach(list, i, trial) {
-      if (!trial_name(model ? model : "", trial, name, sizeof name)) {
-        st = VW_RAISE(VW_ERR_INPUT, "%s: metadata 'trials', entry %zu: expected concept, anchor, delta, replica, id",
-                      path, i);
-        goto cleanup;
-      }
-      if (is_meant(in, name, only) && !is_chosen(in, name)) VW_GOTO(add_word(in, name, &words, (int64_t)i, C));
-    }
-cleanup:
-  json_decref(list);
+/* `count` words from `first` on, of as many vectors each. */
+static vw_status encode_run(const vw_word_list *words, int64_t first, int64_t count, const char *sentence,
+                            vw_clip_network *n, char *features) {
+  const int64_t one = words->word[first].from.vectors * n->net.width;
+  vw_prompts p = {0};
+  double *x = malloc((size_t)(count * one) * sizeof *x);
+  VW_CHECK(x, VW_ERR_MEMORY, "out of memory for %" PRId64 " words", count);
+  for (int64_t i = 0; i < count; i++) memcpy(x + i * one, words->word[first + i].x, (size_t)one * sizeof *x);
+  vw_status st = vw_prompts_create(&p, &n->net, &sentence, 1, words->word[first].from.vectors);
+  if (st == VW_OK) st = vw_clip_encode_words(n, &p, 0, x, count, features);
+  vw_prompts_free(&p);
+  free(x);
   return st;
 }
 
-/* Vectors and matrices of width C, whatever they are called. */
-static vw_status add_vectors(vw_encode_inputs *in, const vw_safetensors *file, const char *only, int64_t C) {
-  char name[512];
-  for (int64_t i = 0; i < vw_safetensors_count(file); i++) {
-    const vw_tensor t = vw_safetensors_tensor(file, i);
-    if (t.ndim < 1 || t.ndim > 2 || vw_last_dim(&t) != C || !is_float(t.dtype)) continue;
-    for (int64_t row = 0; row < vw_rows(&t); row++) {
-      if (vw_rows(&t) == 1)
-        (void)snprintf(name, sizeof name, "%s", vw_safetensors_name(file, i));
-      else
-        (void)snprintf(name, sizeof name, "%s[%" PRId64 "]", vw_safetensors_name(file, i), row);
-      if (is_meant(in, name, only)) VW_TRY(add_word(in, name, &t, row, C));
-    }
+vw_status vw_encode_words(const vw_word_list *words, const char *sentence, vw_clip_network *n, void *features) {
+  VW_TRY(vw_word_list_check_network(words, 0, &n->net, VW_WORDS_WAY_OUT));
+  for (int64_t first = 0, end; first < words->n; first = end) {
+    for (end = first + 1; end < words->n && words->word[end].from.vectors == words->word[first].from.vectors;) end++;
+    VW_TRY(encode_run(words, first, end - first, sentence, n,
+                      (char *)features + (size_t)first * vw_clip_feature_bytes(n)));
   }
   return VW_OK;
-}
-
-static vw_status add_file(vw_encode_inputs *in, const char *path, const char *only, int64_t C) {
-  vw_safetensors *file;
-  VW_TRY(vw_safetensors_open(&file, path));
-  const char *trials = vw_safetensors_metadata(file, "trials");
-  const vw_status st = trials && vw_safetensors_has(file, "words") ? add_block(in, file, trials, only, C)
-                                                                   : add_vectors(in, file, only, C);
-  vw_safetensors_close(file);
-  return st;
-}
-
-/* All finished blocks of an output directory, in the order of its plan. */
-static vw_status add_directory(vw_encode_inputs *in, const char *dir, const char *only, int64_t C) {
-  char path[VW_PATH_BYTES], id[VW_BLOCK_ID];
-  vw_plan *plan = NULL;
-  vw_status st = VW_OK;
-  VW_TRY(vw_path_format(path, "%s/plan.yaml", dir));
-  VW_CHECK(vw_file_exists(path), VW_ERR_INPUT, "%s: has no plan.yaml; expected the output directory of a study", dir);
-  VW_TRY(vw_plan_load(path, &plan));
-  for (int64_t i = 0; i < plan->n_blocks; i++) {
-    vw_block_file_id(&plan->blocks[i], "", id);
-    VW_GOTO(vw_block_file_path(path, dir, id));
-    if (vw_file_exists(path)) VW_GOTO(add_file(in, path, only, C));
-  }
-cleanup:
-  vw_plan_destroy(plan);
-  return st;
-}
-
-static bool is_directory(const char *path) {
-  struct stat info;
-  return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-vw_status vw_encode_add_words(vw_encode_inputs *in, const char *path, const char *only, int64_t C) {
-  const int64_t before = in->words.n;
-  if (is_directory(path))
-    VW_TRY(add_directory(in, path, only, C));
-  else
-    VW_TRY(add_file(in, path, only, C));
-  VW_CHECK(in->words.n > before, VW_ERR_INPUT,
-           "%s: no word of width %" PRId64 "%s%s in it; expected an output directory, a block file, or a safetensors "
-           "file with float tensors [%" PRId64 "] or [words, %" PRId64 "]",
-           path, C, only ? " with a name that holds " : "", only ? only : "", C, C);
-  return VW_OK;
-}
-
-/* Whether an output directory has blocks of a model of this name. */
-static vw_status is_model(const char *dir, const char *name, bool *is) {
-  char path[VW_PATH_BYTES];
-  vw_plan *plan = NULL;
-  *is = false;
-  VW_TRY(vw_path_format(path, "%s/plan.yaml", dir));
-  if (!is_directory(dir) || !vw_file_exists(path)) return VW_OK;
-  VW_TRY(vw_plan_load(path, &plan));
-  for (int64_t i = 0; i < plan->n_blocks; i++) *is |= strcmp(plan->blocks[i].model, name) == 0;
-  vw_plan_destroy(plan);
-  return VW_OK;
-}
-
-/* The words from `first` on are of one model: vectors of another network may have the same width and mean nothing. */
-static vw_status check_one_model(const vw_encode_inputs *in, int64_t first, const char *dir) {
-  for (int64_t i = first + 1; i < in->words.n; i++) {
-    const char *a = in->words.text[first], *b = in->words.text[i];
-    const size_t n = strcspn(a, ":"), m = strcspn(b, ":");
-    VW_CHECK(n == m && !strncmp(a, b, n), VW_ERR_INPUT,
-             "%s: holds words of this width that '%.*s' learned and others of '%.*s': name the model first, as in "
-             "%s:%.*s,%s",
-             dir, (int)n, a, (int)m, b, dir, (int)n, a, "fox");
-  }
-  return VW_OK;
-}
-
-/* The next of the parts between commas. *at: where the one behind it begins, NULL behind the last. */
-static vw_status next_part(const char *spec, const char **at, char part[256]) {
-  const char *comma = strchr(*at, ',');
-  const int n = (int)(comma ? comma - *at : (ptrdiff_t)strlen(*at));
-  VW_CHECK(n > 0 && n < 256, VW_ERR_ARG, "words '%s': nothing between the commas behind the colon", spec);
-  (void)snprintf(part, 256, "%.*s", n, *at);
-  *at = comma ? comma + 1 : NULL;
-  return VW_OK;
-}
-
-vw_status vw_encode_add_named_words(vw_encode_inputs *in, const char *spec, int64_t C) {
-  char path[VW_PATH_BYTES], part[256], model[256] = "";
-  const char *colon = strrchr(spec, ':');
-  const int64_t first = in->words.n;
-  vw_status st = VW_OK;
-  if (!colon || vw_file_exists(spec) || is_directory(spec)) {
-    VW_TRY(vw_encode_add_words(in, spec, NULL, C));
-    return is_directory(spec) ? check_one_model(in, first, spec) : VW_OK;
-  }
-  VW_TRY(vw_path_format(path, "%.*s", (int)(colon - spec), spec));
-  for (const char *at = colon + 1; at;) {
-    bool is = false;
-    VW_TRY(next_part(spec, &at, part));
-    VW_TRY(is_model(path, part, &is));
-    if (is) memcpy(model, part, sizeof model);
-  }
-  in->choice = &(const vw_word_choice){model[0] ? model : NULL, first};
-  int64_t parts = 0;
-  for (const char *at = colon + 1; at && st == VW_OK;) {
-    st = next_part(spec, &at, part);
-    if (st == VW_OK && strcmp(part, model) != 0) st = vw_encode_add_words(in, path, part, C), parts++;
-  }
-  if (st == VW_OK && !parts) st = vw_encode_add_words(in, path, NULL, C);
-  in->choice = NULL;
-  VW_TRY(st);
-  return is_directory(path) ? check_one_model(in, first, path) : VW_OK;
 }
 
 vw_status vw_encode_candidates(const vw_encode_inputs *in, vw_clip_network *n, void *features) {
   const size_t one = vw_clip_feature_bytes(n);
   char text[1024];
-  vw_prompts p = {0};
   for (int64_t i = 0; i < in->texts.n; i++) {
     const char *filled = text;
     VW_TRY(vw_class_text(in->word_template, in->texts.text[i], text, sizeof text));
     VW_TRY(vw_clip_encode_text(n, &filled, 1, (char *)features + (size_t)i * one));
   }
-  if (!in->words.n) return VW_OK;
-  VW_TRY(vw_prompts_create(&p, &n->net, &in->word_template, 1));
-  const vw_status st =
-      vw_clip_encode_words(n, &p, 0, in->vectors, in->words.n, (char *)features + (size_t)in->texts.n * one);
-  vw_prompts_free(&p);
-  return st;
+  return vw_encode_words(&in->words, in->word_template, n, (char *)features + (size_t)in->texts.n * one);
 }
 
 /* ---- pictures ---------------------------------------------------------------------------------------------------- */
+
+static bool is_directory(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
 
 vw_status vw_encode_add_pictures(vw_encode_inputs *in, const char *path) {
   vw_name_list files;

@@ -55,7 +55,8 @@ static vw_status gather(vw_generate *g, const generate_options *o, const char *c
   VW_CHECK(strstr(g->in.word_template, "{}"), VW_ERR_ARG, "generate: --template '%s' has no {}", g->in.word_template);
   VW_TRY(vw_encode_add_texts(&g->in, &texts, &o->text_files, false));
   for (int64_t i = 0; i < o->words.n; i++)
-    VW_TRY(vw_encode_add_words(&g->in, o->words.text[i], o->only, g->n->net.width));
+    VW_TRY(vw_word_list_add(&g->in.words, o->words.text[i], o->only, g->n->net.width));
+  VW_TRY(vw_word_list_check_network(&g->in.words, 0, &g->n->net, VW_WORDS_WAY_OUT));
   VW_CHECK(vw_generate_rows(g) > 0, VW_ERR_ARG,
            "generate: nothing to draw: give a text, --texts or --words (an empty text is \"\")");
   return VW_OK;

@@ -19,7 +19,11 @@ static bool is_word(const vw_generate *g, int64_t row) {
 }
 
 static const double *vector_of(const vw_generate *g, int64_t row) {
-  return g->in.vectors + (row - g->in.texts.n) * g->n->net.width;
+  return g->in.words.word[row - g->in.texts.n].x;
+}
+
+static int64_t vectors_of(const vw_generate *g, int64_t row) {
+  return is_word(g, row) ? g->in.words.word[row - g->in.texts.n].from.vectors : 1;
 }
 
 static const char *text_of(const vw_generate *g, int64_t row) {
@@ -28,7 +32,7 @@ static const char *text_of(const vw_generate *g, int64_t row) {
 
 /* What a person calls the row. */
 static const char *name_of(const vw_generate *g, int64_t row) {
-  return is_word(g, row) ? g->in.words.text[row - g->in.texts.n] : g->in.texts.text[row];
+  return is_word(g, row) ? g->in.words.word[row - g->in.texts.n].from.name : g->in.texts.text[row];
 }
 
 char *vw_generate_settings(const vw_generate *g, int64_t row, int64_t i) {
@@ -47,7 +51,8 @@ char *vw_generate_settings(const vw_generate *g, int64_t row, int64_t i) {
                            .seed = g->seed + i};
   vw_hash_text(g->weights, weights);
   if (is_word(g, row)) {
-    vw_hash_text(vw_hash_bytes(vector_of(g, row), (size_t)g->n->net.width * sizeof(double)), vector);
+    vw_hash_text(vw_hash_bytes(vector_of(g, row), (size_t)(vectors_of(g, row) * g->n->net.width) * sizeof(double)),
+                 vector);
     s.word = name_of(g, row), s.vector = vector;
   }
   return vw_picture_settings_text(&s);
@@ -103,13 +108,13 @@ typedef struct drawing {
 } drawing;
 
 static vw_status embed(const vw_generate *g, int64_t row, double *x) {
-  return vw_sd_embed_text(g->n, text_of(g, row), is_word(g, row) ? vector_of(g, row) : NULL, x);
+  return vw_sd_embed_text(g->n, text_of(g, row), is_word(g, row) ? vector_of(g, row) : NULL, vectors_of(g, row), x);
 }
 
 vw_status vw_generate_check_texts(const vw_generate *g) {
   double *x = malloc((size_t)(vw_sd_positions(g->n) * g->n->net.width) * sizeof *x);
   VW_CHECK(x, VW_ERR_MEMORY, "generate: out of memory");
-  vw_status st = vw_sd_embed_text(g->n, g->negative, NULL, x);
+  vw_status st = vw_sd_embed_text(g->n, g->negative, NULL, 1, x);
   for (int64_t row = 0; st == VW_OK && row < vw_generate_rows(g); row++) st = embed(g, row, x);
   free(x);
   return st;
@@ -170,7 +175,7 @@ static vw_status prepare(drawing *d) {
   d->latents = malloc((size_t)(B * vw_drawer_latents(d->drawer)) * sizeof *d->latents);
   d->rgb = malloc((size_t)(g->what.height * g->what.width * 3));
   VW_CHECK(d->x && d->states && d->without && d->latents && d->rgb, VW_ERR_MEMORY, "generate: out of memory");
-  VW_TRY(vw_sd_embed_text(g->n, g->negative, NULL, d->x));
+  VW_TRY(vw_sd_embed_text(g->n, g->negative, NULL, 1, d->x));
   return vw_sd_text_states(g->n, d->x, 1, d->without);
 }
 

@@ -1,8 +1,10 @@
 /* Weights, words and pictures of a study: opened one by one, and every one that cannot be used is a problem with the
  * place in the study file that named it. */
 #include "core/inputs.h"
+#include "bench/stand_in.h"
 #include "core/durable.h"
 #include "core/log.h"
+#include "jobs/random_weights.h"
 #include "jobs/session.h"
 #include "tasks/alike.h"
 
@@ -36,6 +38,24 @@ static vw_status check_anchor(vw_session *s, int64_t model, int64_t a) {
   return vw_study_keep(s->config, &s->problems, vw_study_key_of(s->config, model, "trials.anchors", key), a, true, odd);
 }
 
+/* Of a network of the hub that is not there its sizes alone are opened, where they will do: *stands_in. */
+static vw_status open_network(vw_session *s, vw_network **n, const vw_network_kind *kind, const char *path,
+                              vw_context *ctx, bool *stands_in) {
+  char tokenizer[VW_PATH_BYTES], dir[VW_PATH_BYTES];
+  *stands_in = s->options.counts_will_do && access(path, F_OK) != 0 && vw_stand_in_of(path, kind->name);
+  if (!*stands_in) return kind->open(n, path, ctx);
+  vw_inputs_pause(true); /* what is made here is no input, and goes again */
+  vw_status st = vw_find_tokenizer("plan", tokenizer);
+  if (st == VW_OK) st = vw_stand_in_make(path, kind->name, tokenizer, dir);
+  if (st == VW_OK) {
+    st = kind->open(n, dir, ctx);
+    vw_stand_in_remove(path, kind->name, dir);
+  }
+  vw_inputs_pause(false);
+  s->is_counted |= st == VW_OK;
+  return st;
+}
+
 static vw_status open_model(vw_session *s, int64_t i) {
   const vw_model_config *m = &s->config->models[i];
   const char *vocabulary = s->config->vocabulary;
@@ -43,12 +63,14 @@ static vw_status open_model(vw_session *s, int64_t i) {
   char own[VW_STUDY_KEY];
   s->kinds[i] = vw_kind_named(m->kind);
   if (!m->weights) return VW_OK; /* a problem already */
-  const vw_status opened = s->kinds[i]->network->open(&s->networks[i], m->weights, &s->contexts[i]);
+  const vw_status opened =
+      open_network(s, &s->networks[i], s->kinds[i]->network, m->weights, &s->contexts[i], &s->stands_in[i].model);
   VW_TRY(keep(s, key_of(key, "models", m->name, "weights"), -1, opened));
   if (!s->networks[i]) return VW_OK;
   const bool file = strchr(vocabulary, '/') || vw_file_exists(vocabulary);
   const vw_status words = vw_word_table_open(&s->words[i], s->networks[i], vocabulary);
   VW_TRY(keep(s, file ? "trials.vocabulary" : key_of(key, "models", m->name, "weights"), -1, words));
+  if (s->stands_in[i].model) return VW_OK; /* neither its tokenizer nor its numbers */
   for (int64_t a = 0; a < m->trials.anchors.n; a++)
     VW_TRY(keep(s, vw_study_key_of(s->config, i, "trials.anchors", own), a, check_anchor(s, i, a)));
   if (s->ranks.rank == 0 && s->networks[i]->kind->check_finite)
@@ -63,9 +85,19 @@ static vw_status open_judge(vw_session *s, int64_t i) {
   char own[VW_STUDY_KEY];
   if (!kind || !m->judge.weights) return VW_OK; /* what is missing is a problem already */
   const char *key = vw_study_key_of(s->config, i, "judge.weights", own);
-  vw_status st = kind->open(&s->judges[i], m->judge.weights, &s->contexts[i]);
-  if (st == VW_OK && s->ranks.rank == 0 && kind->check_finite) st = kind->check_finite(s->judges[i]);
+  bool *stands_in = &s->stands_in[i].judge;
+  vw_status st = open_network(s, &s->judges[i], kind, m->judge.weights, &s->contexts[i], stands_in);
+  if (st == VW_OK && s->ranks.rank == 0 && !*stands_in && kind->check_finite) st = kind->check_finite(s->judges[i]);
   return keep(s, key, -1, st);
+}
+
+/* What identifies a model's network; of one that is not there, its name on the hub, so that two are told apart. */
+static vw_status hash_model(vw_session *s, int64_t i) {
+  const vw_model_config *m = &s->config->models[i];
+  if (!s->stands_in[i].model) return vw_word_table_hash(&s->words[i], &s->weights[i]);
+  const char *hub = vw_stand_in_of(m->weights, m->kind);
+  s->weights[i] = vw_hash_bytes(hub, strlen(hub));
+  return VW_OK;
 }
 
 /* What identifies the judge in an evaluation. A judge that learns words itself may find in pictures what it would have
@@ -73,12 +105,12 @@ static vw_status open_judge(vw_session *s, int64_t i) {
 static vw_status hash_judge(vw_session *s, int64_t i) {
   vw_judge_config *judge = &s->config->models[i].judge;
   char own[VW_STUDY_KEY];
-  if (!s->judges[i]) return VW_OK;
+  if (!s->judges[i] || s->stands_in[i].judge) return VW_OK;
   VW_TRY(s->judges[i]->kind->hash(s->judges[i], &judge->network));
   for (int64_t k = 0; k < s->config->n_models; k++) {
     const vw_network *n = s->networks[k];
     vw_hash learner = {0};
-    if (!n || n->kind != s->judges[i]->kind) continue;
+    if (!n || s->stands_in[k].model || n->kind != s->judges[i]->kind) continue;
     VW_TRY(n->kind->hash(n, &learner));
     if (learner.lo != judge->network.lo || learner.hi != judge->network.hi) continue;
     const vw_status is_learner =
@@ -312,10 +344,11 @@ vw_status vw_session_open_inputs(vw_session *s) {
   s->sets = calloc(n_models * n_data + 1, sizeof *s->sets);
   s->pictures = calloc(n_models * n_data + 1, sizeof *s->pictures),
   s->networks = calloc(n_models + 1, sizeof *s->networks);
-  s->judges = calloc(n_models + 1, sizeof *s->judges);
+  s->judges = calloc(n_models + 1, sizeof *s->judges), s->stands_in = calloc(n_models + 1, sizeof *s->stands_in);
   s->words = calloc(n_models + 1, sizeof *s->words), s->weights = calloc(n_models + 1, sizeof *s->weights);
   s->tasks = calloc(n_models * n_data + 1, sizeof *s->tasks), s->kinds = calloc(n_models + 1, sizeof *s->kinds);
-  VW_CHECK(s->sets && s->pictures && s->networks && s->judges && s->words && s->weights && s->tasks && s->kinds,
+  VW_CHECK(s->sets && s->pictures && s->networks && s->judges && s->stands_in && s->words && s->weights && s->tasks &&
+               s->kinds,
            VW_ERR_MEMORY, "out of memory");
   for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_model(s, i));
   for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_judge(s, i));
@@ -324,10 +357,10 @@ vw_status vw_session_open_inputs(vw_session *s) {
   VW_TRY(find_alike(s));
   VW_TRY(digest_inputs(s));
   /* reads all weights: no use where nothing will be planned; rank 0 tells the others (vw_session_agree_inputs) */
-  for (int64_t i = 0; i < c->n_models && s->ranks.rank == 0 && !s->problems.n_errors; i++)
-    VW_TRY(vw_word_table_hash(&s->words[i], &s->weights[i]));
+  for (int64_t i = 0; i < c->n_models && s->ranks.rank == 0 && !s->problems.n_errors; i++) VW_TRY(hash_model(s, i));
   for (int64_t i = 0; i < c->n_models && s->ranks.rank == 0 && !s->problems.n_errors; i++) VW_TRY(hash_judge(s, i));
   if (s->ranks.rank == 0 && !s->problems.n_errors) VW_TRY(vw_session_check_transfer(s));
+  if (s->ranks.rank == 0 && !s->problems.n_errors) VW_TRY(vw_session_check_truncation(s));
   vw_problems_sort(&s->problems);
   return vw_problems_first(&s->problems);
 }

@@ -1,4 +1,5 @@
 /* `plan`: what a study would do. Never calls MPI_Init. */
+#include "bench/stand_in.h"
 #include "jobs/predict.h"
 #include "jobs/session.h"
 
@@ -16,31 +17,74 @@ static void print_memory(const vw_session *s, const vw_learn_memory *m, const vw
   (void)vw_print(stdout, "; weights %.1f\n", (double)m->weights / 1048576);
 }
 
-/* The data sets that are not there, and what of their sizes the plan follows from. */
-static void print_counted(const vw_session *s) {
-  for (int64_t i = 0; i < s->n_sets; i++) {
-    const vw_picture_set *p = s->sets[i].pictures;
-    if (p->is_counted)
-      (void)vw_print(stdout,
-                     "missing: %s, for which its counts stand: %lld classes, %lld training and %lld test pictures; put "
-                     "it into %s (kind %s, docs/study-file.md)\n",
-                     p->data->name, (long long)p->n_classes, (long long)p->n_train, (long long)p->n_test, p->data->root,
-                     vw_data_kind_name(p->data));
+/* ---- what is missing --------------------------------------------------------------------------------------------- */
+
+/* Where data sets come from, by vw_data_kind. */
+static const char *const sources[] = {
+    [VW_DATA_FOLDERS] = "pictures of your own: a folder a class (docs/data-sets.md)",
+    [VW_DATA_DREAMBOOTH] = "the folder dataset of github.com/google/dreambooth",
+    [VW_DATA_COCO] = "train2017.zip, val2017.zip and annotations_trainval2017.zip of cocodataset.org",
+    [VW_DATA_VOC] = "VOCdevkit/VOC2012 of VOCtrainval_11-May-2012.tar, host.robots.ox.ac.uk/pascal/VOC",
+    [VW_DATA_IMAGENET] = "ILSVRC of image-net.org, or of Kaggle's imagenet-object-localization-challenge"};
+
+typedef struct absent_network {
+  const char *model, *hub, *weights;
+  bool judges;
+} absent_network;
+
+/* The i-th network that is not there: models, then judges. False: none behind it. */
+static bool absent_at(const vw_session *s, int64_t i, absent_network *a) {
+  for (int64_t m = 0; m < 2 * s->config->n_models; m++) {
+    const bool judges = m >= s->config->n_models;
+    const int64_t model = m % s->config->n_models;
+    const vw_model_config *c = &s->config->models[model];
+    const vw_session_stand_in *stands_in = &s->stands_in[model];
+    if (!(judges ? stands_in->judge : stands_in->model) || i-- > 0) continue;
+    const vw_network_kind *kind = judges ? s->kinds[model]->task->judge_kind : s->kinds[model]->network;
+    *a = (absent_network){c->name, NULL, judges ? c->judge.weights : c->weights, judges};
+    a->hub = vw_stand_in_of(a->weights, kind->name);
+    return true;
   }
+  return false;
 }
 
-static json_t *json_counted(const vw_session *s) {
+static vw_picture_set *counted_at(const vw_session *s, int64_t i) {
+  for (int64_t k = 0; k < s->n_sets; k++)
+    if (s->sets[k].pictures->is_counted && i-- == 0) return s->sets[k].pictures;
+  return NULL;
+}
+
+/* The networks and data sets that are not there, what of their sizes the plan follows from, and where they belong. */
+static void print_missing(const vw_session *s) {
+  absent_network a;
+  const vw_picture_set *p = NULL;
+  for (int64_t i = 0; absent_at(s, i, &a); i++)
+    (void)vw_print(stdout, "missing: %s%s, for which the sizes of %s stand: hf download %s --local-dir %s\n",
+                   a.judges ? "the judge of " : "", a.model, a.hub, a.hub, a.weights);
+  for (int64_t i = 0; (p = counted_at(s, i)); i++)
+    (void)vw_print(stdout,
+                   "missing: %s, for which its counts stand: %lld classes, %lld training and %lld test pictures; put "
+                   "it into %s (kind %s, docs/data-sets.md): %s\n",
+                   p->data->name, (long long)p->n_classes, (long long)p->n_train, (long long)p->n_test, p->data->root,
+                   vw_data_kind_name(p->data), sources[p->data->kind]);
+}
+
+static json_t *json_missing(const vw_session *s) {
   json_t *all = json_array();
-  for (int64_t i = 0; i < s->n_sets; i++) {
-    const vw_picture_set *p = s->sets[i].pictures;
-    if (p->is_counted)
-      json_array_append_new(all, json_pack("{s:s, s:o, s:s, s:I, s:I, s:I}", "data", p->data->name, "root",
-                                           vw_json_name(p->data->root), "kind", vw_data_kind_name(p->data), "classes",
-                                           (json_int_t)p->n_classes, "train", (json_int_t)p->n_train, "test",
-                                           (json_int_t)p->n_test));
-  }
+  absent_network a;
+  const vw_picture_set *p = NULL;
+  for (int64_t i = 0; absent_at(s, i, &a); i++)
+    json_array_append_new(all, json_pack("{s:s, s:b, s:s, s:o}", "model", a.model, "judge", a.judges, "hub", a.hub,
+                                         "weights", vw_json_name(a.weights)));
+  for (int64_t i = 0; (p = counted_at(s, i)); i++)
+    json_array_append_new(all, json_pack("{s:s, s:o, s:s, s:I, s:I, s:I}", "data", p->data->name, "root",
+                                         vw_json_name(p->data->root), "kind", vw_data_kind_name(p->data), "classes",
+                                         (json_int_t)p->n_classes, "train", (json_int_t)p->n_train, "test",
+                                         (json_int_t)p->n_test));
   return all;
 }
+
+/* ---- the plan ---------------------------------------------------------------------------------------------------- */
 
 static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task,
                        const vw_prediction *p) {
@@ -65,7 +109,7 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_t
   for (int i = 0; i < VW_PREDICT_STAGES; i++)
     if (vw_predict_has(s, i)) json_object_set_new(seconds, vw_predict_names[i], json_real(p->seconds[i]));
   json_object_set_new(all, "seconds", seconds);
-  if (s->is_counted) json_object_set_new(all, "missing", json_counted(s));
+  if (s->is_counted) json_object_set_new(all, "missing", json_missing(s));
   (void)vw_json_print(all, JSON_INDENT(1), stdout);
   (void)vw_print(stdout, "\n");
   json_decref(all);
@@ -76,7 +120,11 @@ static vw_status show(vw_session *s, int64_t ranks, bool measure) {
   const vw_task_kind *task = NULL;
   vw_prediction prediction;
   double *cost = NULL;
+  absent_network absent;
   vw_status st = VW_OK;
+  if (measure && absent_at(s, 0, &absent))
+    VW_GOTO(VW_RAISE(VW_ERR_INPUT, "--measure needs the networks, and %s is not there: hf download %s --local-dir %s",
+                     absent.weights, absent.hub, absent.weights));
   VW_GOTO(vw_session_memory(s, &memory, &task));
   VW_GOTO(vw_session_costs(s, &cost));
   VW_GOTO(vw_session_predict(s, ranks, measure, &prediction));
@@ -87,7 +135,7 @@ static vw_status show(vw_session *s, int64_t ranks, bool measure) {
   VW_GOTO(vw_plan_print(s->plan, s->config->ranks, cost, stdout));
   print_memory(s, &memory, task);
   vw_predict_print(s, &prediction);
-  if (s->is_counted) print_counted(s);
+  if (s->is_counted) print_missing(s);
   if (s->is_undecided)
     (void)vw_print(stdout,
                    "  plan.backend is auto: the first learn decides it, cuda where every rank has a device, else cpu; "

@@ -4,6 +4,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "results/report.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,9 @@ static vw_status run_stages(vw_session *s, const vw_stage *only, const vw_stage 
     const vw_stage *stage = vw_stages[i];
     if (only ? stage != only : !vw_study_has_stage(s->config, stage->name)) continue;
     *now = stage;
+    const double start = vw_seconds();
     VW_TRY(vw_stage_go(stage, s, stopped));
+    VW_TRY(vw_times_keep(&s->ranks, &s->ctx, s->out, stage->name, vw_seconds() - start));
   }
   VW_TRY(vw_session_check_lock(s)); /* another run may have done the rest while this one slept */
   return print_end(s);
@@ -86,8 +89,20 @@ static void add_options(vw_option *options, const vw_option *more) {
   *options = (vw_option){0};
 }
 
+/* A stage that reads results alone: of DIR, or of a study's -o DIR. */
+static int run_on_results(const vw_stage *stage, int argc, char **argv) {
+  const char *out = NULL, *positional[1];
+  const vw_option options[] = {{"out", 'o', VW_OPT_STRING, &out, "DIR", "of a study: its output directory"}, {0}};
+  static const char *const names[] = {"DIR"};
+  const vw_command_line c = {stage->name, "DIR | STUDY.yaml -o DIR", stage->help, options, names, 1, 1};
+  int code = 0;
+  if (!vw_begin(&c, argc, argv, positional, &code)) return code;
+  return vw_report(stage->of_results(out ? out : positional[0]));
+}
+
 /* The command of one stage; NULL: of all. */
 static int run(const vw_stage *stage, int argc, char **argv) {
+  if (stage && stage->of_results) return run_on_results(stage, argc, argv);
   enum { ROOM = 32 };
   vw_session_options o = {.checkpoint_seconds = 60};
   vw_transfer_word w = {.map = "auto"};
@@ -175,5 +190,5 @@ const char *vw_job_stage_at(int i, const char **summary, bool *computes) {
 }
 
 int vw_job_stage(int i, int argc, char **argv) {
-  return run(vw_stages[i], argc, argv);
+  return vw_stages[i]->command ? vw_stages[i]->command(argc, argv) : run(vw_stages[i], argc, argv);
 }

@@ -5,6 +5,7 @@
 #include "core/inputs.h"
 #include "core/log.h"
 #include "io/block_file.h"
+#include "jobs/report.h"
 #include "kernels/algorithms.h"
 #include "learn/block_io.h"
 #include "learn/devices.h"
@@ -332,15 +333,19 @@ static bool wants_stop(void *user) {
 }
 
 static bool is_own_file(const char *name) {
-  static const char *const names[] = {"plan.yaml", "parts", "study.h5", "MANIFEST.json", "summary.csv", "probe.csv"};
+  static const char *const names[] = {"plan.yaml", "parts",          "study.h5",   "MANIFEST.json", "summary.csv",
+                                      "probe.csv", "truncation.csv", "trials.csv", "report.html",   "study-file"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(name, names[i]) == 0) return true;
   return false;
 }
 
 static bool is_figure(const char *name) {
+  static const char *const endings[] = {".svg", ".pdf", ".png", ".csv"};
   const size_t n = strlen(name);
-  return n > 4 && strcmp(name + n - 4, ".svg") == 0;
+  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+    if (n > 4 && strcmp(name + n - 4, endings[i]) == 0) return true;
+  return strcmp(name, "index.json") == 0;
 }
 
 /* Another run may have made the plan since the backend was chosen here. *other: the plan's, for which everything must
@@ -354,6 +359,7 @@ static vw_status open_plan_of_all(vw_session *s, int64_t *other) {
     return VW_OK;
   }
   if (s->part.n) VW_TRY(vw_parts_write(s->out, s->part.n));
+  VW_TRY(vw_study_place_keep(s->out, s->options.study));
   return open_plan(s, true);
 }
 
@@ -441,6 +447,7 @@ static vw_status open_study(vw_session *s, bool decides, int64_t planned) {
 /* What open_study opened. */
 static void close_study(vw_session *s) {
   const int64_t n_models = s->config ? s->config->n_models : 0, n_data = s->config ? s->config->n_data : 0;
+  vw_session_cut_close(s);
   for (int64_t i = 0; s->tasks && i < n_models * n_data; i++)
     if (s->tasks[i]) s->tasks[i]->kind->close(s->tasks[i]);
   for (int64_t i = 0; s->words && i < n_models; i++) vw_word_table_close(&s->words[i]);
@@ -450,7 +457,9 @@ static void close_study(vw_session *s) {
     if (s->judges[i]) s->judges[i]->kind->close(s->judges[i]);
   for (int64_t i = 0; s->sets && i < s->n_sets; i++) vw_picture_set_close(s->sets[i].pictures);
   free((void *)s->tasks), free((void *)s->kinds), free(s->words), free((void *)s->networks), free((void *)s->judges),
-      free((void *)s->pictures), free(s->sets), free(s->weights), free(s->contexts), free((void *)s->precision);
+      free((void *)s->pictures), free(s->sets), free(s->weights), free(s->contexts), free((void *)s->precision),
+      free(s->stands_in);
+  s->stands_in = NULL;
   s->tasks = NULL, s->kinds = NULL, s->words = NULL, s->networks = NULL, s->judges = NULL, s->pictures = NULL,
   s->weights = NULL;
   s->sets = NULL, s->n_sets = 0, s->contexts = NULL, s->precision = NULL;

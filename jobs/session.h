@@ -23,7 +23,8 @@ typedef struct vw_session_options {
   double checkpoint_seconds; /* between checkpoints of a block */
   const char *part;          /* "i/n": of the jobs of an array (io/parts.h); NULL: the whole study */
   bool allow_other_kernels, json, quiet;
-  bool counts_will_do; /* of a data set that is not there, the study's counts (viswords plan) */
+  bool counts_will_do; /* of a data set that is not there, the study's counts; of a network, its published sizes
+                        * (viswords plan) */
   bool all_problems;   /* look at weights and pictures also where the study file itself is wrong (viswords check) */
 } vw_session_options;
 
@@ -33,6 +34,13 @@ typedef struct vw_session_set {
   int64_t index;            /* of the data set in the study */
   vw_picture_set *pictures; /* NULL: a problem */
 } vw_session_set;
+
+typedef struct vw_cut_task vw_cut_task; /* jobs/session_cut.c */
+
+/* Networks that are not there, of which the sizes alone were opened (bench/stand_in.h). */
+typedef struct vw_session_stand_in {
+  bool model, judge;
+} vw_session_stand_in;
 
 typedef struct vw_session {
   vw_session_options options;
@@ -50,19 +58,21 @@ typedef struct vw_session {
   int log_file;              /* descriptor + 1 of this rank's file in DIR/log; 0: none */
   vw_session_set *sets;      /* in the order of the data sets */
   int64_t n_sets;
-  vw_picture_set **pictures; /* [n_models * n_data] of the sets; NULL: the model does not learn on it */
-  const vw_kind **kinds;     /* [n_models] */
-  vw_network **networks;     /* [n_models] */
-  vw_network **judges;       /* [n_models] of judge.weights; NULL: the model has none */
-  vw_context *contexts;      /* [n_models] ctx with the model's precision */
-  const char **precision;    /* [n_models] its name */
-  vw_word_table *words;      /* [n_models] */
-  vw_hash *weights;          /* [n_models] */
-  vw_hash inputs;            /* of all files that every rank reads: study, lists, configurations, pictures */
-  vw_task **tasks;           /* [n_models * n_data]; opened when a stage needs them */
+  vw_picture_set **pictures;      /* [n_models * n_data] of the sets; NULL: the model does not learn on it */
+  const vw_kind **kinds;          /* [n_models] */
+  vw_network **networks;          /* [n_models] */
+  vw_network **judges;            /* [n_models] of judge.weights; NULL: the model has none */
+  vw_session_stand_in *stands_in; /* [n_models] */
+  vw_context *contexts;           /* [n_models] ctx with the model's precision */
+  const char **precision;         /* [n_models] its name */
+  vw_word_table *words;           /* [n_models] */
+  vw_hash *weights;               /* [n_models] */
+  vw_hash inputs;                 /* of all files that every rank reads: study, lists, configurations, pictures */
+  vw_task **tasks;                /* [n_models * n_data]; opened when a stage needs them */
+  vw_cut_task *cut;               /* vw_session_cut_task; NULL: none is open */
   vw_plan *plan;
   vw_costs costs;          /* vw_session_cost */
-  bool is_counted;         /* a data set is not there: sizes are known, trials have no ids */
+  bool is_counted;         /* a data set or a network is not there: sizes are known, trials have no ids */
   bool is_undecided;       /* plan.backend is auto and no plan is there: only looked at, as the CPU's */
   bool has_shared_weights; /* vw_session_share_weights */
   vw_sections sections;
@@ -108,11 +118,20 @@ vw_status vw_session_agree_inputs(vw_session *s);
  * problems, before anything is learned. Part of vw_session_open_inputs, when the weights are hashed. */
 vw_status vw_session_check_transfer(vw_session *s);
 
+/* Rank 0, where the study has the stage `truncation`: keeps depths that a network does not have as problems. As above. */
+vw_status vw_session_check_truncation(vw_session *s);
+
 /* Tells all problems of the study, else the one message of `st`; returns the exit code. */
 int vw_session_report(const vw_session *s, vw_status st);
 
 /* The task of a block's model and data set; opened at first use. */
 vw_status vw_session_task(vw_session *s, int64_t model, int64_t data, vw_task **task);
+
+/* The same with a network whose text encoder is cut to its first `layers` layers (vw_network_cut); with all of them
+ * that of vw_session_task. Other tasks are closed, so that what judging holds is held once; where the task lends to cut
+ * ones, those of all depths stay open. *task lives until the next call for another model, data set or depth. Errors: as of vw_network_cut and the task's open. */
+vw_status vw_session_cut_task(vw_session *s, int64_t model, int64_t data, int64_t layers, vw_task **task);
+void vw_session_cut_close(vw_session *s);
 
 /* What the task of a model and a data set is made of. */
 vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t data);

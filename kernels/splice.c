@@ -11,9 +11,10 @@ static vw_status check_index(const char *op, const char *name, const vw_tensor *
 static vw_status infer(const vw_tensor *in, const void *attr, vw_tensor *out) {
   (void)attr;
   const vw_tensor *words = &in[SPLICE_WORDS], *tail = &in[SPLICE_TAIL];
-  VW_CHECK(words->ndim == 2 && tail->ndim == 3 && words->dim[1] == tail->dim[2], VW_ERR_ARG,
-           "splice: words are %s, tail is %s: expected [K, C] and [M, T, C]", vw_shape_text(words),
-           vw_shape_text(tail));
+  VW_CHECK(words->ndim == 2 && tail->ndim == 3 && tail->dim[2] > 0 && words->dim[1] >= tail->dim[2] &&
+               words->dim[1] % tail->dim[2] == 0 && words->dim[1] / tail->dim[2] <= tail->dim[1],
+           VW_ERR_ARG, "splice: words are %s, tail is %s: expected [K, n C] and [M, T, C], n at most T",
+           vw_shape_text(words), vw_shape_text(tail));
   const int64_t B = in[SPLICE_ROW_WORD].dim[0];
   VW_TRY(check_index("splice", "row_word", &in[SPLICE_ROW_WORD], B));
   VW_TRY(check_index("splice", "row_template", &in[SPLICE_ROW_TEMPLATE], B));
@@ -25,7 +26,8 @@ static vw_status infer(const vw_tensor *in, const void *attr, vw_tensor *out) {
 /* The tail is frozen: only the words are ever asked for. */
 static vw_status gradient(vw_graph *g, const vw_node *n, const vw_value *dy, vw_value *dx) {
   if (dy[0] == VW_NONE || !vw_wanted(g, n, SPLICE_WORDS)) return VW_OK;
-  const vw_splice_grad_attr attr = {vw_value_tensor(g, n->in[SPLICE_WORDS]).dim[0]};
+  const vw_tensor words = vw_value_tensor(g, n->in[SPLICE_WORDS]);
+  const vw_splice_grad_attr attr = {words.dim[0], words.dim[1] / vw_value_tensor(g, n->in[SPLICE_TAIL]).dim[2]};
   return vw_emit(g, &vw_splice_grad_op, &attr,
                  (vw_value[]){dy[0], n->in[SPLICE_ROW_WORD], n->in[SPLICE_ROW_TEMPLATE], n->in[SPLICE_WORD_POS]},
                  &dx[SPLICE_WORDS]);
@@ -38,15 +40,19 @@ static vw_status infer_grad(const vw_tensor *in, const void *attr, vw_tensor *ou
   VW_TRY(check_index("splice_grad", "row_word", &in[SPLICE_GRAD_ROW_WORD], dx->dim[0]));
   VW_TRY(check_index("splice_grad", "row_template", &in[SPLICE_GRAD_ROW_TEMPLATE], dx->dim[0]));
   VW_TRY(check_index("splice_grad", "word_pos", pos, pos->dim[0]));
-  out[0] = vw_shape(VW_HEAD, a->n_words, dx->dim[2]);
+  const int64_t vectors = a->vectors > 1 ? a->vectors : 1;
+  VW_CHECK(vectors <= dx->dim[1], VW_ERR_ARG, "splice_grad: words of %" PRId64 " vectors, dx is %s", vectors,
+           vw_shape_text(dx));
+  out[0] = vw_shape(VW_HEAD, a->n_words, vectors * dx->dim[2]);
   return VW_OK;
 }
 
-/* Of dx one position of each row is read. */
+/* Of dx the word's positions of each row are read. */
 static double bytes_grad(const vw_tensor *in, const void *attr, const vw_tensor *out) {
-  (void)attr;
+  const vw_splice_grad_attr *a = attr;
   const vw_tensor *dx = &in[SPLICE_GRAD_DX];
-  return (double)vw_bytes(dx) / (double)(dx->dim[1] > 0 ? dx->dim[1] : 1) +
+  const double vectors = a->vectors > 1 ? (double)a->vectors : 1;
+  return vectors * (double)vw_bytes(dx) / (double)(dx->dim[1] > 0 ? dx->dim[1] : 1) +
          2 * (double)vw_bytes(&in[SPLICE_GRAD_ROW_WORD]) + (double)vw_bytes(&out[0]);
 }
 

@@ -20,7 +20,7 @@ cmake ninja-build make pkg-config gcc libc6-dev
 hdf5-tools
 libopenblas-openmp-dev
 libyaml-dev libjansson-dev libxml2-dev libxxhash-dev libutf8proc-dev
-libjpeg62-turbo-dev|libjpeg-turbo8-dev libpng-dev libwebp-dev libcairo2-dev
+libjpeg62-turbo-dev|libjpeg-turbo8-dev libpng-dev libwebp-dev libcairo2-dev libfontconfig-dev fonts-dejavu-core
 libcmocka-dev'
 # shellcheck disable=SC2034
 readonly PACKAGES_test='

@@ -18,3 +18,4 @@ if [ $status != 0 ]; then
 fi
 echo
 echo "Done in $((SECONDS - started)) s. Results: $out/study.h5 (h5dump -n 1 $out/study.h5, or h5py), plan: $out/plan.yaml, logs: $out/log/"
+if [ -e "$out/report.html" ]; then echo "Report: $out/report.html"; fi

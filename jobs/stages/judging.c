@@ -1,11 +1,13 @@
 #include "jobs/stages/judging.h"
 
 #include "io/block_file.h"
+#include "results/truncation.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const int64_t MOST_PARTS = (int64_t)1 << 40; /* of a task: tells the groups of models and data sets apart */
+static const int64_t MOST_PARTS = (int64_t)1
+                                  << 40; /* of a task: tells the groups of models, data sets and depths apart */
 
 /* Pictures that the judging is cut into, and their numbers a word. */
 static vw_status parts_of(const vw_session *s, const vw_stage_item *it, int64_t *pictures, int64_t *numbers) {
@@ -20,7 +22,9 @@ static vw_status parts_of(const vw_session *s, const vw_stage_item *it, int64_t 
 static int64_t group_of(const vw_session *s, const vw_stage_item *it) {
   const vw_shared_part by = s->kinds[it->model]->task->shares_parts;
   if (by == VW_SHARED_BY_NONE || (by == VW_SHARED_BY_BASELINES && it->block >= 0)) return 0;
-  return 1 + (it->model * s->config->n_data + it->data) * MOST_PARTS + it->picture;
+  const int64_t pair = it->model * s->config->n_data + it->data;
+  const int64_t depth = s->kinds[it->model]->task->lends_to_cut ? 0 : it->layer;
+  return 1 + (pair * VW_MOST_DEPTHS + depth) * MOST_PARTS + it->picture;
 }
 
 vw_status vw_judging_add(const vw_session *s, vw_stage_list *list, vw_stage_item it, int64_t round, const char *stem) {

@@ -71,6 +71,7 @@ static vw_status learn_block(learner *l, bool *finished) {
   vw_sections_add(&l->s->sections, "learn", "steps", vw_seconds() - begun - l->saving);
   if (st == VW_OK && *finished && vw_stage_leads(l->run)) {
     const double write = vw_seconds();
+    vw_block_tell_failed(b, l->s->plan->trials + b->first, &state);
     st = vw_session_inputs_unchanged(l->s);
     if (st == VW_OK)
       st = vw_block_results_write(l->s->out, b, l->s->plan->trials + b->first, &state, &l->s->words[b->model_index]);

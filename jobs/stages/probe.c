@@ -1,5 +1,6 @@
 /* The probing stage: the states of every word at all layers of its network's text tower, at the pooled token and at the
- * word's own position. An item is a block, or the words that a model's network knows. */
+ * word's own position. An item is a block, a set of words
+ * that were carried to a model, or the words that its network knows. */
 #include "jobs/stages/rows.h"
 
 #include "core/log.h"
@@ -9,21 +10,20 @@
 /* The file of an item. */
 static int64_t file_of(const vw_activations *a, const vw_stage_item *it) {
   int64_t f = 0;
-  while (a->block[f] != it->block) f++;
+  while (a->block[f] != it->block || a->source[f] != it->source || a->data[f] != it->data) f++;
   return f;
 }
 
 static vw_status list_model(vw_session *s, const vw_results_source *source, const vw_activations *a, int64_t *number,
                             vw_stage_list *list, int64_t *missing) {
   for (int64_t f = 0; f < a->n_files; f++) {
-    const vw_stage_item it = {
-        .block = a->block[f], .model = a->model, .picture = -1, .cost = (double)(a->file_rows[f] * a->layers)};
-    char id[VW_BLOCK_ID];
+    vw_stage_item it = {
+        .block = a->block[f], .model = a->model, .source = a->source[f], .data = a->data[f], .picture = -1};
+    it.cost = (double)(a->file_rows[f] * a->layers);
     const bool is_own = it.block < 0 ? vw_session_has_item(s, (*number)++) : vw_session_has_block(s, it.block);
     if (!is_own) continue;
-    if (it.block >= 0) vw_block_file_id(&s->plan->blocks[it.block], "", id);
-    if (it.block >= 0 && !vw_block_file_exists(s->out, id))
-      ++*missing;
+    if (!vw_activations_can_make(source, a, f))
+      ++missing[it.source != it.model];
     else if (vw_activations_has(source, a, f))
       list->units++;
     else
@@ -34,17 +34,20 @@ static vw_status list_model(vw_session *s, const vw_results_source *source, cons
 
 static vw_status list_unprobed(vw_session *s, vw_stage_list *list) {
   const vw_results_source source = vw_session_results(s);
-  int64_t number = 0, missing = 0;
+  int64_t number = 0, missing[] = {0, 0}; /* blocks, sets of carried words */
   for (int64_t m = 0; m < s->config->n_models; m++) {
     vw_activations a;
     vw_status st = vw_activations_list(&source, m, &a);
-    if (st == VW_OK) st = list_model(s, &source, &a, &number, list, &missing);
+    if (st == VW_OK) st = list_model(s, &source, &a, &number, list, missing);
     vw_activations_free(&a);
     VW_TRY(st);
   }
-  if (missing)
+  if (missing[0])
     vw_log(VW_LOG_WARN, "%lld blocks are not learned yet; their words cannot be probed: run 'viswords learn'",
-           (long long)missing);
+           (long long)missing[0]);
+  if (missing[1])
+    vw_log(VW_LOG_WARN, "%lld sets of words are not carried yet; they cannot be probed: run 'viswords transfer'",
+           (long long)missing[1]);
   return VW_OK;
 }
 
@@ -60,14 +63,15 @@ static vw_status probe(vw_stage_run *r, const vw_stage_item *it, bool *finished)
   return st;
 }
 
-const vw_stage vw_stage_probe = {.name = "probe",
-                                 .summary = "look at the words in every layer of their network",
-                                 .help = "Keeps the states of the learned words, of the anchors and of the concepts' "
-                                         "names in every layer of the text encoder.",
-                                 .unit = "blocks",
-                                 .done = "probed",
-                                 .kept = "what is probed",
-                                 .needs = VW_STAGE_WEIGHTS,
-                                 .has_parts = true,
-                                 .items = list_unprobed,
-                                 .item = probe};
+const vw_stage vw_stage_probe = {
+    .name = "probe",
+    .summary = "look at the words in every layer of their network",
+    .help = "Keeps the states of the learned and carried words, of the anchors and of the concepts' "
+            "names in every layer of the text encoder.",
+    .unit = "blocks",
+    .done = "probed",
+    .kept = "what is probed",
+    .needs = VW_STAGE_WEIGHTS,
+    .has_parts = true,
+    .items = list_unprobed,
+    .item = probe};

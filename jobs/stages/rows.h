@@ -4,7 +4,7 @@
 
 #include "jobs/stages/stage.h"
 
-extern const vw_stage vw_stage_learn, vw_stage_evaluate, vw_stage_transfer, vw_stage_probe, vw_stage_tsne,
-    vw_stage_collect;
+extern const vw_stage vw_stage_learn, vw_stage_evaluate, vw_stage_transfer, vw_stage_truncation, vw_stage_probe,
+    vw_stage_tsne, vw_stage_collect, vw_stage_figures, vw_stage_report;
 
 #endif

@@ -69,7 +69,8 @@ typedef struct vw_stage {
   const char *kept;    /* what stays where a run ends early: "finished blocks and checkpoints" */
   unsigned needs;      /* VW_STAGE_... */
   bool carries_words;  /* its subcommand also does so for words of a file (jobs/transfer_word.h) */
-  bool has_parts;      /* --part: items() lists those of this part alone (vw_session_has_block, _item) */
+  int (*command)(int argc, char **argv); /* its subcommand, where that is not the one of all stages */
+  bool has_parts; /* --part: items() lists those of this part alone (vw_session_has_block, _item) */
 
   /* Rank 0: what is left to do. NULL: there are no items, `end` does all. Errors: any. */
   vw_status (*items)(vw_session *s, vw_stage_list *list);
@@ -78,6 +79,9 @@ typedef struct vw_stage {
   vw_status (*item)(vw_stage_run *r, const vw_stage_item *it, bool *finished);
   /* Collective, when all items are done and nothing was stopped; also where nothing was left to do. May be NULL. */
   vw_status (*end)(vw_session *s);
+  /* What `viswords NAME DIR` does with the results in DIR: no study is opened, no MPI started. NULL: the subcommand
+   * needs the study. */
+  vw_status (*of_results)(const char *dir);
 } vw_stage;
 
 /* In the order in which a study runs them; NULL behind the last. */

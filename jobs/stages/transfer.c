@@ -146,18 +146,8 @@ static vw_status names_of(word_names *names, const vw_judging *j, const vw_carri
                         calloc(room, sizeof *names->labels)};
   VW_CHECK(names->label && names->anchors && names->labels, VW_ERR_MEMORY, "transfer: out of memory");
   for (int64_t i = 0; i < c->n; i++) {
-    enum { SHOWN = 60 }; /* of each part: all of them fit */
     const vw_carried_row *r = &c->rows[i];
-    char own[VW_DRAWN_LABEL];
-    if (r->trial)
-      vw_drawn_trial(r->trial, own);
-    else
-      vw_drawn_baseline(r->kind == VW_CARRIED_ANCHOR ? "anchor"
-                        : r->kind == VW_CARRIED_NAME ? "name"
-                                                     : "random_word",
-                        r->anchor, "", own);
-    (void)snprintf(names->label[i], VW_DRAWN_LABEL, "from-%.*s-%.*s%s%.*s", SHOWN, from, SHOWN / 2,
-                   r->trial ? r->trial->data : "", r->trial ? "-" : "", SHOWN, own);
+    vw_carried_label(r, from, names->label[i]);
     names->anchors[i] = r->anchor[0] ? r->anchor : NULL;
     names->labels[i] = r->is_carried ? names->label[i] : NULL;
   }

@@ -1,7 +1,7 @@
 /* Splice and its gradient:
  *
- *   x[b,t] = tail[m,t] + (t == word_pos[m] ? words[row_word[b]] : 0),  m = row_template[b]
- *   dwords[k] = sum over rows b with row_word[b] == k, in row order, of dx[b, word_pos[m]]
+ *   x[b,t] = tail[m,t] + (0 <= j < n ? words[row_word[b], j] : 0),  m = row_template[b], j = t - word_pos[m]
+ *   dwords[k,j] = sum over rows b with row_word[b] == k, in row order, of dx[b, word_pos[m] + j]
  *
  * Forward: 8 channels a thread, in 16-byte accesses where rows allow it; traffic: tail read and x written once.
  * Gradient: one block a word, each thread owns channels and adds the word's rows in order: no atomics, repeatable bit
@@ -20,37 +20,39 @@ template <typename P, typename X>
 __global__ static void __launch_bounds__(THREADS)
     splice_kernel(X *__restrict__ x, const float *__restrict__ words, const P *__restrict__ tail,
                   const int32_t *__restrict__ row_word, const int32_t *__restrict__ row_template,
-                  const int32_t *__restrict__ word_pos, int64_t rows, int64_t T, int64_t C, bool whole) {
+                  const int32_t *__restrict__ word_pos, int64_t rows, int64_t T, int64_t C, int64_t n, bool whole) {
   const int64_t packs = (C + VW_PACK - 1) / VW_PACK, i = vw_thread(), at = i / packs, c = i % packs * VW_PACK;
   if (at >= rows) return;
   const int64_t b = at / T, t = at % T, m = row_template[b];
   const int64_t end = whole ? C : 0; /* of what is read in packs */
   float v[VW_PACK], add[VW_PACK] = {};
   vw_load_upto(tail + (m * T + t) * C, c, end, C, v);
-  if (t == word_pos[m]) vw_load_upto(words + row_word[b] * C, c, end, C, add);
-  for (int j = 0; j < VW_PACK; j++) v[j] += add[j];
+  const int64_t j = t - word_pos[m];
+  if (j >= 0 && j < n) vw_load_upto(words + (row_word[b] * n + j) * C, c, end, C, add);
+  for (int k = 0; k < VW_PACK; k++) v[k] += add[k];
   vw_store_upto(x + at * C, c, end, C, v);
 }
 
-/* Channels in passes of THREADS; the list is made again for each: words have a few hundred channels. */
+/* Channels of all vectors in passes of THREADS; the list is made again for each: words have a few hundred channels.
+ * N: channels of a word, n C, which lie in a row in dx too. */
 template <typename X>
 __global__ static void __launch_bounds__(THREADS)
     splice_grad_kernel(float *__restrict__ dwords, const X *__restrict__ dx, const int32_t *__restrict__ row_word,
                        const int32_t *__restrict__ row_template, const int32_t *__restrict__ word_pos, int64_t B,
-                       int64_t T, int64_t C) {
+                       int64_t T, int64_t C, int64_t N) {
   __shared__ int64_t list[VW_LISTED];
   __shared__ int counts[VW_LISTED_WARPS];
   const int64_t k = blockIdx.x;
-  for (int64_t c0 = 0; c0 < C; c0 += THREADS) {
+  for (int64_t c0 = 0; c0 < N; c0 += THREADS) {
     const int64_t c = c0 + threadIdx.x;
     float sum = 0;
     for (int64_t b0 = 0; b0 < B; b0 += VW_LISTED) {
       const int n = vw_list_rows(list, counts, row_word, k, b0, B,
                                  [=](int64_t b) { return (b * T + word_pos[row_template[b]]) * C; });
-      if (c < C)
+      if (c < N)
         for (int i = 0; i < n; i++) sum += vw_load(dx, list[i] + c);
     }
-    if (c < C) dwords[k * C + c] = sum;
+    if (c < N) dwords[k * N + c] = sum;
   }
 }
 
@@ -61,14 +63,15 @@ template <typename P, typename X> static vw_status launch(vw_context *ctx, const
                      vw_packs(vw_f32(&c->in[SPLICE_WORDS]), C);
   return vw_launch(ctx, "splice", splice_kernel<P, X>, rows * packs, THREADS, THREADS, 0, vw_data<X>(x),
                    vw_f32(&c->in[SPLICE_WORDS]), vw_data<const P>(&c->in[SPLICE_TAIL]), vw_i32(&c->in[SPLICE_ROW_WORD]),
-                   vw_i32(&c->in[SPLICE_ROW_TEMPLATE]), vw_i32(&c->in[SPLICE_WORD_POS]), rows, x->dim[1], C, whole);
+                   vw_i32(&c->in[SPLICE_ROW_TEMPLATE]), vw_i32(&c->in[SPLICE_WORD_POS]), rows, x->dim[1], C,
+                   c->in[SPLICE_WORDS].dim[1] / C, whole);
 }
 
 template <typename X> static vw_status launch_grad(vw_context *ctx, const vw_call *c) {
   const vw_tensor *dx = &c->in[SPLICE_GRAD_DX];
   return vw_launch(ctx, "splice_grad", splice_grad_kernel<X>, c->out[0].dim[0], 1, THREADS, 0, vw_f32(&c->out[0]),
                    vw_data<const X>(dx), vw_i32(&c->in[SPLICE_GRAD_ROW_WORD]), vw_i32(&c->in[SPLICE_GRAD_ROW_TEMPLATE]),
-                   vw_i32(&c->in[SPLICE_GRAD_WORD_POS]), dx->dim[0], dx->dim[1], dx->dim[2]);
+                   vw_i32(&c->in[SPLICE_GRAD_WORD_POS]), dx->dim[0], dx->dim[1], dx->dim[2], c->out[0].dim[1]);
 }
 
 static vw_status run(vw_context *ctx, const vw_call *c) {

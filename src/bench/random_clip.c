@@ -75,7 +75,7 @@ typedef struct maker {
   int64_t n;
   vw_pool names;
   const char *prefix; /* of every name */
-  bool half;
+  vw_random_numbers numbers;
   vw_status st;
 } maker;
 
@@ -84,20 +84,20 @@ static void add(maker *m, const char *prefix, const char *name, double mean, dou
   char path[256];
   const int64_t n = vw_count(&shape);
   if (m->st != VW_OK) return; /* the first failure counts */
-  float *x = malloc((size_t)(n + 4) * sizeof *x);
+  float *x = m->numbers == VW_RANDOM_NONE ? NULL : malloc((size_t)(n + 4) * sizeof *x);
   (void)snprintf(path, sizeof path, "%s%s%s", m->prefix, prefix, name);
   const char *kept = vw_pool_text(&m->names, path, -1);
-  if (!x || !kept) {
+  if ((!x && m->numbers != VW_RANDOM_NONE) || !kept) {
     free(x);
     m->st = VW_RAISE(VW_ERR_MEMORY, "random weights: out of memory");
     return;
   }
-  for (int64_t i = 0; i < n; i += 4) {
+  for (int64_t i = 0; x && i < n; i += 4) {
     vw_normal4(vw_philox4x32((uint64_t)m->n, (uint32_t)(i / 4), 0, VW_DRAW_WEIGHTS, 0), x + i);
     for (int64_t j = i; j < i + 4 && j < n; j++) x[j] = (float)(mean + sd * x[j]);
   }
   shape.dtype = VW_F32, shape.data = x;
-  if (m->half) {
+  if (m->numbers == VW_RANDOM_HALF) {
     shape.dtype = VW_F16, shape.data = malloc((size_t)n * 2);
     m->st = shape.data ? vw_convert(shape.data, VW_F16, x, VW_F32, n)
                        : VW_RAISE(VW_ERR_MEMORY, "random weights: out of memory");
@@ -205,7 +205,7 @@ static vw_status copy_tokenizer(const char *from, const char *dir) {
 }
 
 /* The weights also say what lies beside them: who finds that again knows that all of it was made here. */
-static vw_status write_weights(const family *f, const network_size *s, const char *dir, bool half) {
+static vw_status write_weights(const family *f, const network_size *s, const char *dir, vw_random_numbers numbers) {
   char path[VW_PATH_BYTES], sums[FILES][VW_HASH_TEXT];
   vw_keyvalue metadata[FILES + 1] = {{"format", "pt"}, {MADE_BY, f->command}}; /* transformers wants the first */
   for (int i = 1; i < FILES; i++) {
@@ -217,13 +217,15 @@ static vw_status write_weights(const family *f, const network_size *s, const cha
     metadata[i + 1] = (vw_keyvalue){files[i], sums[i]};
   }
   VW_TRY(vw_path_format(path, "%s/%s", dir, files[0]));
-  maker m = {.prefix = f->prefix, .half = half, .entries = calloc(MOST_TENSORS, sizeof *m.entries)};
+  maker m = {.prefix = f->prefix, .numbers = numbers, .entries = calloc(MOST_TENSORS, sizeof *m.entries)};
   VW_CHECK(m.entries, VW_ERR_MEMORY, "random weights: out of memory");
   add_towers(&m, f, s);
   m.prefix = "";
   if (f->detects) add_heads(&m, s);
   vw_status st = m.st;
-  if (st == VW_OK) st = vw_safetensors_write(path, m.entries, m.n, metadata, FILES + 1);
+  if (st == VW_OK)
+    st = (numbers == VW_RANDOM_NONE ? vw_safetensors_write_hollow : vw_safetensors_write)(path, m.entries, m.n,
+                                                                                          metadata, FILES + 1);
   for (int64_t i = 0; i < m.n; i++) free(m.entries[i].tensor.data);
   free(m.entries);
   vw_pool_fini(&m.names);
@@ -231,10 +233,10 @@ static vw_status write_weights(const family *f, const network_size *s, const cha
 }
 
 static vw_status fill(const family *f, const network_size *s, const char *dir, const char *tokenizer, int32_t end,
-                      bool half) {
+                      vw_random_numbers numbers) {
   VW_TRY(copy_tokenizer(tokenizer, dir));
   VW_TRY(write_config(f, s, dir, end));
-  return write_weights(f, s, dir, half);
+  return write_weights(f, s, dir, numbers);
 }
 
 /* ---- where it goes ----------------------------------------------------------------------------------------------- */
@@ -343,6 +345,7 @@ static void remove_parents(char *parent, size_t highest) {
 
 static vw_status make(const family *f, const network_size *s, const char *dir, const char *tokenizer, bool half,
                       bool force) {
+  const vw_random_numbers numbers = half ? VW_RANDOM_HALF : VW_RANDOM_FULL;
   char parent[VW_PATH_BYTES] = "", partial[VW_PATH_BYTES];
   size_t highest = SIZE_MAX;
   bool replace, made = false;
@@ -357,7 +360,7 @@ static vw_status make(const family *f, const network_size *s, const char *dir, c
   if (st == VW_OK && !(made = mkdtemp(partial) != NULL))
     st = VW_RAISE(VW_ERR_IO, "%s: cannot make the folder: %s", dir, strerror(errno));
   if (st == VW_OK) open_to_others(partial);
-  if (st == VW_OK) st = fill(f, s, partial, tokenizer, end, half);
+  if (st == VW_OK) st = fill(f, s, partial, tokenizer, end, numbers);
   if (st == VW_OK) st = put_in_place(partial, dir, replace);
   if (st == VW_OK) return VW_OK;
   if (made) remove_made(partial);
@@ -378,4 +381,28 @@ vw_status vw_random_clip(const char *size, const char *dir, const char *tokenize
 
 vw_status vw_random_owlv2(const char *size, const char *dir, const char *tokenizer, bool half, bool force) {
   return make_named(&owlv2, size, dir, tokenizer, half, force);
+}
+
+/* ---- sizes alone ------------------------------------------------------------------------------------------------- */
+
+static vw_status make_hollow(const family *f, const char *size, const char *dir, const char *tokenizer) {
+  vw_tokenizer *t;
+  VW_TRY(vw_tokenizer_open(&t, tokenizer));
+  const int32_t end = vw_tokenizer_end(t);
+  vw_tokenizer_close(t);
+  for (size_t i = 0; i < f->n_sizes; i++)
+    if (strcmp(size, f->sizes[i].name) == 0) return fill(f, &f->sizes[i], dir, tokenizer, end, VW_RANDOM_NONE);
+  return VW_RAISE(VW_ERR_ARG, "%s: size '%s': choose %s", f->command, size, f->choose);
+}
+
+vw_status vw_hollow_clip(const char *size, const char *dir, const char *tokenizer) {
+  return make_hollow(&clip, size, dir, tokenizer);
+}
+
+vw_status vw_hollow_owlv2(const char *size, const char *dir, const char *tokenizer) {
+  return make_hollow(&owlv2, size, dir, tokenizer);
+}
+
+void vw_hollow_clip_remove(const char *dir) {
+  remove_made(dir);
 }

@@ -69,7 +69,7 @@ typedef struct maker {
   vw_safetensors_entry *entries;
   int64_t n;
   uint64_t place; /* of a tensor among all: the key of its stream */
-  bool half;
+  vw_random_numbers numbers;
   vw_pool names;
 } maker;
 
@@ -84,6 +84,8 @@ static void spread_of(const char *name, const vw_tensor *shape, double *mean, do
 
 static vw_status make_tensor(const maker *m, const char *name, vw_tensor shape, vw_tensor *out) {
   const int64_t n = vw_count(&shape);
+  *out = shape, out->dtype = VW_F32, out->data = NULL;
+  if (m->numbers == VW_RANDOM_NONE) return VW_OK;
   float *x = malloc((size_t)(n + 4) * sizeof *x);
   double mean, sd;
   VW_CHECK(x, VW_ERR_MEMORY, "random weights: out of memory");
@@ -93,9 +95,8 @@ static vw_status make_tensor(const maker *m, const char *name, vw_tensor shape, 
     vw_normal4(vw_philox4x32(m->place, (uint32_t)(i / 4), 0, VW_DRAW_WEIGHTS, 0), x + i);
     for (int64_t j = i; j < i + 4 && j < n; j++) x[j] = (float)(mean + sd * x[j]);
   }
-  *out = shape;
-  out->dtype = VW_F32, out->data = x;
-  if (!m->half) return VW_OK;
+  out->data = x;
+  if (m->numbers == VW_RANDOM_FULL) return VW_OK;
   out->dtype = VW_F16, out->data = malloc((size_t)n * 2);
   const vw_status st = out->data ? vw_convert(out->data, VW_F16, x, VW_F32, n)
                                  : VW_RAISE(VW_ERR_MEMORY, "random weights: out of memory");
@@ -116,18 +117,20 @@ static vw_status add(void *user, const char *name, const vw_tensor *shape) {
   return make_tensor(m, name, *shape, &e->tensor);
 }
 
-static vw_status write_component(const char *dir, const vw_hub_diffusers *h, int component, bool half) {
+static vw_status write_component(const char *dir, const vw_hub_diffusers *h, int component, vw_random_numbers numbers) {
   static const char *const files[] = {[VW_HUB_TEXT_ENCODER] = "model",
                                       [VW_HUB_UNET] = "diffusion_pytorch_model",
                                       [VW_HUB_VAE] = "diffusion_pytorch_model"};
   const vw_keyvalue metadata[] = {{"format", "pt"}, {"viswords_made_by", "random-sd"}};
-  maker m = {.component = vw_hub_component_name(component), .half = half};
+  maker m = {.component = vw_hub_component_name(component), .numbers = numbers};
   char path[VW_PATH_BYTES];
   m.entries = calloc(MOST_TENSORS, sizeof *m.entries);
   VW_CHECK(m.entries, VW_ERR_MEMORY, "random weights: out of memory");
   vw_status st = vw_sd_each_weight(h, add, &m);
   if (st == VW_OK) st = vw_path_format(path, "%s/%s/%s.safetensors", dir, m.component, files[component]);
-  if (st == VW_OK) st = vw_safetensors_write(path, m.entries, m.n, metadata, 2);
+  if (st == VW_OK)
+    st = (numbers == VW_RANDOM_NONE ? vw_safetensors_write_hollow : vw_safetensors_write)(path, m.entries, m.n,
+                                                                                          metadata, 2);
   for (int64_t i = 0; i < m.n; i++) free(m.entries[i].tensor.data);
   free(m.entries);
   vw_pool_fini(&m.names);
@@ -162,7 +165,8 @@ static vw_status write_configs(const char *dir, const struct sd_size *s, const c
   return VW_OK;
 }
 
-static vw_status fill(const char *dir, const struct sd_size *s, const char *like, const char *tokenizer, bool half) {
+static vw_status fill(const char *dir, const struct sd_size *s, const char *like, const char *tokenizer,
+                      vw_random_numbers numbers) {
   char path[VW_PATH_BYTES];
   vw_hub_diffusers h;
   vw_status st = VW_OK;
@@ -171,7 +175,7 @@ static vw_status fill(const char *dir, const struct sd_size *s, const char *like
   VW_TRY(copy_file(tokenizer, dir, "vocab.json", "tokenizer/vocab.json"));
   VW_TRY(copy_file(tokenizer, dir, "merges.txt", "tokenizer/merges.txt"));
   VW_TRY(vw_hub_diffusers_read_configs(&h, dir));
-  for (int i = 0; i < VW_HUB_COMPONENTS; i++) VW_GOTO(write_component(dir, &h, i, half));
+  for (int i = 0; i < VW_HUB_COMPONENTS; i++) VW_GOTO(write_component(dir, &h, i, numbers));
 cleanup:
   vw_hub_diffusers_close(&h);
   return st;
@@ -203,7 +207,7 @@ static vw_status make(const char *dir, const struct sd_size *s, const char *like
   VW_TRY(vw_path_format(partial, "%s.making-XXXXXX", dir));
   VW_CHECK(mkdtemp(partial), VW_ERR_IO, "%s: cannot make the folder: %s", dir, strerror(errno));
   (void)chmod(partial, 0777 & ~mask); /* mkdtemp makes it for its owner alone */
-  vw_status st = fill(partial, s, like, tokenizer, half);
+  vw_status st = fill(partial, s, like, tokenizer, half ? VW_RANDOM_HALF : VW_RANDOM_FULL);
   if (st == VW_OK && rename(partial, dir) != 0)
     st = VW_RAISE(VW_ERR_IO, "%s: cannot put the new directory there: %s", dir, strerror(errno));
   if (st != VW_OK) remove_made(partial);
@@ -214,4 +218,14 @@ vw_status vw_random_sd(const char *size, const char *dir, const char *like, cons
   for (int i = 0; i < SIZES; i++)
     if (!strcmp(size, sizes[i].name)) return make(dir, &sizes[i], like, tokenizer, half);
   return VW_RAISE(VW_ERR_ARG, "random-sd: --size '%s': choose 1.5, 2.1-base or 2.1", size);
+}
+
+vw_status vw_hollow_sd(const char *size, const char *dir, const char *tokenizer) {
+  for (int i = 0; i < SIZES; i++)
+    if (!strcmp(size, sizes[i].name)) return fill(dir, &sizes[i], NULL, tokenizer, VW_RANDOM_NONE);
+  return VW_RAISE(VW_ERR_ARG, "stable diffusion: size '%s': choose 1.5, 2.1-base or 2.1", size);
+}
+
+void vw_hollow_sd_remove(const char *dir) {
+  remove_made(dir);
 }

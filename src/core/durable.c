@@ -329,6 +329,17 @@ vw_status vw_file_find_plain(const char *path, bool *found) {
                   vw_file_kind(info.st_mode));
 }
 
+vw_status vw_file_link(const char *from, const char *to) {
+  char *data = NULL;
+  int64_t bytes = 0;
+  if (link(from, to) == 0) return VW_OK;
+  VW_CHECK(errno != EEXIST && errno != ENOENT, VW_ERR_IO, "%s: cannot make it: %s", to, strerror(errno));
+  VW_TRY(vw_file_read(from, &data, &bytes));
+  const vw_status st = vw_file_write(to, data, bytes);
+  free(data);
+  return st;
+}
+
 /* ---- reading ---- */
 
 /* Up to `want` bytes; short only at the end of the file. */

@@ -57,6 +57,10 @@ vw_status vw_partial_close(vw_partial *p, vw_status st);
 /* Writes `bytes` to `path`, complete or not at all. On failure the old file, if any, is untouched. */
 vw_status vw_file_write(const char *path, const void *data, int64_t bytes);
 
+/* Gives an immutable file a second name; where the file system cannot (another one, no such links), copies it. `to` must
+ * not be there. */
+vw_status vw_file_link(const char *from, const char *to);
+
 /* fsyncs `from` (complete, closed), renames it to `to` (replaced) in the same folder, fsyncs the folder. For a file
  * whose bytes another library wrote into what vw_partial_open made. */
 vw_status vw_file_commit(const char *from, const char *to);

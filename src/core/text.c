@@ -53,13 +53,21 @@ size_t vw_text_escape(char *out, size_t size, const char *text, size_t bytes) {
 typedef struct conversion {
   char text[32]; /* as it stands, '*' replaced by its number */
   int width, precision;
-  bool left;
+  bool left, markup;   /* markup: texts become character references where HTML would read markup */
   char length, letter; /* length: 0, 'h', 'l', 'q' (ll), 'j', 'z', 't', 'L' */
 } conversion;
 
 static const char *read_number(const char *p, int *number) {
   for (*number = 0; *p >= '0' && *p <= '9'; p++) *number = 10 * *number + (*p - '0');
   return p;
+}
+
+/* One character for HTML and XML, in texts and in quoted attributes. */
+static void put_reference(FILE *out, char one) {
+  if (strchr("<>&\"'", one) && one)
+    (void)fprintf(out, "&#%d;", one);
+  else
+    (void)fputc(one, out);
 }
 
 static void put_text(FILE *out, const conversion *c, const char *text) {
@@ -69,7 +77,10 @@ static void put_text(FILE *out, const conversion *c, const char *text) {
   char here[512], *escaped = size <= sizeof here ? here : malloc(size);
   if (!escaped) escaped = here;
   (void)vw_text_escape(escaped, escaped == here ? sizeof here : size, text, bytes);
-  (void)fprintf(out, "%*s", c->left ? -c->width : c->width, escaped);
+  if (c->markup)
+    for (const char *p = escaped; *p; p++) put_reference(out, *p);
+  else
+    (void)fprintf(out, "%*s", c->left ? -c->width : c->width, escaped);
   if (escaped != here) free(escaped);
 }
 
@@ -148,7 +159,7 @@ static const char *read_conversion(const char *p, conversion *c, va_list *ap) {
   return *p ? p + 1 : p;
 }
 
-static void put_all(FILE *out, const char *format, va_list *ap) {
+static void put_all(FILE *out, const char *format, bool markup, va_list *ap) {
   for (const char *p = format; *p;) {
     const size_t plain = strcspn(p, "%");
     (void)fwrite(p, 1, plain, out);
@@ -156,6 +167,7 @@ static void put_all(FILE *out, const char *format, va_list *ap) {
     if (!*p) break;
     conversion c;
     p = read_conversion(p + 1, &c, ap);
+    c.markup = markup;
     put_one(out, &c, ap);
   }
 }
@@ -168,9 +180,17 @@ int vw_print(FILE *out, const char *format, ...) {
   FILE *whole = open_memstream(&text, &bytes);
   va_list ap;
   va_start(ap, format);
-  put_all(whole ? whole : out, format, &ap);
+  put_all(whole ? whole : out, format, false, &ap);
   va_end(ap);
   if (whole && fclose(whole) == 0) (void)fwrite(text, 1, bytes, out);
   free(text);
+  return !ferror(out);
+}
+
+int vw_print_html(FILE *out, const char *format, ...) {
+  va_list ap;
+  va_start(ap, format);
+  put_all(out, format, true, &ap);
+  va_end(ap);
   return !ferror(out);
 }

@@ -20,4 +20,9 @@ size_t vw_text_escape(char *out, size_t size, const char *text, size_t bytes);
  * the stream failed. */
 int vw_print(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same into HTML or XML, a piece at a time: `format` is markup, and of every %s and %c also < > & and both quotes
+ * become character references, so that a text is never markup, in an element or in a quoted attribute. Widths of texts
+ * do not count. */
+int vw_print_html(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 #endif

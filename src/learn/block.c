@@ -20,25 +20,32 @@ vw_status vw_block_state_create(vw_block_state *s, const vw_learn_config *learn,
   *s = (vw_block_state){.K = K, .C = C, .points = points < 1 ? 1 : points};
   s->every = (learn->steps + s->points - 1) / s->points;
   s->points = (learn->steps + s->every - 1) / s->every;
+  s->look_every = learn->watch_every, s->looks = s->look_every ? learn->steps / s->look_every + 1 : 0;
   const size_t matrix = (size_t)(K * C), vector = (size_t)K;
-  double **const arrays[] = {&s->words,     &s->gradient, &s->anchors, &s->history,    &s->loss_start, &s->loss_end,
-                             &s->grad_norm, &s->kkt,      &s->radius,  &s->moments[0], &s->moments[1]};
-  const size_t sizes[] = {matrix, matrix, matrix, (size_t)s->points * vector, vector, vector, vector, vector,
-                          vector, matrix, matrix};
+  double **const arrays[] = {&s->words,    &s->gradient,  &s->anchors, &s->history, &s->looked,     &s->loss_start,
+                             &s->loss_end, &s->grad_norm, &s->kkt,     &s->radius,  &s->moments[0], &s->moments[1]};
+  const size_t sizes[] = {
+      matrix, matrix, matrix, (size_t)s->points * vector, (size_t)s->looks * vector, vector, vector, vector, vector,
+      vector, matrix, matrix};
+  bool has_memory = (s->stopped = calloc(vector + 1, sizeof *s->stopped)) != NULL;
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-    if (i >= 9 && learn->optimiser != VW_ADAMW) continue;
+    if (i >= 10 && learn->optimiser != VW_ADAMW) continue;
     *arrays[i] = calloc(sizes[i] + 1, sizeof(double));
-    if (*arrays[i]) continue;
+    has_memory = has_memory && *arrays[i];
+  }
+  if (!has_memory) {
     vw_block_state_free(s);
     return VW_RAISE(VW_ERR_MEMORY, "block of %lld words: out of memory", (long long)K);
   }
   for (int64_t i = 0; i < s->points * K; i++) s->history[i] = NAN;
+  for (int64_t i = 0; i < s->looks * K; i++) s->looked[i] = NAN;
   return VW_OK;
 }
 
 void vw_block_state_free(vw_block_state *s) {
   free(s->words), free(s->gradient), free(s->anchors), free(s->history), free(s->loss_start), free(s->loss_end);
   free(s->grad_norm), free(s->kkt), free(s->radius), free(s->moments[0]), free(s->moments[1]);
+  free(s->looked), free(s->stopped);
   *s = (vw_block_state){0};
 }
 
@@ -51,11 +58,12 @@ void vw_block_drop_program(vw_block_part_program *p) {
 
 static void run_free(vw_block_run *r) {
   vw_sliced_free(r);
-  vw_block_drop_program(&r->trained), vw_block_drop_program(&r->watch); /* the owner of what all use last */
+  vw_block_drop_program(&r->trained), vw_block_drop_program(&r->look);
+  vw_block_drop_program(&r->watch); /* the owner of what all use last */
   r->t->kind->end(r->of_task);
 }
 
-static vw_status write_leaf(const vw_block_part_program *p, const char *name, vw_tensor shape, const void *data) {
+vw_status vw_block_write_leaf(const vw_block_part_program *p, const char *name, vw_tensor shape, const void *data) {
   return vw_write_leaf(p->program, p->graph, name, shape, data);
 }
 
@@ -84,8 +92,14 @@ static vw_status build_watch(vw_block_run *r) {
   r->watch = watch;
   VW_TRY(st);
   VW_TRY(r->t->kind->leaves(r->t, r->of_task, &r->shape.step, watch.program, watch.graph));
-  VW_TRY(write_leaf(&watch, "step", vw_shape(VW_I64, 1), &zero));
-  return write_leaf(&watch, "words", vw_shape(VW_F64, r->s->K, r->s->C), r->s->words);
+  VW_TRY(vw_block_write_leaf(&watch, "step", vw_shape(VW_I64, 1), &zero));
+  return vw_block_write_leaf(&watch, "words", vw_shape(VW_F64, r->s->K, r->s->C), r->s->words);
+}
+
+/* The fixed set's loss alone, for looks on the way. */
+static vw_status add_look(vw_block_run *r) {
+  VW_TRY(vw_block_add_program(r, VW_BLOCK_LOOK, 0, &r->look));
+  return vw_program_bind_inputs(r->look.program, r->watch.program);
 }
 
 /* The words' streams, and what the task holds for them. */
@@ -103,75 +117,53 @@ static vw_status write_state(const vw_block_run *r) {
   const vw_block_part_program *p = &r->trained;
   const vw_block_state *s = r->s;
   const vw_tensor matrix = vw_shape(VW_F64, s->K, s->C);
-  VW_TRY(write_leaf(p, "words", matrix, s->words));
-  VW_TRY(write_leaf(p, "anchors", matrix, s->anchors));
-  VW_TRY(write_leaf(p, "radius", vw_shape(VW_F64, s->K), s->radius));
-  VW_TRY(write_leaf(p, "step", vw_shape(VW_I64, 1), &s->step));
-  VW_TRY(write_leaf(p, "history", vw_shape(VW_F64, s->points, s->K), s->history));
+  VW_TRY(vw_block_write_leaf(p, "words", matrix, s->words));
+  VW_TRY(vw_block_write_leaf(p, "anchors", matrix, s->anchors));
+  VW_TRY(vw_block_write_leaf(p, "radius", vw_shape(VW_F64, s->K), s->radius));
+  VW_TRY(vw_block_write_leaf(p, "step", vw_shape(VW_I64, 1), &s->step));
+  VW_TRY(vw_block_write_leaf(p, "history", vw_shape(VW_F64, s->points, s->K), s->history));
   if (r->learn->optimiser != VW_ADAMW) return VW_OK;
-  VW_TRY(write_leaf(p, "adam_m", matrix, s->moments[0]));
-  return write_leaf(p, "adam_v", matrix, s->moments[1]);
+  VW_TRY(vw_block_write_leaf(p, "adam_m", matrix, s->moments[0]));
+  return vw_block_write_leaf(p, "adam_v", matrix, s->moments[1]);
 }
 
-static vw_status read_leaf(const vw_block_part_program *p, const char *name, vw_tensor shape, void *data) {
+vw_status vw_block_read_leaf(const vw_block_part_program *p, const char *name, vw_tensor shape, void *data) {
   return vw_read_leaf(p->program, p->graph, name, shape, data);
+}
+
+vw_status vw_block_read_words(const vw_block_run *r) {
+  const vw_block_state *s = r->s;
+  double *now = malloc((size_t)(s->K * s->C) * sizeof *now + 1);
+  VW_CHECK(now, VW_ERR_MEMORY, "block: out of memory");
+  const vw_status st = vw_block_read_leaf(&r->trained, "words", vw_shape(VW_F64, s->K, s->C), now);
+  for (int64_t k = 0; st == VW_OK && k < s->K; k++)
+    if (!s->stopped[k]) memcpy(s->words + k * s->C, now + k * s->C, (size_t)s->C * sizeof *now);
+  free(now);
+  return st;
 }
 
 static vw_status read_state(const vw_block_run *r) {
   const vw_block_state *s = r->s;
   const vw_tensor matrix = vw_shape(VW_F64, s->K, s->C);
-  VW_TRY(read_leaf(&r->trained, "words", matrix, s->words));
-  VW_TRY(read_leaf(&r->trained, "history", vw_shape(VW_F64, s->points, s->K), s->history));
+  VW_TRY(vw_block_read_words(r));
+  VW_TRY(vw_block_read_leaf(&r->trained, "history", vw_shape(VW_F64, s->points, s->K), s->history));
+  for (int64_t i = 0; i < s->points * s->K; i++) { /* what a row lost after its word had stopped is nobody's */
+    const int64_t stopped = s->stopped[i % s->K];
+    if (stopped && i / s->K * s->every >= stopped) s->history[i] = NAN;
+  }
   if (r->learn->optimiser != VW_ADAMW) return VW_OK;
-  VW_TRY(read_leaf(&r->trained, "adam_m", matrix, s->moments[0]));
-  return read_leaf(&r->trained, "adam_v", matrix, s->moments[1]);
+  VW_TRY(vw_block_read_leaf(&r->trained, "adam_m", matrix, s->moments[0]));
+  return vw_block_read_leaf(&r->trained, "adam_v", matrix, s->moments[1]);
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-/* Mean loss [K] and gradient [K, C] (may be NULL) of the words over the fixed set, summed in the order of the draws. */
-static vw_status watch(const vw_block_run *r, double *loss, double *gradient) {
-  const vw_block_state *s = r->s;
-  const int64_t n = s->K * s->C, draws = vw_task_watch_draws(r->t->kind);
-  double *one = malloc((size_t)(n + s->K) * sizeof *one), *row = one + n;
-  vw_status st = VW_OK;
-  VW_CHECK(one, VW_ERR_MEMORY, "block: out of memory");
-  memset(loss, 0, (size_t)s->K * sizeof *loss);
-  if (gradient) memset(gradient, 0, (size_t)n * sizeof *gradient);
-  const vw_block_part_program *p = &r->watch;
-  VW_GOTO(write_leaf(p, "words", vw_shape(VW_F64, s->K, s->C), s->words));
-  for (int64_t i = 0; i < draws; i++) {
-    VW_GOTO(write_leaf(p, "step", vw_shape(VW_I64, 1), &i));
-    VW_GOTO(vw_program_run(p->program));
-    VW_GOTO(read_leaf(p, "loss", vw_shape(VW_F64, s->K), row));
-    VW_GOTO(read_leaf(p, "gradient", vw_shape(VW_F64, s->K, s->C), one));
-    for (int64_t k = 0; k < s->K; k++) loss[k] += row[k] / (double)draws;
-    for (int64_t k = 0; gradient && k < n; k++) gradient[k] += one[k] / (double)draws;
-  }
-cleanup:
-  free(one);
-  return st;
-}
-
-static vw_status finish(const vw_block_run *r) {
-  vw_block_state *s = r->s;
-  VW_TRY(watch(r, s->loss_end, s->gradient));
-  for (int64_t k = 0; k < s->K; k++) {
-    double sum = 0;
-    for (int64_t c = 0; c < s->C; c++) sum += s->gradient[k * s->C + c] * s->gradient[k * s->C + c];
-    s->grad_norm[k] = sqrt(sum);
-    s->kkt[k] =
-        vw_kkt_residual(s->gradient + k * s->C, s->words + k * s->C, s->anchors + k * s->C, s->C, s->radius[k], NULL);
-  }
-  return VW_OK;
-}
-
-static bool leads(const vw_block_run *r) {
+bool vw_block_leads(const vw_block_run *r) {
   return !r->sliced || r->sliced->team->rank == 0;
 }
 
 static vw_status save(const vw_block_run *r, const vw_block_hooks *h) {
-  if (!leads(r)) return VW_OK;
+  if (!vw_block_leads(r)) return VW_OK;
   VW_TRY(read_state(r));
   return h->checkpoint ? h->checkpoint(h->user, r->s) : VW_OK;
 }
@@ -179,7 +171,7 @@ static vw_status save(const vw_block_run *r, const vw_block_hooks *h) {
 /* VW_TEAM_STOP, VW_TEAM_SAVE: what this rank wants now. */
 static unsigned wishes(const vw_block_run *r, const vw_block_hooks *h, double saved) {
   unsigned wants = h->stop && h->stop(h->user) ? VW_TEAM_STOP : 0;
-  if (leads(r) && h->checkpoint && now() - saved > h->checkpoint_seconds) wants |= VW_TEAM_SAVE;
+  if (vw_block_leads(r) && h->checkpoint && now() - saved > h->checkpoint_seconds) wants |= VW_TEAM_SAVE;
   return wants;
 }
 
@@ -198,21 +190,26 @@ static vw_status train(const vw_block_run *r, const vw_block_hooks *h, bool *fin
   vw_block_state *s = r->s;
   const double start = now(), before = s->seconds;
   double saved = start;
+  unsigned wants = 0;
   *finished = false;
-  while (s->step < r->learn->steps) {
-    unsigned wants = 0;
+  VW_TRY(vw_block_look(r, &wants));
+  while (!(wants & VW_TEAM_FAILED) && !vw_block_is_done(s, r->learn)) {
+    wants = 0;
     VW_TRY(run_step(r, h, saved, &wants));
-    if (wants & VW_TEAM_FAILED) return save(r, h);
+    if (wants & VW_TEAM_FAILED) break;
     s->step++;
+    VW_TRY(vw_block_look(r, &wants));
     s->seconds = before + now() - start;
+    if (wants & VW_TEAM_FAILED) break;
     if (h->advanced) h->advanced(h->user, s->step, r->learn->steps);
-    if (s->step == r->learn->steps) break;
+    if (vw_block_is_done(s, r->learn)) break;
     if (wants & VW_TEAM_STOP) return save(r, h);
     if (wants & VW_TEAM_SAVE) {
       VW_TRY(save(r, h));
       saved = now();
     }
   }
+  if (wants & VW_TEAM_FAILED) return save(r, h);
   VW_TRY(read_state(r)); /* waits for steps that are only enqueued */
   s->seconds = before + now() - start;
   *finished = true;
@@ -235,11 +232,13 @@ static vw_status prepare(vw_block_run *r, const vw_study_config *config, const v
   VW_TRY(build_watch(r));
   VW_TRY(vw_block_add_program(r, team ? VW_BLOCK_UPDATE : VW_BLOCK_TRAIN, 0, &r->trained));
   VW_TRY(write_state(r));
+  if (r->s->looks) VW_TRY(add_look(r));
   if (team) VW_TRY(vw_sliced_create(r, team));
   VW_TRY(vw_program_bind_inputs(r->trained.program, r->watch.program));
   VW_TRY(check_memory(r, r->t->in.model->plan.memory));
   VW_TRY(vw_program_prepare(r->watch.program));
   VW_TRY(vw_program_prepare(r->trained.program));
+  if (r->look.program) VW_TRY(vw_program_prepare(r->look.program));
   return team ? vw_sliced_prepare(r) : VW_OK;
 }
 
@@ -252,6 +251,9 @@ static vw_status share_state(vw_block_state *s, vw_team *team, bool *go_on) {
   if (!*go_on) return VW_OK;
   VW_TRY(vw_transport_broadcast(team->talk, s->words, matrix, 0));
   for (int i = 0; i < 2 && s->moments[i]; i++) VW_TRY(vw_transport_broadcast(team->talk, s->moments[i], matrix, 0));
+  if (!s->looks) return VW_OK;
+  VW_TRY(vw_transport_broadcast(team->talk, &s->looks_done, sizeof s->looks_done, 0));
+  VW_TRY(vw_transport_broadcast(team->talk, s->looked, s->looks * s->K * (int64_t)sizeof *s->looked, 0));
   return VW_OK;
 }
 
@@ -266,7 +268,7 @@ static vw_status all_ready(vw_team *team, bool *go_on) {
 vw_status vw_block_learn(vw_block_state *s, vw_task *t, const vw_study_config *config, const vw_trial *trials,
                          vw_block_share share, const vw_block_hooks *hooks, bool *finished) {
   const vw_block_hooks none = {0};
-  vw_block_run r = {.t = t, .learn = &t->in.model->learn, .s = s};
+  vw_block_run r = {.t = t, .trials = trials, .learn = &t->in.model->learn, .s = s};
   vw_team *team = share.slices > 1 ? share.team : NULL;
   vw_status st = VW_OK;
   bool go_on = true;
@@ -274,12 +276,13 @@ vw_status vw_block_learn(vw_block_state *s, vw_task *t, const vw_study_config *c
   r.shape = (vw_block_shape){.step = {.K = s->K, .slices = share.slices}, .points = s->points, .every = s->every};
   if (team) VW_GOTO(share_state(s, team, &go_on));
   if (!go_on) goto cleanup;
+  vw_block_stop_words(&r);
   VW_GOTO(prepare(&r, config, trials, team));
   if (team) VW_GOTO(all_ready(team, &go_on));
   if (!go_on) goto cleanup;
-  if (s->step == 0 && leads(&r)) VW_GOTO(watch(&r, s->loss_start, NULL));
+  if (s->step == 0 && vw_block_leads(&r)) VW_GOTO(vw_block_fixed_loss(&r, s->loss_start, NULL));
   VW_GOTO(train(&r, hooks ? hooks : &none, finished));
-  if (*finished && leads(&r)) VW_GOTO(finish(&r));
+  if (*finished && vw_block_leads(&r)) VW_GOTO(vw_block_finish(&r));
 cleanup:
   run_free(&r);
   return st;

@@ -15,6 +15,10 @@ typedef struct vw_block_state {
   double *history;               /* [points, K] training loss at steps 0, every, ...; NaN where not reached */
   double *loss_start, *loss_end; /* [K] on the fixed set */
   double seconds;                /* of training so far */
+  int64_t look_every, looks;     /* steps between looks at the fixed set; how many there can be, 0: none */
+  int64_t looks_done;            /* among them those that were not made (the study asked for them later) */
+  double *looked;                /* [looks, K] loss on the fixed set after 0, look_every, ... steps; NaN: not looked */
+  int64_t *stopped;              /* [K] steps after which a word stopped early; 0: it did not */
   /* known when the block is finished */
   double *gradient;        /* [K, C] of the fixed set's loss at the end */
   double *grad_norm, *kkt; /* [K] */
@@ -22,6 +26,16 @@ typedef struct vw_block_state {
   double *anchors; /* [K, C] */
   double *radius;  /* [K]; INFINITY: free */
 } vw_block_state;
+
+/* No step is left: all are done, or every word has stopped. */
+bool vw_block_is_done(const vw_block_state *s, const vw_learn_config *learn);
+
+/* Steps of word k, when the block is finished. */
+int64_t vw_block_steps_of(const vw_block_state *s, int64_t k);
+
+/* The look, from 0, after which a word stops that had these losses at looks 0 .. n - 1, `stride` numbers apart; -1: at
+ * none. It depends on the word's own losses alone (docs/protocol.md). */
+int64_t vw_early_stop(const vw_learn_config *learn, const double *loss, int64_t n, int64_t stride);
 
 vw_status vw_block_state_create(vw_block_state *s, const vw_learn_config *learn, int64_t K, int64_t C);
 void vw_block_state_free(vw_block_state *s);

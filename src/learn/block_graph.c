@@ -46,20 +46,20 @@ static vw_status update_graph(vw_graph *g, const vw_learn_config *learn, const v
 
 vw_status vw_block_graph(vw_graph *g, const vw_block_loss *emit, const vw_learn_config *learn,
                          const vw_block_shape *shape, int64_t C, vw_block_mode mode) {
-  const bool train = mode == VW_BLOCK_TRAIN;
+  const bool train = mode == VW_BLOCK_TRAIN, is_fixed = mode == VW_BLOCK_WATCH || mode == VW_BLOCK_LOOK;
   const vw_tensor matrix = vw_shape(VW_HEAD, shape->step.K, C), one = vw_shape(VW_I64, 1);
   vw_block_shape s = *shape;
   if (mode == VW_BLOCK_UPDATE) return update_graph(g, learn, &s, C);
   if (mode != VW_BLOCK_SLICE) s.step.slice = s.step.slices = 0;
   const vw_value words = train ? vw_state(g, matrix, "words") : vw_input(g, matrix, "words");
   const vw_value step = train ? vw_state(g, one, "step") : vw_input(g, one, "step");
-  const vw_step_in in = {.words = words, .step = step, .set = mode == VW_BLOCK_WATCH ? VW_DRAW_WATCH : 0};
+  const vw_step_in in = {.words = words, .step = step, .set = is_fixed ? VW_DRAW_WATCH : 0};
   vw_value loss = VW_NONE, gradient = VW_NONE;
   VW_TRY(emit->emit(emit->user, g, &s.step, &in, &loss));
-  VW_TRY(vw_reverse(g, loss, &words, 1, &gradient));
+  if (mode != VW_BLOCK_LOOK) VW_TRY(vw_reverse(g, loss, &words, 1, &gradient));
   if (train)
     emit_rest_of_step(g, learn, &s, C, words, gradient, loss, step);
-  else
+  else if (mode != VW_BLOCK_LOOK)
     vw_output(g, gradient, "gradient");
   vw_output(g, loss, "loss");
   return vw_graph_status(g);

@@ -14,6 +14,7 @@ typedef struct vw_block_shape {
 typedef enum vw_block_mode {
   VW_BLOCK_TRAIN, /* loss -> gradient -> optimiser -> record -> advance */
   VW_BLOCK_WATCH, /* the fixed set's loss, gradient; words and step are inputs */
+  VW_BLOCK_LOOK,  /* the same without gradient */
   /* a training step in parts, so that ranks can share it (learn/team.h): */
   VW_BLOCK_SLICE, /* a slice's part of loss and gradient; words and step are inputs */
   VW_BLOCK_UPDATE /* loss and gradient, inputs -> optimiser -> record -> advance */

@@ -1,4 +1,4 @@
-/* Shared by block.c and block_slices.c: the programs of one block while it is learned. */
+/* Shared by block.c, block_watch.c and block_slices.c: the programs of one block while it is learned. */
 #ifndef VW_LEARN_BLOCK_INTERNAL_H
 #define VW_LEARN_BLOCK_INTERNAL_H
 
@@ -23,11 +23,13 @@ typedef struct vw_sliced_step {
 
 typedef struct vw_block_run {
   vw_task *t;
+  const vw_trial *trials;
   const vw_learn_config *learn;
   vw_block_state *s;
   vw_block_shape shape;
   void *of_task;                 /* what the task holds for the words */
   vw_block_part_program watch;   /* owns the inputs and the arena that all others use too */
+  vw_block_part_program look;    /* the fixed set's loss; without a program: nobody looks on the way */
   vw_block_part_program trained; /* holds words, step, moments, record: the whole step, or the update behind slices */
   vw_sliced_step *sliced;        /* NULL: the whole step is one program */
 } vw_block_run;
@@ -35,6 +37,31 @@ typedef struct vw_block_run {
 /* One more program of the block in the memory of `watch`: its weights are bound, its own leaves are not. */
 vw_status vw_block_add_program(const vw_block_run *r, vw_block_mode mode, int64_t slice, vw_block_part_program *p);
 void vw_block_drop_program(vw_block_part_program *p);
+
+vw_status vw_block_write_leaf(const vw_block_part_program *p, const char *name, vw_tensor shape, const void *data);
+vw_status vw_block_read_leaf(const vw_block_part_program *p, const char *name, vw_tensor shape, void *data);
+
+/* Whether this rank saves and writes: alone, or first in its team. */
+bool vw_block_leads(const vw_block_run *r);
+
+/* The words as they are now; those that stopped stay what they were then. */
+vw_status vw_block_read_words(const vw_block_run *r);
+
+/* ---- the fixed set (block_watch.c) ------------------------------------------------------------------------------- */
+
+/* Mean loss [K] and gradient [K, C] (may be NULL) of the words, summed in the order of the draws. */
+vw_status vw_block_fixed_loss(const vw_block_run *r, double *loss, double *gradient);
+
+/* What is known of the words at their end. */
+vw_status vw_block_finish(const vw_block_run *r);
+
+/* Who has stopped, by what was seen so far. After the last step there is nothing to stop. */
+void vw_block_stop_words(const vw_block_run *r);
+
+/* The look that is due after s->step steps, if one is, and who stops there; sample pictures, if they are due. With
+ * slices collective in the team, whose members share the draws. *wants: VW_TEAM_FAILED is added where a member failed;
+ * the look was not made then. */
+vw_status vw_block_look(const vw_block_run *r, unsigned *wants);
 
 /* Where a leaf or an output lies in the backend's memory. */
 void *vw_block_leaf_data(const vw_block_part_program *p, const char *name);

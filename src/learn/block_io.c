@@ -1,5 +1,6 @@
 #include "learn/block_io.h"
 
+#include "core/log.h"
 #include "core/random.h"
 #include "io/block_file.h"
 #include "io/json.h"
@@ -54,11 +55,14 @@ static vw_safetensors_entry entry(const char *name, vw_tensor shape, const void 
 
 vw_status vw_block_checkpoint_save(const char *dir, const char *id, const vw_block_state *s) {
   const vw_tensor matrix = vw_shape(VW_F64, s->K, s->C), row = vw_shape(VW_F64, s->K), one = vw_shape(VW_F64, 1);
+  const double looks[] = {(double)s->look_every, (double)s->looks_done};
   vw_safetensors_entry e[8] = {entry("words", matrix, s->words), entry("loss_start", row, s->loss_start),
                                entry("history", vw_shape(VW_F64, s->points, s->K), s->history),
                                entry("seconds", one, &s->seconds)};
   int64_t n = 4;
   if (s->moments[0]) e[n++] = entry("adam_m", matrix, s->moments[0]), e[n++] = entry("adam_v", matrix, s->moments[1]);
+  if (s->looks) e[n++] = entry("looks", vw_shape(VW_F64, 2), looks);
+  if (s->looks) e[n++] = entry("looked", vw_shape(VW_F64, s->looks, s->K), s->looked);
   return vw_checkpoint_write(dir, id, s->step, e, n, NULL, 0);
 }
 
@@ -71,12 +75,27 @@ static vw_status load_array(const vw_safetensors *f, const char *name, double *o
   return vw_convert(out, VW_F64, t.data, t.dtype, n);
 }
 
+/* What was seen on the way; nothing, where the study asked for other looks then, or for none. */
+static vw_status load_looks(const vw_safetensors *f, vw_block_state *s) {
+  double looks[2] = {0, 0};
+  if (!s->looks) return VW_OK;
+  s->looks_done = (s->step + s->look_every - 1) / s->look_every;
+  if (!vw_safetensors_has(f, "looks")) return VW_OK;
+  VW_TRY(load_array(f, "looks", looks, 2));
+  if (looks[0] != (double)s->look_every) return VW_OK;
+  VW_CHECK(looks[1] >= 0 && looks[1] <= (double)s->looks, VW_ERR_INPUT,
+           "%s: tensor 'looks' tells of %g looks; delete the file and run again", vw_safetensors_path(f), looks[1]);
+  s->looks_done = (int64_t)looks[1];
+  return load_array(f, "looked", s->looked, s->looks * s->K);
+}
+
 static vw_status load_state(const vw_safetensors *f, vw_block_state *s) {
   const int64_t matrix = s->K * s->C;
   VW_TRY(load_array(f, "words", s->words, matrix));
   VW_TRY(load_array(f, "loss_start", s->loss_start, s->K));
   VW_TRY(load_array(f, "history", s->history, s->points * s->K));
   VW_TRY(load_array(f, "seconds", &s->seconds, 1));
+  VW_TRY(load_looks(f, s));
   if (!s->moments[0]) return VW_OK;
   VW_TRY(load_array(f, "adam_m", s->moments[0], matrix));
   return load_array(f, "adam_v", s->moments[1], matrix);
@@ -88,10 +107,10 @@ vw_status vw_block_checkpoint_load(const char *dir, const char *id, vw_block_sta
   *found = false;
   VW_TRY(vw_checkpoint_open(dir, id, &f, &sequence));
   if (!f) return VW_OK;
+  s->step = sequence;
   const vw_status st = load_state(f, s);
   vw_safetensors_close(f);
   VW_TRY(st);
-  s->step = sequence;
   *found = true;
   return VW_OK;
 }
@@ -137,7 +156,7 @@ enum { WORD_BYTES = 64 };
 typedef struct result_columns {
   vw_word_place *place;
   double *distance;
-  int64_t *anchor_id, *nearest, *rank_words, *rank_all, *history_step;
+  int64_t *anchor_id, *nearest, *rank_words, *rank_all, *history_step, *look_step, *steps;
   bool *on_sphere;
   uint8_t *failed;
   void *words, *anchors; /* of the backend's type */
@@ -147,6 +166,7 @@ typedef struct result_columns {
 
 static void columns_free(result_columns *c) {
   free(c->place), free(c->distance), free(c->anchor_id), free(c->nearest), free(c->rank_words), free(c->rank_all);
+  free(c->look_step), free(c->steps);
   free(c->history_step), free(c->on_sphere), free(c->failed), free(c->words), free(c->anchors);
   free(c->nearest_word), free((void *)c->nearest_text);
 }
@@ -160,6 +180,8 @@ static vw_status columns_allocate(result_columns *c, const vw_block_state *s) {
                         .rank_words = calloc(K, sizeof(int64_t)),
                         .rank_all = calloc(K, sizeof(int64_t)),
                         .history_step = calloc((size_t)s->points, sizeof(int64_t)),
+                        .look_step = calloc((size_t)s->looks + 1, sizeof(int64_t)),
+                        .steps = calloc(K, sizeof(int64_t)),
                         .on_sphere = calloc(K, sizeof(bool)),
                         .failed = calloc(K, 1),
                         .words = malloc(matrix),
@@ -167,7 +189,8 @@ static vw_status columns_allocate(result_columns *c, const vw_block_state *s) {
                         .nearest_word = calloc(K, WORD_BYTES),
                         .nearest_text = calloc(K, sizeof(char *))};
   VW_CHECK(c->place && c->distance && c->anchor_id && c->nearest && c->rank_words && c->rank_all && c->history_step &&
-               c->on_sphere && c->failed && c->words && c->anchors && c->nearest_word && c->nearest_text,
+               c->on_sphere && c->failed && c->words && c->anchors && c->nearest_word && c->nearest_text &&
+               c->look_step && c->steps,
            VW_ERR_MEMORY, "results of a block: out of memory");
   return VW_OK;
 }
@@ -177,6 +200,32 @@ static bool is_failed(const vw_block_state *s, int64_t k) {
   bool ok = isfinite(s->loss_end[k]);
   for (int64_t c = 0; c < s->C; c++) ok = ok && isfinite(s->words[k * s->C + c]);
   return !ok;
+}
+
+int64_t vw_block_failed_step(const double *history, int64_t K, int64_t k, int64_t every, int64_t steps) {
+  for (int64_t i = 0; i * every < steps; i++)
+    if (!isfinite(history[i * K + k])) return i * every;
+  return steps;
+}
+
+void vw_block_tell_failed(const vw_block *b, const vw_trial *trials, const vw_block_state *s) {
+  for (int64_t k = 0; k < s->K; k++) {
+    char id[VW_HASH_TEXT], delta[VW_DELTA_TEXT];
+    if (!is_failed(s, k)) continue;
+    vw_hash_text(trials[k].id, id);
+    vw_delta_text(trials[k].delta, delta);
+    vw_log(VW_LOG_WARN,
+           "trial %.12s failed: its loss is not finite at step %" PRId64 " (model %s, data %s, concept %s, anchor %s, "
+           "delta %s); the others go on",
+           id, vw_block_failed_step(s->history, s->K, k, s->every, vw_block_steps_of(s, k)), b->model, b->data,
+           trials[k].concept, trials[k].anchor, delta);
+  }
+}
+
+static void fill_steps(const result_columns *c, const vw_block_state *s) {
+  for (int64_t i = 0; i < s->points; i++) c->history_step[i] = i * s->every;
+  for (int64_t i = 0; i < s->looks; i++) c->look_step[i] = i * s->look_every;
+  for (int64_t k = 0; k < s->K; k++) c->steps[k] = vw_block_steps_of(s, k);
 }
 
 static vw_status columns_fill(result_columns *c, const vw_block_state *s, const vw_trial *trials,
@@ -196,7 +245,7 @@ static vw_status columns_fill(result_columns *c, const vw_block_state *s, const 
     vw_tokenizer_label(w->network->text.tokenizer, (int32_t)c->nearest[k], c->nearest_word[k], WORD_BYTES);
     c->nearest_text[k] = c->nearest_word[k];
   }
-  for (int64_t i = 0; i < s->points; i++) c->history_step[i] = i * s->every;
+  fill_steps(c, s);
   VW_TRY(vw_convert(c->words, type, s->words, VW_F64, s->K * s->C));
   return vw_convert(c->anchors, type, s->anchors, VW_F64, s->K * s->C);
 }
@@ -206,22 +255,19 @@ static vw_status write_columns(const char *dir, const vw_block *b, const vw_tria
   char id[VW_BLOCK_ID], steps[32], seconds[32];
   const vw_tensor matrix = vw_shape(type, s->K, s->C), f = vw_shape(VW_F64, s->K), i = vw_shape(VW_I64, s->K),
                   u = vw_shape(VW_U8, s->K);
-  const vw_safetensors_entry e[] = {entry("words", matrix, c->words),
-                                    entry("anchors", matrix, c->anchors),
-                                    entry("history", vw_shape(VW_F64, s->points, s->K), s->history),
-                                    entry("history_step", vw_shape(VW_I64, s->points), c->history_step),
-                                    entry("loss_start", f, s->loss_start),
-                                    entry("loss_end", f, s->loss_end),
-                                    entry("grad_norm", f, s->grad_norm),
-                                    entry("kkt", f, s->kkt),
-                                    entry("radius", f, s->radius),
-                                    entry("distance", f, c->distance),
-                                    entry("on_sphere", u, c->on_sphere),
-                                    entry("failed", u, c->failed),
-                                    entry("anchor_id", i, c->anchor_id),
-                                    entry("nearest", i, c->nearest),
-                                    entry("rank_words", i, c->rank_words),
-                                    entry("rank_all", i, c->rank_all)};
+  const vw_safetensors_entry e[] = {
+      entry("words", matrix, c->words), entry("anchors", matrix, c->anchors),
+      entry("history", vw_shape(VW_F64, s->points, s->K), s->history),
+      entry("history_step", vw_shape(VW_I64, s->points), c->history_step), entry("loss_start", f, s->loss_start),
+      entry("loss_end", f, s->loss_end), entry("grad_norm", f, s->grad_norm), entry("kkt", f, s->kkt),
+      entry("radius", f, s->radius), entry("distance", f, c->distance), entry("on_sphere", u, c->on_sphere),
+      entry("failed", u, c->failed), entry("anchor_id", i, c->anchor_id), entry("nearest", i, c->nearest),
+      entry("rank_words", i, c->rank_words), entry("rank_all", i, c->rank_all),
+      /* of blocks that were looked at on the way: */
+      entry("steps", i, c->steps), entry("looked", vw_shape(VW_F64, s->looks, s->K), s->looked),
+      entry("look_step", vw_shape(VW_I64, s->looks), c->look_step)};
+  enum { OF_LOOKS = 3 };
+  const int64_t n = (int64_t)(sizeof e / sizeof *e) - (s->looks ? 0 : OF_LOOKS);
   char *list = dump(trial_list(trials, s->K, c->nearest_text));
   VW_CHECK(list, VW_ERR_MEMORY, "results of a block: out of memory");
   (void)snprintf(steps, sizeof steps, "%" PRId64, s->step);
@@ -229,7 +275,7 @@ static vw_status write_columns(const char *dir, const vw_block *b, const vw_tria
   const vw_keyvalue metadata[] = {
       {"model", b->model}, {"data", b->data}, {"steps", steps}, {"seconds", seconds}, {"trials", list}};
   vw_block_file_id(b, "", id);
-  const vw_status st = vw_block_file_write(dir, id, e, sizeof e / sizeof *e, metadata, 5);
+  const vw_status st = vw_block_file_write(dir, id, e, n, metadata, 5);
   free(list);
   return st;
 }
@@ -258,8 +304,8 @@ vw_status vw_block_made_up_write(const char *dir, const vw_block *b, const vw_tr
   make_up(s.words, s.K * s.C, 1), make_up(s.anchors, s.K * s.C, 2), make_up(s.history, s.points * s.K, 3);
   make_up(s.loss_start, s.K, 4), make_up(s.loss_end, s.K, 5), make_up(s.kkt, s.K, 6), make_up(s.grad_norm, s.K, 7);
   for (int64_t k = 0; st == VW_OK && k < s.K; k++) s.radius[k] = 1, c.nearest_text[k] = "word";
-  for (int64_t i = 0; st == VW_OK && i < s.points; i++) c.history_step[i] = i * s.every;
   s.step = learn->steps;
+  if (st == VW_OK) fill_steps(&c, &s);
   if (st == VW_OK) st = vw_convert(c.words, network->word_type, s.words, VW_F64, s.K * s.C);
   if (st == VW_OK) st = vw_convert(c.anchors, network->word_type, s.anchors, VW_F64, s.K * s.C);
   if (st == VW_OK) st = write_columns(dir, b, trials, &s, &c, network->word_type);

@@ -10,6 +10,10 @@
  *   distance                                              [K] f64: |word - anchor|
  *   on_sphere, failed                                     [K] u8
  *   anchor_id, nearest, rank_words, rank_all              [K] i64
+ *   with learn.watch.every alone:
+ *   steps                                                 [K] i64: of the word, fewer than the block's where it stopped
+ *   looked                                                [looks, K] f64: loss on the fixed set; NaN: not looked
+ *   look_step                                             [looks] i64
  *   metadata  model, data, steps, seconds
  *             trials: JSON list of {"id","concept","anchor","delta","replica","null","nearest"}
  *
@@ -72,6 +76,13 @@ vw_status vw_block_words_read(const char *dir, const vw_block *b, int64_t C, dou
 /* Which trials [K] of a finished block failed, their words or losses not being finite: 1, else 0; malloc'ed, the caller
  * frees it. Errors: as of vw_block_file_open. */
 vw_status vw_block_failed_read(const char *dir, const vw_block *b, uint8_t **failed);
+
+/* The step at which a failed word's loss was first seen not to be finite, of the stored ones: history [points, K], its
+ * column k, a point each `every` steps; `steps`, those of the word, where all of them are finite. */
+int64_t vw_block_failed_step(const double *history, int64_t K, int64_t k, int64_t every, int64_t steps);
+
+/* Tells in the log which trials of a finished block failed, and where. */
+void vw_block_tell_failed(const vw_block *b, const vw_trial *trials, const vw_block_state *s);
 
 vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials,
                                     const vw_task_kind *task, const double *metrics /* [b->n, metrics] */);

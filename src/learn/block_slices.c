@@ -102,6 +102,7 @@ static int64_t bytes_of(const vw_block_part_program *p) {
 int64_t vw_block_bytes(const vw_block_run *r) {
   const vw_sliced_step *d = r->sliced;
   int64_t bytes = bytes_of(&r->watch) + bytes_of(&r->trained);
+  if (r->look.program) bytes += bytes_of(&r->look);
   if (!d) return bytes;
   for (int64_t i = 0; i < d->count[d->team->rank]; i++) bytes += bytes_of(&d->slices[i]);
   return bytes + (r->shape.step.slices + 1) * d->n * (int64_t)vw_dtype_bytes(d->type);

@@ -2,6 +2,7 @@
 
 #include "learn/block.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 typedef struct vw_cost_entry {
@@ -20,8 +21,8 @@ static bool same(const vw_block_kind *a, const vw_block_kind *b) {
          a->rows == b->rows && a->slices == b->slices;
 }
 
-/* A training step, whole: slices are parts of the same work. */
-static vw_status count_step(const vw_block_kind *k, vw_work *work) {
+/* A training step, or a draw of a look, whole: slices are parts of the same work. */
+static vw_status count(const vw_block_kind *k, vw_block_mode mode, vw_work *work) {
   const vw_network *n = k->in.network;
   const vw_task_loss of = {k->task, &k->in};
   const vw_block_loss loss = vw_block_loss_of(&of);
@@ -29,16 +30,28 @@ static vw_status count_step(const vw_block_kind *k, vw_work *work) {
   vw_graph *g = NULL;
   VW_TRY(vw_learn_shape_of(k->task, &k->in, k->rows, &shape));
   vw_status st = vw_graph_create(&g);
-  if (st == VW_OK) st = vw_block_graph(g, &loss, &k->in.model->learn, &shape, n->width, VW_BLOCK_TRAIN);
+  if (st == VW_OK) st = vw_block_graph(g, &loss, &k->in.model->learn, &shape, n->width, mode);
   if (st == VW_OK) st = vw_program_work(g, &n->policy, work);
   vw_graph_destroy(g);
   return st;
 }
 
+/* The looks on the way as steps of the same work. */
+static vw_status add_looks(const vw_block_kind *k, vw_block_cost *out) {
+  const vw_learn_config *l = &k->in.model->learn;
+  vw_work look = {0};
+  if (!l->watch_every) return VW_OK;
+  VW_TRY(count(k, VW_BLOCK_LOOK, &look));
+  const double draws = (double)((l->steps / l->watch_every + 1) * vw_task_watch_draws(k->task));
+  if (out->step.flops > 0) out->runs += (int64_t)ceil(draws * look.flops / out->step.flops);
+  return VW_OK;
+}
+
 static vw_status measure(const vw_block_kind *k, vw_block_cost *out) {
   *out = (vw_block_cost){.runs = k->in.model->learn.steps + 2 * vw_task_watch_draws(k->task)};
   VW_TRY(vw_learn_memory_of(k->task, &k->in, k->rows, k->slices, &out->memory));
-  return count_step(k, &out->step);
+  VW_TRY(count(k, VW_BLOCK_TRAIN, &out->step));
+  return add_looks(k, out);
 }
 
 vw_status vw_costs_find(vw_costs *c, const vw_block_kind *kind, vw_block_cost *out) {

@@ -16,7 +16,7 @@ typedef struct vw_block_kind {
 typedef struct vw_block_cost {
   vw_learn_memory memory;
   vw_work step; /* of one training step */
-  int64_t runs; /* of a step in the whole block: training, and the fixed set before and after */
+  int64_t runs; /* of a step in the whole block: training, and looking at the fixed set */
 } vw_block_cost;
 
 /* Costs that were asked for, each kind measured once. Zero-initialised; freed with vw_costs_free. */

@@ -85,6 +85,7 @@ static vw_status measure_block(const measured *of, const vw_block_shape *shape, 
   if (st == VW_OK) st = vw_program_measure(g, of->n->ctx, &of->n->policy, &lent);
   m->block = lent.arena + lent.leaves, m->weights = lent.weights;
   if (st == VW_OK) st = measure_steps(of, shape, g, &lent, m);
+  if (st == VW_OK && of->learn->watch_every) st = measure_beside(of, shape, VW_BLOCK_LOOK, g, &lent, m);
   vw_graph_destroy(g);
   return st;
 }
@@ -117,10 +118,11 @@ static vw_status measure_all(const measured *of, int64_t rows, int64_t slices, c
   shape.step.slices = slices;
   VW_TRY(measure_block(of, &shape, out));
   out->weights += passes->weights;
-  int64_t most = out->block;
+  int64_t pass = 0;
   for (int i = 0; i < of->task->n_passes; i++)
-    if (out->pass[i] > most) most = out->pass[i];
-  out->peak = out->weights + most;
+    if (out->pass[i] > pass) pass = out->pass[i];
+  const bool is_beside = of->task->sample && of->learn->watch_pictures; /* words draw while they are learned */
+  out->peak = out->weights + (is_beside ? out->block + pass : out->block > pass ? out->block : pass);
   return VW_OK;
 }
 
@@ -181,13 +183,15 @@ vw_status vw_learn_rehearse(const vw_task_kind *task, const vw_task_inputs *in, 
   const measured of = measured_of(task, in);
   vw_block_shape shape;
   VW_TRY(vw_learn_shape_of(task, in, rows, &shape));
-  for (int what = 0; what < 2 + task->n_passes; what++) {
+  const int modes = of.learn->watch_every ? 3 : 2; /* VW_BLOCK_TRAIN, _WATCH, _LOOK */
+  for (int what = 0; what < modes + task->n_passes; what++) {
     const vw_policy *policy = &of.n->policy;
-    const bool is_pass = what >= 2;
+    const bool is_pass = what >= modes;
     vw_graph *g = NULL;
-    if (is_pass && !task->passes[what - 2].has_own_weights) continue;
+    if (is_pass && !task->passes[what - modes].has_own_weights) continue;
     vw_status st = vw_graph_create(&g);
-    if (st == VW_OK) st = is_pass ? task->pass(in, what - 2, g, &policy) : emit(&of, g, &shape, (vw_block_mode)what);
+    if (st == VW_OK)
+      st = is_pass ? task->pass(in, what - modes, g, &policy) : emit(&of, g, &shape, (vw_block_mode)what);
     if (st == VW_OK) st = vw_learn_prepare_alone(of.n, g, policy);
     vw_graph_destroy(g);
     VW_TRY(st);

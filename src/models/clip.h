@@ -42,8 +42,9 @@ vw_value vw_clip_text_layers(vw_graph *g, const vw_clip_text_config *cfg, vw_val
 
 /* The pooled, projected, unit-length text feature [B, projection] of embedded positions x [B, T, C]; pooled [B]:
  * position of the end-of-text token. After the last layer's attention only the pooled position is computed: nothing
- * else is used. Where states is not NULL, states[i] is the residual stream behind layer i: [B, T, C], and [B, C], the
- * pooled position, behind the last. */
+ * else is used. A tower of no layers is its embedding, where the pooled position is the same for all words. Where
+ * states is not NULL, states[i] is the residual stream behind layer i: [B, T, C], and [B, C], the pooled position,
+ * behind the last. */
 vw_value vw_clip_text_feature(vw_graph *g, const vw_clip_text_config *cfg, vw_value x, vw_clip_text_rows rows,
                               vw_value pooled, vw_value *states);
 

@@ -4,6 +4,7 @@
 #include "models/transformer.h"
 
 #include "kernels/l2norm.h"
+#include "kernels/select_row.h"
 
 #include <stdio.h>
 
@@ -39,6 +40,7 @@ vw_value vw_clip_text_feature(vw_graph *g, const vw_clip_text_config *cfg, vw_va
                               vw_value pooled, vw_value *states) {
   char name[VW_NAME_BYTES];
   x = layers(g, cfg, x, rows, pooled, NULL, states); /* [B, C] */
+  if (!cfg->t.layers) x = vw_select_row(g, x, pooled);
   (void)snprintf(name, sizeof name, "%stext_model.final_layer_norm", cfg->prefix);
   x = vw_layernorm(g, x, vw_norm_weights_of(g, cfg->t.width, name), cfg->t.eps);
   const vw_tensor shape = vw_shape(VW_PARAM, cfg->projection, cfg->t.width);

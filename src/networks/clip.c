@@ -398,4 +398,5 @@ const vw_network_kind vw_clip_kind = {.name = "clip",
                                       .file = file_of,
                                       .share = share_network,
                                       .state_layers = vw_word_state_layers,
-                                      .states = vw_word_states};
+                                      .states = vw_word_states,
+                                      .bytes = sizeof(vw_clip_network)};

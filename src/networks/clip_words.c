@@ -14,7 +14,7 @@ vw_status vw_clip_word_feature(vw_graph *g, const vw_clip_text_config *text, con
 
 vw_status vw_clip_word_graph(vw_graph *g, const vw_clip_text_config *text, int64_t K, int64_t B,
                              const vw_prompt_sizes *s) {
-  const vw_value words = vw_input(g, vw_shape(VW_HEAD, K, text->t.width), "words");
+  const vw_value words = vw_input(g, vw_shape(VW_HEAD, K, vw_prompt_word(s, text->t.width)), "words");
   const vw_value row_word = vw_input(g, vw_shape(VW_I32, B), "row_word");
   const vw_value row_template = vw_input(g, vw_shape(VW_I32, B), "row_template");
   vw_value feature = VW_NONE;
@@ -31,9 +31,9 @@ static vw_status write_i32(vw_program *p, const vw_graph *g, const char *name, i
   return vw_program_write(p, vw_find(g, name), &t);
 }
 
+/* words [n, C]: C numbers a word. */
 static vw_status encode_batches(const vw_clip_network *net, vw_program *p, const vw_graph *g, const double *words,
-                                int64_t n, void *q) {
-  const int64_t C = net->net.width;
+                                int64_t C, int64_t n, void *q) {
   const size_t one = vw_clip_feature_bytes(net);
   vw_status st = VW_OK;
   double *x = calloc((size_t)(WORD_BATCH * C), sizeof *x);
@@ -58,7 +58,7 @@ cleanup:
 
 vw_status vw_clip_encode_words(vw_clip_network *n, const vw_prompts *prompts, int64_t template, const double *words,
                                int64_t count, void *q) {
-  const vw_prompt_sizes sizes = {prompts->t.M, prompts->t.P, prompts->t.T};
+  const vw_prompt_sizes sizes = vw_prompts_sizes(prompts);
   vw_graph *g = NULL;
   vw_program *p = NULL;
   int32_t row_word[WORD_BATCH], row_template[WORD_BATCH];
@@ -71,7 +71,7 @@ vw_status vw_clip_encode_words(vw_clip_network *n, const vw_prompts *prompts, in
   VW_GOTO(vw_prompts_write(prompts, p, g));
   VW_GOTO(write_i32(p, g, "row_word", row_word, WORD_BATCH));
   VW_GOTO(write_i32(p, g, "row_template", row_template, WORD_BATCH));
-  VW_GOTO(encode_batches(n, p, g, words, count, q));
+  VW_GOTO(encode_batches(n, p, g, words, vw_prompt_word(&sizes, n->net.width), count, q));
 cleanup:
   vw_program_destroy(p);
   vw_graph_destroy(g);

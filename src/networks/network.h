@@ -32,7 +32,8 @@ typedef struct vw_network_kind {
   /* How many states of a word the text tower has, the embedding first, and these states (networks/states.h). NULL, both:
    * the network has no layers to look into. */
   int64_t (*state_layers)(const vw_network *n);
-  vw_status (*states)(vw_network *n, const char *text, const double *words, int64_t count, float *out);
+  vw_status (*states)(vw_network *n, const char *text, const double *words, int64_t vectors, int64_t count, float *out);
+  size_t bytes; /* of its own struct, whose text tower text.tower describes (vw_network_cut); 0: it has none to cut */
 } vw_network_kind;
 
 /* The first member of every kind's own struct. */
@@ -44,8 +45,17 @@ struct vw_network {
   vw_policy policy;   /* of texts and words, by the context's precision */
   int64_t width;      /* of a word's vector */
   vw_dtype word_type; /* words in files: fp64 for ref, else fp32 */
+  bool is_cut;        /* a view of another network (vw_network_cut) */
   char dir[1024];
 };
+
+/* A view of a network whose text tower has its first `layers` layers, then what follows the last one (the final norm, a
+ * projection). It is described so: what is not needed is not computed. All else is the network's, its weights too, which
+ * must outlive the view. layers 0 .. all: with all of them it computes what the network does. The caller ends it with
+ * vw_network_uncut, when every task on it is closed. Errors: VW_ERR_UNSUPPORTED (no such tower), VW_ERR_ARG (it has
+ * fewer layers), VW_ERR_MEMORY. */
+vw_status vw_network_cut(vw_network *n, int64_t layers, vw_network **view);
+void vw_network_uncut(vw_network *view); /* NULL allowed */
 
 /* The files of its weights still hold what was hashed (io/witness.h). Errors: VW_ERR_IO naming the file. */
 vw_status vw_network_unchanged(const vw_network *n);

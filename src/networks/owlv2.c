@@ -210,4 +210,5 @@ const vw_network_kind vw_owlv2_kind = {.name = "owlv2",
                                        .file = file_of,
                                        .share = share_network,
                                        .state_layers = vw_word_state_layers,
-                                       .states = vw_word_states};
+                                       .states = vw_word_states,
+                                       .bytes = sizeof(vw_owlv2_network)};

@@ -10,6 +10,10 @@
 
 /* ---- before the word --------------------------------------------------------------------------------------------- */
 
+static int64_t word_places(const vw_templates *t) {
+  return t->vectors > 1 ? t->vectors : 1;
+}
+
 static vw_status embed_templates(const vw_network *n, const vw_templates *t, double *prefix, double *tail) {
   const int64_t C = n->text.tower.t.width;
   for (int64_t m = 0; m < t->M; m++) {
@@ -21,7 +25,8 @@ static vw_status embed_templates(const vw_network *n, const vw_templates *t, dou
     for (int64_t i = 0; i < t->T; i++) {
       double *out = tail + (m * t->T + i) * C;
       memset(out, 0, (size_t)C * sizeof *out);
-      if (i < t->length[m]) VW_TRY(vw_text_embed(&n->text, i ? t->tail[m * t->T + i] : -1, t->prefix_len[m] + i, out));
+      if (i < t->length[m])
+        VW_TRY(vw_text_embed(&n->text, i < word_places(t) ? -1 : t->tail[m * t->T + i], t->prefix_len[m] + i, out));
     }
   }
   return VW_OK;
@@ -30,8 +35,8 @@ static vw_status embed_templates(const vw_network *n, const vw_templates *t, dou
 /* A template that holds end-of-text itself, or an added token that an old configuration takes for it. */
 static vw_status check_pooled(const vw_network *n, const vw_templates *t, int64_t m) {
   const int32_t end = vw_tokenizer_end(n->text.tokenizer);
-  const int32_t *parts[] = {t->prefix + m * t->P, t->tail + m * t->T + 1};
-  const int64_t length[] = {t->prefix_len[m], t->length[m] - 2};
+  const int32_t *parts[] = {t->prefix + m * t->P, t->tail + m * t->T + word_places(t)};
+  const int64_t length[] = {t->prefix_len[m], t->length[m] - word_places(t) - 1};
   for (int i = 0; i < 2; i++)
     for (int64_t j = 0; j < length[i]; j++)
       VW_CHECK(parts[i][j] != end && (n->text.eos_token_id != 2 || parts[i][j] < end), VW_ERR_INPUT,
@@ -91,7 +96,7 @@ static vw_status encode_prefixes(vw_prompts *p) {
   double *prefix = malloc((size_t)(t->M * t->P * C) * sizeof *prefix);
   vw_status st = VW_OK;
   p->layers = layers;
-  p->cache = calloc((size_t)layers, sizeof *p->cache);
+  p->cache = calloc((size_t)layers + 1, sizeof *p->cache);
   p->tail = malloc((size_t)(t->M * t->T * C) * sizeof *p->tail);
   bool ok = prefix && p->cache && p->tail;
   for (int64_t i = 0; ok && i < layers; i++) ok = (p->cache[i] = malloc(bytes)) != NULL;
@@ -101,7 +106,7 @@ static vw_status encode_prefixes(vw_prompts *p) {
   }
   for (int64_t m = 0; m < t->M; m++) VW_GOTO(check_pooled(n, t, m));
   VW_GOTO(embed_templates(n, t, prefix, p->tail));
-  VW_GOTO(run_prefix(p, prefix));
+  if (layers) VW_GOTO(run_prefix(p, prefix));
 cleanup:
   free(prefix);
   return st;
@@ -115,10 +120,10 @@ vw_status vw_prompts_of_templates(vw_prompts *p, vw_network *n, vw_templates *t)
   return st;
 }
 
-vw_status vw_prompts_create(vw_prompts *p, vw_network *n, const char *const *texts, int64_t count) {
+vw_status vw_prompts_create(vw_prompts *p, vw_network *n, const char *const *texts, int64_t count, int64_t vectors) {
   vw_templates t;
   *p = (vw_prompts){0};
-  VW_TRY(vw_templates_create(&t, n->text.tokenizer, texts, count, n->text.tower.positions));
+  VW_TRY(vw_templates_create(&t, n->text.tokenizer, texts, count, n->text.tower.positions, vectors));
   return vw_prompts_of_templates(p, n, &t);
 }
 
@@ -129,10 +134,11 @@ void vw_prompts_free(vw_prompts *p) {
   *p = (vw_prompts){0};
 }
 
-vw_status vw_prompt_sizes_of(const vw_network *n, const char *const *texts, int64_t count, vw_prompt_sizes *s) {
+vw_status vw_prompt_sizes_of(const vw_network *n, const char *const *texts, int64_t count, int64_t vectors,
+                             vw_prompt_sizes *s) {
   vw_templates t = {0};
-  VW_TRY(vw_templates_create(&t, n->text.tokenizer, texts, count, n->text.tower.positions));
-  *s = (vw_prompt_sizes){t.M, t.P, t.T};
+  VW_TRY(vw_templates_create(&t, n->text.tokenizer, texts, count, n->text.tower.positions, vectors));
+  *s = (vw_prompt_sizes){t.M, t.P, t.T, t.vectors};
   vw_templates_destroy(&t);
   return VW_OK;
 }

@@ -246,14 +246,14 @@ int64_t vw_sd_positions(const vw_sd_network *n) {
   return n->net.text.tower.positions;
 }
 
-vw_status vw_sd_tokens(const vw_sd_network *n, const char *text, int32_t *ids, int64_t *word) {
+vw_status vw_sd_tokens(const vw_sd_network *n, const char *text, int32_t *ids, int64_t vectors, int64_t *word) {
   const int64_t J = vw_sd_positions(n);
   int64_t length = 0;
   vw_templates t = {0};
   if (!word) {
     VW_TRY(vw_tokenizer_encode(n->net.text.tokenizer, text, ids, J, &length));
   } else {
-    VW_TRY(vw_templates_create(&t, n->net.text.tokenizer, &text, 1, J));
+    VW_TRY(vw_templates_create(&t, n->net.text.tokenizer, &text, 1, J, vectors));
     *word = t.prefix_len[0], length = t.prefix_len[0] + t.length[0];
     memcpy(ids, t.prefix, (size_t)t.prefix_len[0] * sizeof *ids);
     memcpy(ids + t.prefix_len[0], t.tail, (size_t)t.length[0] * sizeof *ids);
@@ -263,16 +263,17 @@ vw_status vw_sd_tokens(const vw_sd_network *n, const char *text, int32_t *ids, i
   return VW_OK;
 }
 
-vw_status vw_sd_embed_text(const vw_sd_network *n, const char *text, const double *word, double *x) {
+vw_status vw_sd_embed_text(const vw_sd_network *n, const char *text, const double *word, int64_t vectors, double *x) {
   const int64_t J = vw_sd_positions(n), C = n->net.width;
   int64_t at = -1;
   vw_status st = VW_OK;
   int32_t *ids = malloc((size_t)J * sizeof *ids);
   VW_CHECK(ids, VW_ERR_MEMORY, "texts: out of memory");
-  VW_GOTO(vw_sd_tokens(n, text, ids, word ? &at : NULL));
+  VW_GOTO(vw_sd_tokens(n, text, ids, vectors, word ? &at : NULL));
   for (int64_t j = 0; j < J; j++) {
-    VW_GOTO(vw_text_embed(&n->net.text, word && j == at ? -1 : ids[j], j, x + j * C));
-    for (int64_t c = 0; word && j == at && c < C; c++) x[j * C + c] += word[c];
+    const bool is_word = word && j >= at && j < at + vectors;
+    VW_GOTO(vw_text_embed(&n->net.text, is_word ? -1 : ids[j], j, x + j * C));
+    for (int64_t c = 0; is_word && c < C; c++) x[j * C + c] += word[(j - at) * C + c];
   }
 cleanup:
   free(ids);
@@ -429,4 +430,5 @@ const vw_network_kind vw_sd_kind = {.name = "stable-diffusion",
                                     .file = file_of,
                                     .share = share_network,
                                     .state_layers = vw_word_state_layers,
-                                    .states = vw_word_states};
+                                    .states = vw_word_states,
+                                    .bytes = sizeof(vw_sd_network)};

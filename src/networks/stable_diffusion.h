@@ -42,13 +42,13 @@ vw_status vw_sd_each_weight(const vw_hub_diffusers *h, vw_sd_weight_visitor each
 /* Positions of a text, J of every pass. */
 int64_t vw_sd_positions(const vw_sd_network *n);
 
-/* Token ids [J] of a text, filled up with the pad. word: where the one {} of the text stands; NULL: it has none.
- * Errors: VW_ERR_INPUT (too long, not one {}). */
-vw_status vw_sd_tokens(const vw_sd_network *n, const char *text, int32_t *ids, int64_t *word);
+/* Token ids [J] of a text, filled up with the pad. word: where the one {} of the text stands, for a word of so many
+ * vectors (their ids mean nothing); NULL: it has none. Errors: VW_ERR_INPUT (too long, not one {}). */
+vw_status vw_sd_tokens(const vw_sd_network *n, const char *text, int32_t *ids, int64_t vectors, int64_t *word);
 
-/* Embedded positions x [J, C] of a text, filled up with the pad. With word [C] (NULL: none) the text holds one {} that
- * the vector stands for. Errors: VW_ERR_INPUT (too long, not one {}). */
-vw_status vw_sd_embed_text(const vw_sd_network *n, const char *text, const double *word, double *x);
+/* Embedded positions x [J, C] of a text, filled up with the pad. With word [vectors, C] (NULL: none) the text holds one {}
+ * that the vectors stand for. Errors: VW_ERR_INPUT (too long, not one {}). */
+vw_status vw_sd_embed_text(const vw_sd_network *n, const char *text, const double *word, int64_t vectors, double *x);
 
 /* The program that makes states of texts, for who needs it again and again. The network must outlive it; the caller
  * destroys it. */

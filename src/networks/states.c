@@ -21,7 +21,8 @@ typedef struct pass {
   vw_graph *graph;
   vw_program *program;
   vw_value words, state[VW_STATE_POSITIONS][VW_PROMPT_LAYERS + 1];
-  double *in, *out; /* [BATCH, W] each */
+  int64_t vectors;  /* of a word */
+  double *in, *out; /* [BATCH, vectors, W], [BATCH, W] */
 } pass;
 
 static void pass_close(pass *p) {
@@ -33,12 +34,12 @@ static void pass_close(pass *p) {
 
 static vw_status describe(pass *p) {
   const vw_clip_text_config *tower = &p->n->text.tower;
-  const vw_prompt_sizes sizes = {p->prompts.t.M, p->prompts.t.P, p->prompts.t.T};
+  const vw_prompt_sizes sizes = vw_prompts_sizes(&p->prompts);
   vw_value stream[VW_PROMPT_LAYERS + 1];
   vw_prompt_rows r;
   VW_TRY(vw_graph_create(&p->graph));
   vw_graph *g = p->graph;
-  p->words = vw_input(g, vw_shape(VW_HEAD, BATCH, p->n->width), "words");
+  p->words = vw_input(g, vw_shape(VW_HEAD, BATCH, p->vectors * p->n->width), "words");
   const vw_value row_word = vw_input(g, vw_shape(VW_I32, BATCH), "row_word");
   const vw_value row_template = vw_input(g, vw_shape(VW_I32, BATCH), "row_template");
   const vw_value word_at = vw_input(g, vw_shape(VW_I32, BATCH), "word_at");
@@ -59,13 +60,13 @@ static vw_status write_i32(const pass *p, const char *name, int32_t *data) {
   return vw_program_write(p->program, vw_find(p->graph, name), &t);
 }
 
-static vw_status pass_open(pass *p, vw_network *n, const char *text) {
+static vw_status pass_open(pass *p, vw_network *n, const char *text, int64_t vectors) {
   const size_t bytes = (size_t)(BATCH * n->width) * sizeof(double);
-  int32_t rows[BATCH], zeros[BATCH] = {0};
-  for (int32_t i = 0; i < BATCH; i++) rows[i] = i;
-  *p = (pass){.n = n};
-  VW_TRY(vw_prompts_create(&p->prompts, n, &text, 1));
-  p->in = calloc(1, bytes), p->out = malloc(bytes);
+  int32_t rows[BATCH], zeros[BATCH] = {0}, last[BATCH];
+  for (int32_t i = 0; i < BATCH; i++) rows[i] = i, last[i] = (int32_t)vectors - 1;
+  *p = (pass){.n = n, .vectors = vectors};
+  VW_TRY(vw_prompts_create(&p->prompts, n, &text, 1, vectors));
+  p->in = calloc((size_t)vectors, bytes), p->out = malloc(bytes);
   VW_CHECK(p->in && p->out, VW_ERR_MEMORY, "states: out of memory");
   VW_TRY(describe(p));
   VW_TRY(vw_program_create(&p->program, p->graph, n->ctx, &n->policy));
@@ -73,7 +74,7 @@ static vw_status pass_open(pass *p, vw_network *n, const char *text) {
   VW_TRY(vw_prompts_write(&p->prompts, p->program, p->graph));
   VW_TRY(write_i32(p, "row_word", rows));
   VW_TRY(write_i32(p, "row_template", zeros));
-  return write_i32(p, "word_at", zeros); /* the tail begins with it */
+  return write_i32(p, "word_at", last); /* the tail begins with the word */
 }
 
 /* One position and layer of `count` words to their places in out. */
@@ -89,12 +90,12 @@ static vw_status read_states(const pass *p, int position, int64_t layer, int64_t
 }
 
 static vw_status run(pass *p, const double *words, int64_t count, float *out) {
-  const int64_t W = p->n->width, layers = vw_word_state_layers(p->n);
-  vw_tensor t = vw_shape(VW_F64, BATCH, W);
+  const int64_t W = p->n->width, layers = vw_word_state_layers(p->n), word = p->vectors * W;
+  vw_tensor t = vw_shape(VW_F64, BATCH, word);
   t.data = p->in;
   for (int64_t first = 0; first < count; first += BATCH) {
     const int64_t n = count - first < BATCH ? count - first : BATCH;
-    memcpy(p->in, words + first * W, (size_t)(n * W) * sizeof *words);
+    memcpy(p->in, words + first * word, (size_t)(n * word) * sizeof *words);
     VW_TRY(vw_program_write(p->program, p->words, &t));
     if (first == 0) VW_TRY(vw_program_prepare(p->program));
     VW_TRY(vw_program_run(p->program));
@@ -105,9 +106,10 @@ static vw_status run(pass *p, const double *words, int64_t count, float *out) {
   return VW_OK;
 }
 
-vw_status vw_word_states(vw_network *n, const char *text, const double *words, int64_t count, float *out) {
+vw_status vw_word_states(vw_network *n, const char *text, const double *words, int64_t vectors, int64_t count,
+                         float *out) {
   pass p;
-  vw_status st = pass_open(&p, n, text);
+  vw_status st = pass_open(&p, n, text, vectors);
   if (st == VW_OK) st = run(&p, words, count, out);
   pass_close(&p);
   return st;

@@ -14,6 +14,7 @@ extern const char *const vw_state_positions[VW_STATE_POSITIONS]; /* "pooled", "w
  * words[count, W] stands in turn; out [count, VW_STATE_POSITIONS, layers, W]. Fixed batches of 32: a word's states do not
  * depend on how many are asked for with it. Errors: VW_ERR_INPUT (the text), VW_ERR_MEMORY, of the backend. */
 int64_t vw_word_state_layers(const vw_network *n);
-vw_status vw_word_states(vw_network *n, const char *text, const double *words, int64_t count, float *out);
+vw_status vw_word_states(vw_network *n, const char *text, const double *words, int64_t vectors, int64_t count,
+                         float *out);
 
 #endif

@@ -36,10 +36,10 @@ static vw_status measure(vw_templates *t, const vw_tokenizer *tokenizer, const c
                          parts *p) {
   for (int64_t m = 0; m < t->M; m++) {
     VW_TRY(split(tokenizer, texts[m], p));
-    const int64_t prefix = p->n_before + 1, tail = p->n_after + 2; /* start; word and end */
+    const int64_t prefix = p->n_before + 1, tail = p->n_after + t->vectors + 1; /* start; word and end */
     VW_CHECK(prefix + tail <= positions, VW_ERR_INPUT,
-             "template '%s' has %" PRId64 " tokens with its word; the network takes %" PRId64, texts[m], prefix + tail,
-             positions);
+             "template '%s' has %" PRId64 " tokens with its word%s; the network takes %" PRId64, texts[m],
+             prefix + tail, t->vectors > 1 ? " of several vectors" : "", positions);
     if (prefix > t->P) t->P = prefix;
     if (tail > t->T) t->T = tail;
   }
@@ -52,19 +52,19 @@ static vw_status fill(vw_templates *t, const vw_tokenizer *tokenizer, const char
     int32_t *prefix = t->prefix + m * t->P, *tail = t->tail + m * t->T;
     prefix[0] = vw_tokenizer_start(tokenizer);
     memcpy(prefix + 1, p->before, (size_t)p->n_before * sizeof *prefix);
-    memcpy(tail + 1, p->after, (size_t)p->n_after * sizeof *tail);
-    tail[p->n_after + 1] = vw_tokenizer_end(tokenizer);
-    t->prefix_len[m] = (int32_t)p->n_before + 1, t->length[m] = (int32_t)p->n_after + 2,
-    t->pooled[m] = (int32_t)p->n_after + 1;
+    const int32_t end = (int32_t)(t->vectors + p->n_after);
+    memcpy(tail + t->vectors, p->after, (size_t)p->n_after * sizeof *tail);
+    tail[end] = vw_tokenizer_end(tokenizer);
+    t->prefix_len[m] = (int32_t)p->n_before + 1, t->length[m] = end + 1, t->pooled[m] = end;
   }
   return VW_OK;
 }
 
 vw_status vw_templates_create(vw_templates *t, const vw_tokenizer *tokenizer, const char *const *texts, int64_t n,
-                              int64_t positions) {
+                              int64_t positions, int64_t vectors) {
   parts *p = malloc(sizeof *p);
   vw_status st = VW_OK;
-  *t = (vw_templates){.M = n};
+  *t = (vw_templates){.M = n, .vectors = vectors};
   VW_CHECK(p, VW_ERR_MEMORY, "templates: out of memory");
   VW_GOTO(measure(t, tokenizer, texts, positions, p));
   t->prefix = calloc((size_t)(n * t->P), sizeof(int32_t)), t->tail = calloc((size_t)(n * t->T), sizeof(int32_t));

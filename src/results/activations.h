@@ -1,10 +1,12 @@
 /* The states of a model's words at all layers, in block files, and all of them together.
  *
  * <block id>-activations.safetensors        of a block's learned words, in its order
+ * <set id>-activations.safetensors          of words of another network that were carried here (transfer/carried.h), in
+ *                                           their set's order; NaN: not carried
  * <hash>-activations.safetensors            of words that the network knows: the model's anchors, then the names of its
  *                                           concepts that are one known word; the hash is of what they depend on
  *   states  [K, VW_STATE_POSITIONS, layers, W] f32    (networks/states.h)
- *   metadata  model, text */
+ *   metadata  model, text; of carried words source: the model that learned them */
 #ifndef VW_RESULTS_ACTIVATIONS_H
 #define VW_RESULTS_ACTIVATIONS_H
 
@@ -19,20 +21,23 @@ extern const char *const vw_origin_names[]; /* "learned", "carried", "anchor", "
 typedef struct vw_activation_row {
   vw_origin origin;
   int64_t trial, data, concept_place, anchor_place;
-  double delta;                                                  /* NaN: it has none */
-  bool is_null;                                                  /* learned for a null concept */
-  const char *origin_text, *data_name, *concept, *anchor, *word; /* "": it has none */
-  int32_t token;                                                 /* of a known word; -1 */
-  int64_t file, place;                                           /* where its states are: files[file], row `place` */
+  int64_t source; /* the model that learned a carried word; of other words the model itself */
+  double delta;   /* NaN: it has none */
+  bool is_null;   /* learned for a null concept */
+  const char *origin_text, *source_name, *data_name, *concept, *anchor, *word; /* "": it has none */
+  int32_t token;                                                               /* of a known word; -1 */
+  int64_t file, place; /* where its states are: files[file], row `place` */
 } vw_activation_row;
 
 typedef struct vw_activations {
   int64_t model, layers, width; /* the embedding counts as a layer */
   const char *text;             /* the sentence that words stand in */
-  vw_activation_row *rows;      /* learned ones in the study's order, anchors, names */
-  int64_t n, n_learned;
-  char (*id)[VW_BLOCK_ID]; /* [n_files] stems: of the model's active blocks in the plan's order, then of known words */
+  vw_activation_row *rows;      /* learned ones in the study's order, carried ones by set, anchors, names */
+  int64_t n, n_learned, n_carried;
+  char (*id)[VW_BLOCK_ID]; /* [n_files] stems: of the model's active blocks in the plan's order, of sets that were
+                              carried here where the study has the stage transfer, of known words */
   int64_t n_files, *file_rows, *block; /* words in each; block of the plan, -1: known words */
+  int64_t *source, *data;              /* [n_files] the block's model, and the data set that its words are carried to */
   vw_safetensors **file;               /* NULL: not open */
   const float **states;                /* of the open ones */
 } vw_activations;
@@ -42,7 +47,8 @@ typedef struct vw_activations {
 vw_status vw_activations_list(const vw_results_source *s, int64_t model, vw_activations *a);
 void vw_activations_free(vw_activations *a);
 
-/* Is file f there? */
+/* Are the words of file f there, is the file? */
+bool vw_activations_can_make(const vw_results_source *s, const vw_activations *a, int64_t f);
 bool vw_activations_has(const vw_results_source *s, const vw_activations *a, int64_t f);
 
 /* Computes and writes file f. Errors: also VW_ERR_INPUT: a damaged block. */

@@ -5,6 +5,7 @@
 #include "cluster/comm.h"
 #include "core/fault.h"
 #include "core/log.h"
+#include "results/figures.h"
 
 #include <stdlib.h>
 
@@ -23,6 +24,10 @@ static void say_what_is_missing(const vw_collected *c) {
            "%lld sets of words are not carried to other networks yet: run 'viswords transfer', then collect "
            "again",
            (long long)c->transfer.missing);
+  if (c->truncation.missing)
+    vw_log(VW_LOG_WARN,
+           "%lld sets of words are not judged by fewer layers yet: run 'viswords truncation', then collect again",
+           (long long)c->truncation.missing);
 }
 
 typedef struct part_missing {
@@ -80,8 +85,10 @@ static vw_status say_which_part(const vw_collected *c) {
 /* Rank 0 alone: what people look at. */
 static vw_status write_for_people(const vw_collected *c, bool json) {
   VW_TRY(vw_collect_csv(c));
+  VW_TRY(vw_collect_trials_csv(c));
   VW_TRY(vw_collect_probe_csv(c));
-  VW_TRY(vw_collect_figures(c));
+  VW_TRY(vw_collect_truncation_csv(c));
+  VW_TRY(vw_figures_make(c->s->out, VW_FIGURES_OF_COLLECT));
   if (json)
     vw_collect_print_json(c, stdout);
   else
@@ -105,6 +112,7 @@ vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool jso
   start = vw_seconds();
   VW_GOTO(vw_collect_probe(&c));
   if (c.n_probe) vw_sections_add(sections, "collect", "probe", vw_seconds() - start);
+  VW_GOTO(vw_collect_spread(&c));
   if (s->ranks.rank == 0) say_what_is_missing(&c);
   VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? say_which_part(&c) : VW_OK));
   if (s->ranks.rank == 0 && s->ranks.comms && s->ranks.comms->file_warning)

@@ -44,10 +44,12 @@ typedef struct vw_trial_row {
   int64_t row, model_row; /* places among all trials and among its model's */
   int64_t steps, replica, rank_words, rank_all;
   double delta, distance_over_radius, loss_start, loss_end, kkt, grad_norm, seconds, metrics[VW_MOST_METRICS];
-  uint8_t is_null, on_sphere, failed, learned, judged; /* learned: its block is there; judged: its evaluation is */
+  uint8_t is_null, on_sphere, failed, is_stopped, learned,
+      judged; /* learned: its block is there; judged: its evaluation is */
   char nearest_word[VW_WORD_BYTES];
   char id[VW_HASH_TEXT], pictures[VW_HASH_TEXT], weights[VW_HASH_TEXT], protocol[VW_HASH_TEXT];
-  const char *model, *data, *concept, *anchor, *nearest, *status; /* of this process */
+  char why[48];                                                            /* its reason */
+  const char *model, *data, *concept, *anchor, *nearest, *status, *reason; /* of this process */
   const char *id_text, *pictures_text, *weights_text, *protocol_text;
 } vw_trial_row;
 
@@ -63,12 +65,53 @@ typedef struct vw_baseline {
 
 /* One row of /summary/probe: of a model's words for a data set, at one delta, position and layer. */
 typedef struct vw_probe_row {
-  int64_t model_index, data_index, layer;
+  int64_t model_index, data_index, source_index,
+      layer;              /* source: model_index, or the model that learned carried words */
   int position, quantity; /* vw_state_positions, vw_probe_quantities */
   double delta;
   vw_interval i;
-  const char *model, *data, *position_name, *quantity_name; /* of this process */
+  const char *model, *data, *source, *position_name, *quantity_name; /* of this process; source "": learned here */
 } vw_probe_row;
+
+/* Where numbers of words lie: /summary/loss (a row a step) and /summary/constraint. */
+typedef enum vw_quartile_of {
+  VW_QUARTILES_LOSS,     /* the training loss at a step */
+  VW_QUARTILES_DISTANCE, /* to the anchor, over the radius */
+  VW_QUARTILES_KKT,
+  VW_QUARTILES
+} vw_quartile_of;
+extern const char *const vw_quartile_names[VW_QUARTILES];
+
+typedef struct vw_quartile_row {
+  int64_t model_index, data_index, step, n; /* step -1: of no step */
+  vw_quartile_of of;
+  double delta, low, median, high;
+  const char *model, *data, *quantity; /* of this process */
+} vw_quartile_row;
+
+/* Are performant solutions everywhere? /summary/performant: words of a model for a data set at one delta. */
+typedef enum vw_performant {
+  VW_COSINE_ANCHORS, /* of words of one concept, from different anchors; mean and intervals over concepts */
+  VW_DISTANCE_ANCHORS,
+  VW_COSINE_REPLICAS, /* the same of one anchor's replicas */
+  VW_DISTANCE_REPLICAS,
+  VW_COSINE_UNTOUCHED,  /* of the anchors themselves, over pairs: delta 0 */
+  VW_NEAREST_IS_ANCHOR, /* 1: the whole word nearest to the word is its anchor */
+  VW_PERFORMANCE,       /* the headline */
+  VW_PERFORMANCE_MORE,  /* minus that at the next smaller delta, paired */
+  VW_PERFORMANCE_HALF,  /* at delta 1 minus that at 0.5, paired: has it saturated at 0.5? */
+  VW_PERFORMANTS
+} vw_performant;
+extern const char *const vw_performant_names[VW_PERFORMANTS];
+
+typedef struct vw_performant_row {
+  int64_t model_index, data_index;
+  vw_performant of;
+  double delta;
+  vw_interval i;
+  const char *model, *data, *quantity, *metric; /* of this process; metric: "" where it is of no metric */
+} vw_performant_row;
+
 /* A carried word, in the order of pairs and sets. Numbers travel between ranks; texts are of this process. */
 typedef struct vw_transfer_row {
   int64_t pair, data, concept_index; /* data, concept: of the target */
@@ -117,6 +160,44 @@ typedef struct vw_transferred {
   int64_t missing; /* sets whose words are learned, but not carried */
 } vw_transferred;
 
+/* A word that was judged by the first layers of a text encoder, in the order of models and sets. Numbers travel between
+ * ranks; texts are of this process. */
+typedef struct vw_truncation_row {
+  int64_t model, data, source;         /* source: the model that learned it; `model`, if it was not carried */
+  int64_t concept_index, anchor_index; /* anchor -1: none */
+  int64_t replica, trial;              /* row of /trials; -1: none */
+  int64_t kind;                        /* vw_origin */
+  double delta;                        /* 0: an anchor; NaN: a name */
+  char word_text[VW_WORD_BYTES];       /* a known word */
+  const char *kind_name, *model_name, *source_name, *data_name, *concept, *anchor, *word; /* source "": not carried */
+} vw_truncation_row;
+
+typedef enum vw_truncation_quantity {
+  VW_CUT_VALUE,
+  VW_CUT_DEEPEST_MINUS, /* the same word at the largest depth that was judged minus this, paired */
+  VW_CUT_QUANTITIES
+} vw_truncation_quantity;
+extern const char *const vw_truncation_quantity_names[VW_CUT_QUANTITIES];
+
+typedef struct vw_truncation_summary {
+  int64_t model, data, source, kind, depth; /* as above; depth: layers that were kept */
+  vw_truncation_quantity quantity;
+  double delta;
+  int metric; /* of the model's task */
+  vw_interval interval;
+} vw_truncation_summary;
+
+typedef struct vw_truncated {
+  vw_truncation_row *rows; /* complete on all ranks; n 0: nothing was truncated */
+  int64_t n;
+  int64_t *depths, *n_depths, room; /* depths[n_models][room] of a model, ascending, n_depths[n_models] of them */
+  int64_t *layers;                  /* [n_models] that its text encoder has */
+  double *metrics;                  /* rank 0: [n, room, VW_MOST_METRICS] at the depths of the row's model */
+  vw_truncation_summary *summary;   /* complete on all ranks */
+  int64_t n_summary;
+  int64_t missing; /* sets and depths whose words are there, but not judged */
+} vw_truncated;
+
 typedef struct vw_collected {
   const vw_results_source *s;
   int64_t n;              /* trials the study asks for */
@@ -134,12 +215,27 @@ typedef struct vw_collected {
   vw_probe_row *probe; /* complete on all ranks; n 0: nothing was probed */
   int64_t n_probe;
   vw_transferred transfer;
+  vw_truncated truncation;
+  vw_quartile_row *quartiles; /* complete on all ranks */
+  int64_t n_quartiles;
+  vw_performant_row *performant; /* the same */
+  int64_t n_performant;
 } vw_collected;
+
+/* Collective, after vw_collect_read: c->quartiles and c->performant. */
+vw_status vw_collect_spread(vw_collected *c);
 
 /* Collective, when the rows of trials and baselines are complete: what the transfer stage left, c->transfer. Nothing
  * where it never ran. */
 vw_status vw_collect_read_transfer(vw_collected *c);
 void vw_transferred_free(vw_transferred *t);
+
+/* Collective: the same of the truncation stage, c->truncation. */
+vw_status vw_collect_read_truncation(vw_collected *c);
+void vw_truncated_free(vw_truncated *t);
+
+/* Rank 0: DIR/truncation.csv, where something was truncated. */
+vw_status vw_collect_truncation_csv(const vw_collected *c);
 
 /* Collective. Reads this rank's share of the block files and exchanges what every rank needs. The caller frees it,
  * after a failure too. A block that is not there is counted; a damaged one is logged and counts as not there. */
@@ -161,16 +257,14 @@ vw_status vw_collect_csv(const vw_collected *c);
 void vw_collect_print(const vw_collected *c, FILE *out);
 void vw_collect_print_json(const vw_collected *c, FILE *out);
 
+/* Rank 0: DIR/trials.csv, a line a trial in the headline of its task. */
+vw_status vw_collect_trials_csv(const vw_collected *c);
+
 /* Collective, after vw_collect_read: c->probe, from the states that the stage `probe` kept. */
 vw_status vw_collect_probe(vw_collected *c);
 
 /* Rank 0: DIR/probe.csv, where something was probed. */
 vw_status vw_collect_probe_csv(const vw_collected *c);
-
-/* Rank 0: DIR/figures/<headline>_against_delta.svg of every task. */
-vw_status vw_collect_figures(const vw_collected *c);
-typedef char vw_figure_name[128];
-void vw_collect_figure_name(const vw_task_kind *task, vw_figure_name name);
 
 /* Collective: all of it, as the stage does. `sections` gets the times. *all_failed: there are trials, and not
  * one counts. */

@@ -2,6 +2,7 @@
 #include "results/collect_writer.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -45,6 +46,8 @@ static const vw_column trial_columns[] = {
     N(replica, VW_I64, "replica", "1", "repetition with other draws"),
     N(is_null, VW_U8, "null", "1", "1: the concept is a random set of pictures"),
     T(status, "status", "learned | nothing learned | no verdict | failed | missing"),
+    T(reason, "reason",
+      "why it ended as it did: stopped early, or where a failed one's loss was not finite; else empty"),
     N(steps, VW_I64, "steps", "1", "training steps done"),
     T(nearest, "nearest_word", "whole word nearest to the learned vector"),
     N(rank_words, VW_I64, "rank_words", "1", "place of the anchor among whole words by distance to the vector"),
@@ -448,6 +451,15 @@ static vw_status write_judges(const vw_writer *w) {
   return VW_OK;
 }
 
+/* Where the study file lies, for those who look for what its relative paths mean; as rank 0 sees it. */
+static vw_status write_study_place(const vw_writer *w) {
+  char path[PATH_MAX];
+  const char *given = w->c->s->config->path;
+  if (!realpath(given, path)) (void)snprintf(path, sizeof path, "%s", given);
+  VW_TRY(vw_ranks_broadcast(w->ranks, path, sizeof path, 0));
+  return write_text(w, "/provenance/study_file", path);
+}
+
 /* All that may differ between two runs with the same results. */
 static vw_status write_provenance(const vw_writer *w) {
   const vw_results_source *s = w->c->s;
@@ -463,7 +475,7 @@ static vw_status write_provenance(const vw_writer *w) {
   VW_TRY(write_text(w, "/provenance/version", VISWORDS_VERSION));
   VW_TRY(write_text(w, "/provenance/revision", VISWORDS_REVISION));
   VW_TRY(write_text(w, "/provenance/created", created));
-  VW_TRY(write_text(w, "/provenance/study_file", s->config->path));
+  VW_TRY(write_study_place(w));
   VW_TRY(write_text(w, "/provenance/backend", vw_backend_name(s->ctx.backend)));
   VW_TRY(write_text(w, "/provenance/kernels", kernels));
   VW_TRY(write_judges(w));
@@ -484,6 +496,8 @@ static vw_status write_parts(const vw_writer *w) {
   VW_TRY(write_tasks(w));
   VW_TRY(vw_write_probe(w));
   VW_TRY(vw_write_transfer(w));
+  VW_TRY(vw_write_truncation(w));
+  VW_TRY(vw_write_spread(w));
   VW_TRY(write_config(w));
   return write_provenance(w);
 }

@@ -1,7 +1,8 @@
-/* /words, /loss and /loss_fixed of study.h5: one data set a model, as widths and points differ. */
+/* /words, /loss, /loss_fixed and /loss_watch of study.h5: one data set a model, as widths and points differ. */
 #include "results/collect_writer.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +51,27 @@ static vw_status copy_history(const vw_safetensors *f, const vw_block *b, int64_
   for (int64_t i = 0; i < part->points; i++) {
     VW_TRY(vw_convert(*to, part->type, (const double *)t.data + i * b->n + k, VW_F64, 1));
     *to += vw_dtype_bytes(part->type);
+  }
+  return VW_OK;
+}
+
+/* The looks that the study asks for; NaN where a block was not looked at then: no trial depends on looks, so blocks may
+ * be older than the study's wish for them. */
+static vw_status copy_looks(const vw_safetensors *f, const vw_block *b, int64_t k, const model_part *part, char **to) {
+  double *out = (double *)(void *)*to;
+  vw_tensor t, at;
+  *to += part->points * (int64_t)sizeof *out;
+  for (int64_t i = 0; i < part->points; i++) out[i] = NAN;
+  if (!vw_safetensors_has(f, "looked")) return VW_OK;
+  VW_TRY(vw_safetensors_find(f, "looked", &t));
+  VW_TRY(vw_safetensors_find(f, "look_step", &at));
+  VW_CHECK(t.dtype == VW_F64 && t.ndim == 2 && t.dim[1] == b->n && at.dtype == VW_I64 && vw_count(&at) == t.dim[0],
+           VW_ERR_INPUT, "%s: looked is %s, of %" PRId64 " words; delete the file and run again",
+           vw_safetensors_path(f), vw_shape_text(&t), b->n);
+  const int64_t *step = at.data;
+  for (int64_t i = 0, j = 0; i < t.dim[0]; i++) {
+    while (j < part->points && part->steps[j] < step[i]) j++;
+    if (j < part->points && part->steps[j] == step[i]) out[j] = ((const double *)t.data)[i * b->n + k];
   }
   return VW_OK;
 }
@@ -170,13 +192,38 @@ cleanup:
   return st;
 }
 
+/* What was seen of words on the way, where the study asks for it. */
+static vw_status write_looks(const vw_writer *w, const model_part *of, const char *model) {
+  const vw_learn_config *learn = &w->c->s->config->models[of->model].learn;
+  vw_file_path path, step, trial;
+  model_part part = *of;
+  if (!learn->watch_every) return VW_OK;
+  part.type = VW_F64, part.points = learn->steps / learn->watch_every + 1;
+  part.steps = malloc((size_t)part.points * sizeof *part.steps);
+  vw_status st = vw_writer_memory(w, part.steps != NULL);
+  for (int64_t i = 0; st == VW_OK && i < part.points; i++) part.steps[i] = i * learn->watch_every;
+  if (st == VW_OK) st = write_trial_scale(w, &part, "/loss_watch", trial);
+  if (st == VW_OK) st = vw_writer_path(path, "/loss_watch", model, "");
+  if (st == VW_OK) st = vw_writer_path(step, "/loss_watch", model, "_watch_step");
+  if (st == VW_OK) st = vw_table_scale(w->f, w->ranks, step, "training step", "1", part.steps, part.points);
+  vw_study_data d = {.path = path,
+                     .dim = {0, part.points},
+                     .units = vw_collect_task(w->c, part.model)->loss_unit,
+                     .description = "loss on the fixed set after so many steps; NaN: not looked at, or stopped before"};
+  d.scale[0] = trial, d.scale[1] = step;
+  if (st == VW_OK) st = write_matrix(w, &part, &d, copy_looks);
+  free(part.steps);
+  return st;
+}
+
 static vw_status write_model_part(const vw_writer *w, model_part *part) {
   const char *model = w->c->s->config->models[part->model].name;
   VW_TRY(read_steps(w, part));
   VW_TRY(list_present(w, part));
   VW_TRY(write_words(w, part, model));
   VW_TRY(write_loss(w, part, model));
-  return write_fixed_loss(w, part, model);
+  VW_TRY(write_fixed_loss(w, part, model));
+  return write_looks(w, part, model);
 }
 
 vw_status vw_write_models(const vw_writer *w) {

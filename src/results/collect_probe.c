@@ -21,17 +21,18 @@ bool vw_results_probed(const vw_results_source *s, const vw_activations *a) {
 typedef struct group {
   const vw_collected *c;
   vw_activations *a;
-  int64_t data, n, *row; /* rows of the activations */
+  int64_t data, source, n, *row; /* source: the model that learned the words; rows of the activations */
   double delta;
   uint64_t key; /* of the bootstrap */
 } group;
 
-/* Learned words of concepts, not of null concepts. */
+/* Learned words of concepts, not of null concepts; or those that one model's words became here. */
 static void find_group(group *g) {
   g->n = 0;
-  for (int64_t i = 0; i < g->a->n_learned; i++) {
+  for (int64_t i = 0; i < g->a->n_learned + g->a->n_carried; i++) {
     const vw_activation_row *r = &g->a->rows[i];
-    if (r->data == g->data && r->delta == g->delta && !r->is_null && vw_activations_state(g->a, r, 0, 0))
+    if (r->source == g->source && r->data == g->data && r->delta == g->delta && !r->is_null &&
+        vw_activations_state(g->a, r, 0, 0))
       g->row[g->n++] = i;
   }
 }
@@ -99,6 +100,7 @@ static vw_status probe_layer(const group *g, states *t, int position, int64_t la
   for (int q = 0; q < VW_PROBE_QUANTITIES; q++) {
     vw_probe_row row = {.model_index = g->a->model,
                         .data_index = g->data,
+                        .source_index = g->source,
                         .layer = layer,
                         .position = position,
                         .quantity = q,
@@ -125,19 +127,26 @@ static vw_status probe_group(group *g, found *out) {
 
 /* ---- all of a model ---------------------------------------------------------------------------------------------- */
 
-static vw_status probe_opened(const vw_collected *c, vw_activations *a, found *out) {
-  const vw_study_config *config = c->s->config;
-  const vw_numbers *deltas = &config->models[a->model].trials.deltas;
-  group g = {.c = c, .a = a, .row = malloc((size_t)a->n * sizeof *g.row + 1)};
-  vw_status st = g.row ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "probe: out of memory");
-  for (g.data = 0; st == VW_OK && g.data < config->n_data; g.data++) {
-    const vw_stream stream = {.data = config->data[g.data].name, .concept = "", .seed = config->seed};
-    st = vw_stream_key(&stream, &g.key);
-    for (int64_t i = 0; st == VW_OK && vw_study_learns_on(config, a->model, g.data) && i < deltas->n; i++) {
-      g.delta = deltas->v[i];
-      st = probe_group(&g, out);
+/* The words of one model here: of each data set and delta by themselves. */
+static vw_status probe_source(group *g, found *out) {
+  const vw_study_config *config = g->c->s->config;
+  const vw_numbers *deltas = &config->models[g->source].trials.deltas;
+  vw_status st = VW_OK;
+  for (g->data = 0; st == VW_OK && g->data < config->n_data; g->data++) {
+    const vw_stream stream = {.data = config->data[g->data].name, .concept = "", .seed = config->seed};
+    st = vw_stream_key(&stream, &g->key);
+    for (int64_t i = 0; st == VW_OK && vw_study_learns_on(config, g->a->model, g->data) && i < deltas->n; i++) {
+      g->delta = deltas->v[i];
+      st = probe_group(g, out);
     }
   }
+  return st;
+}
+
+static vw_status probe_opened(const vw_collected *c, vw_activations *a, found *out) {
+  group g = {.c = c, .a = a, .row = malloc((size_t)a->n * sizeof *g.row + 1)};
+  vw_status st = g.row ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "probe: out of memory");
+  for (g.source = 0; st == VW_OK && g.source < c->s->config->n_models; g.source++) st = probe_source(&g, out);
   free(g.row);
   return st;
 }
@@ -151,7 +160,7 @@ static vw_status probe_model(const vw_collected *c, int64_t model, found *out) {
   if (!vw_results_probed(c->s, &a)) goto cleanup;
   for (int64_t f = 0; f < a.n_files; f++) {
     VW_GOTO(vw_activations_open(c->s, &a, f));
-    missing += !a.file[f];
+    missing += !a.file[f] && vw_activations_can_make(c->s, &a, f);
   }
   if (missing && c->s->ranks.rank == 0)
     vw_log(VW_LOG_WARN, "the words of %lld blocks of %s are not probed yet: run 'viswords probe', then collect again",
@@ -162,12 +171,27 @@ cleanup:
   return st;
 }
 
+/* Words that were learned here first. */
+static double source_key(const vw_probe_row *r) {
+  return r->source_index == r->model_index ? -1 : (double)r->source_index;
+}
+
 static int in_order(const void *x, const void *y) {
   const vw_probe_row *a = x, *b = y;
-  const double key_a[] = {
-      (double)a->model_index, (double)a->data_index, a->position, (double)a->layer, a->delta, a->quantity};
-  const double key_b[] = {
-      (double)b->model_index, (double)b->data_index, b->position, (double)b->layer, b->delta, b->quantity};
+  const double key_a[] = {(double)a->model_index,
+                          (double)a->data_index,
+                          source_key(a),
+                          a->position,
+                          (double)a->layer,
+                          a->delta,
+                          a->quantity};
+  const double key_b[] = {(double)b->model_index,
+                          (double)b->data_index,
+                          source_key(b),
+                          b->position,
+                          (double)b->layer,
+                          b->delta,
+                          b->quantity};
   for (size_t i = 0; i < sizeof key_a / sizeof *key_a; i++)
     if (key_a[i] != key_b[i]) return key_a[i] < key_b[i] ? -1 : 1;
   return 0;
@@ -177,6 +201,7 @@ static void set_texts(vw_collected *c) {
   for (int64_t i = 0; i < c->n_probe; i++) {
     vw_probe_row *r = &c->probe[i];
     r->model = c->s->config->models[r->model_index].name, r->data = c->s->config->data[r->data_index].name;
+    r->source = r->source_index == r->model_index ? "" : c->s->config->models[r->source_index].name;
     r->position_name = vw_state_positions[r->position], r->quantity_name = vw_probe_quantities[r->quantity];
   }
 }
@@ -223,8 +248,8 @@ static void csv_number(FILE *out, double v, char end) {
 static void csv_row(const vw_probe_row *r, FILE *out) {
   char delta[VW_DELTA_TEXT];
   vw_delta_text(r->delta, delta);
-  (void)vw_print(out, "%s,%s,%s,%lld,%s,%s,%lld,", r->model, r->data, r->position_name, (long long)r->layer, delta,
-                 r->quantity_name, (long long)r->i.n);
+  (void)vw_print(out, "%s,%s,%s,%lld,%s,%s,%s,%lld,", r->model, r->data, r->position_name, (long long)r->layer, delta,
+                 r->quantity_name, r->source, (long long)r->i.n);
   csv_number(out, r->i.mean, ','), csv_number(out, r->i.low, ','), csv_number(out, r->i.high, ',');
   csv_number(out, r->i.boot_low, ','), csv_number(out, r->i.boot_high, '\n');
 }
@@ -236,7 +261,7 @@ vw_status vw_collect_probe_csv(const vw_collected *c) {
   VW_TRY(vw_path_format(path, "%s/probe.csv", c->s->out));
   FILE *out = open_memstream(&text, &bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "%s: out of memory", path);
-  (void)vw_print(out, "model,data,position,layer,delta,quantity,n,mean,low,high,boot_low,boot_high\n");
+  (void)vw_print(out, "model,data,position,layer,delta,quantity,source,n,mean,low,high,boot_low,boot_high\n");
   for (int64_t i = 0; i < c->n_probe; i++) csv_row(&c->probe[i], out);
   const bool failed = ferror(out) != 0;
   vw_status st = fclose(out) != 0 || failed ? VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path) : VW_OK;

@@ -31,6 +31,7 @@ static vw_status write_table(const vw_writer *w, const char *group, const char *
 
 static const vw_column activation_columns[] = {
     VW_TEXT(vw_activation_row, origin_text, "origin", "learned | carried | anchor | name"),
+    VW_TEXT(vw_activation_row, source_name, "source", "model that learned a carried word; empty: not carried"),
     VW_NUMBER(vw_activation_row, trial, VW_I64, "trial", "1", "row of /trials; -1: not of a trial"),
     VW_TEXT(vw_activation_row, data_name, "data", "data set; empty: of an anchor"),
     VW_TEXT(vw_activation_row, concept, "concept", "what it was learned for, or names; empty: an anchor"),
@@ -187,6 +188,7 @@ static vw_status write_maps(const vw_writer *w, const vw_activations *a) {
 static const vw_column probe_columns[] = {
     VW_TEXT(vw_probe_row, model, "model", "name in the study"),
     VW_TEXT(vw_probe_row, data, "data", "data set, name in the study"),
+    VW_TEXT(vw_probe_row, source, "source", "model that learned the words, which were carried; empty: learned here"),
     VW_TEXT(vw_probe_row, position_name, "position", "pooled | word"),
     VW_NUMBER(vw_probe_row, layer, VW_I64, "layer", "1", "behind which layer; 0: the embedding"),
     VW_NUMBER(vw_probe_row, delta, VW_F64, "delta", "1", "of the words; inf: free"),

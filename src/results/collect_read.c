@@ -113,8 +113,26 @@ typedef struct block_columns {
   const double *loss_start, *loss_end, *grad_norm, *kkt, *radius, *distance;
   const uint8_t *on_sphere, *failed;
   const int64_t *rank_words, *rank_all;
+  const double *history;
+  int64_t points, every;
+  const int64_t *steps_of; /* NULL: all words have done `steps` */
   double steps, seconds;
 } block_columns;
+
+/* Losses on the way, and where words stopped. */
+static vw_status way_of(const vw_safetensors *f, int64_t K, block_columns *b) {
+  vw_tensor t;
+  const int64_t *step = NULL;
+  VW_TRY(vw_safetensors_find(f, "history_step", &t));
+  b->points = t.dim[0];
+  VW_TRY(column(f, "history_step", VW_I64, b->points, (const void **)&step));
+  VW_TRY(column(f, "history", VW_F64, b->points * K, (const void **)&b->history));
+  b->every = b->points > 1 ? step[1] : 1;
+  VW_CHECK(b->every > 0 && b->every < INT64_MAX / (b->points + 1), VW_ERR_INPUT,
+           "%s: tensor 'history_step' does not rise; delete the file and run again", vw_safetensors_path(f));
+  if (vw_safetensors_has(f, "steps")) VW_TRY(column(f, "steps", VW_I64, K, (const void **)&b->steps_of));
+  return VW_OK;
+}
 
 static vw_status block_columns_of(const vw_safetensors *f, int64_t K, block_columns *b) {
   const struct {
@@ -129,12 +147,27 @@ static vw_status block_columns_of(const vw_safetensors *f, int64_t K, block_colu
       {"rank_words", VW_I64, (const void **)&b->rank_words}, {"rank_all", VW_I64, (const void **)&b->rank_all}};
   for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
     VW_TRY(column(f, columns[i].name, columns[i].type, K, columns[i].data));
+  VW_TRY(way_of(f, K, b));
   VW_TRY(metadata_number(f, "steps", &b->steps));
   return metadata_number(f, "seconds", &b->seconds);
 }
 
+/* How many steps a word has done, and why it ended so. */
+static void fill_end(const block_columns *b, int64_t K, int64_t k, int64_t all, vw_trial_row *r) {
+  r->steps = b->steps_of ? b->steps_of[k] : (int64_t)b->steps;
+  r->is_stopped = r->steps < all, r->why[0] = 0;
+  if (r->failed) {
+    const int64_t stored = b->points * b->every, seen = r->steps < stored ? r->steps : stored;
+    int64_t at = vw_block_failed_step(b->history, K, k, b->every, seen);
+    if (at == seen) at = r->steps;
+    (void)snprintf(r->why, sizeof r->why, "loss not finite at step %" PRId64, at);
+  } else if (r->is_stopped) {
+    (void)snprintf(r->why, sizeof r->why, "stopped early");
+  }
+}
+
 static vw_status fill_rows(vw_collected *c, const vw_block *b, const vw_safetensors *f) {
-  block_columns col;
+  block_columns col = {0};
   json_t *list = NULL;
   VW_TRY(block_columns_of(f, b->n, &col));
   VW_TRY(metadata_list(f, "trials", b->n, &list));
@@ -143,7 +176,8 @@ static vw_status fill_rows(vw_collected *c, const vw_block *b, const vw_safetens
     if (row < 0) continue;
     vw_trial_row *r = &c->rows[row];
     r->learned = 1, r->failed = col.failed[k] != 0, r->on_sphere = col.on_sphere[k] != 0;
-    r->steps = (int64_t)col.steps, r->seconds = col.seconds / (double)b->n;
+    fill_end(&col, b->n, k, c->s->config->models[b->model_index].learn.steps, r);
+    r->seconds = col.seconds / (double)b->n;
     r->rank_words = col.rank_words[k], r->rank_all = col.rank_all[k];
     r->loss_start = col.loss_start[k], r->loss_end = col.loss_end[k], r->grad_norm = col.grad_norm[k];
     r->kkt = col.kkt[k];
@@ -378,7 +412,8 @@ static vw_status summarise(vw_collected *c) {
     by[i] = (vw_summary_metrics){vw_collect_task(c, i)->n_metrics, vw_collect_task(c, i)->headline};
   VW_GOTO(measures(c, &m));
   VW_GOTO(vw_verdicts(m, n, by, verdict));
-  for (int64_t i = 0; i < c->n; i++) c->rows[i].status = status_of(&c->rows[i], verdict[i]);
+  for (int64_t i = 0; i < c->n; i++)
+    c->rows[i].status = status_of(&c->rows[i], verdict[i]), c->rows[i].reason = c->rows[i].why;
   for (int64_t i = 0; i < config->n_data; i++) {
     const vw_stream stream = {.data = config->data[i].name, .concept = "", .seed = config->seed};
     VW_GOTO(vw_stream_key(&stream, &keys[i]));
@@ -448,12 +483,14 @@ vw_status vw_collect_read(const vw_results_source *s, vw_collected *c) {
   set_texts(c);
   VW_TRY(vw_agree_message(&s->ranks, summarise(c)));
   VW_TRY(share_summary(c));
-  return vw_collect_read_transfer(c);
+  VW_TRY(vw_collect_read_transfer(c));
+  return vw_collect_read_truncation(c);
 }
 
 void vw_collected_free(vw_collected *c) {
   for (int64_t i = 0; c->file && i < c->s->plan->n_blocks; i++) vw_safetensors_close(c->file[i]);
   free((void *)c->trial), free(c->rows), free(c->model_n), free((void *)c->file), free(c->mine);
-  free(c->baselines), free(c->summary), free(c->probe);
+  free(c->baselines), free(c->summary), free(c->probe), free(c->quartiles), free(c->performant);
   vw_transferred_free(&c->transfer);
+  vw_truncated_free(&c->truncation);
 }

@@ -55,7 +55,7 @@ static void delta_text(double delta, char text[VW_DELTA_TEXT]) {
 }
 
 typedef struct counts {
-  int64_t learned, nothing, open, failed, missing;
+  int64_t learned, nothing, open, failed, missing, stopped;
 } counts;
 
 static counts count_trials(const vw_collected *c) {
@@ -64,6 +64,7 @@ static counts count_trials(const vw_collected *c) {
     const char *s = c->rows[i].status;
     n.learned += !strcmp(s, "learned"), n.nothing += !strcmp(s, "nothing learned"), n.open += !strcmp(s, "no verdict");
     n.failed += !strcmp(s, "failed"), n.missing += !strcmp(s, "missing");
+    n.stopped += c->rows[i].is_stopped;
   }
   return n;
 }
@@ -130,11 +131,10 @@ void vw_collect_print(const vw_collected *c, FILE *out) {
   if (n.open) (void)vw_print(out, ", %lld without a verdict (null concepts, or not judged)", (long long)n.open);
   if (n.failed) (void)vw_print(out, ", %lld failed", (long long)n.failed);
   if (n.missing) (void)vw_print(out, ", %lld missing", (long long)n.missing);
+  if (n.stopped) (void)vw_print(out, "; %lld stopped early", (long long)n.stopped);
   (void)vw_print(out, "\n%s/study.h5, summary.csv", c->s->out);
   for (int64_t i = 0; (task = vw_collect_task_at(c, i)); i++) {
-    vw_figure_name figure;
-    vw_collect_figure_name(task, figure);
-    (void)vw_print(out, ", figures/%s", figure);
+    (void)vw_print(out, ", figures/%s_against_delta.svg", task->metrics[task->headline].name);
   }
   (void)vw_print(out, "\n");
   (void)fflush(out);
@@ -174,6 +174,7 @@ void vw_collect_print_json(const vw_collected *c, FILE *out) {
                           vw_json_name(c->s->out), "trials", "all", (json_int_t)c->n, "learned", (json_int_t)n.learned,
                           "nothing_learned", (json_int_t)n.nothing, "no_verdict", (json_int_t)n.open, "failed",
                           (json_int_t)n.failed, "missing", (json_int_t)n.missing, "summary", lines);
+  if (n.stopped) json_object_set_new(json_object_get(all, "trials"), "stopped_early", json_integer(n.stopped));
   if (c->transfer.n_pairs) json_object_set_new(all, "transfer", vw_collect_transfer_json(c));
   (void)vw_json_print(all, JSON_INDENT(1), out);
   (void)vw_print(out, "\n");

@@ -2,6 +2,7 @@
 
 #include "core/random.h"
 #include "io/block_file.h"
+#include "results/figures.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -143,9 +144,10 @@ static vw_status gather(const vw_results_source *s) {
   vw_collected c;
   vw_status st = VW_OK;
   VW_GOTO(vw_collect_read(s, &c));
+  VW_GOTO(vw_collect_spread(&c));
   VW_GOTO(vw_collect_study_file(&c));
   VW_GOTO(vw_collect_csv(&c));
-  VW_GOTO(vw_collect_figures(&c));
+  VW_GOTO(vw_figures_make(s->out, VW_FIGURES_OF_COLLECT));
 cleanup:
   vw_collected_free(&c);
   return st;

@@ -24,10 +24,16 @@ vw_status vw_writer_count(const vw_writer *w, const char *path, const char *desc
 /* Collective. /activations, /tsne, /summary/probe, where something was probed. */
 vw_status vw_write_probe(const vw_writer *w);
 
-/* Collective. /words, /loss, /loss_fixed. */
+/* Collective. /summary/loss, /summary/constraint and /summary/performant. */
+vw_status vw_write_spread(const vw_writer *w);
+
+/* Collective. /words, /loss, /loss_fixed, /loss_watch. */
 vw_status vw_write_models(const vw_writer *w);
 
 /* Collective. /transfer and /summary/transfer; nothing where no word was carried. */
 vw_status vw_write_transfer(const vw_writer *w);
+
+/* Collective. /truncation and /summary/truncation; nothing where no word was judged by a cut text encoder. */
+vw_status vw_write_truncation(const vw_writer *w);
 
 #endif

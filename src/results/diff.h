@@ -14,6 +14,7 @@ typedef struct vw_diff {
   const char *dir[2];
   vw_plan *plan[2];
   double tolerance; /* 0: bit for bit */
+  bool only_both;   /* what one of them alone has is no difference: they are to be joined */
   bool other_kernels;
   char first[VW_DIFF_TEXT], why[VW_DIFF_TEXT]; /* of the first difference; why may be "" */
   int64_t trials_in_both, trials_compared, trials_differ, trials_only[2], trials_missing[2];

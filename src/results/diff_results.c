@@ -5,7 +5,6 @@
 #include "io/json.h"
 #include "learn/block_io.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -174,6 +173,7 @@ static vw_status compare_results(trial_pair *t) {
 
 static void note_missing(trial_pair *t, int where, const char *what) {
   char id[VW_HASH_TEXT];
+  if (t->d->only_both) return;
   vw_hash_text(t->trial->id, id);
   vw_diff_note(t->d, "a block is missing: 'viswords status' tells how far it is, the same 'viswords run' goes on",
                "trial %s (%s, %s, anchor %s): %s only in %s", id, t->trial->model, t->trial->concept, t->trial->anchor,
@@ -246,29 +246,37 @@ static int by_text(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static vw_status compare_baselines(vw_diff *d) {
+typedef struct baseline_ids {
+  char **id; /* malloc'ed, as each of them */
+  int64_t n;
+} baseline_ids;
+
+static vw_status list_baselines(void *user, const char *name, const char *path) {
   static const char *const end = "-baselines.safetensors";
-  char path[VW_PATH_BYTES], **ids = NULL;
-  int64_t n = 0;
-  vw_status st = VW_OK;
-  VW_TRY(vw_path_format(path, "%s/blocks", d->dir[0]));
-  DIR *folder = opendir(path);
-  for (const struct dirent *e; folder && (e = readdir(folder));) {
-    const size_t length = strlen(e->d_name);
-    if (length <= strlen(end) || strcmp(e->d_name + length - strlen(end), end) != 0) continue;
-    char **more = realloc((void *)ids, (size_t)(n + 1) * sizeof *more);
-    if (!more) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "diff: out of memory"));
-    ids = more;
-    if (!(ids[n] = strndup(e->d_name, length - strlen(".safetensors"))))
-      VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "diff: out of memory"));
-    n++;
+  baseline_ids *all = user;
+  const size_t length = strlen(name);
+  (void)path;
+  if (length <= strlen(end) || strcmp(name + length - strlen(end), end) != 0) return VW_OK;
+  char **more = realloc((void *)all->id, (size_t)(all->n + 1) * sizeof *more);
+  VW_CHECK(more, VW_ERR_MEMORY, "diff: out of memory");
+  all->id = more;
+  all->id[all->n] = strndup(name, length - strlen(".safetensors"));
+  VW_CHECK(all->id[all->n], VW_ERR_MEMORY, "diff: out of memory");
+  all->n++;
+  return VW_OK;
+}
+
+static vw_status compare_baselines(vw_diff *d) {
+  baseline_ids all = {0};
+  vw_status st = vw_block_files_visit(d->dir[0], list_baselines, &all);
+  if (st == VW_ERR_INPUT) { /* no blocks at all */
+    vw_error_clear();
+    st = VW_OK;
   }
-  if (n) qsort((void *)ids, (size_t)n, sizeof *ids, by_text);
-  for (int64_t i = 0; i < n; i++) VW_GOTO(compare_baseline(d, ids[i]));
-cleanup:
-  if (folder) (void)closedir(folder);
-  for (int64_t i = 0; i < n; i++) free(ids[i]);
-  free((void *)ids);
+  if (all.n) qsort((void *)all.id, (size_t)all.n, sizeof *all.id, by_text);
+  for (int64_t i = 0; st == VW_OK && i < all.n; i++) st = compare_baseline(d, all.id[i]);
+  for (int64_t i = 0; i < all.n; i++) free(all.id[i]);
+  free((void *)all.id);
   return st;
 }
 

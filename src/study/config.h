@@ -62,6 +62,10 @@ typedef struct vw_learn_config {
   int template_per;             /* vw_template_per */
   int streams;                  /* vw_streams */
   int64_t loss_points;          /* points of the stored training loss */
+  int64_t watch_every;          /* steps between looks at the loss on the fixed set; 0: there are none on the way */
+  int64_t watch_pictures;       /* generation: steps between sample pictures of a word; 0: none */
+  int64_t patience;             /* looks without progress after which a word stops; 0: it learns all steps */
+  double threshold;             /* by how much of itself the loss must have fallen to be progress */
 } vw_learn_config;
 
 /* What a data set holds, as the study says, for plans where it is not there. 0: not said. */
@@ -122,6 +126,16 @@ typedef struct vw_judge_config {
   vw_hash network;      /* of what `weights` holds; set by who opens it, zero before and where there is none */
 } vw_judge_config;
 
+/* Words judged by the first layers of the text encoder alone (stage truncation): truncation.*, then
+ * models.<name>.truncation.* No trial and no other evaluation depends on it. */
+typedef struct vw_truncation_config {
+  vw_numbers depths;        /* layers that are kept; n = 0: 0, 1 and four evenly spaced up to all */
+  vw_numbers deltas;        /* of the words; n = 0: the largest finite one of the model */
+  int carried;              /* 1: words of other networks, too */
+  int64_t pictures;         /* that a word draws at a depth, at most; 0: as many as others */
+  int64_t pictures_carried; /* that a carried one draws; 0: as many as others */
+} vw_truncation_config;
+
 /* Maps of the states of words (stage tsne). */
 typedef enum vw_tsne_start { VW_TSNE_START_PCA, VW_TSNE_START_RANDOM } vw_tsne_start;
 typedef struct vw_tsne_config {
@@ -153,6 +167,7 @@ typedef struct vw_model_config {
   vw_trials_config trials;
   vw_plan_config plan;
   vw_judge_config judge;
+  vw_truncation_config truncation;
   /* [n_data] the data sets as this model has them: its own concepts and numbers of pictures; use vw_study_data_of. */
   vw_data_config *on;
   bool *learns_on; /* [n_data] */

@@ -17,6 +17,7 @@
 #define TRIALS(m) VW_SEC_TRIALS, offsetof(vw_trials_config, m)
 #define PLAN(m)   VW_SEC_PLAN, offsetof(vw_plan_config, m)
 #define JUDGE(m)  VW_SEC_JUDGE, offsetof(vw_judge_config, m)
+#define CUT(m)    VW_SEC_TRUNCATION, offsetof(vw_truncation_config, m)
 #define MOST      1e9
 
 /* What a picture is of, not how it was made. */
@@ -97,6 +98,8 @@ const vw_key vw_study_keys[] = {
     {"models.<name>.plan", VW_KEY_SECTION, MODEL(plan), "",
      .help = "its own block, ranks_per_block, memory and precision"},
     {"models.<name>.judge", VW_KEY_SECTION, MODEL(judge), "", .help = "any key of judge, for this model only"},
+    {"models.<name>.truncation", VW_KEY_SECTION, MODEL(truncation), "",
+     .help = "any key of truncation, for this model only"},
 
     {"trials", VW_KEY_SECTION, STUDY(models), "", .help = "which words are learned"},
     {"trials.anchors", VW_KEY_NAMES, TRIALS(anchors), NULL,
@@ -142,14 +145,25 @@ const vw_key vw_study_keys[] = {
      .help = "draws shared by the anchors and deltas of a concept, or a trial's own"},
     {"learn.loss_points", VW_KEY_INT, LEARN(loss_points), "100", .min = 1, .max = 1e6, .protocol = true,
      .help = "points of the stored training loss"},
+    {"learn.watch.every", VW_KEY_INT, LEARN(watch_every), "0", .max = MOST, .protocol = true, .of_stopping = true,
+     .help = "steps between looks at the loss on the fixed set, which are stored; no word depends on them; 0: only "
+             "before the first and after the last step"},
+    {"learn.watch.pictures", VW_KEY_INT, LEARN(watch_pictures), "0", .max = MOST, .scoped = true,
+     .help = "generation: steps between sample pictures, one a word; no word depends on them; 0: none"},
+    {"learn.early_stop.patience", VW_KEY_INT, LEARN(patience), "0", .max = MOST, .protocol = true, .as_ever = "0",
+     .help = "a word stops learning after so many looks (learn.watch.every) without progress; 0: it learns all steps"},
+    {"learn.early_stop.threshold", VW_KEY_REAL, LEARN(threshold), "0.01", .max = 1, .protocol = true,
+     .with_stopping = true,
+     .help = "progress: the loss on the fixed set fell by more than this share of what it was when there was progress "
+             "last"},
 
     {"judge", VW_KEY_SECTION, STUDY(models), "",
      .help =
          "how words are judged, where no trial depends on it: what changes here is judged again, never learned again"},
     {"judge.templates", VW_KEY_TEMPLATES, JUDGE(templates), "", .judging = true, .scoped = true, .as_ever = "0",
-     .help = "classification: sentences with one {} each, over which the features of classes, words and names are "
-             "averaged; default: "
-             "learn.judge_template alone"},
+     .help =
+         "classification, detection: sentences with one {} each, over which the features of classes, words and names "
+         "are averaged; default: learn.judge_template alone"},
     {"judge.suppression", VW_KEY_REAL, JUDGE(suppression), "0", .max = 1, .judging = true, .scoped = true,
      .as_ever = "0",
      .help = "detection: a box that overlaps a better one of its word by more than this share of both is left out; 0: "
@@ -215,6 +229,20 @@ const vw_key vw_study_keys[] = {
      .help = "generation: that each carried word draws, at most; auto: judge.pictures"},
     {"transfer.pairs", VW_KEY_NAMES, STUDY(transfer.pairs), "",
      .help = "models between which words are carried, as clip->owl; default: all whose networks differ"},
+    {"truncation", VW_KEY_SECTION, STUDY(models), "",
+     .help =
+         "of the stage truncation: words judged by the first layers of the text encoder alone; changes no trial and "
+         "no other evaluation"},
+    {"truncation.depths", VW_KEY_LAYERS, CUT(depths), "", .max = 1e4,
+     .help = "how many layers are kept, 0: none, which hides the word; default: 0, 1 and four evenly spaced up to all"},
+    {"truncation.deltas", VW_KEY_DELTAS, CUT(deltas), "", .min = 0, .max = 1e6, .above = true,
+     .help = "of the words that are judged so; default: the largest that the model learns with, but free"},
+    {"truncation.carried", VW_KEY_CHOICE, CUT(carried), "true", "false true",
+     .help = "whether words of other networks, which the stage transfer carried, are judged so, too"},
+    {"truncation.pictures", VW_KEY_AUTO, CUT(pictures), "auto", .min = 1, .max = 1e6, .scoped = true,
+     .help = "generation: that a word draws at each depth, at most; auto: judge.pictures"},
+    {"truncation.pictures_carried", VW_KEY_AUTO, CUT(pictures_carried), "auto", .min = 1, .max = 1e6, .scoped = true,
+     .help = "generation: that a carried word draws at each depth, at most; auto: truncation.pictures"},
     {"tsne.layers", VW_KEY_LAYERS, STUDY(tsne.layers), "", .max = 1e4,
      .help =
          "of the stage tsne: layers of the text tower that are mapped, 0: the embedding; default: 0 and four evenly "
@@ -226,8 +254,8 @@ const vw_key vw_study_keys[] = {
     {"tsne.iterations", VW_KEY_INT, STUDY(tsne.iterations), "1000", .min = 1, .max = 1e6, .help = "steps of a map"},
     {"tsne.start", VW_KEY_CHOICE, STUDY(tsne.start), "pca", "pca random",
      .help = "where points start: the first two principal components, or normals drawn by the study's seed"},
-    {"stages", VW_KEY_STAGES, STUDY(stages), "[learn, evaluate, collect]", "learn evaluate transfer probe tsne collect",
-     "figures report", .help = "what `viswords run` does"},
+    {"stages", VW_KEY_STAGES, STUDY(stages), "[learn, evaluate, collect]",
+     "learn evaluate transfer truncation probe tsne collect figures report", .help = "what `viswords run` does"},
     {"cache", VW_KEY_PATH, STUDY(cache), "", .help = "features and converted weights; default: ~/.cache/viswords"},
 };
 const int vw_study_n_keys = sizeof vw_study_keys / sizeof vw_study_keys[0];
@@ -263,7 +291,8 @@ const char *vw_data_kind_name(const vw_data_config *d) {
 static const vw_shared_section shared[VW_SHARED_SECTIONS] = {{"learn", offsetof(vw_model_config, learn)},
                                                              {"trials", offsetof(vw_model_config, trials)},
                                                              {"plan", offsetof(vw_model_config, plan)},
-                                                             {"judge", offsetof(vw_model_config, judge)}};
+                                                             {"judge", offsetof(vw_model_config, judge)},
+                                                             {"truncation", offsetof(vw_model_config, truncation)}};
 
 const vw_shared_section *vw_section_shared(vw_section section) {
   return section >= VW_SEC_LEARN ? &shared[section - VW_SEC_LEARN] : NULL;
@@ -501,6 +530,7 @@ static bool is_named(const vw_key *o, const vw_model_config *m) {
 
 bool vw_key_applies(const vw_key *o, const vw_model_config *m) {
   const bool is_read = !o->scoped || is_named(o, m);
+  if (o->with_stopping && !m->learn.patience) return false;
   return is_read && (!o->needs || o->needs == 1 + m->learn.optimiser);
 }
 
@@ -520,13 +550,14 @@ static bool is_as_ever(const vw_key *o, const void *base) {
 static vw_status identity_text(const vw_study_config *config, int64_t model, int64_t data, bool judging, char **text) {
   const vw_model_config *m = &config->models[model];
   const vw_data_config *on = vw_study_data_of(config, model, data);
-  const void *base[VW_SECTIONS] = {config, on, m, &m->learn, &m->trials, &m->plan, &m->judge};
+  const void *base[VW_SECTIONS] = {config, on, m, &m->learn, &m->trials, &m->plan, &m->judge, &m->truncation};
   size_t bytes = 0;
   *text = NULL;
   FILE *out = open_memstream(text, &bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "no memory for the protocol's text");
   for (int i = 0; i < vw_study_n_keys; i++) {
     const vw_key *o = &vw_study_keys[i];
+    if (o->of_stopping && !m->learn.patience) continue;
     if ((judging ? o->judging : o->protocol) && vw_key_applies(o, m) && !is_as_ever(o, base[o->section]))
       print_value(out, o, o->key, base[o->section]);
     if (judging && o->judged_with && is_named(o, m)) /* of the whole data set, whatever the model learns of it */

@@ -4,7 +4,7 @@
 
 #include "study/config.h"
 
-/* A key of learn, trials, plan or judge may stand for all models, and again under one: models.<name>.learn.steps. */
+/* A key of learn, trials, plan, judge or truncation may stand for all models, and again under one: models.<name>.learn.steps. */
 typedef enum vw_section {
   VW_SEC_STUDY,
   VW_SEC_DATA,
@@ -13,6 +13,7 @@ typedef enum vw_section {
   VW_SEC_TRIALS,
   VW_SEC_PLAN,
   VW_SEC_JUDGE,
+  VW_SEC_TRUNCATION,
   VW_SECTIONS
 } vw_section;
 enum { VW_SHARED_SECTIONS = VW_SECTIONS - VW_SEC_LEARN }; /* those from VW_SEC_LEARN on */
@@ -53,10 +54,12 @@ typedef struct vw_key {
   bool protocol; /* part of a trial's identity */
   bool judging;  /* part of an evaluation's identity, not of a trial's: words are judged again, never learned again */
   bool judged_with; /* part of an evaluation's identity for the tasks that name it (vw_study_kinds.keys); all read it */
-  bool may_be_empty; /* of a text: "" is one */
-  bool scoped;       /* read by the tasks that name it alone (vw_study_kinds.keys) */
-  bool aside;        /* decides nothing about results: no part of the values that two studies are compared by */
-  bool alone;        /* of a shared section: stands under a model alone, there is none for all models */
+  bool may_be_empty;  /* of a text: "" is one */
+  bool scoped;        /* read by the tasks that name it alone (vw_study_kinds.keys) */
+  bool aside;         /* decides nothing about results: no part of the values that two studies are compared by */
+  bool alone;         /* of a shared section: stands under a model alone, there is none for all models */
+  bool with_stopping; /* read only where words may stop early */
+  bool of_stopping;   /* of a protocol: read always, but words depend on it only where they may stop early */
   /* Of a data set: the kinds that alone read it, separated by blanks; NULL: all. */
   const char *kinds;
   /* Of a key that came later: the value that was always meant before, as it is printed; only another one enters the
@@ -67,7 +70,7 @@ typedef struct vw_key {
 extern const vw_key vw_study_keys[];
 extern const int vw_study_n_keys;
 
-/* Whether words of this model depend on the key: by its optimiser and by what its task reads. */
+/* Whether this model reads the key: by its optimiser and by what its task reads. */
 bool vw_key_applies(const vw_key *o, const vw_model_config *m);
 
 /* What a list of "KEY=VALUE", separated by blanks (NULL: empty), says of the key; its length in *length. NULL: nothing. */

@@ -57,9 +57,11 @@ static vw_status keep(vw_pool *pool, const char *text, const char **copy) {
   return VW_OK;
 }
 
-static vw_status record_other(vw_plan *plan, const vw_plan_kernels *here) {
-  char text[512];
-  (void)snprintf(text, sizeof text, "%s %s %s", here->backend, here->precision, here->kernels);
+void vw_plan_kernels_text(const vw_plan_kernels *k, char text[VW_KERNELS_TEXT]) {
+  (void)snprintf(text, VW_KERNELS_TEXT, "%s %s %s", k->backend, k->precision, k->kernels);
+}
+
+vw_status vw_plan_note_kernels(vw_plan *plan, const char *text) {
   for (int64_t i = 0; i < plan->other_kernels.n; i++)
     if (strcmp(plan->other_kernels.name[i], text) == 0) return VW_OK;
   const int64_t n = plan->other_kernels.n;
@@ -90,7 +92,11 @@ static vw_status check_kernels(vw_plan *plan, const vw_plan_kernels *here, bool 
       "plan.yaml was made for backend %s, %s; this run has backend %s, %s: a study's words have one precision; choose "
       "another output directory",
       with->backend, with->precision, here->backend, here->precision);
-  if (allow) return record_other(plan, here);
+  if (allow) {
+    char text[VW_KERNELS_TEXT];
+    vw_plan_kernels_text(here, text);
+    return vw_plan_note_kernels(plan, text);
+  }
   return VW_RAISE(VW_ERR_INPUT,
                   "plan.yaml was made for backend %s, %s, %s; this run has backend %s, %s, %s, so results would differ "
                   "in their last bits: go on where it began, choose another output directory, or pass "
@@ -310,6 +316,35 @@ vw_status vw_plan_update(vw_plan *plan, const vw_study_config *config, const vw_
 cleanup:
   vw_pool_fini(&scratch);
   return st;
+}
+
+vw_status vw_plan_take(vw_plan *plan, const vw_plan *from, int64_t block) {
+  const vw_block *theirs = &from->blocks[block];
+  vw_block *blocks = realloc(plan->blocks, (size_t)(plan->n_blocks + 1) * sizeof *blocks);
+  VW_CHECK(blocks, VW_ERR_MEMORY, "no memory for a plan");
+  plan->blocks = blocks;
+  vw_trial *trials = realloc(plan->trials, (size_t)(plan->n_trials + theirs->n) * sizeof *trials);
+  VW_CHECK(trials, VW_ERR_MEMORY, "no memory for a plan");
+  plan->trials = trials;
+  vw_block *b = &plan->blocks[plan->n_blocks];
+  *b = *theirs;
+  b->first = plan->n_trials;
+  VW_TRY(keep(&plan->pool, theirs->model, &b->model));
+  VW_TRY(keep(&plan->pool, theirs->data, &b->data));
+  b->precision = NULL;
+  const char *precision = vw_block_precision(from, theirs);
+  if (!plan->with.precision || strcmp(precision, plan->with.precision) != 0)
+    VW_TRY(keep(&plan->pool, precision, &b->precision));
+  for (int64_t i = 0; i < b->n; i++) {
+    vw_trial *t = &plan->trials[b->first + i];
+    *t = from->trials[theirs->first + i];
+    t->model = b->model, t->data = b->data;
+    VW_TRY(keep(&plan->pool, t->concept, &t->concept));
+    VW_TRY(keep(&plan->pool, t->anchor, &t->anchor));
+  }
+  plan->n_trials += b->n, plan->n_blocks++;
+  plan->changed = true;
+  return VW_OK;
 }
 
 vw_status vw_plan_set_algorithms(vw_plan *plan, const char *text) {

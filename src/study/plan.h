@@ -30,6 +30,7 @@ typedef struct vw_plan_kernels {
   const char *precision; /* "fp32" */
   const char *kernels;   /* "OpenBLAS 0.3.21 Haswell" */
 } vw_plan_kernels;
+enum { VW_KERNELS_TEXT = 512 };
 
 typedef struct vw_plan {
   const char *study;
@@ -67,6 +68,15 @@ vw_status vw_plan_save(vw_plan *plan, const char *path);
  * unchanged then. */
 vw_status vw_plan_update(vw_plan *plan, const vw_study_config *config, const vw_study_inputs *inputs,
                          const vw_plan_kernels *here, bool allow_other_kernels);
+
+/* Appends a block of another plan with its trials, as they are; names are copied. Errors: VW_ERR_MEMORY. */
+vw_status vw_plan_take(vw_plan *plan, const vw_plan *from, int64_t block);
+
+/* "cpu fp32 OpenBLAS ...": kernels as vw_plan.other_kernels has them. */
+void vw_plan_kernels_text(const vw_plan_kernels *k, char text[VW_KERNELS_TEXT]);
+
+/* Notes other kernels than the plan's that some of its results are of. Errors: VW_ERR_MEMORY. */
+vw_status vw_plan_note_kernels(vw_plan *plan, const char *text);
 
 /* Load or create, update, save: what a run does first. Not collective. */
 vw_status vw_plan_open(const char *path, const vw_study_config *config, const vw_study_inputs *inputs,

@@ -70,6 +70,7 @@ static vw_status make_key(some_texts *s) {
   vw_hasher_field(h, kernels);
   vw_hasher_field(h, vw_precision_name(s->network->net.ctx));
   vw_hasher_int(h, (int64_t)vw_clip_feature_type(s->network));
+  if (s->network->net.is_cut) vw_hasher_int(h, s->network->net.text.tower.t.layers);
   for (int64_t i = 0; i < s->n; i++) vw_hasher_field(h, s->text[i]);
   vw_hash_text(vw_hasher_done(h), s->key);
   vw_hasher_destroy(h);

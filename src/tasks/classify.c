@@ -14,7 +14,7 @@ static const char *template_text(const vw_classify *t, int64_t m) {
 static vw_status open_parts(vw_classify *t, vw_hash weights, const char *cache) {
   const size_t one = vw_clip_feature_bytes(t->network);
   const int64_t n = t->pictures->n_classes;
-  VW_TRY(vw_sentences_open(&t->prompts, &t->network->net, t->learn, &t->judge));
+  VW_TRY(vw_sentences_open(&t->prompts, &t->network->net, t->learn, t->task.in.vectors, &t->judge));
   t->learn_templates = t->learn->templates.n;
   VW_TRY(vw_features_load(t->pictures, t->network, weights, cache, &t->train, &t->test));
   t->class_text = malloc((size_t)(t->prompts.t.M * n) * one + 1);

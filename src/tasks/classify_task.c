@@ -22,7 +22,7 @@ static vw_status prompt_sizes(const vw_task_inputs *in, vw_prompt_sizes *s) {
   VW_CHECK(texts, VW_ERR_MEMORY, "templates: out of memory");
   for (int64_t i = 0; i < learn->templates.n; i++) texts[i] = learn->templates.name[i];
   texts[learn->templates.n] = learn->judge_template;
-  const vw_status st = vw_prompt_sizes_of(in->network, texts, learn->templates.n + 1, s);
+  const vw_status st = vw_prompt_sizes_of(in->network, texts, learn->templates.n + 1, in->vectors, s);
   free((void *)texts);
   return st;
 }
@@ -33,7 +33,8 @@ static vw_status shape(const vw_task_inputs *in, int64_t rows, vw_step_shape *s)
   const int64_t slots = rows < in->concepts ? rows : in->concepts;
   const vw_names *judging = &in->model->judge.templates;
   vw_prompt_sizes prompts;
-  if (judging->n) VW_TRY(vw_prompt_sizes_of(in->network, judging->name, judging->n, &prompts)); /* can be judged */
+  if (judging->n)
+    VW_TRY(vw_prompt_sizes_of(in->network, judging->name, judging->n, in->vectors, &prompts)); /* can be judged */
   VW_TRY(prompt_sizes(in, &prompts));
   s->K = rows;
   s->size[VW_CLASSIFY_SLOTS] = slots < 1 ? 1 : slots;

@@ -20,6 +20,7 @@ typedef struct vw_detect {
   const vw_learn_config *learn;   /* borrowed */
   const vw_picture_set *pictures; /* borrowed */
   vw_prompts prompts;
+  vw_prompts judge_prompts; /* of judge.templates; zeros: the study has none */
   int64_t judge;            /* place of the judging template; templates 0 .. learn->templates.n - 1 are drawn */
   vw_detect_judge *judging; /* made when it is first needed */
 } vw_detect;

@@ -178,19 +178,27 @@ static vw_status judge_scene(const vw_detect *t, int64_t i, const void *q, int64
   return VW_OK;
 }
 
+/* In the one sentence of judging, or averaged over judge.templates. */
+static vw_status encode_words(const vw_detect *t, const vw_judged *w, void *q) {
+  const vw_names *sentences = &t->task.in.model->judge.templates;
+  vw_clip_network *n = &t->network->clip;
+  if (!sentences->n) return vw_sentences_encode(n, &t->prompts, t->judge, t->learn->judge_template, w, q);
+  return vw_sentences_average(n, &t->judge_prompts, sentences, w, q);
+}
+
 vw_status vw_detect_judge_part(vw_task *task, const vw_judged *w, int64_t part, double *numbers) {
-  vw_detect *t = (vw_detect *)task;
+  vw_detect *t = (vw_detect *)task, *eyes = task->in.whole ? (vw_detect *)task->in.whole : t;
   const int64_t tiles = (w->n + VW_DETECT_WORDS - 1) / VW_DETECT_WORDS;
-  VW_TRY(look_at(t, part));
-  const int64_t N = t->judging->seen.N;
+  VW_TRY(look_at(eyes, part));
+  const int64_t N = eyes->judging->seen.N;
   void *q = calloc((size_t)(tiles * VW_DETECT_WORDS) + 1, vw_clip_feature_bytes(&t->network->clip));
   double *z = malloc((size_t)(VW_DETECT_WORDS * N) * sizeof *z);
   vw_patch_logit *room = malloc((size_t)N * sizeof *room);
   vw_status st = q && z && room ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "judging: out of memory");
-  if (st == VW_OK) st = vw_sentences_encode(&t->network->clip, &t->prompts, t->judge, t->learn, w, q);
+  if (st == VW_OK) st = encode_words(t, w, q);
   for (int64_t i = 0; i < w->n * PART * TOP; i++) numbers[i * NUMBERS + SCORE] = -1;
   for (int64_t i = 0; st == VW_OK && i < part_size(t->pictures, part); i++)
-    st = judge_scene(t, i, q, w->n, z, room, numbers);
+    st = judge_scene(eyes, i, q, w->n, z, room, numbers);
   free(q), free(z), free(room);
   return st;
 }

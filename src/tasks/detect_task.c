@@ -32,6 +32,9 @@ static int64_t most_boxes(const vw_task_inputs *in, int64_t N) {
 static vw_status shape(const vw_task_inputs *in, int64_t rows, vw_step_shape *s) {
   const vw_picture_set *p = in->pictures;
   vw_prompt_sizes prompts;
+  const vw_names *judging = &in->model->judge.templates;
+  if (judging->n)
+    VW_TRY(vw_prompt_sizes_of(in->network, judging->name, judging->n, in->vectors, &prompts)); /* can be */
   VW_TRY(vw_sentence_sizes(in, &prompts));
   s->K = rows;
   s->size[VW_DETECT_M] = prompts.M, s->size[VW_DETECT_P] = prompts.P, s->size[VW_DETECT_T] = prompts.T;
@@ -184,7 +187,7 @@ static void close_task(vw_task *task) {
   vw_detect *t = (vw_detect *)task;
   if (!t) return;
   vw_detect_judge_destroy(t->judging);
-  vw_prompts_free(&t->prompts);
+  vw_prompts_free(&t->prompts), vw_prompts_free(&t->judge_prompts);
   free(t);
 }
 
@@ -194,7 +197,10 @@ static vw_status open_task(vw_task **out, const vw_task_inputs *in) {
   VW_CHECK(t, VW_ERR_MEMORY, "out of memory");
   t->task = (vw_task){.kind = &vw_detection_kind, .in = *in};
   t->network = vw_owlv2_of(in->network), t->learn = &in->model->learn, t->pictures = in->pictures;
-  const vw_status st = vw_sentences_open(&t->prompts, in->network, t->learn, &t->judge);
+  const vw_names *judging = &in->model->judge.templates;
+  vw_status st = vw_sentences_open(&t->prompts, in->network, t->learn, in->vectors, &t->judge);
+  if (st == VW_OK && judging->n)
+    st = vw_prompts_create(&t->judge_prompts, in->network, judging->name, judging->n, in->vectors);
   if (st == VW_OK) {
     *out = &t->task;
     return VW_OK;
@@ -234,7 +240,8 @@ static const vw_metric metrics[VW_DETECT_METRICS] = {
 const vw_task_kind vw_detection_kind = {
     .name = "detection",
     .sees = VW_SEES_SCENES | VW_SEES_TEST,
-    .keys = "learn.batch.negatives learn.matching data.<name>.pictures.negatives judge.suppression",
+    .keys = "learn.batch.negatives learn.matching data.<name>.pictures.negatives judge.suppression "
+            "judge.templates",
     .defaults = "learn.batch.positives=4 learn.batch.negatives=4",
     .metrics = metrics,
     .n_metrics = VW_DETECT_METRICS,
@@ -264,6 +271,7 @@ const vw_task_kind vw_detection_kind = {
     .leaves = vw_detect_leaves,
     .end = vw_detect_end,
     .shares_parts = VW_SHARED_BY_ALL,
+    .lends_to_cut = true,
     .judge_parts = vw_detect_judge_parts,
     .judge_picture = vw_detect_judge_part,
     .judge_end = vw_detect_judge_end,

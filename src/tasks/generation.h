@@ -28,6 +28,7 @@ typedef struct vw_generation {
   double *tail;                   /* [templates, J, C] embedded texts, where the word stands its position alone */
   int32_t *word_pos;              /* [templates] */
   vw_generation_judge *judging;   /* made when it is first needed */
+  struct vw_word_drawer *drawer;  /* of sample pictures, too */
 } vw_generation;
 
 /* The side of the pictures that a model learns from and draws: learn.resolution, or what its network was trained on.
@@ -54,6 +55,10 @@ vw_status vw_generation_judge_end(vw_task *t, const vw_judged *w, const double *
 void vw_generation_judge_destroy(vw_generation_judge *j); /* NULL allowed */
 /* Pictures that it drew: those that it found in memory or in files do not count. */
 int64_t vw_generation_judge_drawn(const vw_generation_judge *j);
+
+/* Sample pictures of words that are still learned (vw_task_kind.sample; generation_sample.c): the first picture of
+ * judging, in the folder of samples (tasks/drawn.h). Those that are there already stay. */
+vw_status vw_generation_sample(vw_task *t, const vw_judged *w, int64_t step);
 
 /* A contact sheet of a concept (vw_task_kind.sheet; generation_sheet.c): a row an anchor; a training picture, then the
  * first picture of the untouched anchor and of each delta. What is not there is grey. */

@@ -89,7 +89,7 @@ static vw_status open_parts(vw_word_drawer *d) {
   const int64_t latents = (d->what.height / factor) * (d->what.width / factor) * n->unet.in_channels;
   d->latents = malloc(most * (size_t)latents * sizeof *d->latents);
   VW_CHECK(d->without && d->x && d->states && d->latents, VW_ERR_MEMORY, "judging: out of memory");
-  const vw_status st = vw_sd_embed_text(n, negative, NULL, d->x);
+  const vw_status st = vw_sd_embed_text(n, negative, NULL, 1, d->x);
   VW_CHECK(st == VW_OK, st, "judge.negative: %s", vw_error_message());
   return vw_sd_text_encoder_run(d->texts, d->x, 1, d->without);
 }
@@ -143,7 +143,7 @@ static vw_status embed(const vw_word_drawer *d, const vw_judged *w, int64_t row,
   char text[TEXT_BYTES];
   VW_TRY(text_of(d, w, row, text));
   const bool is_text = w->texts && w->texts[row];
-  return vw_sd_embed_text(d->task->network, text, is_text ? NULL : vector_of(d, w, row), x);
+  return vw_sd_embed_text(d->task->network, text, is_text ? NULL : vector_of(d, w, row), d->task->task.in.vectors, x);
 }
 
 /* Rows that one program draws; those that it has more than there are words are the last word again. */
@@ -200,6 +200,8 @@ static vw_status settings_of(const vw_word_drawer *d, const vw_judged *w, int64_
                                  .steps = d->what.steps,
                                  .width = d->what.width,
                                  .height = d->what.height,
+                                 .is_cut = in->network->is_cut,
+                                 .layers = in->network->text.tower.t.layers,
                                  .seed = in->seed,
                                  .data = in->pictures->data->name,
                                  .picture = picture};

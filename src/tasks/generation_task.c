@@ -173,6 +173,7 @@ static void close_task(vw_task *task) {
   vw_generation *t = (vw_generation *)task;
   if (!t) return;
   vw_generation_judge_destroy(t->judging);
+  vw_word_drawer_destroy(t->drawer);
   free(t->tail), free(t->word_pos), free(t);
 }
 
@@ -182,15 +183,16 @@ static vw_status embed_templates(vw_generation *t) {
   const vw_names *texts = &t->learn->templates;
   const int64_t J = vw_sd_positions(t->network), C = t->network->net.width;
   int32_t *ids = malloc((size_t)J * sizeof *ids);
-  double *nothing = calloc((size_t)C, sizeof *nothing);
+  double *nothing = calloc((size_t)(t->task.in.vectors * C), sizeof *nothing);
   vw_status st = VW_OK;
   t->tail = malloc((size_t)(texts->n * J * C) * sizeof *t->tail);
   t->word_pos = malloc((size_t)texts->n * sizeof *t->word_pos);
   if (!ids || !nothing || !t->tail || !t->word_pos) st = VW_RAISE(VW_ERR_MEMORY, "templates: out of memory");
   for (int64_t m = 0; st == VW_OK && m < texts->n; m++) {
     int64_t at = 0;
-    st = vw_sd_tokens(t->network, texts->name[m], ids, &at);
-    if (st == VW_OK) st = vw_sd_embed_text(t->network, texts->name[m], nothing, t->tail + m * J * C);
+    st = vw_sd_tokens(t->network, texts->name[m], ids, t->task.in.vectors, &at);
+    if (st == VW_OK)
+      st = vw_sd_embed_text(t->network, texts->name[m], nothing, t->task.in.vectors, t->tail + m * J * C);
     t->word_pos[m] = (int32_t)at;
   }
   free(ids), free(nothing);
@@ -229,8 +231,9 @@ static vw_status check(const vw_task_inputs *in, int64_t null_concepts) {
 const vw_task_kind vw_generation_kind = {
     .name = "generation",
     .sees = VW_SEES_CROPS,
-    .keys = "learn.resolution judge.weights judge.names judge.pictures judge.sampler judge.steps judge.guidance "
-            "judge.negative judge.spacing data.<name>.concepts",
+    .keys = "learn.resolution learn.watch.pictures judge.weights judge.names judge.pictures judge.sampler judge.steps "
+            "judge.guidance judge.negative judge.spacing truncation.pictures truncation.pictures_carried "
+            "data.<name>.concepts",
     .defaults = "learn.steps=2000 learn.batch.positives=4 learn.lr=0.002",
     .metrics = vw_generation_metrics,
     .n_metrics = VW_GENERATION_METRICS,
@@ -266,5 +269,6 @@ const vw_task_kind vw_generation_kind = {
     .judge_parts = vw_generation_judge_parts,
     .judge_picture = vw_generation_judge_picture,
     .judge_end = vw_generation_judge_end,
+    .sample = vw_generation_sample,
     .draws = vw_generation_draws,
     .check = check};

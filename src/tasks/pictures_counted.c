@@ -54,7 +54,7 @@ static vw_status count_scenes(vw_scenes *scenes, vw_pool *pool, int64_t n) {
   return VW_OK;
 }
 
-/* Whole pictures are judged by the whole part, not by so many of a class. */
+/* Of coco and voc whole pictures are judged by the whole part, not by so many of a class. */
 static vw_status count_pictures(vw_picture_set *s) {
   const vw_data_config *d = s->data;
   const int64_t classes = d->counts.classes ? d->counts.classes : d->classes.n;
@@ -75,7 +75,8 @@ static vw_status count_pictures(vw_picture_set *s) {
   for (int64_t i = 0; i < s->n_train; i++) s->train[i] = (vw_picture){.path = ""};
   for (int64_t i = 0; i < s->n_test; i++) s->test[i] = (vw_picture){.path = ""};
   VW_TRY(count_scenes(&s->train_scenes, &s->pool, s->n_train));
-  return count_scenes(&s->test_scenes, &s->pool, d->counts.test);
+  const bool is_whole = d->kind == VW_DATA_COCO || d->kind == VW_DATA_VOC;
+  return count_scenes(&s->test_scenes, &s->pool, is_whole ? d->counts.test : s->n_test);
 }
 
 vw_status vw_picture_set_count(vw_picture_set **out, const vw_data_config *data) {

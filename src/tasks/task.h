@@ -20,9 +20,12 @@ typedef struct vw_metric {
 enum { VW_MOST_METRICS = 16 };
 
 /* What a task is made of: known before anything is computed. All borrowed. */
+struct vw_task;
 typedef struct vw_task_inputs {
   vw_network *network;
-  vw_network *judge; /* that names the pictures which words draw (judge.weights); NULL: none */
+  struct vw_task *whole; /* where the network is a cut view (vw_network_cut), an open task on the whole one, which lends
+                          * what does not depend on texts; NULL: none does. See vw_task_kind.lends_to_cut */
+  vw_network *judge;     /* that names the pictures which words draw (judge.weights); NULL: none */
   const vw_model_config *model;
   const vw_picture_set *pictures;
   int64_t concepts; /* of the data set, null concepts counted */
@@ -205,6 +208,7 @@ typedef struct vw_task_kind {
   vw_status (*judge)(vw_task *t, const vw_judged *w, double *metrics);
   bool draws_parts; /* parts are samples of what a word draws: fewer of them judge it too, less surely */
   vw_shared_part shares_parts;
+  bool lends_to_cut; /* a part is the same whatever the text encoder has: it is made once for tasks of all depths */
   /* Judging that is long: `pictures` parts, each of which gives `numbers` numbers a word and is kept in a file of its
    * own, so that ranks share them and a stop loses at most one; then the metrics from all of them. A part is a picture
    * that is drawn, or some pictures that are searched. */
@@ -215,6 +219,9 @@ typedef struct vw_task_kind {
   /* An overview of the pictures that a concept's words drew, from those that are in in->drawn. Not collective. NULL:
    * nothing is drawn. */
   vw_status (*sheet)(const vw_task_inputs *in, const char *concept);
+
+  /* Draws a picture of each word as it is after so many steps, into in->drawn. NULL: its words draw nothing. */
+  vw_status (*sample)(vw_task *t, const vw_judged *w, int64_t step);
 
   /* The draws of a trial's stream, for `viswords draws`. NULL: not told. */
   vw_status (*draws)(vw_task *t, const vw_trial *trial, uint64_t key, const vw_draw_sink *sink);

@@ -56,6 +56,17 @@ void vw_carried_free(vw_carried *c) {
   *c = (vw_carried){0};
 }
 
+void vw_carried_label(const vw_carried_row *r, const char *from, char label[VW_DRAWN_LABEL]) {
+  static const char *const kinds[VW_CARRIED_KINDS] = {
+      [VW_CARRIED_ANCHOR] = "anchor", [VW_CARRIED_NAME] = "name", [VW_CARRIED_RANDOM_WORD] = "random_word"};
+  char own[VW_DRAWN_LABEL];
+  if (r->trial)
+    vw_drawn_trial(r->trial, own);
+  else
+    vw_drawn_baseline(kinds[r->kind], r->anchor, "", own);
+  vw_drawn_carried(from, r->trial ? r->trial->data : "", own, label);
+}
+
 /* ---- anchors ----------------------------------------------------------------------------------------------------- */
 
 /* An anchor in both networks. */

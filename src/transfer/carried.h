@@ -16,6 +16,7 @@
 #ifndef VW_TRANSFER_CARRIED_H
 #define VW_TRANSFER_CARRIED_H
 
+#include "tasks/drawn.h"
 #include "transfer/sets.h"
 
 enum { VW_CARRIED_WORD_BYTES = 64 };
@@ -49,6 +50,9 @@ vw_status vw_carried_carry(vw_carried *c, const vw_transfer_source *s, const vw_
 /* How far they went, and what they lie next to: the rows' numbers and texts. Errors: VW_ERR_MEMORY. */
 vw_status vw_carried_measure(vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set, const vw_map *map);
 void vw_carried_free(vw_carried *c); /* also of a zeroed struct */
+
+/* What pictures of a carried row are called: "from-clip-objects-dog-0.5-r0". from: the source's name. */
+void vw_carried_label(const vw_carried_row *r, const char *from, char label[VW_DRAWN_LABEL]);
 
 /* One vector v [from] with its anchor in both networks, as transfer.radius asks; without an anchor in the target, out is
  * NaN where the radius is to be kept. Errors: VW_ERR_MEMORY. */

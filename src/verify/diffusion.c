@@ -67,7 +67,7 @@ static vw_status verify_tokens(vw_verification *v, const vw_names *texts, const 
   int32_t *own = malloc((size_t)J * sizeof *own);
   VW_CHECK(own, VW_ERR_MEMORY, "verify: out of memory");
   for (int64_t i = 0; i < texts->n; i++) {
-    VW_GOTO(vw_sd_tokens(v->sd, texts->name[i], own, NULL));
+    VW_GOTO(vw_sd_tokens(v->sd, texts->name[i], own, 1, NULL));
     if (memcmp(own, vw_i32(ids) + i * J, (size_t)J * sizeof *own) != 0) different++;
   }
   VW_GOTO(vw_compare(v, "tokens", &different, &none, 1, 0, VW_LIMIT_SAME));
@@ -218,8 +218,8 @@ static vw_status make_word_inputs(vw_verification *v, word_step *s) {
     goto cleanup;
   }
   VW_GOTO(vw_reference_texts(v, "template", &text));
-  VW_GOTO(vw_sd_tokens(v->sd, text.name[0], s->word, &s->place));
-  VW_GOTO(vw_sd_embed_text(v->sd, text.name[0], zeros, s->tail));
+  VW_GOTO(vw_sd_tokens(v->sd, text.name[0], s->word, 1, &s->place));
+  VW_GOTO(vw_sd_embed_text(v->sd, text.name[0], zeros, 1, s->tail));
   VW_GOTO(vw_schedule_abar(&v->sd->schedule, &abar));
   for (int64_t i = 0; i < steps; i++) {
     vw_schedule_noisy(abar[i], s->noisy + 2 * i);

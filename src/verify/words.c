@@ -40,7 +40,7 @@ vw_status vw_word_inputs_read(vw_verification *v, vw_word_inputs *w) {
   w->identity = malloc((size_t)most * sizeof *w->identity), w->scratch = malloc((size_t)(3 * K) * sizeof *w->scratch);
   VW_CHECK(w->identity && w->scratch, VW_ERR_MEMORY, "verify: out of memory");
   for (int64_t i = 0; i < most; i++) w->identity[i] = (int32_t)i;
-  return vw_prompts_create(&w->prompts, &v->network->net, w->templates.name, M);
+  return vw_prompts_create(&w->prompts, &v->network->net, w->templates.name, M, 1);
 }
 
 /* ---- a program and its leaves ------------------------------------------------------------------------------------ */

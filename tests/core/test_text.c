@@ -76,8 +76,24 @@ static void test_messages(void **state) {
   assert_true(end && !end[1]);
 }
 
+/* Of HTML's four special characters and the apostrophe no text has one; formats keep theirs; what is escaped for a
+ * terminal is here, too. */
+static void test_print_html(void **state) {
+  char *text = NULL;
+  size_t bytes = 0;
+  (void)state;
+  FILE *out = open_memstream(&text, &bytes);
+  assert_non_null(out);
+  assert_true(vw_print_html(out, "<p title=\"%s\">%.*s %c %d %.2f%%</p>", "a\" onload='x'", 3, "<b>&", '&', 7, 0.5));
+  assert_true(vw_print_html(out, "%s|%5s", "\u202e\n\xff", "<"));
+  assert_int_equal(fclose(out), 0);
+  assert_string_equal(text,
+                      "<p title=\"a&#34; onload=&#39;x&#39;\">&#60;b&#62; &#38; 7 0.50%</p>\\u202e\\x0a\\xff|&#60;");
+  free(text);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_escape), cmocka_unit_test(test_print),
-                                     cmocka_unit_test(test_messages)};
+                                     cmocka_unit_test(test_print_html), cmocka_unit_test(test_messages)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ static const toy_network *network_of(const vw_task_inputs *in) {
 
 static vw_status shape(const vw_task_inputs *in, int64_t rows, vw_step_shape *s) {
   vw_prompt_sizes p;
-  VW_TRY(vw_prompt_sizes_of(in->network, in->model->learn.templates.name, 1, &p));
+  VW_TRY(vw_prompt_sizes_of(in->network, in->model->learn.templates.name, 1, 1, &p));
   s->K = rows;
   s->size[TOY_M] = p.M, s->size[TOY_P] = p.P, s->size[TOY_T] = p.T;
   s->size[TOY_PICTURES] = in->pictures->n_train, s->size[TOY_POOL] = in->pictures->n_train;
@@ -179,7 +179,7 @@ static vw_status open_task(vw_task **out, const vw_task_inputs *in) {
   VW_CHECK(t, VW_ERR_MEMORY, "toy: out of memory");
   t->task = (vw_task){&toy_task_kind, *in};
   vw_status st = read_signatures(t);
-  if (st == VW_OK) st = vw_prompts_create(&t->prompts, in->network, in->model->learn.templates.name, 1);
+  if (st == VW_OK) st = vw_prompts_create(&t->prompts, in->network, in->model->learn.templates.name, 1, 1);
   if (st == VW_OK)
     *out = &t->task;
   else

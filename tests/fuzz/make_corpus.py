@@ -5,6 +5,7 @@
 
 import json
 import pathlib
+import struct
 
 HERE = pathlib.Path(__file__).parent
 FIXTURES = HERE.parent / "reference" / "fixtures"
@@ -16,12 +17,30 @@ def put(target, name, data):
     (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
 
 
+def tensors(shapes, metadata):
+    """A safetensors file of zeros: name -> (type, shape, bytes)."""
+    header, at = {"__metadata__": metadata}, 0
+    for name, (dtype, shape, size) in shapes.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(at)
+
+
 def main():
     wanted = {"unknown field", "metadata good", "hole", "overlap", "zero size between", "six dimensions", "unaligned",
               "F4 as 4 bytes", "BF16 as 16 bytes", "nested 125 deep", "name: pair of escapes", "length one too long"}
     for case in json.loads((FIXTURES / "safetensors_files.json").read_text())["cases"]:
         if case["name"] in wanted:
             put("safetensors", case["name"].replace(" ", "-").replace(":", ""), bytes.fromhex(case["file"]))
+    for name in ("learned_embeds", "two_vectors", "kohya", "sdxl"):
+        put("word_file", name, (FIXTURES / "words" / f"{name}.safetensors").read_bytes())
+    trial = {"id": "0123456789abcdef", "concept": "fox", "anchor": "dog", "delta": "0.5", "replica": 0}
+    shapes = {"words": ("F16", [2, 2, 3], 24), "anchors": ("F16", [2, 3], 12), "radius": ("F64", [2], 16), "anchor_id": ("I64", [2], 16)}
+    put("word_file", "block", tensors(shapes, {"model": "clip", "trials": json.dumps([trial, trial])}))
+    put("word_file", "rows", tensors({"words": ("F32", [2, 2], 16)}, {"words": '["a", "b"]'}))
+    exported = {"viswords": "word", "anchor": "dog", "delta": "free", "radius": "0.25", "replica": "1", "trial": "0123"}
+    put("word_file", "exported", tensors({"<vw-fox>": ("F32", [1, 3], 12)}, exported))
     for name in ("kind_0_1.png", "kind_3_4_interlaced.png", "kind_6_16.png", "dark_16.png", "turned.png", "turned_6.jpg",
                  "cmyk_plain.jpg", "sampled_420.jpg", "grey.jpg", "progressive.jpg"):
         put("image", name, (FIXTURES / "pictures" / name).read_bytes())

@@ -367,12 +367,39 @@ static void png_texts(void **state) {
   (void)unlink(file);
 }
 
+/* What is written reads back: the size to the pixel, a smooth picture to some grey levels; the better the quality the
+ * nearer. JPEG 85 quantises no coefficient of a gradient by more than 30 (table K.1, halved and less). */
+static void write_jpeg(void **state) {
+  enum { H = 19, W = 33 };
+  uint8_t rgb[H * W * 3], *data = NULL;
+  const vw_image picture = {H, W, rgb};
+  int64_t bytes = 0;
+  int worst[2] = {0, 0};
+  (void)state;
+  for (int i = 0; i < H * W; i++) rgb[3 * i] = rgb[3 * i + 1] = rgb[3 * i + 2] = (uint8_t)(60 + 4 * (i % W) + i / W);
+  for (int k = 0; k < 2; k++) {
+    vw_image back = {0};
+    assert_ok(vw_jpeg_encode(&picture, k ? 95 : 50, &data, &bytes));
+    assert_ok(vw_image_decode("encoded", data, bytes, 0, &back));
+    assert_true(back.height == H && back.width == W);
+    for (int i = 0; i < H * W * 3; i++)
+      if (abs(back.rgb[i] - rgb[i]) > worst[k]) worst[k] = abs(back.rgb[i] - rgb[i]);
+    vw_image_free(&back);
+    free(data);
+  }
+  assert_true(worst[1] < worst[0] && worst[0] < 30);
+  assert_int_equal(vw_jpeg_encode(&picture, 0, &data, &bytes), VW_ERR_ARG);
+  const vw_image wide = {1, 70000, rgb};
+  assert_int_equal(vw_jpeg_encode(&wide, 85, &data, &bytes), VW_ERR_ARG);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(decode),       cmocka_unit_test(odd_kinds),        cmocka_unit_test(turns),
       cmocka_unit_test(webp),         cmocka_unit_test(webp_turned_late), cmocka_unit_test(damaged_webp),
       cmocka_unit_test(damaged_exif), cmocka_unit_test(on_white),         cmocka_unit_test(preprocess),
       cmocka_unit_test(write_png),    cmocka_unit_test(refused),          cmocka_unit_test(png_texts),
+      cmocka_unit_test(write_jpeg),
   };
   return cmocka_run_group_tests(tests, open_expected, close_expected);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/vw-safetensors-XXXXXX";
@@ -244,11 +245,35 @@ static void full_disk(void **state) {
   assert_int_equal(vw_safetensors_write(below, &small, 1, NULL, 0), VW_ERR_IO);
 }
 
+/* Sizes alone: the header of a whole file, data that read as zeros and take no disk. */
+static void hollow(void **state) {
+  (void)state;
+  enum { N = 1 << 26 };
+  const vw_safetensors_entry entries[] = {{"small", {.dtype = VW_F16, .ndim = 1, .dim = {3}}},
+                                          {"large", {.dtype = VW_F32, .ndim = 2, .dim = {N / 8, 8}}}};
+  const vw_keyvalue metadata = {"format", "pt"};
+  struct stat info;
+  vw_safetensors *f;
+  vw_tensor t;
+  assert_int_equal(vw_safetensors_write(path, entries, 2, &metadata, 1), VW_ERR_ARG); /* no data */
+  assert_ok(vw_safetensors_write_hollow(path, entries, 2, &metadata, 1));
+  assert_int_equal(stat(path, &info), 0);
+  assert_true(info.st_size > 4LL * N && info.st_blocks < 1024);
+  assert_ok(vw_safetensors_open(&f, path));
+  assert_int_equal(vw_safetensors_count(f), 2);
+  assert_string_equal(vw_safetensors_metadata(f, "format"), "pt");
+  assert_ok(vw_safetensors_find(f, "large", &t));
+  assert_true(t.dtype == VW_F32 && t.ndim == 2 && t.dim[0] == N / 8 && t.dim[1] == 8);
+  assert_true(vw_f32(&t)[0] == 0 && vw_f32(&t)[N - 1] == 0);
+  assert_int_equal(vw_safetensors_verify(f), VW_ERR_INPUT); /* no checksum: never taken for results */
+  vw_safetensors_close(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(write_read), cmocka_unit_test(many_tensors), cmocka_unit_test(metadata_refused),
       cmocka_unit_test(checksum),   cmocka_unit_test(unaligned),    cmocka_unit_test(foreign),
-      cmocka_unit_test(refused),    cmocka_unit_test(full_disk),
+      cmocka_unit_test(refused),    cmocka_unit_test(full_disk),    cmocka_unit_test(hollow),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,4 +1,4 @@
-/* Run by test_collect.sh: mpi_change FILE TENSOR INDEX adds 1e-3 to one number of a block's results and writes the file
+/* Run by scripts: mpi_change FILE TENSOR INDEX adds 1e-3 to one number of a block's results and writes the file
  * again, checksum and all: as another machine might have computed it. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,8 @@
 enum { MOST = 32 };
 
 static vw_status change(const vw_safetensors *f, const char *path, const char *tensor, int64_t index, char *copy) {
-  static const char *const keys[] = {"kind", "block", "sequence", "model", "data", "steps", "seconds", "trials"};
+  static const char *const keys[] = {"kind",    "block",  "sequence", "model", "data",    "steps",
+                                     "seconds", "trials", "columns",  "rows",  "concept", "judging"};
   vw_safetensors_entry entries[MOST];
   vw_keyvalue metadata[MOST];
   int64_t n = vw_safetensors_count(f), m = 0;

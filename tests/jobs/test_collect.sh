@@ -15,7 +15,9 @@ has() { # FILE TEXT ...
 # same_as_one DIR: all that collect writes
 same_as_one() {
   cmp "$work/1/summary.csv" "$work/$1/summary.csv" || fail "$1: summary.csv differs"
-  cmp "$work/1/figures/recall_against_delta.svg" "$work/$1/figures/recall_against_delta.svg" || fail "$1: figures differ"
+  for ending in svg pdf png csv; do
+    cmp "$work/1/figures/recall_against_delta.$ending" "$work/$1/figures/recall_against_delta.$ending" || fail "$1: $ending differs"
+  done
   "$viswords" diff "$work/1" "$work/$1" > "$work/diff" || fail "diff: $(cat "$work/diff")"
   has "$work/diff" 'are equal, bit for bit' '24 trials compared, 0 differ'
   if command -v h5diff > /dev/null; then

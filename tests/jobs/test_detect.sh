@@ -130,6 +130,19 @@ expect 0 "$viswords" learn "$work/black.yaml" -o "$work/black" --cache "$work/c1
 [ -z "$(comm -12 <(ids "$work/one") <(ids "$work/black"))" ] || fail "a trial is the same whatever pictures are padded with"
 [ "$(ls "$work/c1/patches" | wc -l)" = $((2 * before)) ] || fail "features: $before before, $(ls "$work/c1/patches" | wc -l) now"
 
+# Judged in several sentences: one alone is the one of judging; two are neither of them.
+judged() { # SENTENCES: metrics of the words, as the study's file of evaluations has them
+  { cat "$study" && echo "judge: {templates: [$1]}"; } > "$work/sentences.yaml"
+  expect 0 "$viswords" evaluate "$work/sentences.yaml" -o "$work/one" --cache "$work/c1" "${options[@]}"
+  expect 0 "$viswords" collect "$work/sentences.yaml" -o "$work/one" --cache "$work/c1" "${options[@]}"
+  h5dump -d /evaluation/detection "$work/one/study.h5" | grep '^ *('
+}
+h5dump -d /evaluation/detection "$work/one/study.h5" | grep '^ *(' > "$work/sentence.txt"
+judged "'a photo of a {}'" > "$work/alone.txt"
+cmp "$work/sentence.txt" "$work/alone.txt" || fail "one of several sentences is not that sentence"
+judged "'a {}', 'a drawing of the {}'" > "$work/several.txt"
+cmp -s "$work/sentence.txt" "$work/several.txt" && fail "several sentences judge as one"
+
 # Mistakes: a concept that is not there, a way of matching that is none.
 sed 's/guitar/gitar/' "$study" > "$work/wrong.yaml"
 expect 2 "$viswords" check "$work/wrong.yaml"

@@ -34,6 +34,11 @@ differs loss 'component 5' '24 trials compared, 2 differ'
 "$change" "$work/loss/blocks/$block" history 8 # of trial 0 too: before its word
 differs loss 'training loss at step 2'
 
+baseline=$(cd "$work/a/blocks" && find . -name '*-baselines.safetensors' | sort | head -1)
+cp -r "$work/a" "$work/baseline"
+"$change" "$work/baseline/blocks/$baseline" metrics 5
+differs baseline 'baselines of ' 'row 1, recall_10: ' '24 trials compared, 0 differ' 'baselines: 1 differ'
+
 cp -r "$work/a" "$work/part"
 rm "$work/part/blocks/$block"
 differs part 'results only in' 'a block is missing' '4 missing in'

@@ -57,7 +57,8 @@ cmp <(ids "$work/all/plan.yaml") <(ids "$work/one/plan.yaml" "$work/two/plan.yam
 grep -q "words of one for objects (1 concepts, 1 anchors)" "$work/all.txt" || fail "table: $(cat "$work/all.txt")"
 grep -q "words of two for others (1 concepts, 2 anchors)" "$work/all.txt" || fail "table: $(cat "$work/all.txt")"
 grep -q "words of one for others" "$work/all.txt" && fail "a table of words that are not there"
-[ "$(grep -o '>[a-z]* on [a-z]*<\|>[a-z]*, [a-z]*<' "$work/all/figures/recall_against_delta.svg" | wc -l)" -le 3 ] || fail "panels"
+panels=$(sed -n 's/.*<metadata>panels \([0-9]*\),.*/\1/p' "$work/all/figures/recall_against_delta.svg")
+[ "$panels" = "$(sed 1d "$work/all/figures/recall_against_delta.csv" | cut -d, -f1,2 | sort -u | wc -l)" ] || fail "$panels panels"
 h5ls -r "$work/all/study.h5" > "$work/list"
 for want in "/anchors/one/vector .*{1, " "/anchors/two/vector .*{2, " "/words/one .*{4, " "/words/two .*{20, " "/trials/id .*{24}"; do
   grep -q "^$want" "$work/list" || { cat "$work/list" && fail "study.h5 has no $want"; }

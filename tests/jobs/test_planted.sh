@@ -75,9 +75,9 @@ rm out && mv real out
 echo "only names of ours are swept"
 ours=(blocks/0123.safetensors.partial-0123456789abcdef blocks/0123.checkpoint.a.deleted study.h5.partial-0123456789abcdef
   blocks/01/0123-evaluation.safetensors.partial-0123456789abcdef blocks/01/0123.checkpoint.b.deleted
-  MANIFEST.json.partial-0123456789abcdef figures/a.svg.partial-0123456789abcdef)
+  MANIFEST.json.partial-0123456789abcdef figures/a.svg.partial-0123456789abcdef figures/a.png.partial-0123456789abcdef)
 foreign=(blocks/notes.partial-0123456789abcdef blocks/01/notes.partial-0123456789abcdef blocks/01/mine blocks/0123.safetensors.partial-mine blocks/thesis.deleted
-  notes.partial-0123456789abcdef figures/a.png.partial-0123456789abcdef)
+  notes.partial-0123456789abcdef figures/a.jpg.partial-0123456789abcdef)
 (cd out && mkdir -p blocks/01 && touch "${ours[@]}" "${foreign[@]}")
 run 0 ''
 for name in "${ours[@]}"; do [ ! -e "out/$name" ] || fail "$name stays"; done

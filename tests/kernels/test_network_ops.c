@@ -42,7 +42,7 @@ static const vw_linear_attr stream = {VW_ACT_NONE, VW_RESIDUAL, false},
 static const vw_layernorm_attr eps5 = {1e-5};
 static const vw_attention_attr causal1 = {1, true}, causal3 = {3, true}, causal12 = {12, true}, full1 = {1, false},
                                full2 = {2, false}, full4 = {4, false};
-static const vw_splice_grad_attr five_words = {5};
+static const vw_splice_grad_attr five_words = {5}, five_pairs = {5, 2}, three_of_five = {3, 5};
 static const vw_select_row_grad_attr select7 = {7, VW_ACT};
 static const vw_take_grad_attr take5 = {5, VW_ACT}, take3_head = {3, VW_HEAD}, take0 = {0, VW_ACT};
 static const vw_cast_attr to_act = {VW_ACT}, to_residual = {VW_RESIDUAL}, to_bf16 = {VW_BF16}, to_f16 = {VW_F16},
@@ -125,6 +125,21 @@ static void splice_agrees(void **state) {
        1},
       {"one_row", &vw_splice_op, NULL, {H(1, 1), W(1, 1, 1), INDEX(0, 0, 1), INDEX(0, 0, 1), INDEX(0, 0, 1)}, EPS, 1},
       {"packs", &vw_splice_op, NULL, {H(5, 24), W(3, 4, 24), INDEX(0, 4, 11), INDEX(0, 2, 11), INDEX(0, 3, 3)}, EPS, 0},
+      /* two vectors a word, then all positions */
+      {"pairs", &vw_splice_op, NULL, {H(5, 18), W(3, 4, 9), INDEX(0, 4, 11), INDEX(0, 2, 11), INDEX(0, 2, 3)}, EPS, 1},
+      {"all", &vw_splice_op, NULL, {H(3, 120), W(2, 5, 24), INDEX(0, 2, 7), INDEX(0, 1, 7), INDEX(0, 0, 2)}, EPS, 1},
+      {"grad_pairs",
+       &vw_splice_grad_op,
+       &five_pairs,
+       {X(11, 4, 9), INDEX(0, 4, 11), INDEX(0, 2, 11), INDEX(0, 2, 3)},
+       SUM(11),
+       0},
+      {"grad_all",
+       &vw_splice_grad_op,
+       &three_of_five,
+       {X(40, 5, 100), INDEX(0, 2, 40), INDEX(0, 1, 40), INDEX(0, 0, 2)},
+       SUM(40),
+       0},
       /* six hundred rows, some 120 a word; as many are summed */
       {"grad_600",
        &vw_splice_grad_op,

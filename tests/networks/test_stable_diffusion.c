@@ -28,7 +28,7 @@ static void start(int i, double *latents) {
 static void texts_of(vw_sd_network *n, double *states) {
   double *x = malloc((size_t)(B + 1) * POSITIONS * WIDTH * sizeof *x);
   assert_true(x && vw_sd_positions(n) == POSITIONS && n->net.width == WIDTH);
-  for (int i = 0; i <= B; i++) assert_ok(vw_sd_embed_text(n, texts[i], NULL, x + (ptrdiff_t)i * POSITIONS * WIDTH));
+  for (int i = 0; i <= B; i++) assert_ok(vw_sd_embed_text(n, texts[i], NULL, 1, x + (ptrdiff_t)i * POSITIONS * WIDTH));
   assert_ok(vw_sd_text_states(n, x, B + 1, states));
   free(x);
 }
@@ -156,10 +156,10 @@ static void a_word_stands_for_its_vector(void **state) {
   int32_t id;
   assert_ok(vw_tokenizer_word(o->n->net.text.tokenizer, "hammer", &id));
   assert_ok(vw_text_word_vector(&o->n->net.text, id, vector));
-  assert_ok(vw_sd_embed_text(o->n, "a photo of a {} there", vector, x));
-  assert_ok(vw_sd_embed_text(o->n, "a photo of a hammer there", NULL, name));
+  assert_ok(vw_sd_embed_text(o->n, "a photo of a {} there", vector, 1, x));
+  assert_ok(vw_sd_embed_text(o->n, "a photo of a hammer there", NULL, 1, name));
   assert_memory_equal(x, name, POSITIONS * WIDTH * sizeof *x);
-  assert_int_equal(vw_sd_embed_text(o->n, "a photo", vector, x), VW_ERR_INPUT);
+  assert_int_equal(vw_sd_embed_text(o->n, "a photo", vector, 1, x), VW_ERR_INPUT);
   free(x);
 }
 
@@ -268,7 +268,7 @@ static void texts_are_filled_up_as_the_tokenizer_says(void **state) {
       assert_true(length == 5 && !memcmp(ids, marks, sizeof marks));
     double *x = malloc((size_t)(vw_sd_positions(n) * n->net.width) * sizeof *x);
     double *last = malloc((size_t)n->net.width * sizeof *last);
-    assert_ok(vw_sd_embed_text(n, "!", NULL, x));
+    assert_ok(vw_sd_embed_text(n, "!", NULL, 1, x));
     assert_ok(vw_text_embed(&n->net.text, n->pad, vw_sd_positions(n) - 1, last));
     assert_memory_equal(x + (vw_sd_positions(n) - 1) * n->net.width, last, (size_t)n->net.width * sizeof *last);
     free(x), free(last);

@@ -51,16 +51,16 @@ static void check_network(int which, vw_backend b, const vw_safetensors *file) {
   assert_true(words && states && alone && got);
   make_words(n, words);
   memcpy(words + 38 * W, words, (size_t)(2 * W) * sizeof *words); /* again, in another batch */
-  assert_ok(n->kind->states(n, text, words, 40, states));
+  assert_ok(n->kind->states(n, text, words, 1, 40, states));
   for (int64_t i = 0; i < one; i++) got[i] = states[one + i], expected[i] = ((const float *)t.data)[i];
   vw_assert_near(networks[which].name, got, expected, one, tolerance(b));
   assert_memory_equal(states + 38 * one, states, (size_t)(2 * one) * sizeof *states);
-  assert_ok(n->kind->states(n, text, words + W, 1, alone));
+  assert_ok(n->kind->states(n, text, words + W, 1, 1, alone));
   assert_memory_equal(alone, states + one, (size_t)one * sizeof *alone);
   /* The pooled position does not know the word at the embedding, and does behind the first layer. */
   assert_memory_equal(states, states + one, (size_t)W * sizeof *states);
   assert_memory_not_equal(states + W, states + one + W, (size_t)W * sizeof *states);
-  assert_int_equal(n->kind->states(n, "no place for it", words, 1, alone), VW_ERR_INPUT);
+  assert_int_equal(n->kind->states(n, "no place for it", words, 1, 1, alone), VW_ERR_INPUT);
   vw_error_clear();
   free(words), free(states), free(alone), free(got);
   n->kind->close(n);

@@ -13,8 +13,9 @@
 const vw_study_kinds vw_test_kinds = {
     "clip owlv2 stable-diffusion", "classification detection generation",
     "learn.batch.negatives judge.templates,learn.batch.negatives learn.matching "
-    "data.<name>.pictures.negatives judge.suppression,learn.resolution judge.weights judge.names judge.pictures "
-    "judge.sampler judge.steps judge.guidance judge.negative judge.spacing data.<name>.concepts",
+    "data.<name>.pictures.negatives judge.suppression judge.templates,learn.resolution learn.watch.pictures "
+    "judge.weights judge.names judge.pictures judge.sampler judge.steps judge.guidance judge.negative judge.spacing "
+    "truncation.pictures truncation.pictures_carried data.<name>.concepts",
     ",,", "imaginary"};
 
 void vw_assert_near(const char *what, const double *a, const double *b, int64_t n, double tol) {

@@ -220,8 +220,8 @@ static void draw_plainly(const fixture *f, const char *text, const double *word,
   bool stopped;
   vw_drawer *d = NULL;
   assert_non_null(x);
-  assert_ok(vw_sd_embed_text(f->sd, text, word, x));
-  assert_ok(vw_sd_embed_text(f->sd, "", NULL, x + n));
+  assert_ok(vw_sd_embed_text(f->sd, text, word, 1, x));
+  assert_ok(vw_sd_embed_text(f->sd, "", NULL, 1, x + n));
   assert_ok(vw_sd_text_states(f->sd, x, 1, x + 2 * n));
   assert_ok(vw_sd_text_states(f->sd, x + n, 1, x));
   assert_ok(vw_drawer_create(&d, f->sd, &what));

@@ -28,7 +28,8 @@ class Viswords(CMakePackage, CudaPackage):
     depends_on("openblas@0.3.20: threads=openmp")  # the pthread build would start threads beside OpenMP's
     depends_on("libyaml@0.2.2:")
     depends_on("jansson@2.12:")
-    depends_on("cairo@1.16:+png")
+    depends_on("cairo@1.16:+fc+ft+pdf+png+svg")
+    depends_on("fontconfig@2.13:")
     depends_on("libxml2@2.9:")
     depends_on("xxhash@0.8:")
     depends_on("utf8proc@2.5:")
