@@ -7,6 +7,7 @@
 #include "io/block_file.h"
 #include "jobs/report.h"
 #include "kernels/algorithms.h"
+#include "learn/algorithms_file.h"
 #include "learn/block_io.h"
 #include "learn/devices.h"
 #include "learn/memory.h"
@@ -205,9 +206,8 @@ static vw_status rows_of_blocks(const vw_session *s, int64_t **least, int64_t **
   return VW_OK;
 }
 
-/* A new plan on cuda with `plan.algorithms: timed`: every kind of block is prepared once, with a clock. */
-static vw_status time_algorithms(const vw_session *s, char **text) {
-  vw_context *ctx = s->networks[0]->ctx;
+/* Prepares every kind of block once, with a clock. */
+static vw_status time_blocks(const vw_session *s, vw_context *ctx, char **text) {
   vw_log(VW_LOG_INFO, "timing the device's algorithms for the products of %lld blocks", (long long)s->plan->n_blocks);
   vw_algorithms_time(ctx, true);
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
@@ -222,6 +222,21 @@ static vw_status time_algorithms(const vw_session *s, char **text) {
   }
   vw_algorithms_time(ctx, false);
   return vw_algorithms_text(ctx, text);
+}
+
+/* A new plan on cuda with `plan.algorithms: timed`. What earlier plans of this device chose is taken as it is. */
+static vw_status time_algorithms(const vw_session *s, char **text) {
+  vw_context *ctx = s->networks[0]->ctx;
+  char *known = NULL;
+  VW_TRY(vw_algorithms_file_read(ctx, s->cache, &known));
+  vw_status st = vw_algorithms_start(ctx, known);
+  if (st == VW_OK) st = time_blocks(s, ctx, text);
+  if (st == VW_OK && vw_algorithms_file_write(ctx, s->cache, known, *text) != VW_OK) {
+    vw_log(VW_LOG_WARN, "%s: the next plan times its algorithms anew", vw_error_message());
+    vw_error_clear();
+  }
+  free(known);
+  return st;
 }
 
 /* Products run what the plan recorded; a plan that is not new and records nothing means the library's choices, as

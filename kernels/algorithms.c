@@ -36,6 +36,20 @@ static vw_status obey_lines(vw_context *ctx, char *text) {
   return VW_OK;
 }
 
+static vw_status start_lines(vw_context *ctx, char *text) {
+  for (char *at = text, *next = NULL; at && *at; at = next) {
+    next = strchr(at, '\n');
+    if (next) *next++ = 0;
+    const vw_algorithm_library *library = library_of(&at);
+    const vw_status st = library->start(ctx, at);
+    if (st == VW_ERR_INPUT)
+      vw_error_clear();
+    else
+      VW_TRY(st);
+  }
+  return VW_OK;
+}
+
 /* The lines of `text` behind the library's name. */
 static void put_lines(FILE *out, const char *name, const char *text) {
   for (const char *at = text; *at;) {
@@ -89,6 +103,20 @@ vw_status vw_algorithms_obey(vw_context *ctx, const char *text) {
   char *copy = strdup(text ? text : "");
   VW_CHECK(copy, VW_ERR_MEMORY, "out of memory: the algorithms of a plan");
   const vw_status st = obey_lines(ctx, copy);
+  free(copy);
+  return st;
+#else
+  (void)ctx, (void)text;
+  return VW_OK;
+#endif
+}
+
+vw_status vw_algorithms_start(vw_context *ctx, const char *text) {
+#ifdef VW_WITH_CUDA
+  if (!chooses(ctx)) return VW_OK;
+  char *copy = strdup(text);
+  VW_CHECK(copy, VW_ERR_MEMORY, "out of memory: the algorithms of a device");
+  const vw_status st = start_lines(ctx, copy);
   free(copy);
   return st;
 #else

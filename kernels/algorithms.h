@@ -6,6 +6,7 @@
  *   - the fastest of a few suggestions, timed once in prepare: vw_algorithms_time, then vw_algorithms_text into the
  *     plan;
  *   - what a plan recorded: vw_algorithms_obey before the first program is prepared.
+ * A new plan may start from what earlier ones on this device chose (vw_algorithms_start).
  *
  * Text: one line a product, "library key: value", all free of characters that YAML quotes, in the order of first use
  * (here in two lines):
@@ -39,6 +40,12 @@ vw_status vw_algorithms_text(const vw_context *ctx, char **text);
  * of a line that is none. */
 vw_status vw_algorithms_obey(vw_context *ctx, const char *text);
 
+/* Choices of earlier plans on this device, before the first program is prepared and not after vw_algorithms_obey: a
+ * product that `text` has takes its choice, others are timed as before. They are no orders: one that does not run here
+ * is forgotten, and so is a line that is none. Only what a program took stands in vw_algorithms_text. Errors:
+ * VW_ERR_MEMORY. */
+vw_status vw_algorithms_start(vw_context *ctx, const char *text);
+
 /* A library with choices, in kernels/cuda; only in builds with CUDA. */
 typedef struct vw_algorithm_library {
   const char *name; /* in front of its lines */
@@ -47,6 +54,8 @@ typedef struct vw_algorithm_library {
   vw_status (*forget)(vw_context *ctx);
   /* One recorded choice; `text` without the library's name, may be written to. Errors: VW_ERR_INPUT naming `line`. */
   vw_status (*obey)(vw_context *ctx, int line, char *text);
+  /* The same to start from. Errors: VW_ERR_INPUT where the line is none. */
+  vw_status (*start)(vw_context *ctx, char *text);
   /* The choices without the library's name, one a line; the caller frees *text. */
   vw_status (*text)(const vw_context *ctx, char **text);
 } vw_algorithm_library;

@@ -100,9 +100,9 @@ struct vw_cudnn_plan {
   vw_cudnn_limits limits;
   configuration chosen;
   vw_cudnn_graph graph;
-  vw_cudnn_item plan; /* NULL: not made yet, or none */
-  bool is_made, is_tried, is_recorded;
-  int64_t workspace; /* while there are candidates the largest of theirs */
+  vw_cudnn_item plan;                              /* NULL: not made yet, or none */
+  bool is_made, is_tried, is_recorded, is_started; /* started: as an earlier plan chose, no order */
+  int64_t workspace;                               /* while there are candidates the largest of theirs */
   candidate candidates[MOST_CANDIDATES];
   int n_candidates; /* of a race that is not over; 0: none */
   vw_cudnn_plan *next;
@@ -316,12 +316,12 @@ vw_status vw_cudnn_plan_of(vw_context *ctx, const char *key, vw_cudnn_limits lim
   if (!p->is_made) {
     p->is_made = true, p->limits = limits;
     vw_cudnn_item graph = describe_graph(c, &p->graph, describe, user);
-    if (p->is_recorded)
-      VW_TRY(choose_recorded(c, p, graph));
-    else if (graph)
-      choose(c, p, graph);
-    else
-      p->chosen.engine = -1;
+    const vw_status st = p->is_recorded || p->is_started ? choose_recorded(c, p, graph) : VW_OK;
+    if (p->is_recorded) VW_TRY(st);
+    if (p->is_started && st != VW_OK) p->is_started = false, vw_error_clear();
+    const bool is_chosen = p->is_recorded || p->is_started;
+    if (!is_chosen && graph) choose(c, p, graph);
+    if (!is_chosen && !graph) p->chosen.engine = -1;
   }
   if (p->plan) *plan = p;
   return VW_OK;
@@ -481,12 +481,28 @@ static vw_status algorithms_obey(vw_context *ctx, int line, char *text) {
   return VW_OK;
 }
 
+static vw_status algorithms_start(vw_context *ctx, char *text) {
+  vw_cudnn *c = nullptr;
+  vw_cudnn_plan *p = nullptr;
+  configuration chosen;
+  char *colon = strchr(text, ':');
+  VW_TRY(state_of(vw_cuda_of(ctx), &c));
+  VW_CHECK(colon && colon > text && colon - text < VW_CUDNN_KEY && parse_configuration(colon + 1, &chosen),
+           VW_ERR_INPUT, "algorithms: a line is none of cuDNN's");
+  *colon = 0;
+  VW_CHECK(!find(c, text), VW_ERR_INPUT, "algorithms: '%s' is there already", text);
+  VW_TRY(append(c, text, &p));
+  p->chosen = chosen, p->is_started = true;
+  return VW_OK;
+}
+
 static vw_status algorithms_text(const vw_context *ctx, char **text) {
   const vw_cudnn *c = vw_cuda_of(ctx)->cudnn;
   size_t bytes = 0;
   FILE *out = open_memstream(text, &bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "out of memory: the text of a plan");
   for (const vw_cudnn_plan *p = c ? c->first : nullptr; p; p = p->next) {
+    if (p->is_started && !p->is_made) continue;
     (void)fprintf(out, "%s: engine %lld", p->key, static_cast<long long>(p->chosen.engine));
     for (int i = 0; i < p->chosen.n_knobs; i++)
       (void)fprintf(out, " knob %lld %lld", static_cast<long long>(p->chosen.knobs[i].type),
@@ -541,6 +557,9 @@ static vw_status algorithms_obey(vw_context *, int line, char *) {
   return VW_RAISE(VW_ERR_UNSUPPORTED, "algorithms: line %d is of cuDNN, and this viswords was built without its header",
                   line);
 }
+static vw_status algorithms_start(vw_context *, char *) {
+  return VW_RAISE(VW_ERR_INPUT, "algorithms: a line is of cuDNN, and this viswords was built without its header");
+}
 static vw_status algorithms_text(const vw_context *, char **text) {
   *text = static_cast<char *>(calloc(1, 1));
   VW_CHECK(*text, VW_ERR_MEMORY, "out of memory: the text of a plan");
@@ -549,5 +568,5 @@ static vw_status algorithms_text(const vw_context *, char **text) {
 
 #endif
 
-extern "C" const vw_algorithm_library vw_cudnn_algorithms = {"cudnn", algorithms_time, algorithms_forget,
-                                                             algorithms_obey, algorithms_text};
+extern "C" const vw_algorithm_library vw_cudnn_algorithms = {"cudnn",         algorithms_time,  algorithms_forget,
+                                                             algorithms_obey, algorithms_start, algorithms_text};

@@ -55,8 +55,9 @@ static const struct {
 enum { SETTINGS = sizeof settings / sizeof *settings };
 
 struct choice {
-  char key[KEY_BYTES];
+  char key[KEY_BYTES]; /* "": forgotten */
   uint32_t value[SETTINGS];
+  bool waits; /* an earlier plan's, which no product has taken yet */
 };
 
 /* Of a device: grows while programs are prepared. */
@@ -79,7 +80,7 @@ void vw_products_close(vw_cuda *cuda) {
   cuda->products = nullptr;
 }
 
-static const choice *find(const vw_products *all, const char *key) {
+static choice *find(const vw_products *all, const char *key) {
   for (size_t i = 0; i < all->n; i++)
     if (strcmp(all->list[i].key, key) == 0) return &all->list[i];
   return nullptr;
@@ -171,18 +172,28 @@ static vw_status algorithms_obey(vw_context *ctx, int line, char *text) {
   return add(all, &c);
 }
 
+static vw_status algorithms_start(vw_context *ctx, char *text) {
+  vw_products *all = nullptr;
+  choice c;
+  VW_TRY(products_of(vw_cuda_of(ctx), &all));
+  VW_CHECK(parse_choice(text, &c) && !find(all, c.key), VW_ERR_INPUT, "algorithms: a line is none of cuBLASLt's");
+  c.waits = true;
+  return add(all, &c);
+}
+
 static vw_status algorithms_text(const vw_context *ctx, char **text) {
   const vw_products *all = vw_cuda_of(ctx)->products;
   const size_t n = all ? all->n : 0;
   *text = static_cast<char *>(calloc(n + 1, LINE_BYTES));
   VW_CHECK(*text, VW_ERR_MEMORY, "out of memory: the text of a plan");
   char *to = *text;
-  for (size_t i = 0; i < n; i++) to += print_choice(&all->list[i], to);
+  for (size_t i = 0; i < n; i++)
+    if (!all->list[i].waits) to += print_choice(&all->list[i], to);
   return VW_OK;
 }
 
-extern "C" const vw_algorithm_library vw_cublaslt_algorithms = {"cublaslt", algorithms_time, algorithms_forget,
-                                                                algorithms_obey, algorithms_text};
+extern "C" const vw_algorithm_library vw_cublaslt_algorithms = {"cublaslt",      algorithms_time,  algorithms_forget,
+                                                                algorithms_obey, algorithms_start, algorithms_text};
 
 /* ---- description ------------------------------------------------------------------------------------------------- */
 
@@ -420,8 +431,13 @@ static vw_status choose(vw_context *ctx, vw_product *p, const product_kind &k, v
   choice made = choice();
   VW_TRY(products_of(vw_cuda_of(ctx), &all));
   memcpy(made.key, k.key, sizeof made.key);
-  const choice *known = find(all, made.key);
-  if (known) return choose_recorded(ctx, p, k, known);
+  choice *known = find(all, made.key);
+  if (known && !known->waits) return choose_recorded(ctx, p, k, known);
+  if (known && choose_recorded(ctx, p, k, known) == VW_OK) {
+    known->waits = false;
+    return VW_OK;
+  }
+  if (known) known->key[0] = 0, vw_error_clear(); /* it does not run here: chosen anew */
   if (all->times && !all->obeys)
     VW_TRY(choose_fastest(ctx, p, made.key, scratch));
   else

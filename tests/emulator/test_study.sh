@@ -62,3 +62,11 @@ for i in 1 2; do
   cp "$work/timed/plan.yaml" "$work/plan.$i"
 done
 cmp -s "$work/plan.1" "$work/plan.2" || fail "a second run changed the plan"
+# Another plan on this device starts from them: a choice that timing would not make is taken.
+kept=$(ls "$XDG_CACHE_HOME"/viswords/algorithms/*.txt) || fail "no file of the device's algorithms"
+sed -i 's/: id 12 tile 17 /: id 15 tile 20 /' "$kept"
+echo 'cublaslt forward 1x2x3 f32 f32 f32 plain: id 12 tile 17 stages 0 split 1 reduction 0 swizzle 0 custom 0 inner 0 cluster 3' >> "$kept"
+"$emulated" learn "$work/timed.yaml" -o "$work/again" --backend cuda --precision fp32 -t 1 -q --log error > /dev/null
+grep -q ' id 15 tile 20 ' "$work/again/plan.yaml" && ! grep -qE ' id 12 tile 17 |1x2x3' "$work/again/plan.yaml" ||
+  fail "the device's choices were not taken: $(grep cublaslt "$work/again/plan.yaml")"
+grep -q '^cublaslt forward 1x2x3 ' "$kept" || fail "a product that this plan lacks was forgotten"

@@ -138,6 +138,35 @@ static void the_fastest_is_recorded_and_obeyed(void **state) {
   vw_context_close(&resumed);
 }
 
+/* A new plan takes what earlier ones chose for its own products, and times the rest. What does not run here, and lines
+ * that are none, are forgotten. */
+static void a_plan_starts_from_earlier_ones(void **state) {
+  (void)state;
+  static const char known[] =
+      "cublaslt forward 6x40x24 f32 f32 f32 bias: id 15 tile 20 stages 0 split 1 reduction 0 swizzle 0 custom 0 inner "
+      "0 "
+      "cluster 3\n"
+      "cublaslt forward 6x24x40 f32 f32 f32 plain: id 15 tile 99 stages 0 split 1 reduction 0 swizzle 0 custom 0 inner "
+      "0 "
+      "cluster 3\n"
+      "cublaslt forward 7x7x7 f32 f32 f32 plain: id 10 tile 15 stages 0 split 1 reduction 0 swizzle 0 custom 0 inner 0 "
+      "cluster 3\n"
+      "cublaslt forward 6x40x24 f32 f32 f32 bias: again\n"
+      "cudnn nothing\n";
+  vw_context ctx;
+  open_emulated_or_skip(&ctx);
+  assert_ok(vw_algorithms_start(&ctx, known));
+  vw_algorithms_time(&ctx, true);
+  assert_ok(run_layers(&ctx, VW_ACT, NULL));
+  char *text = text_of(&ctx);
+  assert_int_equal(count(text, "cublaslt "), 4);
+  assert_int_equal(count(text, "forward 6x40x24 f32 f32 f32 bias: id 15 tile 20 "), 1);
+  assert_int_equal(count(text, ": id 12 tile 17 "), 3);
+  assert_int_equal(count(text, "7x7x7"), 0);
+  free(text);
+  vw_context_close(&ctx);
+}
+
 /* Plans once recorded the products of one library and did not say which. */
 static void lines_without_a_library_are_cublaslt(void **state) {
   (void)state;
@@ -243,6 +272,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_first_suggestion_unless_asked),
       cmocka_unit_test(the_fastest_is_recorded_and_obeyed),
+      cmocka_unit_test(a_plan_starts_from_earlier_ones),
       cmocka_unit_test(lines_without_a_library_are_cublaslt),
       cmocka_unit_test(a_bad_record_is_refused),
       cmocka_unit_test(tf32_spares_heads),

@@ -266,6 +266,24 @@ static void timed_engines_race(void **state) {
   }
 }
 
+/* A plan that starts from engine 9 does not race; one that starts from an engine that is not there does. */
+static void earlier_engines_are_taken(void **state) {
+  (void)state;
+  static const char known[] = "cudnn convolve 2x6x5x16 24 side 3 stride 1 pad 1 1 1 1: engine 9 knob 2 5\n"
+                              "cudnn convolve_back 2x6x5x16 24 side 3 stride 1 pad 1 1 1 1: engine 99 knob 2 5\n"
+                              "cudnn attend 9x9x256x256x8 rows 48 48: engine 8 knob 2 5\n";
+  vw_context ctx;
+  if (!open_fake(&ctx, "")) return;
+  assert_ok(vw_algorithms_start(&ctx, known));
+  vw_algorithms_time(&ctx, true);
+  check_graph(&ctx, three_by_three);
+  char *text = text_of(&ctx);
+  assert_string_equal(text, "cudnn convolve 2x6x5x16 24 side 3 stride 1 pad 1 1 1 1: engine 9 knob 2 5\n"
+                            "cudnn convolve_back 2x6x5x16 24 side 3 stride 1 pad 1 1 1 1: engine 10 knob 2 5\n");
+  free(text);
+  vw_context_close(&ctx);
+}
+
 /* A library that is wrong at a shape is found out, and an own kernel runs; where a plan insists it is an error. */
 static void a_wrong_library_is_found_out(void **state) {
   (void)state;
@@ -310,6 +328,7 @@ int main(void) {
       cmocka_unit_test(the_library_computes_what_ref_does),
       cmocka_unit_test(choices_are_recorded_and_obeyed),
       cmocka_unit_test(timed_engines_race),
+      cmocka_unit_test(earlier_engines_are_taken),
       cmocka_unit_test(a_wrong_library_is_found_out),
       cmocka_unit_test(a_library_that_does_not_work_is_named),
   };
