@@ -19,6 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What plans call the passes that they count: of the task's step, the sampler's, the encoder's. */
+static const char *const plans_call[] = {"sd drawing", "generation step", "sd pictures"};
+
 typedef struct sd_bench {
   vw_bench *b;
   vw_sd_network *n;
@@ -144,6 +147,19 @@ static void report(vw_bench *b, const struct pass *pass, int64_t B, double secon
                                   (json_int_t)planned, "bytes_held", (json_int_t)taken));
 }
 
+/* For plans, scaled by operations. */
+static vw_status keep(const sd_bench *s, int64_t pass, int64_t B, double seconds, double flops) {
+  const vw_transformer_config *text = &s->n->net.text.tower.t;
+  const bool is_step = pass == 1;
+  const int64_t sizes[] = {B, s->side};
+  char kind[VW_RATE_KIND];
+  if (pass >= (int64_t)(sizeof plans_call / sizeof *plans_call)) return VW_OK;
+  (void)snprintf(kind, sizeof kind, "%s %" PRId64 "x%" PRId64, plans_call[pass],
+                 is_step ? text->width : s->n->unet.level[0].width,
+                 is_step ? text->layers : (int64_t)s->n->unet.levels);
+  return vw_rates_put(&s->b->rates, kind, vw_hash_bytes(sizes, sizeof sizes), flops, seconds);
+}
+
 /* A pass in a network of its own, so that what is held is that pass's alone. */
 static vw_status measure(sd_bench *s, const struct pass *pass, int64_t B) {
   vw_bench *b = s->b;
@@ -165,6 +181,7 @@ static vw_status measure(sd_bench *s, const struct pass *pass, int64_t B) {
   VW_GOTO(vw_program_prepare(p));
   VW_GOTO(time_runs(p, b->seconds, &seconds));
   report(b, pass, B, seconds, vw_graph_flops(g), m.arena + m.leaves + m.weights, vw_bench_held(&b->ctx) - before);
+  VW_GOTO(keep(s, pass - passes, B, seconds, vw_graph_flops(g)));
   if (b->ops) VW_GOTO(vw_bench_print_ops(p));
 cleanup:
   vw_program_destroy(p);
@@ -193,6 +210,7 @@ static vw_status measure_all(sd_bench *s, const char *pictures, const char *only
   s->side = side / vw_vae_factor(&s->n->vae);
   vw_kernel_set(&b->ctx, kernels);
   VW_TRY(vw_sgemm_rate(2048, b->ctx.threads, &b->sgemm));
+  if (b->ctx.backend == VW_CPU) b->rates.product = b->sgemm, b->rates.changed = true;
   if (!b->json)
     (void)vw_print(stdout, "%s: pictures of %" PRId64 " px; %s in %s, %d thread%s; sgemm %.1f GFLOP/s\n", s->n->net.dir,
                    side, kernels, vw_precision_name(&b->ctx), b->ctx.threads, b->ctx.threads == 1 ? "" : "s",
