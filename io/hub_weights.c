@@ -167,6 +167,7 @@ vw_status vw_hub_weights_check_finite(const vw_hub_weights *w) {
     for (int64_t k = 0; k < vw_safetensors_count(w->files[i]); k++) {
       const vw_tensor t = vw_safetensors_tensor(w->files[i], k);
       const int64_t at = find_not_finite(&t);
+      vw_safetensors_let_go(w->files[i], t.data, vw_bytes(&t));
       VW_CHECK(at < 0, VW_ERR_INPUT,
                "%s: tensor %s %s holds a value that is not finite (number %" PRId64
                "); every result would be NaN: download the file again",

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -341,6 +342,12 @@ const void *vw_safetensors_bytes(const vw_safetensors *f, size_t *bytes) {
   return f->map;
 }
 
+void vw_safetensors_let_go(const vw_safetensors *f, const void *data, size_t bytes) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE), at = (size_t)((const char *)data - (const char *)f->map);
+  const size_t first = at / page * page, end = at + bytes < f->bytes ? at + bytes : f->bytes;
+  if (end > first) (void)madvise((void *)(uintptr_t)(f->map + first), end - first, MADV_DONTNEED);
+}
+
 vw_status vw_safetensors_hash(vw_safetensors *f, vw_hasher *also) {
   enum { PIECE = 1 << 18 }; /* stays in a core's cache for the second hash */
   vw_hasher *own = vw_hasher_create();
@@ -350,6 +357,7 @@ vw_status vw_safetensors_hash(vw_safetensors *f, vw_hasher *also) {
     const size_t n = f->bytes - at < PIECE ? f->bytes - at : PIECE;
     vw_hasher_add(own, f->map + at, n);
     if (also) vw_hasher_add(also, f->map + at, n);
+    vw_safetensors_let_go(f, f->map + at, n);
   }
   f->witness.hash = vw_hasher_done(own), f->witness.hashed = true;
   vw_hasher_destroy(own);

@@ -52,6 +52,11 @@ const char *vw_safetensors_path(const vw_safetensors *file);
 /* The mapped bytes of the whole file. */
 const void *vw_safetensors_bytes(const vw_safetensors *file, size_t *bytes);
 
+/* `bytes` of the file's memory at `data` are not wanted for now: they stop counting as this process's, and are read again
+ * when they are looked at (mostly from the system's cache). What only looks hashes gigabytes and wants nothing else of
+ * them. */
+void vw_safetensors_let_go(const vw_safetensors *file, const void *data, size_t bytes);
+
 /* Adds the mapped bytes to `also` (NULL: nothing) and remembers their hash: what vw_safetensors_unchanged compares.
  * Errors: VW_ERR_MEMORY. */
 vw_status vw_safetensors_hash(vw_safetensors *file, vw_hasher *also);

@@ -69,6 +69,18 @@ static void print_missing(const vw_session *s) {
                    vw_data_kind_name(p->data), sources[p->data->kind]);
 }
 
+/* Of everything that is computed once and kept: on disk, and in a rank's memory while it learns. */
+static double cache_bytes(const vw_session *s) {
+  const int64_t n = s->config->n_data;
+  double bytes = 0;
+  for (int64_t i = 0; i < s->config->n_models * n; i++) {
+    if (!vw_study_learns_on(s->config, i / n, i % n)) continue;
+    const vw_task_inputs in = vw_session_inputs(s, i / n, i % n);
+    bytes += in.pictures ? s->kinds[i / n]->task->cache_bytes(&in) : 0;
+  }
+  return bytes;
+}
+
 static json_t *json_missing(const vw_session *s) {
   json_t *all = json_array();
   absent_network a;
@@ -109,6 +121,7 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_t
   for (int i = 0; i < VW_PREDICT_STAGES; i++)
     if (vw_predict_has(s, i)) json_object_set_new(seconds, vw_predict_names[i], json_real(p->seconds[i]));
   json_object_set_new(all, "seconds", seconds);
+  json_object_set_new(all, "cache_bytes", json_real(cache_bytes(s)));
   if (s->is_counted) json_object_set_new(all, "missing", json_missing(s));
   (void)vw_json_print(all, JSON_INDENT(1), stdout);
   (void)vw_print(stdout, "\n");
@@ -134,6 +147,7 @@ static vw_status show(vw_session *s, int64_t ranks, bool measure) {
   }
   VW_GOTO(vw_plan_print(s->plan, s->config->ranks, cost, stdout));
   print_memory(s, &memory, task);
+  (void)vw_print(stdout, "  cache: %.1f MiB for what pictures look like to the networks\n", cache_bytes(s) / 1048576);
   vw_predict_print(s, &prediction);
   if (s->is_counted) print_missing(s);
   if (s->is_undecided)

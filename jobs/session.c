@@ -188,7 +188,8 @@ static vw_status rows_of_pair(const vw_session *s, int64_t m, int64_t d, int64_t
   VW_TRY(vw_learn_rows_within(kind.task, &kind.in, kind.slices, device_budget(s), VW_MOST_GPU_ROWS, most));
   VW_CHECK(*most > 0, VW_ERR_MEMORY,
            "model '%s' and data set '%s' do not fit into the device's memory: %.1f MiB of it are for a rank; use fewer "
-           "pictures a class",
+           "pictures a class, or cut a step into slices (plan.ranks_per_block), which one rank computes one after the "
+           "other",
            c->models[m].name, c->data[d].name, (double)device_budget(s) / 1048576);
   return VW_OK;
 }

@@ -123,7 +123,8 @@ static vw_status measure(void *user, int64_t K) {
   VW_GOTO(vw_bench_text_step(b, v->P, v->T, K, &s));
   VW_GOTO(vw_bench_median(s.program, b->seconds, &seconds));
   report(b, v, K, seconds, vw_graph_flops(s.graph), vw_program_memory_of(s.program).arena);
-  if (v->P) VW_GOTO(vw_bench_keep(b, "step", (int64_t[]){K, v->P, v->T}, 3, &s, seconds)); /* as studies learn */
+  if (v->P)
+    VW_GOTO(vw_bench_keep(b, "classification step", (int64_t[]){K, v->P, v->T}, 3, &s, seconds)); /* as studies learn */
   if (b->ops) VW_GOTO(vw_bench_print_ops(s.program));
 cleanup:
   vw_bench_program_close(&s);

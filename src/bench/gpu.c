@@ -113,7 +113,7 @@ static vw_status measure_row(gpu_bench *g, network_row *r) {
   }
   r->memory = vw_program_memory_of(s.program), r->held = vw_memory_used(&g->b->ctx).held;
   VW_GOTO(vw_kernel_table_measure(g->b, &g->ceilings, s.program, KERNEL_SHARE * g->b->seconds, &r->kernels));
-  VW_GOTO(vw_bench_keep(g->b, r->kind == &networks[TEXT] ? "step" : "picture",
+  VW_GOTO(vw_bench_keep(g->b, r->kind == &networks[TEXT] ? "classification step" : "picture",
                         (int64_t[]){r->batch, VW_BENCH_PREFIX, VW_BENCH_PROMPT}, 3, &s, r->seconds));
   if (!g->b->json) print_row(r);
   vw_bench_settle_print(g->b, &r->rate);

@@ -22,6 +22,9 @@
 /* Time for one kernel of a table, as a part of the time for a row. */
 #define KERNEL_SHARE 0.05
 
+/* What plans call the passes that they count: of the task's step, the sampler's, the encoder's. */
+static const char *const plans_call[] = {"sd drawing", "generation step", "sd pictures"};
+
 typedef struct sd_bench {
   vw_bench *b;
   vw_sd_network *n;
@@ -179,6 +182,19 @@ static void report(vw_bench *b, const struct pass *pass, int64_t B, const vw_ben
   json_array_append_new(b->rows, row);
 }
 
+/* For plans, scaled by operations. */
+static vw_status keep(const sd_bench *s, int64_t pass, int64_t B, double seconds, double flops) {
+  const vw_transformer_config *text = &s->n->net.text.tower.t;
+  const bool is_step = pass == 1;
+  const int64_t sizes[] = {B, s->side};
+  char kind[VW_RATE_KIND];
+  if (pass >= (int64_t)(sizeof plans_call / sizeof *plans_call)) return VW_OK;
+  (void)snprintf(kind, sizeof kind, "%s %" PRId64 "x%" PRId64, plans_call[pass],
+                 is_step ? text->width : s->n->unet.level[0].width,
+                 is_step ? text->layers : (int64_t)s->n->unet.levels);
+  return vw_rates_put(&s->b->rates, kind, vw_hash_bytes(sizes, sizeof sizes), flops, seconds);
+}
+
 /* A pass in a network of its own, so that what is held is that pass's alone. */
 static vw_status measure(sd_bench *s, const struct pass *pass, int64_t B) {
   vw_bench *b = s->b;
@@ -204,6 +220,7 @@ static vw_status measure(sd_bench *s, const struct pass *pass, int64_t B) {
   VW_GOTO(vw_program_prepare(p));
   VW_GOTO(time_runs(b, p, &rate));
   report(b, pass, B, &rate, vw_graph_flops(g), m.arena + m.leaves + m.weights, vw_bench_held(&b->ctx) - before);
+  VW_GOTO(keep(s, pass - passes, B, rate.one, vw_graph_flops(g)));
   if (b->ops) VW_GOTO(vw_bench_print_ops(p));
   if (b->kernels) VW_GOTO(measure_kernels(s, p));
 cleanup:
@@ -233,6 +250,7 @@ static vw_status measure_all(sd_bench *s, const char *pictures, const char *only
   s->side = side / vw_vae_factor(&s->n->vae);
   vw_kernel_set(&b->ctx, kernels);
   VW_TRY(vw_sgemm_rate(2048, b->ctx.threads, &b->sgemm));
+  if (b->ctx.backend == VW_CPU) b->rates.product = b->sgemm, b->rates.changed = true;
   if (!b->json)
     (void)vw_print(stdout, "%s: pictures of %" PRId64 " px; %s in %s, %d thread%s; sgemm %.1f GFLOP/s\n", s->n->net.dir,
                    side, kernels, vw_precision_name(&b->ctx), b->ctx.threads, b->ctx.threads == 1 ? "" : "s",

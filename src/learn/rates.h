@@ -12,7 +12,7 @@ enum { VW_RATE_KIND = 48 };
 
 /* One pass or step that was timed. */
 typedef struct vw_rate {
-  char kind[VW_RATE_KIND]; /* what, of which network: "step 512x12" */
+  char kind[VW_RATE_KIND]; /* what, of which network: "generation step 1024x23" */
   vw_hash shape;           /* of its sizes */
   double flops, seconds;   /* of one run */
 } vw_rate;

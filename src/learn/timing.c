@@ -68,7 +68,8 @@ static void name_step(const vw_block_kind *k, const vw_step_shape *s, vw_part_na
   const vw_transformer_config *text = &k->in.network->text.tower.t;
   int64_t size[4 + VW_TASK_SIZES] = {s->K, learn->positives, learn->negatives, learn->optimiser};
   memcpy(size + 4, s->size, sizeof s->size);
-  (void)snprintf(name->kind, sizeof name->kind, "step %lldx%lld", (long long)text->width, (long long)text->layers);
+  (void)snprintf(name->kind, sizeof name->kind, "%s step %lldx%lld", k->task->name, (long long)text->width,
+                 (long long)text->layers);
   name->shape = vw_hash_bytes(size, sizeof size);
 }
 

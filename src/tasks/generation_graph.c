@@ -55,6 +55,13 @@ static vw_value draw_latents(const step *d, vw_value picture, vw_value mirror) {
   return vw_sample_moments(d->g, moments, normals(d, VW_DRAW_POSTERIOR), d->n->vae.scale);
 }
 
+/* The step's samples, and the scope of what is made of them. */
+static vw_value begin_images(const step *d, vw_value picture, vw_value mirror) {
+  (void)vw_graph_scope(d->g, IMAGES);
+  vw_graph_set_policy(d->g, IMAGES, &d->n->image_policy);
+  return draw_latents(d, picture, mirror);
+}
+
 /* States [K, J, C] of the words in the step's template. */
 static vw_value states(const step *d, vw_value words, vw_value template, vw_value row_word, vw_value row_stream) {
   const vw_clip_text_rows plain = {.row_prefix = VW_NONE, .prefix_len = VW_NONE, .length = VW_NONE};
@@ -87,9 +94,7 @@ static vw_status emit(const step *d, const vw_learn_config *learn, vw_value word
   const vw_value timestep = draw(d, "timestep", T, VW_DRAW_TIMESTEP), t = flat(d, timestep);
   const vw_value text = states(d, words, template, row_word, row_stream);
 
-  (void)vw_graph_scope(g, IMAGES);
-  vw_graph_set_policy(g, IMAGES, &n->image_policy);
-  const vw_value latents = draw_latents(d, picture, mirror), noise = normals(d, VW_DRAW_NOISE);
+  const vw_value latents = begin_images(d, picture, mirror), noise = normals(d, VW_DRAW_NOISE);
   const vw_value noisy = vw_input(g, vw_shape(VW_HEAD, T, 2), "noisy");
   vw_value target = noise;
   if (n->schedule.prediction == VW_PREDICTS_VELOCITY)
@@ -109,6 +114,16 @@ static vw_status emit(const step *d, const vw_learn_config *learn, vw_value word
   *loss = vw_cast(g, error, VW_HEAD);
   vw_output(g, template, "template"), vw_output(g, picture, "picture");
   vw_output(g, mirror, "mirror"), vw_output(g, timestep, "timestep");
+  return vw_graph_status(g);
+}
+
+vw_status vw_generation_latents(const vw_sd_network *n, const vw_learn_config *learn, vw_graph *g,
+                                const vw_step_shape *s, const vw_step_in *in, vw_value *latents) {
+  step d = {.g = g, .n = n, .s = s, .part = vw_step_part_of(s, learn->positives), .at = in->step, .set = in->set};
+  d.key = vw_input(g, vw_shape(VW_U32, s->size[VW_GENERATION_STREAMS], 2), "key");
+  const vw_value picture = draw(&d, "positive", s->size[VW_GENERATION_PICTURES], VW_DRAW_POSITIVE);
+  *latents = begin_images(&d, picture, draw(&d, "mirror", 2, VW_DRAW_MIRROR));
+  (void)vw_graph_scope(g, 0);
   return vw_graph_status(g);
 }
 

@@ -23,4 +23,9 @@ enum {
 vw_status vw_generation_loss(const vw_sd_network *n, const vw_learn_config *learn, vw_graph *g, const vw_step_shape *s,
                              const vw_step_in *step, vw_value *loss);
 
+/* What the loss begins with, alone: the drawn latents [streams samples, h, w, channels] (VW_HEAD) of the drawn pictures
+ * and their mirrors. Leaves: key; pools positive, mirror; moments. */
+vw_status vw_generation_latents(const vw_sd_network *n, const vw_learn_config *learn, vw_graph *g,
+                                const vw_step_shape *s, const vw_step_in *step, vw_value *latents);
+
 #endif
