@@ -15,12 +15,13 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-vw_status vw_block_state_create(vw_block_state *s, const vw_learn_config *learn, int64_t K, int64_t C) {
+vw_status vw_block_state_create(vw_block_state *s, const vw_learn_config *learn, int64_t K, int64_t vectors,
+                                int64_t width) {
   const int64_t points = learn->loss_points < learn->steps ? learn->loss_points : learn->steps;
-  *s = (vw_block_state){.K = K, .C = C, .points = points < 1 ? 1 : points};
+  *s = (vw_block_state){.K = K, .C = vectors * width, .vectors = vectors, .points = points < 1 ? 1 : points};
   s->every = (learn->steps + s->points - 1) / s->points;
   s->points = (learn->steps + s->every - 1) / s->every;
-  const size_t matrix = (size_t)(K * C), vector = (size_t)K;
+  const size_t matrix = (size_t)(K * s->C), vector = (size_t)K;
   double **const arrays[] = {&s->words,     &s->gradient, &s->anchors, &s->history,    &s->loss_start, &s->loss_end,
                              &s->grad_norm, &s->kkt,      &s->radius,  &s->moments[0], &s->moments[1]};
   const size_t sizes[] = {matrix, matrix, matrix, (size_t)s->points * vector, vector, vector, vector, vector,
@@ -59,13 +60,18 @@ static vw_status write_leaf(const vw_block_part_program *p, const char *name, vw
   return vw_write_leaf(p->program, p->graph, name, shape, data);
 }
 
+/* The vectors of all words: rows of the optimiser. */
+static vw_tensor matrix_of(const vw_block_state *s) {
+  return vw_shape(VW_F64, s->K * s->vectors, s->C / s->vectors);
+}
+
 static vw_status make_program(const vw_block_run *r, vw_block_mode mode, const vw_block_shape *shape,
                               vw_block_part_program *p) {
   const vw_network *n = r->t->in.network;
   const vw_task_loss of = {r->t->kind, &r->t->in};
   const vw_block_loss loss = vw_block_loss_of(&of);
   VW_TRY(vw_graph_create(&p->graph));
-  VW_TRY(vw_block_graph(p->graph, &loss, r->learn, shape, r->s->C, mode));
+  VW_TRY(vw_block_graph(p->graph, &loss, r->learn, shape, r->s->C / r->s->vectors, mode));
   VW_TRY(vw_program_create_beside(&p->program, p->graph, n->ctx, &n->policy, r->watch.program));
   return vw_weights_bind(n->weights, p->program);
 }
@@ -85,7 +91,7 @@ static vw_status build_watch(vw_block_run *r) {
   VW_TRY(st);
   VW_TRY(r->t->kind->leaves(r->t, r->of_task, &r->shape.step, watch.program, watch.graph));
   VW_TRY(write_leaf(&watch, "step", vw_shape(VW_I64, 1), &zero));
-  return write_leaf(&watch, "words", vw_shape(VW_F64, r->s->K, r->s->C), r->s->words);
+  return write_leaf(&watch, "words", matrix_of(r->s), r->s->words);
 }
 
 /* The words' streams, and what the task holds for them. */
@@ -99,13 +105,24 @@ static vw_status begin(vw_block_run *r, const vw_study_config *config, const vw_
   return st;
 }
 
+/* Each vector of a word has a ball of its own, of the same radius. */
+static vw_status write_radius(const vw_block_part_program *p, const vw_block_state *s) {
+  const int64_t n = s->vectors;
+  double *all = malloc((size_t)(s->K * n) * sizeof *all);
+  VW_CHECK(all, VW_ERR_MEMORY, "block: out of memory");
+  for (int64_t i = 0; i < s->K * n; i++) all[i] = s->radius[i / n];
+  const vw_status st = write_leaf(p, "radius", vw_shape(VW_F64, s->K * n), all);
+  free(all);
+  return st;
+}
+
 static vw_status write_state(const vw_block_run *r) {
   const vw_block_part_program *p = &r->trained;
   const vw_block_state *s = r->s;
-  const vw_tensor matrix = vw_shape(VW_F64, s->K, s->C);
+  const vw_tensor matrix = matrix_of(s);
   VW_TRY(write_leaf(p, "words", matrix, s->words));
   VW_TRY(write_leaf(p, "anchors", matrix, s->anchors));
-  VW_TRY(write_leaf(p, "radius", vw_shape(VW_F64, s->K), s->radius));
+  VW_TRY(write_radius(p, s));
   VW_TRY(write_leaf(p, "step", vw_shape(VW_I64, 1), &s->step));
   VW_TRY(write_leaf(p, "history", vw_shape(VW_F64, s->points, s->K), s->history));
   if (r->learn->optimiser != VW_ADAMW) return VW_OK;
@@ -119,7 +136,7 @@ static vw_status read_leaf(const vw_block_part_program *p, const char *name, vw_
 
 static vw_status read_state(const vw_block_run *r) {
   const vw_block_state *s = r->s;
-  const vw_tensor matrix = vw_shape(VW_F64, s->K, s->C);
+  const vw_tensor matrix = matrix_of(s);
   VW_TRY(read_leaf(&r->trained, "words", matrix, s->words));
   VW_TRY(read_leaf(&r->trained, "history", vw_shape(VW_F64, s->points, s->K), s->history));
   if (r->learn->optimiser != VW_ADAMW) return VW_OK;
@@ -139,18 +156,34 @@ static vw_status watch(const vw_block_run *r, double *loss, double *gradient) {
   memset(loss, 0, (size_t)s->K * sizeof *loss);
   if (gradient) memset(gradient, 0, (size_t)n * sizeof *gradient);
   const vw_block_part_program *p = &r->watch;
-  VW_GOTO(write_leaf(p, "words", vw_shape(VW_F64, s->K, s->C), s->words));
+  VW_GOTO(write_leaf(p, "words", matrix_of(s), s->words));
   for (int64_t i = 0; i < draws; i++) {
     VW_GOTO(write_leaf(p, "step", vw_shape(VW_I64, 1), &i));
     VW_GOTO(vw_program_run(p->program));
     VW_GOTO(read_leaf(p, "loss", vw_shape(VW_F64, s->K), row));
-    VW_GOTO(read_leaf(p, "gradient", vw_shape(VW_F64, s->K, s->C), one));
+    VW_GOTO(read_leaf(p, "gradient", matrix_of(s), one));
     for (int64_t k = 0; k < s->K; k++) loss[k] += row[k] / (double)draws;
     for (int64_t k = 0; gradient && k < n; k++) gradient[k] += one[k] / (double)draws;
   }
 cleanup:
   free(one);
   return st;
+}
+
+/* Of a word of several vectors: of the product of their balls. Each vector's own residual, in parts of the length of its
+ * gradient, is a part of the word's. */
+static double kkt_of(const vw_block_state *s, int64_t k) {
+  const int64_t n = s->vectors, width = s->C / n;
+  double residuals = 0, squares = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t at = k * s->C + i * width;
+    const double own = vw_kkt_residual(s->gradient + at, s->words + at, s->anchors + at, width, s->radius[k], NULL);
+    if (n == 1) return own;
+    double sum = 0;
+    for (int64_t c = 0; c < width; c++) sum += s->gradient[at + c] * s->gradient[at + c];
+    residuals += own * own * sum, squares += sum;
+  }
+  return squares > 0 || isnan(squares) ? sqrt(residuals / squares) : 0;
 }
 
 static vw_status finish(const vw_block_run *r) {
@@ -160,8 +193,7 @@ static vw_status finish(const vw_block_run *r) {
     double sum = 0;
     for (int64_t c = 0; c < s->C; c++) sum += s->gradient[k * s->C + c] * s->gradient[k * s->C + c];
     s->grad_norm[k] = sqrt(sum);
-    s->kkt[k] =
-        vw_kkt_residual(s->gradient + k * s->C, s->words + k * s->C, s->anchors + k * s->C, s->C, s->radius[k], NULL);
+    s->kkt[k] = kkt_of(s, k);
   }
   return VW_OK;
 }
@@ -271,7 +303,8 @@ vw_status vw_block_learn(vw_block_state *s, vw_task *t, const vw_study_config *c
   vw_status st = VW_OK;
   bool go_on = true;
   *finished = false;
-  r.shape = (vw_block_shape){.step = {.K = s->K, .slices = share.slices}, .points = s->points, .every = s->every};
+  r.shape = (vw_block_shape){
+      .step = {.K = s->K, .slices = share.slices}, .vectors = s->vectors, .points = s->points, .every = s->every};
   if (team) VW_GOTO(share_state(s, team, &go_on));
   if (!go_on) goto cleanup;
   VW_GOTO(prepare(&r, config, trials, team));
