@@ -18,7 +18,7 @@ enum {
 /* study.h5 has /words/<model> beside its scales /words/<model>_trial, and /loss_fixed/when: no model's name may be that
  * of a scale. */
 static vw_status check_model_name(vw_reader *r, yaml_node_t *node, const char *name) {
-  static const char *const ends[] = {"_trial", "_step", "_channel"};
+  static const char *const ends[] = {"_trial", "_step", "_channel", "_vector"};
   VW_TRY(vw_reader_check_name(r, node, "models", name));
   if (strcmp(name, "when") == 0)
     return VW_AT(r, node, "models: '%s' is a name that study.h5 keeps for a scale; choose another", name);

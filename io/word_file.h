@@ -15,8 +15,7 @@
 
 #include "core/pool.h"
 #include "io/safetensors.h"
-
-enum { VW_WORD_VECTORS = 75 }; /* of one word at most: what CLIP's 77 positions leave */
+#include "study/config.h"
 
 /* Metadata keys of an exported word. */
 #define VW_WORD_MARK       "viswords" /* VW_WORD_MARK_WORD */

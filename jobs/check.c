@@ -131,7 +131,8 @@ static void add_model(const vw_session *s, int64_t m, demand *d) {
   if (2 * weights + pictures > d->memory) d->memory = 2 * weights + pictures;
   d->disk += pictures;
   const vw_learn_config *l = &s->config->models[m].learn;
-  const double row = (double)n->width * 5 * element + (double)l->loss_points * 8;
+  const double row =
+      (double)n->width * (1 + 4 * (double)s->config->models[m].vectors) * element + (double)l->loss_points * 8;
   for (int64_t b = 0; b < s->plan->n_blocks; b++) {
     const vw_block *k = &s->plan->blocks[b];
     if (k->model_index != m || !k->n_selected) continue;

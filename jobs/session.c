@@ -565,7 +565,7 @@ vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t dat
                           .model = &s->config->models[model],
                           .pictures = s->pictures[model * s->config->n_data + data],
                           .concepts = vw_session_concepts(s, model, data),
-                          .vectors = 1,
+                          .vectors = s->config->models[model].vectors,
                           .seed = s->config->seed,
                           .weights = s->weights[model],
                           .cache = s->cache,

@@ -87,7 +87,10 @@ static double disk_bytes(const vw_session *s) {
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
     if (!vw_block_is_active(b)) continue;
-    bytes += twice * (double)b->n * (names + reals * (2 * (double)s->networks[b->model_index]->width + losses));
+    bytes += twice * (double)b->n *
+             (names + reals * ((1 + (double)s->config->models[b->model_index].vectors) *
+                                   (double)s->networks[b->model_index]->width +
+                               losses));
   }
   return bytes;
 }

@@ -20,7 +20,7 @@ typedef struct carrying {
   vw_map_rule rule;
   vw_map map;
   vw_word_list words_in;
-  double *words;          /* [words_in.n, to] */
+  double *words;          /* [vectors of all words, to] */
   double *anchor_vectors; /* [from + to] */
   vw_carried_anchor anchor;
 } carrying;
@@ -33,7 +33,6 @@ static vw_status read_words(carrying *c) {
   (void)snprintf(way_out, sizeof way_out, "give --from the network that learned them, or name its model, as in %s:clip",
                  c->o->word);
   VW_TRY(vw_word_list_check_network(&c->words_in, 0, c->from, way_out));
-  VW_TRY(vw_word_list_check_single(&c->words_in));
   return vw_word_list_check_finite(&c->words_in);
 }
 
@@ -84,27 +83,40 @@ static vw_status nearest(const vw_word_table *w, const double *v, char text[VW_C
   return VW_OK;
 }
 
+/* One vector v, which became tv. */
+static vw_status tell(const carrying *c, const vw_given_word *w, int64_t vector, const double *v, const double *tv) {
+  const int64_t from = c->from->width, to = c->to->width;
+  char before[VW_CARRIED_WORD_BYTES], after[VW_CARRIED_WORD_BYTES];
+  VW_TRY(nearest(&c->from_words, v, before));
+  VW_TRY(nearest(&c->to_words, tv, after));
+  (void)vw_print(stdout, "%s", w->from.name);
+  if (w->from.vectors > 1) (void)vw_print(stdout, ", vector %lld", (long long)vector + 1);
+  (void)vw_print(stdout, ": |Tv| / |v| %.3f; nearest word '%s' before, '%s' after",
+                 length_of(tv, NULL, to) / length_of(v, NULL, from), before, after);
+  if (c->anchor.to)
+    (void)vw_print(stdout, "; |Tv - '%s'| %.3f of its distance to the nearest word", c->o->anchor,
+                   length_of(tv, c->anchor.to, to) / c->anchor.to_distance);
+  (void)vw_print(stdout, "\n");
+  return VW_OK;
+}
+
 static vw_status carry(carrying *c) {
   const int64_t n = c->words_in.n, from = c->from->width, to = c->to->width;
-  c->words = malloc((size_t)(n * to) * sizeof *c->words);
+  int64_t vectors = 0;
+  for (int64_t i = 0; i < n; i++) vectors += c->words_in.word[i].from.vectors;
+  c->words = malloc((size_t)(vectors * to) * sizeof *c->words);
   VW_CHECK(c->words, VW_ERR_MEMORY, "transfer: out of memory");
   (void)vw_print(stdout, "map: %s", vw_map_names[c->map.kind]);
   if (c->map.lambda > 0) (void)vw_print(stdout, ", lambda %g", c->map.lambda);
   (void)vw_print(stdout, ", of %lld words; R^2 %.3f in sample, %.3f held out; condition %.3g\n",
                  (long long)c->map.words, c->map.r2, c->map.r2_held_out, c->map.condition);
+  double *tv = c->words;
   for (int64_t i = 0; i < n; i++) {
-    const double *v = c->words_in.word[i].x;
-    double *tv = c->words + i * to;
-    char before[VW_CARRIED_WORD_BYTES], after[VW_CARRIED_WORD_BYTES];
-    VW_TRY(vw_carry(&c->map, c->o->keeps_radius ? VW_RADIUS_KEPT : VW_RADIUS_FREE, v, &c->anchor, tv));
-    VW_TRY(nearest(&c->from_words, v, before));
-    VW_TRY(nearest(&c->to_words, tv, after));
-    (void)vw_print(stdout, "%s: |Tv| / |v| %.3f; nearest word '%s' before, '%s' after", c->words_in.word[i].from.name,
-                   length_of(tv, NULL, to) / length_of(v, NULL, from), before, after);
-    if (c->anchor.to)
-      (void)vw_print(stdout, "; |Tv - '%s'| %.3f of its distance to the nearest word", c->o->anchor,
-                     length_of(tv, c->anchor.to, to) / c->anchor.to_distance);
-    (void)vw_print(stdout, "\n");
+    const vw_given_word *w = &c->words_in.word[i];
+    for (int64_t k = 0; k < w->from.vectors; k++, tv += to) {
+      VW_TRY(vw_carry(&c->map, c->o->keeps_radius ? VW_RADIUS_KEPT : VW_RADIUS_FREE, w->x + k * from, &c->anchor, tv));
+      VW_TRY(tell(c, w, k, w->x + k * from, tv));
+    }
   }
   return VW_OK;
 }
@@ -113,13 +125,17 @@ static vw_status carry(carrying *c) {
 static vw_status write_words(const carrying *c) {
   const int64_t n = c->words_in.n, to = c->to->width;
   vw_safetensors_entry *e = calloc((size_t)n, sizeof *e);
-  float *x = malloc((size_t)(n * to) * sizeof *x);
+  int64_t vectors = 0;
+  for (int64_t i = 0; i < n; i++) vectors += c->words_in.word[i].from.vectors;
+  float *x = malloc((size_t)(vectors * to) * sizeof *x), *at = x;
   vw_status st = e && x ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "transfer: out of memory");
   const vw_keyvalue metadata[] = {{"from", c->o->from}, {"to", c->o->to}, {"map", vw_map_names[c->map.kind]}};
-  if (st == VW_OK) st = vw_convert(x, VW_F32, c->words, VW_F64, n * to);
+  if (st == VW_OK) st = vw_convert(x, VW_F32, c->words, VW_F64, vectors * to);
   for (int64_t i = 0; st == VW_OK && i < n; i++) {
-    e[i] = (vw_safetensors_entry){.name = c->words_in.word[i].from.name, .tensor = vw_shape(VW_F32, to)};
-    e[i].tensor.data = x + i * to;
+    const vw_file_word *w = &c->words_in.word[i].from;
+    e[i] = (vw_safetensors_entry){.name = w->name};
+    e[i].tensor = w->vectors > 1 ? vw_shape(VW_F32, w->vectors, to) : vw_shape(VW_F32, to);
+    e[i].tensor.data = at, at += w->vectors * to;
   }
   if (st == VW_OK) st = vw_safetensors_write(c->o->out, e, n, metadata, 3);
   free(e), free(x);

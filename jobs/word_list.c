@@ -352,11 +352,3 @@ vw_status vw_word_list_check_finite(const vw_word_list *l) {
                l->word[i].from.name);
   return VW_OK;
 }
-
-vw_status vw_word_list_check_single(const vw_word_list *l) {
-  for (int64_t i = 0; i < l->n; i++)
-    VW_CHECK(l->word[i].from.vectors == 1, VW_ERR_UNSUPPORTED,
-             "%s: '%s' is a word of %" PRId64 " vectors; this command takes words of one", l->word[i].path,
-             l->word[i].from.name, l->word[i].from.vectors);
-  return VW_OK;
-}

@@ -44,9 +44,6 @@ vw_status vw_word_list_check_network(const vw_word_list *l, int64_t first, const
 /* Whether a word was learned by a network, as far as its file tells. Errors: of reading the network's embeddings. */
 vw_status vw_word_is_of(const vw_given_word *w, const vw_network *n, bool *is);
 
-/* Errors: VW_ERR_UNSUPPORTED: a word of several vectors, which this command cannot use yet. */
-vw_status vw_word_list_check_single(const vw_word_list *l);
-
 /* Errors: VW_ERR_INPUT: a word is not finite, its trial failed. */
 vw_status vw_word_list_check_finite(const vw_word_list *l);
 

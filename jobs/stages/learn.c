@@ -64,7 +64,7 @@ static vw_status learn_block(learner *l, bool *finished) {
   vw_task *task = NULL;
   const double start = vw_seconds();
   VW_TRY(vw_session_task(l->s, b->model_index, b->data_index, &task));
-  VW_TRY(vw_block_state_create(&state, &task->in.model->learn, b->n, task->in.vectors * task->in.network->width));
+  VW_TRY(vw_block_state_create(&state, &task->in.model->learn, b->n, task->in.vectors, task->in.network->width));
   const double begun = vw_seconds();
   l->saving = 0;
   vw_status st = learn_words(l, task, &state, finished);

@@ -161,7 +161,7 @@ static vw_status judge_words(vw_judging *j, const vw_carried *c, double *metrics
     for (end = first + 1; end < c->n && !strcmp(c->rows[end].concept, c->rows[first].concept);) end++;
     const vw_judged w = {.concept = c->rows[first].concept,
                          .n = end - first,
-                         .words = c->words + first * c->to_width,
+                         .words = c->words + first * c->vectors * c->to_width,
                          .anchors = names.anchors + first,
                          .labels = names.labels + first};
     st = vw_judging_words(j, &w, first, metrics);

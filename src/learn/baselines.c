@@ -22,15 +22,17 @@ vw_status vw_random_word(const vw_task_inputs *in, const vw_word_table *w, const
   return VW_OK;
 }
 
-/* A unit vector of the concept's stream: normals of Philox blocks from RANDOM_DIRECTION on. */
-static void random_direction(uint64_t key, int64_t C, double *out) {
-  double sum = 0;
-  for (int64_t c = 0; c < C; c++) {
-    float z[4];
-    vw_normal4(vw_philox4x32(key, (uint32_t)(RANDOM_DIRECTION + c / 4), 0, VW_DRAW_BASELINE, 0), z);
-    out[c] = z[c % 4], sum += out[c] * out[c];
+/* Unit vectors [n, W] of the concept's stream: normals of Philox blocks from RANDOM_DIRECTION on. */
+static void random_directions(uint64_t key, int64_t n, int64_t W, double *out) {
+  for (int64_t first = 0; first < n * W; first += W) {
+    double sum = 0;
+    for (int64_t c = first; c < first + W; c++) {
+      float z[4];
+      vw_normal4(vw_philox4x32(key, (uint32_t)(RANDOM_DIRECTION + c / 4), 0, VW_DRAW_BASELINE, 0), z);
+      out[c] = z[c % 4], sum += out[c] * out[c];
+    }
+    for (int64_t c = first; c < first + W; c++) out[c] /= sqrt(sum);
   }
-  for (int64_t c = 0; c < C; c++) out[c] /= sqrt(sum);
 }
 
 typedef struct builder {
@@ -47,22 +49,34 @@ static vw_baseline_row *next_row(vw_baselines *b, const char *kind, const char *
   return r;
 }
 
+/* Numbers of a word. */
+static int64_t word_size(const vw_task_inputs *in) {
+  return in->vectors * in->network->width;
+}
+
+/* The last row's word is the embedding of one token, as often as words have vectors. */
+static vw_status set_token(const builder *of, int32_t id) {
+  const int64_t C = word_size(of->in), W = of->in->network->width;
+  for (int64_t at = 0; at < C; at += W)
+    VW_TRY(vw_text_word_vector(&of->in->network->text, id, of->b->vectors + (of->b->n - 1) * C + at));
+  return VW_OK;
+}
+
 static vw_status add_words(const builder *of) {
   vw_baselines *b = of->b;
   const vw_text *text = &of->in->network->text;
-  const int64_t C = of->in->network->width;
   int32_t id = 0;
   for (int64_t a = 0; a < of->trials->anchors.n; a++) {
     vw_baseline_row *r = next_row(b, "anchor", of->trials->anchors.name[a]);
     (void)snprintf(r->delta, sizeof r->delta, "0");
     (void)snprintf(r->word, sizeof r->word, "%s", r->anchor);
     VW_TRY(vw_tokenizer_word(text->tokenizer, r->anchor, &id));
-    VW_TRY(vw_text_word_vector(text, id, b->vectors + (b->n - 1) * C));
+    VW_TRY(set_token(of, id));
   }
   vw_baseline_row *r = next_row(b, "random_word", "");
   VW_TRY(vw_random_word(of->in, of->w, b->concept, &id));
   vw_tokenizer_label(text->tokenizer, id, r->word, sizeof r->word);
-  return vw_text_word_vector(text, id, b->vectors + (b->n - 1) * C);
+  return set_token(of, id);
 }
 
 /* One token that was trained, or several tokens of a network that was trained on all of them. */
@@ -97,13 +111,13 @@ static double largest_finite(const vw_numbers *deltas) {
 static vw_status add_directions(const builder *of) {
   vw_baselines *b = of->b;
   const vw_numbers *deltas = &of->trials->deltas;
-  const int64_t C = of->in->network->width, n_anchors = of->trials->anchors.n;
+  const int64_t C = word_size(of->in), n_anchors = of->trials->anchors.n;
   const double most = largest_finite(deltas);
   double *direction = malloc((size_t)C * sizeof *direction);
   uint64_t key = 0;
   vw_status st =
       direction ? concept_key(of->in, b->concept, &key) : VW_RAISE(VW_ERR_MEMORY, "baselines: out of memory");
-  if (st == VW_OK) random_direction(key, C, direction);
+  if (st == VW_OK) random_directions(key, of->in->vectors, of->in->network->width, direction);
   for (int64_t a = 0; st == VW_OK && a < n_anchors; a++) {
     int32_t id = 0;
     int64_t nearest = 0;
@@ -146,7 +160,7 @@ vw_status vw_baselines_list(vw_baselines *b, const vw_task_inputs *in, const vw_
   const builder of = {.b = b, .in = in, .kind = kind, .w = w, .trials = trials};
   *b = (vw_baselines){.concept = concept};
   b->rows = calloc((size_t)most, sizeof *b->rows);
-  b->vectors = calloc((size_t)(most * in->network->width), sizeof *b->vectors);
+  b->vectors = calloc((size_t)(most * word_size(in)), sizeof *b->vectors);
   b->texts = calloc((size_t)most, sizeof *b->texts);
   b->anchors = calloc((size_t)most, sizeof *b->anchors), b->labels = calloc((size_t)most, sizeof *b->labels);
   VW_CHECK(b->rows && b->vectors && b->texts && b->anchors && b->labels, VW_ERR_MEMORY, "baselines: out of memory");

@@ -15,13 +15,14 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-vw_status vw_block_state_create(vw_block_state *s, const vw_learn_config *learn, int64_t K, int64_t C) {
+vw_status vw_block_state_create(vw_block_state *s, const vw_learn_config *learn, int64_t K, int64_t vectors,
+                                int64_t width) {
   const int64_t points = learn->loss_points < learn->steps ? learn->loss_points : learn->steps;
-  *s = (vw_block_state){.K = K, .C = C, .points = points < 1 ? 1 : points};
+  *s = (vw_block_state){.K = K, .C = vectors * width, .vectors = vectors, .points = points < 1 ? 1 : points};
   s->every = (learn->steps + s->points - 1) / s->points;
   s->points = (learn->steps + s->every - 1) / s->every;
   s->look_every = learn->watch_every, s->looks = s->look_every ? learn->steps / s->look_every + 1 : 0;
-  const size_t matrix = (size_t)(K * C), vector = (size_t)K;
+  const size_t matrix = (size_t)(K * s->C), vector = (size_t)K;
   double **const arrays[] = {&s->words,    &s->gradient,  &s->anchors, &s->history, &s->looked,     &s->loss_start,
                              &s->loss_end, &s->grad_norm, &s->kkt,     &s->radius,  &s->moments[0], &s->moments[1]};
   const size_t sizes[] = {
@@ -67,13 +68,17 @@ vw_status vw_block_write_leaf(const vw_block_part_program *p, const char *name, 
   return vw_write_leaf(p->program, p->graph, name, shape, data);
 }
 
+vw_tensor vw_block_matrix(const vw_block_state *s) {
+  return vw_shape(VW_F64, s->K * s->vectors, s->C / s->vectors);
+}
+
 static vw_status make_program(const vw_block_run *r, vw_block_mode mode, const vw_block_shape *shape,
                               vw_block_part_program *p) {
   const vw_network *n = r->t->in.network;
   const vw_task_loss of = {r->t->kind, &r->t->in};
   const vw_block_loss loss = vw_block_loss_of(&of);
   VW_TRY(vw_graph_create(&p->graph));
-  VW_TRY(vw_block_graph(p->graph, &loss, r->learn, shape, r->s->C, mode));
+  VW_TRY(vw_block_graph(p->graph, &loss, r->learn, shape, r->s->C / r->s->vectors, mode));
   VW_TRY(vw_program_create_beside(&p->program, p->graph, n->ctx, &n->policy, r->watch.program));
   return vw_weights_bind(n->weights, p->program);
 }
@@ -93,7 +98,7 @@ static vw_status build_watch(vw_block_run *r) {
   VW_TRY(st);
   VW_TRY(r->t->kind->leaves(r->t, r->of_task, &r->shape.step, watch.program, watch.graph));
   VW_TRY(vw_block_write_leaf(&watch, "step", vw_shape(VW_I64, 1), &zero));
-  return vw_block_write_leaf(&watch, "words", vw_shape(VW_F64, r->s->K, r->s->C), r->s->words);
+  return vw_block_write_leaf(&watch, "words", vw_block_matrix(r->s), r->s->words);
 }
 
 /* The fixed set's loss alone, for looks on the way. */
@@ -113,13 +118,24 @@ static vw_status begin(vw_block_run *r, const vw_study_config *config, const vw_
   return st;
 }
 
+/* Each vector of a word has a ball of its own, of the same radius. */
+static vw_status write_radius(const vw_block_part_program *p, const vw_block_state *s) {
+  const int64_t n = s->vectors;
+  double *all = malloc((size_t)(s->K * n) * sizeof *all);
+  VW_CHECK(all, VW_ERR_MEMORY, "block: out of memory");
+  for (int64_t i = 0; i < s->K * n; i++) all[i] = s->radius[i / n];
+  const vw_status st = vw_block_write_leaf(p, "radius", vw_shape(VW_F64, s->K * n), all);
+  free(all);
+  return st;
+}
+
 static vw_status write_state(const vw_block_run *r) {
   const vw_block_part_program *p = &r->trained;
   const vw_block_state *s = r->s;
-  const vw_tensor matrix = vw_shape(VW_F64, s->K, s->C);
+  const vw_tensor matrix = vw_block_matrix(s);
   VW_TRY(vw_block_write_leaf(p, "words", matrix, s->words));
   VW_TRY(vw_block_write_leaf(p, "anchors", matrix, s->anchors));
-  VW_TRY(vw_block_write_leaf(p, "radius", vw_shape(VW_F64, s->K), s->radius));
+  VW_TRY(write_radius(p, s));
   VW_TRY(vw_block_write_leaf(p, "step", vw_shape(VW_I64, 1), &s->step));
   VW_TRY(vw_block_write_leaf(p, "history", vw_shape(VW_F64, s->points, s->K), s->history));
   if (r->learn->optimiser != VW_ADAMW) return VW_OK;
@@ -135,7 +151,7 @@ vw_status vw_block_read_words(const vw_block_run *r) {
   const vw_block_state *s = r->s;
   double *now = malloc((size_t)(s->K * s->C) * sizeof *now + 1);
   VW_CHECK(now, VW_ERR_MEMORY, "block: out of memory");
-  const vw_status st = vw_block_read_leaf(&r->trained, "words", vw_shape(VW_F64, s->K, s->C), now);
+  const vw_status st = vw_block_read_leaf(&r->trained, "words", vw_block_matrix(s), now);
   for (int64_t k = 0; st == VW_OK && k < s->K; k++)
     if (!s->stopped[k]) memcpy(s->words + k * s->C, now + k * s->C, (size_t)s->C * sizeof *now);
   free(now);
@@ -144,7 +160,7 @@ vw_status vw_block_read_words(const vw_block_run *r) {
 
 static vw_status read_state(const vw_block_run *r) {
   const vw_block_state *s = r->s;
-  const vw_tensor matrix = vw_shape(VW_F64, s->K, s->C);
+  const vw_tensor matrix = vw_block_matrix(s);
   VW_TRY(vw_block_read_words(r));
   VW_TRY(vw_block_read_leaf(&r->trained, "history", vw_shape(VW_F64, s->points, s->K), s->history));
   for (int64_t i = 0; i < s->points * s->K; i++) { /* what a row lost after its word had stopped is nobody's */
@@ -273,7 +289,8 @@ vw_status vw_block_learn(vw_block_state *s, vw_task *t, const vw_study_config *c
   vw_status st = VW_OK;
   bool go_on = true;
   *finished = false;
-  r.shape = (vw_block_shape){.step = {.K = s->K, .slices = share.slices}, .points = s->points, .every = s->every};
+  r.shape = (vw_block_shape){
+      .step = {.K = s->K, .slices = share.slices}, .vectors = s->vectors, .points = s->points, .every = s->every};
   if (team) VW_GOTO(share_state(s, team, &go_on));
   if (!go_on) goto cleanup;
   vw_block_stop_words(&r);

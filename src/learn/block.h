@@ -6,9 +6,11 @@
 #include "learn/team.h"
 #include "study/trial.h"
 
-/* One block's numbers; all arrays are double, rows in the block's order. What a checkpoint keeps stands first. */
+/* One block's numbers; all arrays are double, rows in the block's order. What a checkpoint keeps stands first. A word is
+ * `vectors` vectors one after the other, C numbers in all. */
 typedef struct vw_block_state {
   int64_t K, C, points, every;
+  int64_t vectors;               /* of a word */
   int64_t step;                  /* steps done */
   double *words;                 /* [K, C] */
   double *moments[2];            /* [K, C] each; adamw only, else NULL */
@@ -23,8 +25,8 @@ typedef struct vw_block_state {
   double *gradient;        /* [K, C] of the fixed set's loss at the end */
   double *grad_norm, *kkt; /* [K] */
   /* what the trials start from */
-  double *anchors; /* [K, C] */
-  double *radius;  /* [K]; INFINITY: free */
+  double *anchors; /* [K, C]: the anchor's embedding, as often as a word has vectors */
+  double *radius;  /* [K] of each of its vectors' balls; INFINITY: free */
 } vw_block_state;
 
 /* No step is left: all are done, or every word has stopped. */
@@ -37,7 +39,9 @@ int64_t vw_block_steps_of(const vw_block_state *s, int64_t k);
  * none. It depends on the word's own losses alone (docs/protocol.md). */
 int64_t vw_early_stop(const vw_learn_config *learn, const double *loss, int64_t n, int64_t stride);
 
-vw_status vw_block_state_create(vw_block_state *s, const vw_learn_config *learn, int64_t K, int64_t C);
+/* K words of so many vectors of `width` numbers. The caller frees it. */
+vw_status vw_block_state_create(vw_block_state *s, const vw_learn_config *learn, int64_t K, int64_t vectors,
+                                int64_t width);
 void vw_block_state_free(vw_block_state *s);
 
 /* What the caller wants to be asked or told between steps. Any may be NULL. */

@@ -3,6 +3,7 @@
 #include "core/random.h"
 #include "kernels/pgd_step.h"
 #include "kernels/record.h"
+#include "kernels/view.h"
 
 static vw_status emit_task(const void *user, vw_graph *g, const vw_step_shape *s, const vw_step_in *step,
                            vw_value *loss) {
@@ -14,10 +15,16 @@ vw_block_loss vw_block_loss_of(const vw_task_loss *of) {
   return (vw_block_loss){emit_task, of};
 }
 
+/* Rows of the optimiser: the vectors of all words. */
+static int64_t rows_of(const vw_block_shape *s) {
+  return s->step.K * (s->vectors > 1 ? s->vectors : 1);
+}
+
 static void emit_update(vw_graph *g, const vw_learn_config *learn, const vw_block_shape *s, int64_t C, vw_value words,
                         vw_value gradient, vw_value step) {
-  const vw_tensor matrix = vw_shape(VW_HEAD, s->step.K, C);
-  const vw_value anchors = vw_input(g, matrix, "anchors"), radius = vw_input(g, vw_shape(VW_HEAD, s->step.K), "radius");
+  const vw_tensor matrix = vw_shape(VW_HEAD, rows_of(s), C);
+  const vw_value anchors = vw_input(g, matrix, "anchors"),
+                 radius = vw_input(g, vw_shape(VW_HEAD, rows_of(s)), "radius");
   if (learn->optimiser == VW_ADAMW) {
     const vw_adamw_moments mv = {.m = vw_state(g, matrix, "adam_m"), .v = vw_state(g, matrix, "adam_v")};
     const vw_adamw_attr attr = {
@@ -37,7 +44,7 @@ static void emit_rest_of_step(vw_graph *g, const vw_learn_config *learn, const v
 }
 
 static vw_status update_graph(vw_graph *g, const vw_learn_config *learn, const vw_block_shape *s, int64_t C) {
-  const vw_tensor matrix = vw_shape(VW_HEAD, s->step.K, C);
+  const vw_tensor matrix = vw_shape(VW_HEAD, rows_of(s), C);
   const vw_value words = vw_state(g, matrix, "words"), step = vw_state(g, vw_shape(VW_I64, 1), "step");
   const vw_value gradient = vw_input(g, matrix, "gradient"), loss = vw_input(g, vw_shape(VW_HEAD, s->step.K), "loss");
   emit_rest_of_step(g, learn, s, C, words, gradient, loss, step);
@@ -47,13 +54,17 @@ static vw_status update_graph(vw_graph *g, const vw_learn_config *learn, const v
 vw_status vw_block_graph(vw_graph *g, const vw_block_loss *emit, const vw_learn_config *learn,
                          const vw_block_shape *shape, int64_t C, vw_block_mode mode) {
   const bool train = mode == VW_BLOCK_TRAIN, is_fixed = mode == VW_BLOCK_WATCH || mode == VW_BLOCK_LOOK;
-  const vw_tensor matrix = vw_shape(VW_HEAD, shape->step.K, C), one = vw_shape(VW_I64, 1);
+  const bool slice = mode == VW_BLOCK_SLICE; /* its gradient is laid where the sum reads it: it must not be a view */
+  const int64_t rows = slice ? shape->step.K : rows_of(shape), numbers = rows_of(shape) / rows * C;
+  const vw_tensor matrix = vw_shape(VW_HEAD, rows, numbers), one = vw_shape(VW_I64, 1);
   vw_block_shape s = *shape;
   if (mode == VW_BLOCK_UPDATE) return update_graph(g, learn, &s, C);
-  if (mode != VW_BLOCK_SLICE) s.step.slice = s.step.slices = 0;
+  if (!slice) s.step.slice = s.step.slices = 0;
   const vw_value words = train ? vw_state(g, matrix, "words") : vw_input(g, matrix, "words");
   const vw_value step = train ? vw_state(g, one, "step") : vw_input(g, one, "step");
-  const vw_step_in in = {.words = words, .step = step, .set = is_fixed ? VW_DRAW_WATCH : 0};
+  const vw_value whole =
+      s.vectors > 1 && !slice ? vw_view(g, words, vw_shape(VW_HEAD, s.step.K, s.vectors * C)) : words;
+  const vw_step_in in = {.words = whole, .step = step, .set = is_fixed ? VW_DRAW_WATCH : 0};
   vw_value loss = VW_NONE, gradient = VW_NONE;
   VW_TRY(emit->emit(emit->user, g, &s.step, &in, &loss));
   if (mode != VW_BLOCK_LOOK) VW_TRY(vw_reverse(g, loss, &words, 1, &gradient));

@@ -7,6 +7,7 @@
 
 typedef struct vw_block_shape {
   vw_step_shape step; /* step.slice, slices: read by VW_BLOCK_SLICE alone */
+  int64_t vectors;    /* of a word: n; 0: one */
   int64_t points;     /* rows of the loss record */
   int64_t every;      /* steps between them */
 } vw_block_shape;
@@ -33,8 +34,10 @@ typedef struct vw_task_loss {
 } vw_task_loss;
 vw_block_loss vw_block_loss_of(const vw_task_loss *of);
 
-/* Words of `width` numbers. Leaves: words, step, anchors, radius, adam_m, adam_v, history, and those of the loss.
- * Outputs: loss, gradient, and those of the loss. */
+/* Words of n vectors of `width` numbers: each vector is a row of its own for the optimiser, with its own ball; the loss
+ * sees a row a word. Leaves: words, anchors, adam_m, adam_v [K n, width], radius [K n], step, history, and those of the
+ * loss. Outputs: loss [K], gradient [K n, width], and those of the loss. In a slice words and gradient are [K, n width],
+ * the same numbers. */
 vw_status vw_block_graph(vw_graph *g, const vw_block_loss *loss, const vw_learn_config *learn, const vw_block_shape *s,
                          int64_t width, vw_block_mode mode);
 

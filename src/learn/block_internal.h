@@ -41,6 +41,9 @@ void vw_block_drop_program(vw_block_part_program *p);
 vw_status vw_block_write_leaf(const vw_block_part_program *p, const char *name, vw_tensor shape, const void *data);
 vw_status vw_block_read_leaf(const vw_block_part_program *p, const char *name, vw_tensor shape, void *data);
 
+/* The vectors of all words, rows of the optimiser: their shape as a leaf. */
+vw_tensor vw_block_matrix(const vw_block_state *s);
+
 /* Whether this rank saves and writes: alone, or first in its team. */
 bool vw_block_leads(const vw_block_run *r);
 

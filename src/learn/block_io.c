@@ -173,7 +173,7 @@ static void columns_free(result_columns *c) {
 
 static vw_status columns_allocate(result_columns *c, const vw_block_state *s) {
   const size_t K = (size_t)s->K, matrix = (size_t)(s->K * s->C) * sizeof(double);
-  *c = (result_columns){.place = calloc(K, sizeof *c->place),
+  *c = (result_columns){.place = calloc(K * (size_t)s->vectors, sizeof *c->place),
                         .distance = calloc(K, sizeof(double)),
                         .anchor_id = calloc(K, sizeof(int64_t)),
                         .nearest = calloc(K, sizeof(int64_t)),
@@ -228,35 +228,73 @@ static void fill_steps(const result_columns *c, const vw_block_state *s) {
   for (int64_t k = 0; k < s->K; k++) c->steps[k] = vw_block_steps_of(s, k);
 }
 
+/* [K, width]: a word's vectors all start at the same. */
+static vw_status keep_anchors(const result_columns *c, const vw_block_state *s, vw_dtype type) {
+  const int64_t width = s->C / s->vectors;
+  for (int64_t k = 0; k < s->K; k++)
+    VW_TRY(vw_convert((char *)c->anchors + (size_t)(k * width) * vw_dtype_bytes(type), type, s->anchors + k * s->C,
+                      VW_F64, width));
+  return VW_OK;
+}
+
+/* Where the vector of word k that is farthest from its anchor lies; the first of equally far ones. */
+static const vw_word_place *farthest(const vw_word_place *place, int64_t k, int64_t vectors) {
+  const vw_word_place *most = &place[k * vectors];
+  for (int64_t i = 1; i < vectors; i++)
+    if (place[k * vectors + i].from_anchor > most->from_anchor) most = &place[k * vectors + i];
+  return most;
+}
+
+static vw_status place_vectors(result_columns *c, const vw_block_state *s, const vw_word_table *w) {
+  const int64_t n = s->vectors;
+  int64_t *ids = malloc((size_t)(s->K * n) * sizeof *ids);
+  VW_CHECK(ids, VW_ERR_MEMORY, "results of a block: out of memory");
+  for (int64_t i = 0; i < s->K * n; i++) ids[i] = c->anchor_id[i / n];
+  const vw_status st = vw_place_words(&w->e, s->words, ids, s->K * n, c->place);
+  free(ids);
+  return st;
+}
+
+static bool is_on_sphere(const vw_block_state *s, int64_t k) {
+  const int64_t width = s->C / s->vectors;
+  bool all = true;
+  for (int64_t at = k * s->C; at < (k + 1) * s->C; at += width) {
+    bool one = false;
+    (void)vw_kkt_residual(s->gradient + at, s->words + at, s->anchors + at, width, s->radius[k], &one);
+    all = all && one;
+  }
+  return all;
+}
+
 static vw_status columns_fill(result_columns *c, const vw_block_state *s, const vw_trial *trials,
                               const vw_word_table *w) {
   const vw_dtype type = w->network->word_type;
   for (int64_t k = 0; k < s->K; k++) {
     int32_t id = 0;
     VW_TRY(vw_tokenizer_word(w->network->text.tokenizer, trials[k].anchor, &id));
-    c->anchor_id[k] = id, c->failed[k] = is_failed(s, k);
-    (void)vw_kkt_residual(s->gradient + k * s->C, s->words + k * s->C, s->anchors + k * s->C, s->C, s->radius[k],
-                          &c->on_sphere[k]);
+    c->anchor_id[k] = id, c->failed[k] = is_failed(s, k), c->on_sphere[k] = is_on_sphere(s, k);
   }
-  VW_TRY(vw_place_words(&w->e, s->words, c->anchor_id, s->K, c->place));
+  VW_TRY(place_vectors(c, s, w));
   for (int64_t k = 0; k < s->K; k++) {
-    c->distance[k] = c->place[k].from_anchor, c->nearest[k] = c->place[k].nearest;
-    c->rank_words[k] = c->place[k].rank_words, c->rank_all[k] = c->place[k].rank_all;
+    const vw_word_place *place = farthest(c->place, k, s->vectors);
+    c->distance[k] = place->from_anchor, c->nearest[k] = place->nearest;
+    c->rank_words[k] = place->rank_words, c->rank_all[k] = place->rank_all;
     vw_tokenizer_label(w->network->text.tokenizer, (int32_t)c->nearest[k], c->nearest_word[k], WORD_BYTES);
     c->nearest_text[k] = c->nearest_word[k];
   }
   fill_steps(c, s);
   VW_TRY(vw_convert(c->words, type, s->words, VW_F64, s->K * s->C));
-  return vw_convert(c->anchors, type, s->anchors, VW_F64, s->K * s->C);
+  return keep_anchors(c, s, type);
 }
 
 static vw_status write_columns(const char *dir, const vw_block *b, const vw_trial *trials, const vw_block_state *s,
                                const result_columns *c, vw_dtype type) {
   char id[VW_BLOCK_ID], steps[32], seconds[32];
-  const vw_tensor matrix = vw_shape(type, s->K, s->C), f = vw_shape(VW_F64, s->K), i = vw_shape(VW_I64, s->K),
-                  u = vw_shape(VW_U8, s->K);
+  const int64_t n = s->vectors, width = s->C / n;
+  const vw_tensor f = vw_shape(VW_F64, s->K), i = vw_shape(VW_I64, s->K), u = vw_shape(VW_U8, s->K);
   const vw_safetensors_entry e[] = {
-      entry("words", matrix, c->words), entry("anchors", matrix, c->anchors),
+      entry("words", n > 1 ? vw_shape(type, s->K, n, width) : vw_shape(type, s->K, width), c->words),
+      entry("anchors", vw_shape(type, s->K, width), c->anchors),
       entry("history", vw_shape(VW_F64, s->points, s->K), s->history),
       entry("history_step", vw_shape(VW_I64, s->points), c->history_step), entry("loss_start", f, s->loss_start),
       entry("loss_end", f, s->loss_end), entry("grad_norm", f, s->grad_norm), entry("kkt", f, s->kkt),
@@ -267,7 +305,7 @@ static vw_status write_columns(const char *dir, const vw_block *b, const vw_tria
       entry("steps", i, c->steps), entry("looked", vw_shape(VW_F64, s->looks, s->K), s->looked),
       entry("look_step", vw_shape(VW_I64, s->looks), c->look_step)};
   enum { OF_LOOKS = 3 };
-  const int64_t n = (int64_t)(sizeof e / sizeof *e) - (s->looks ? 0 : OF_LOOKS);
+  const int64_t entries = (int64_t)(sizeof e / sizeof *e) - (s->looks ? 0 : OF_LOOKS);
   char *list = dump(trial_list(trials, s->K, c->nearest_text));
   VW_CHECK(list, VW_ERR_MEMORY, "results of a block: out of memory");
   (void)snprintf(steps, sizeof steps, "%" PRId64, s->step);
@@ -275,7 +313,7 @@ static vw_status write_columns(const char *dir, const vw_block *b, const vw_tria
   const vw_keyvalue metadata[] = {
       {"model", b->model}, {"data", b->data}, {"steps", steps}, {"seconds", seconds}, {"trials", list}};
   vw_block_file_id(b, "", id);
-  const vw_status st = vw_block_file_write(dir, id, e, n, metadata, 5);
+  const vw_status st = vw_block_file_write(dir, id, e, entries, metadata, 5);
   free(list);
   return st;
 }
@@ -296,10 +334,10 @@ static void make_up(double *x, int64_t n, uint64_t key) {
 }
 
 vw_status vw_block_made_up_write(const char *dir, const vw_block *b, const vw_trial *trials,
-                                 const vw_learn_config *learn, const vw_network *network) {
+                                 const vw_learn_config *learn, const vw_network *network, int64_t vectors) {
   vw_block_state s;
   result_columns c = {0};
-  VW_TRY(vw_block_state_create(&s, learn, b->n, network->width));
+  VW_TRY(vw_block_state_create(&s, learn, b->n, vectors, network->width));
   vw_status st = columns_allocate(&c, &s);
   make_up(s.words, s.K * s.C, 1), make_up(s.anchors, s.K * s.C, 2), make_up(s.history, s.points * s.K, 3);
   make_up(s.loss_start, s.K, 4), make_up(s.loss_end, s.K, 5), make_up(s.kkt, s.K, 6), make_up(s.grad_norm, s.K, 7);
@@ -307,7 +345,7 @@ vw_status vw_block_made_up_write(const char *dir, const vw_block *b, const vw_tr
   s.step = learn->steps;
   if (st == VW_OK) fill_steps(&c, &s);
   if (st == VW_OK) st = vw_convert(c.words, network->word_type, s.words, VW_F64, s.K * s.C);
-  if (st == VW_OK) st = vw_convert(c.anchors, network->word_type, s.anchors, VW_F64, s.K * s.C);
+  if (st == VW_OK) st = keep_anchors(&c, &s, network->word_type);
   if (st == VW_OK) st = write_columns(dir, b, trials, &s, &c, network->word_type);
   columns_free(&c);
   vw_block_state_free(&s);

@@ -2,7 +2,9 @@
  * K trials of a block, words of C numbers, R rows of baselines.
  *
  * <block id>.safetensors
- *   words, anchors                                        [K, C] f32 (f64 from the ref backend)
+ *   words                                                 [K, W] f32 (f64 from the ref backend); of n vectors each,
+ *                                                         n > 1: [K, n, W]
+ *   anchors                                               [K, W] likewise
  *   history                                               [points, K]
  *   history_step                                          [points] i64
  *   loss_start, loss_end, grad_norm, kkt                  [K] f64
@@ -10,6 +12,8 @@
  *   distance                                              [K] f64: |word - anchor|
  *   on_sphere, failed                                     [K] u8
  *   anchor_id, nearest, rank_words, rank_all              [K] i64
+ *                                                         of several vectors: distance, nearest and ranks are those of
+ *                                                         the one that is farthest from the anchor; on_sphere: all are
  *   with learn.watch.every alone:
  *   steps                                                 [K] i64: of the word, fewer than the block's where it stopped
  *   looked                                                [looks, K] f64: loss on the fixed set; NaN: not looked
@@ -68,7 +72,7 @@ vw_status vw_block_results_write(const char *dir, const vw_block *b, const vw_tr
 
 /* Results of a block that was never learned, of the same sizes: for timing what reads them. */
 vw_status vw_block_made_up_write(const char *dir, const vw_block *b, const vw_trial *trials,
-                                 const vw_learn_config *learn, const vw_network *network);
+                                 const vw_learn_config *learn, const vw_network *network, int64_t vectors);
 
 /* The words [K, C] of a finished block as double, malloc'ed; the caller frees them. */
 vw_status vw_block_words_read(const char *dir, const vw_block *b, int64_t C, double **words);

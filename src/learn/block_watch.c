@@ -21,18 +21,34 @@ vw_status vw_block_fixed_loss(const vw_block_run *r, double *loss, double *gradi
   memset(loss, 0, (size_t)s->K * sizeof *loss);
   if (gradient) memset(gradient, 0, (size_t)n * sizeof *gradient);
   const vw_block_part_program *p = &r->watch;
-  VW_GOTO(vw_block_write_leaf(p, "words", vw_shape(VW_F64, s->K, s->C), s->words));
+  VW_GOTO(vw_block_write_leaf(p, "words", vw_block_matrix(s), s->words));
   for (int64_t i = 0; i < draws; i++) {
     VW_GOTO(vw_block_write_leaf(p, "step", vw_shape(VW_I64, 1), &i));
     VW_GOTO(vw_program_run(p->program));
     VW_GOTO(vw_block_read_leaf(p, "loss", vw_shape(VW_F64, s->K), row));
-    VW_GOTO(vw_block_read_leaf(p, "gradient", vw_shape(VW_F64, s->K, s->C), one));
+    VW_GOTO(vw_block_read_leaf(p, "gradient", vw_block_matrix(s), one));
     for (int64_t k = 0; k < s->K; k++) loss[k] += row[k] / (double)draws;
     for (int64_t k = 0; gradient && k < n; k++) gradient[k] += one[k] / (double)draws;
   }
 cleanup:
   free(one);
   return st;
+}
+
+/* Of a word of several vectors: of the product of their balls. Each vector's own residual, in parts of the length of its
+ * gradient, is a part of the word's. */
+static double kkt_of(const vw_block_state *s, int64_t k) {
+  const int64_t n = s->vectors, width = s->C / n;
+  double residuals = 0, squares = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t at = k * s->C + i * width;
+    const double own = vw_kkt_residual(s->gradient + at, s->words + at, s->anchors + at, width, s->radius[k], NULL);
+    if (n == 1) return own;
+    double sum = 0;
+    for (int64_t c = 0; c < width; c++) sum += s->gradient[at + c] * s->gradient[at + c];
+    residuals += own * own * sum, squares += sum;
+  }
+  return squares > 0 || isnan(squares) ? sqrt(residuals / squares) : 0;
 }
 
 vw_status vw_block_finish(const vw_block_run *r) {
@@ -42,8 +58,7 @@ vw_status vw_block_finish(const vw_block_run *r) {
     double sum = 0;
     for (int64_t c = 0; c < s->C; c++) sum += s->gradient[k * s->C + c] * s->gradient[k * s->C + c];
     s->grad_norm[k] = sqrt(sum);
-    s->kkt[k] =
-        vw_kkt_residual(s->gradient + k * s->C, s->words + k * s->C, s->anchors + k * s->C, s->C, s->radius[k], NULL);
+    s->kkt[k] = kkt_of(s, k);
   }
   return VW_OK;
 }
@@ -87,7 +102,7 @@ void vw_block_stop_words(const vw_block_run *r) {
 /* Losses [n, K] of draws first .. first + n. */
 static vw_status look_at_draws(const vw_block_run *r, int64_t first, int64_t n, double *loss) {
   const vw_block_state *s = r->s;
-  VW_TRY(vw_block_write_leaf(&r->watch, "words", vw_shape(VW_F64, s->K, s->C), s->words));
+  VW_TRY(vw_block_write_leaf(&r->watch, "words", vw_block_matrix(s), s->words));
   for (int64_t i = first; i < first + n; i++) {
     VW_TRY(vw_block_write_leaf(&r->watch, "step", vw_shape(VW_I64, 1), &i));
     VW_TRY(vw_program_run(r->look.program));

@@ -26,7 +26,7 @@ static vw_status emit(const measured *of, vw_graph *g, const vw_block_shape *s, 
 vw_status vw_learn_shape_of(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows, vw_block_shape *shape) {
   const vw_learn_config *l = &in->model->learn;
   const int64_t points = l->loss_points < l->steps ? l->loss_points : l->steps;
-  *shape = (vw_block_shape){.step = {.K = rows}, .points = points < 1 ? 1 : points, .every = 1};
+  *shape = (vw_block_shape){.step = {.K = rows}, .vectors = in->vectors, .points = points < 1 ? 1 : points, .every = 1};
   return task->shape(in, rows, &shape->step);
 }
 
@@ -67,7 +67,7 @@ static vw_status measure_beside(const measured *of, const vw_block_shape *shape,
 static vw_status measure_steps(const measured *of, const vw_block_shape *shape, const vw_graph *owner,
                                const vw_program_memory *lent, vw_learn_memory *sum) {
   const int64_t head = (int64_t)vw_dtype_bytes(vw_resolve(&of->n->policy, VW_HEAD));
-  const int64_t row = (shape->step.K * of->n->width + shape->step.K) * head;
+  const int64_t row = (shape->step.K * of->in->vectors * of->n->width + shape->step.K) * head;
   vw_block_shape part = *shape;
   if (shape->step.slices <= 1) return measure_beside(of, shape, VW_BLOCK_TRAIN, owner, lent, sum);
   VW_TRY(measure_beside(of, shape, VW_BLOCK_UPDATE, owner, lent, sum));

@@ -66,11 +66,13 @@ static vw_status step_graph(vw_graph *g, const vw_block_kind *k, const vw_block_
 static void name_step(const vw_block_kind *k, const vw_step_shape *s, vw_part_name *name) {
   const vw_learn_config *learn = &k->in.model->learn;
   const vw_transformer_config *text = &k->in.network->text.tower.t;
-  int64_t size[4 + VW_TASK_SIZES] = {s->K, learn->positives, learn->negatives, learn->optimiser};
+  const int64_t vectors = k->in.vectors; /* times of words of one vector keep their name */
+  int64_t size[5 + VW_TASK_SIZES] = {s->K, learn->positives, learn->negatives, learn->optimiser};
   memcpy(size + 4, s->size, sizeof s->size);
+  size[4 + VW_TASK_SIZES] = vectors;
   (void)snprintf(name->kind, sizeof name->kind, "%s step %lldx%lld", k->task->name, (long long)text->width,
                  (long long)text->layers);
-  name->shape = vw_hash_bytes(size, sizeof size);
+  name->shape = vw_hash_bytes(size, sizeof size - (vectors > 1 ? 0 : sizeof *size));
 }
 
 static vw_status graph_of(vw_graph *g, const vw_block_kind *k, vw_timed what, const vw_block_shape *s,

@@ -84,7 +84,8 @@ vw_status vw_block_start(vw_block_state *s, const vw_word_table *w, const vw_tri
     int64_t nearest = 0;
     double distance = 0;
     VW_TRY(vw_tokenizer_word(w->network->text.tokenizer, trials[k].anchor, &id));
-    VW_TRY(vw_text_word_vector(&w->network->text, id, s->anchors + k * s->C));
+    for (int64_t at = 0; at < s->C; at += s->C / s->vectors)
+      VW_TRY(vw_text_word_vector(&w->network->text, id, s->anchors + k * s->C + at));
     VW_TRY(vw_anchor_neighbour(&w->e, id, &nearest, &distance));
     s->radius[k] = isinf(trials[k].delta) ? INFINITY : trials[k].delta * distance;
   }

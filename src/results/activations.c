@@ -237,6 +237,10 @@ bool vw_activations_has(const vw_results_source *s, const vw_activations *a, int
   return vw_block_file_exists(s->out, a->id[f]);
 }
 
+static int64_t vectors_of(const vw_results_source *s, const vw_activations *a) {
+  return s->config->models[a->model].vectors;
+}
+
 bool vw_activations_can_make(const vw_results_source *s, const vw_activations *a, int64_t f) {
   const vw_transfer_source t = vw_results_transfer(s);
   const vw_transfer_set set = set_of(a, f);
@@ -261,23 +265,25 @@ static vw_status read_carried(const vw_results_source *s, const vw_activations *
   VW_GOTO(vw_carried_list(&c, &t, &set));
   VW_GOTO(vw_carried_read(&c, &t, &set, metrics, &found));
   if (!found) VW_GOTO(VW_RAISE(VW_ERR_IO, "a set of carried words is not there any more"));
-  for (int64_t i = 0; i < c.n * c.to_width; i++)
-    words[i] = c.rows[i / c.to_width].is_carried ? c.words[i] : (double)NAN;
+  const int64_t one = c.vectors * c.to_width;
+  for (int64_t i = 0; i < c.n * one; i++) words[i] = c.rows[i / one].is_carried ? c.words[i] : (double)NAN;
 cleanup:
   vw_carried_free(&c), free(metrics);
   return st;
 }
 
-/* The vectors of a file's words [rows, W]; malloc'ed. */
+/* A file's words [rows, n W], an entry of the vocabulary n times; malloc'ed. */
 static vw_status read_words(const vw_results_source *s, const vw_activations *a, int64_t f, double **words) {
   const vw_network *n = s->networks[a->model];
   if (a->block[f] >= 0 && !is_carried(a, f))
-    return vw_block_words_read(s->out, &s->plan->blocks[a->block[f]], n->width, words);
-  double *x = calloc((size_t)(a->file_rows[f] * n->width) + 1, sizeof *x);
+    return vw_block_words_read(s->out, &s->plan->blocks[a->block[f]], vectors_of(s, a) * n->width, words);
+  const int64_t one = vectors_of(s, a) * n->width;
+  double *x = calloc((size_t)(a->file_rows[f] * one) + 1, sizeof *x);
   vw_status st = x ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "activations: out of memory");
   if (x && is_carried(a, f)) st = read_carried(s, a, f, x);
   for (int64_t i = a->n_learned + a->n_carried; x && st == VW_OK && a->block[f] < 0 && i < a->n; i++)
-    st = vw_text_word_vector(&n->text, a->rows[i].token, x + a->rows[i].place * n->width);
+    for (int64_t at = 0; st == VW_OK && at < one; at += n->width)
+      st = vw_text_word_vector(&n->text, a->rows[i].token, x + a->rows[i].place * one + at);
   *words = x;
   return st;
 }
@@ -299,7 +305,7 @@ vw_status vw_activations_make(const vw_results_source *s, const vw_activations *
   float *states = malloc((size_t)(a->file_rows[f] * VW_STATE_POSITIONS * a->layers * a->width) * sizeof *states + 1);
   vw_status st = states ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "activations: out of memory");
   if (st == VW_OK) st = read_words(s, a, f, &words);
-  if (st == VW_OK) st = n->kind->states(n, a->text, words, 1, a->file_rows[f], states);
+  if (st == VW_OK) st = n->kind->states(n, a->text, words, vectors_of(s, a), a->file_rows[f], states);
   if (st == VW_OK) st = write_states(s, a, f, states);
   free(words), free(states);
   return st;

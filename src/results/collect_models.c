@@ -9,7 +9,7 @@
 /* ---- /words, /loss, /loss_fixed of a model ----------------------------------------------------------------------- */
 
 typedef struct model_part {
-  int64_t model, width, points;
+  int64_t model, vectors, width, points; /* vectors of a word */
   vw_dtype type;
   int64_t *steps;        /* [points] */
   vw_row_range *present; /* this rank's rows whose blocks are there, among the model's */
@@ -31,9 +31,10 @@ static vw_status each_row(const vw_writer *w, const model_part *part, copy_row c
 
 static vw_status copy_word(const vw_safetensors *f, const vw_block *b, int64_t k, const model_part *part, char **to) {
   vw_tensor t;
-  const int64_t bytes = part->width * (int64_t)vw_dtype_bytes(part->type);
+  const int64_t bytes = part->vectors * part->width * (int64_t)vw_dtype_bytes(part->type);
   VW_TRY(vw_safetensors_find(f, "words", &t));
-  VW_CHECK(t.dtype == part->type && t.ndim == 2 && t.dim[0] == b->n && t.dim[1] == part->width, VW_ERR_INPUT,
+  const bool has_shape = part->vectors > 1 ? t.ndim == 3 && t.dim[1] == part->vectors : t.ndim == 2;
+  VW_CHECK(t.dtype == part->type && has_shape && t.dim[0] == b->n && vw_last_dim(&t) == part->width, VW_ERR_INPUT,
            "%s: words are %s %s, the network has width %" PRId64 "; delete the file and run again",
            vw_safetensors_path(f), vw_dtype_name(t.dtype), vw_shape_text(&t), part->width);
   memcpy(*to, (const char *)t.data + k * bytes, (size_t)bytes);
@@ -126,12 +127,13 @@ cleanup:
   return st;
 }
 
-/* One matrix [n_model, columns] of this rank's rows. */
+/* Numbers [n_model, ...] of this rank's rows; d->ndim and d->dim but the first are set. */
 static vw_status write_matrix(const vw_writer *w, const model_part *part, vw_study_data *d, copy_row copy) {
   const int64_t n = w->c->model_n[part->model];
-  char *rows = malloc((size_t)(part->n_present * d->dim[1]) * vw_dtype_bytes(part->type) + 1);
+  const int64_t columns = d->dim[1] * (d->ndim > 2 ? d->dim[2] : 1);
+  char *rows = malloc((size_t)(part->n_present * columns) * vw_dtype_bytes(part->type) + 1);
   vw_status st = vw_writer_memory(w, rows != NULL);
-  d->dtype = part->type, d->ndim = 2, d->dim[0] = n;
+  d->dtype = part->type, d->dim[0] = n;
   if (st == VW_OK) st = vw_agree_message(w->ranks, each_row(w, part, copy, rows));
   if (st == VW_OK) st = vw_study_file_write_rows(w->f, d, part->present, part->n_present, rows);
   free(rows);
@@ -139,13 +141,18 @@ static vw_status write_matrix(const vw_writer *w, const model_part *part, vw_stu
 }
 
 static vw_status write_words(const vw_writer *w, const model_part *part, const char *model) {
-  vw_file_path path, channel, trial;
+  vw_file_path path, channel, trial, vector;
   VW_TRY(write_trial_scale(w, part, "/words", trial));
   VW_TRY(vw_writer_path(path, "/words", model, ""));
   VW_TRY(vw_writer_path(channel, "/words", model, "_channel"));
   VW_TRY(vw_writer_count(w, channel, "component of the embedding", part->width));
-  vw_study_data d = {.path = path, .dim = {0, part->width}, .units = "1", .description = "learned word embeddings"};
-  d.scale[0] = trial, d.scale[1] = channel;
+  vw_study_data d = {.path = path, .ndim = 2, .dim = {0, part->width}, .units = "1"};
+  d.description = "learned word embeddings", d.scale[0] = trial, d.scale[1] = channel;
+  if (part->vectors > 1) {
+    VW_TRY(vw_writer_path(vector, "/words", model, "_vector"));
+    VW_TRY(vw_writer_count(w, vector, "vector of a word", part->vectors));
+    d.ndim = 3, d.dim[1] = part->vectors, d.dim[2] = part->width, d.scale[1] = vector, d.scale[2] = channel;
+  }
   return write_matrix(w, part, &d, copy_word);
 }
 
@@ -156,6 +163,7 @@ static vw_status write_loss(const vw_writer *w, const model_part *part, const ch
   VW_TRY(vw_writer_path(step, "/loss", model, "_step"));
   VW_TRY(vw_table_scale(w->f, w->ranks, step, "training step", "1", part->steps, part->points));
   vw_study_data d = {.path = path,
+                     .ndim = 2,
                      .dim = {0, part->points},
                      .units = vw_collect_task(w->c, part->model)->loss_unit,
                      .description = "training loss"};
@@ -231,7 +239,8 @@ vw_status vw_write_models(const vw_writer *w) {
   VW_TRY(vw_table_text_scale(w->f, w->ranks, "/loss_fixed/when", "before the first, after the last step", when, 2));
   for (int64_t m = 0; m < w->c->s->config->n_models; m++) {
     const vw_network *network = w->c->s->networks[m];
-    model_part part = {.model = m, .width = network->width, .type = network->word_type};
+    model_part part = {
+        .model = m, .vectors = w->c->s->config->models[m].vectors, .width = network->width, .type = network->word_type};
     const vw_status st = write_model_part(w, &part);
     free(part.steps), free(part.present);
     VW_TRY(st);

@@ -32,7 +32,8 @@ static amounts amounts_of(const vw_results_source *s) {
     const double n = (double)b->n;
     a.rows += n, a.numbers += n * s->kinds[b->model_index]->task->n_metrics;
     a.bytes += n * 8 *
-               ((double)(2 * s->networks[b->model_index]->width) + (double)c->models[b->model_index].learn.loss_points);
+               ((double)((1 + c->models[b->model_index].vectors) * s->networks[b->model_index]->width) +
+                (double)c->models[b->model_index].learn.loss_points);
   }
   for (int64_t m = 0; m < c->n_models; m++)
     for (int64_t d = 0; d < c->n_data; d++) {
@@ -85,8 +86,8 @@ static vw_status make_block(const vw_results_source *s, int64_t i) {
   const vw_trial *trials = s->plan->trials + b->first;
   const vw_task_kind *task = s->kinds[b->model_index]->task;
   double *metrics = NULL;
-  VW_TRY(
-      vw_block_made_up_write(s->out, b, trials, &s->config->models[b->model_index].learn, s->networks[b->model_index]));
+  VW_TRY(vw_block_made_up_write(s->out, b, trials, &s->config->models[b->model_index].learn,
+                                s->networks[b->model_index], s->config->models[b->model_index].vectors));
   vw_status st = make_metrics(b->n, task, (uint64_t)i, &metrics);
   if (st == VW_OK) st = vw_block_evaluation_write(s->out, b, trials, task, metrics);
   free(metrics);

@@ -94,19 +94,19 @@ static bool is_learned(const vw_transfer_source *s, const vw_transfer_set *set) 
 static vw_status append(vw_transferred *t, const vw_transfer_source *s, const vw_transfer_set *set, int64_t pair,
                         const vw_carried *c, const double *metrics) {
   vw_transfer_part *p = &t->pair[pair];
-  const int64_t m = s->kinds[set->to]->task->n_metrics;
+  const int64_t m = s->kinds[set->to]->task->n_metrics, one = c->vectors * c->to_width; /* numbers of a word */
   vw_transfer_row *rows = realloc(t->rows, (size_t)(t->n + c->n + 1) * sizeof *rows);
   VW_CHECK(rows, VW_ERR_MEMORY, "collect: no memory for carried words");
   t->rows = rows;
-  double *words = realloc(p->words, (size_t)((p->n + c->n) * c->to_width + 1) * sizeof *words);
+  double *words = realloc(p->words, (size_t)((p->n + c->n) * one + 1) * sizeof *words);
   VW_CHECK(words, VW_ERR_MEMORY, "collect: no memory for carried words");
   p->words = words;
-  memcpy(words + p->n * c->to_width, c->words, (size_t)(c->n * c->to_width) * sizeof *words);
+  memcpy(words + p->n * one, c->words, (size_t)(c->n * one) * sizeof *words);
   for (int64_t i = 0; i < c->n; i++) {
     vw_transfer_row *r = &rows[t->n++];
     *r = row_of(s, set, pair, &c->rows[i]);
     for (int k = 0; k < VW_MOST_METRICS; k++) r->metrics[k] = k < m ? metrics[i * m + k] : NAN;
-    for (int64_t k = 0; k < c->to_width && !c->rows[i].is_carried; k++) words[(p->n + i) * c->to_width + k] = NAN;
+    for (int64_t k = 0; k < one && !c->rows[i].is_carried; k++) words[(p->n + i) * one + k] = NAN;
   }
   p->n += c->n;
   return VW_OK;

@@ -61,7 +61,7 @@ static vw_status write_numbers(const pair_writer *o, vw_study_data *d, vw_dtype 
   const vw_row_range all = {0, d->dim[0]};
   VW_TRY(in_group(o, name, path));
   d->path = path, d->units = "1", d->dtype = type;
-  const int64_t n = d->dim[0] * (d->ndim > 1 ? d->dim[1] : 1);
+  const int64_t n = d->dim[0] * (d->ndim > 1 ? d->dim[1] : 1) * (d->ndim > 2 ? d->dim[2] : 1);
   void *room = malloc((size_t)n * sizeof(double) + 1);
   vw_status st = vw_writer_memory(o->w, room != NULL);
   if (st == VW_OK && numbers) st = vw_convert(room, d->dtype, numbers, VW_F64, n);
@@ -113,6 +113,14 @@ static vw_status write_rows(const pair_writer *o) {
   VW_GOTO(vw_table_write(o->w->f, o->w->ranks, &table, COLUMNS(row_columns)));
   vw_study_data words = {.ndim = 2, .dim = {o->p->n, o->p->map.to}, .scale = {o->row, o->channel}};
   words.description = "words of the source, carried to the target";
+  const int64_t vectors = o->w->c->s->config->models[o->p->models.from].vectors;
+  vw_file_path vector;
+  if (vectors > 1) {
+    VW_GOTO(in_group(o, "vector", vector));
+    VW_GOTO(vw_writer_count(o->w, vector, "vector of a word", vectors));
+    words.ndim = 3, words.dim[1] = vectors, words.dim[2] = o->p->map.to;
+    words.scale[1] = vector, words.scale[2] = o->channel;
+  }
   VW_GOTO(write_numbers(o, &words, o->w->c->s->networks[o->p->models.to]->word_type, "words", o->p->words));
   for (int i = 0; i < m; i++) name[i] = o->task->metrics[i].name;
   VW_GOTO(in_group(o, "metric", metric));

@@ -204,7 +204,7 @@ vw_status vw_cut_words_list(vw_cut_words *w, const vw_results_source *s, const v
   const vw_names *concepts = &vw_study_data_of(s->config, set->model, set->data)->concepts;
   const int64_t most =
       set->block >= 0 ? s->plan->blocks[set->block].n : s->config->models[set->model].trials.anchors.n + 1;
-  *w = (vw_cut_words){.width = s->networks[set->model]->width};
+  *w = (vw_cut_words){.width = s->config->models[set->model].vectors * s->networks[set->model]->width};
   w->rows = calloc((size_t)most + 1, sizeof *w->rows);
   VW_CHECK(w->rows, VW_ERR_MEMORY, "truncation: out of memory for %" PRId64 " words", most);
   if (set->block >= 0)

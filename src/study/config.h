@@ -156,13 +156,16 @@ typedef struct vw_transfer_config {
 } vw_transfer_config;
 typedef enum vw_transfer_radius { VW_RADIUS_FREE, VW_RADIUS_KEPT } vw_transfer_radius;
 
+enum { VW_WORD_VECTORS = 75 }; /* of one word at most: what CLIP's 77 positions leave */
+
 typedef struct vw_model_config {
   const char *name;
   const char *kind, *task, *keys; /* of vw_study_kinds; keys "": none of its own */
   const char *defaults;           /* of its task: "learn.batch.positives=4 ..."; "": as all have them */
   const char *takes;              /* kinds of data sets that the task learns on, separated by blanks; "": any */
   const char *weights;
-  vw_names data; /* that it learns on, in the study's order; use vw_study_learns_on */
+  int64_t vectors; /* of a word: n of [n, W] */
+  vw_names data;   /* that it learns on, in the study's order; use vw_study_learns_on */
   vw_learn_config learn;
   vw_trials_config trials;
   vw_plan_config plan;

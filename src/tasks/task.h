@@ -1,7 +1,7 @@
 /* The door to tasks: what words are learned for and how they are judged. Learning, the plan, results and jobs know
  * tasks by this struct alone. A task is one row of kinds (jobs/kinds.c) and its files here.
  *
- * A word is [n, W] throughout: n vectors of the network's width; n is 1 for now. Words of a block are one matrix
+ * A word is [n, W] throughout: n vectors of the network's width (models.<name>.vectors). Words of a block are one matrix
  * [K, n W]. */
 #ifndef VW_TASKS_TASK_H
 #define VW_TASKS_TASK_H

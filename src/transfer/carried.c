@@ -39,10 +39,12 @@ static void list_baselines(vw_carried *c, const vw_transfer_source *s, const vw_
 vw_status vw_carried_list(vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set) {
   const int64_t most =
       set->block >= 0 ? s->plan->blocks[set->block].n : s->config->models[set->from].trials.anchors.n + 2;
-  *c = (vw_carried){.from_width = s->networks[set->from]->width, .to_width = s->networks[set->to]->width};
+  *c = (vw_carried){.vectors = s->config->models[set->from].vectors,
+                    .from_width = s->networks[set->from]->width,
+                    .to_width = s->networks[set->to]->width};
   c->rows = calloc((size_t)most + 1, sizeof *c->rows);
-  c->source = calloc((size_t)(most * c->from_width) + 1, sizeof *c->source);
-  c->words = calloc((size_t)(most * c->to_width) + 1, sizeof *c->words);
+  c->source = calloc((size_t)(most * c->vectors * c->from_width) + 1, sizeof *c->source);
+  c->words = calloc((size_t)(most * c->vectors * c->to_width) + 1, sizeof *c->words);
   VW_CHECK(c->rows && c->source && c->words, VW_ERR_MEMORY, "transfer: out of memory for %" PRId64 " words", most);
   if (set->block >= 0)
     list_words(c, s, set);
@@ -140,7 +142,7 @@ vw_status vw_carry(const vw_map *map, int radius, const double *v, const vw_carr
 
 static vw_status read_words(vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set) {
   const vw_block *b = &s->plan->blocks[set->block];
-  const int64_t C = c->from_width;
+  const int64_t C = c->vectors * c->from_width;
   double *words = NULL;
   uint8_t *failed = NULL;
   vw_status st = VW_OK;
@@ -179,7 +181,8 @@ static vw_status read_baselines(vw_carried *c, const vw_transfer_source *s, cons
     VW_TRY(baseline_word(s, set, r, &r->is_carried, &id));
     if (!r->is_carried) continue;
     vw_tokenizer_label(text->tokenizer, id, r->word, sizeof r->word);
-    VW_TRY(vw_text_word_vector(text, id, c->source + i * c->from_width));
+    for (int64_t k = 0; k < c->vectors; k++)
+      VW_TRY(vw_text_word_vector(text, id, c->source + (i * c->vectors + k) * c->from_width));
   }
   return VW_OK;
 }
@@ -201,13 +204,16 @@ vw_status vw_carried_carry(vw_carried *c, const vw_transfer_source *s, const vw_
   VW_GOTO(both_open(&b, c));
   for (int64_t i = 0; i < c->n; i++) {
     vw_carried_row *r = &c->rows[i];
-    double *to = c->words + i * c->to_width;
+    const int64_t one = c->vectors * c->to_width;
+    double *to = c->words + i * one;
     if (!r->is_carried) continue;
     VW_GOTO(both_find(&b, s, set, r->anchor));
-    VW_GOTO(vw_carry(map, s->config->transfer.radius, c->source + i * c->from_width, &b.anchor, to));
-    VW_GOTO(as_stored(s->networks[set->to], to, c->to_width));
-    for (int64_t k = 0; k < c->to_width; k++) r->is_carried = r->is_carried && isfinite(to[k]);
-    if (!r->is_carried) memset(to, 0, (size_t)c->to_width * sizeof *to);
+    for (int64_t k = 0; k < c->vectors; k++)
+      VW_GOTO(vw_carry(map, s->config->transfer.radius, c->source + (i * c->vectors + k) * c->from_width, &b.anchor,
+                       to + k * c->to_width));
+    VW_GOTO(as_stored(s->networks[set->to], to, one));
+    for (int64_t k = 0; k < one; k++) r->is_carried = r->is_carried && isfinite(to[k]);
+    if (!r->is_carried) memset(to, 0, (size_t)one * sizeof *to);
   }
 cleanup:
   free(b.from);
@@ -222,24 +228,42 @@ static double cosine_of(const double *a, const double *b, int64_t n) {
   return sum / (length_of(a, n) * length_of(b, n));
 }
 
+/* Of several vectors: lengths and cosine of them laid end to end, as if the anchor were there as often; the distance of
+ * the one that is farthest. */
 static vw_status measure_row(vw_carried *c, int64_t i, const both *b, const vw_map *map, double *of_anchor) {
   vw_carried_row *r = &c->rows[i];
-  const double *v = c->source + i * c->from_width, *tv = c->words + i * c->to_width;
-  r->norm_ratio = length_of(tv, c->to_width) / length_of(v, c->from_width);
+  const int64_t n = c->vectors, W = c->to_width;
+  const double *v = c->source + i * n * c->from_width, *tv = c->words + i * n * W;
+  r->norm_ratio = length_of(tv, n * W) / length_of(v, n * c->from_width);
   if (b->anchor.from) {
     VW_TRY(vw_map_apply(map, b->anchor.from, 1, of_anchor));
-    r->cosine = cosine_of(tv, of_anchor, c->to_width);
+    for (int64_t k = 1; k < n; k++) memcpy(of_anchor + k * W, of_anchor, (size_t)W * sizeof *of_anchor);
+    r->cosine = cosine_of(tv, of_anchor, n * W);
   }
   const double delta = r->kind == VW_CARRIED_WORD ? r->delta : 1;
-  if (b->anchor.to && isfinite(delta))
-    r->distance = distance_of(tv, b->anchor.to, c->to_width) / (delta * b->anchor.to_distance);
+  if (!b->anchor.to || !isfinite(delta)) return VW_OK;
+  double most = 0;
+  for (int64_t k = 0; k < n; k++) most = fmax(most, distance_of(tv + k * W, b->anchor.to, W));
+  r->distance = most / (delta * b->anchor.to_distance);
   return VW_OK;
 }
 
-/* Nearest whole words of `vectors` [n, width]; ids[n]: an entry that counts as a word too. */
+static vw_status place_first(const vw_carried *c, const vw_word_table *w, const double *vectors, const int64_t *ids,
+                             vw_word_place *places) {
+  const int64_t W = w->e.d;
+  if (c->vectors == 1) return vw_place_words(&w->e, vectors, ids, c->n, places);
+  double *first = malloc((size_t)(c->n * W) * sizeof *first + 1);
+  VW_CHECK(first, VW_ERR_MEMORY, "transfer: out of memory");
+  for (int64_t i = 0; i < c->n; i++) memcpy(first + i * W, vectors + i * c->vectors * W, (size_t)W * sizeof *first);
+  const vw_status st = vw_place_words(&w->e, first, ids, c->n, places);
+  free(first);
+  return st;
+}
+
+/* Nearest whole words of the words' first vectors [n, width]; ids[n]: an entry that counts as a word too. */
 static vw_status place(const vw_carried *c, const vw_word_table *w, const double *vectors, const int64_t *ids,
                        vw_word_place *places, bool after) {
-  VW_TRY(vw_place_words(&w->e, vectors, ids, c->n, places));
+  VW_TRY(place_first(c, w, vectors, ids, places));
   for (int64_t i = 0; i < c->n; i++) {
     vw_carried_row *r = &c->rows[i];
     if (r->is_carried)
@@ -253,7 +277,7 @@ vw_status vw_carried_measure(vw_carried *c, const vw_transfer_source *s, const v
                              const vw_map *map) {
   both b = {0};
   vw_status st = VW_OK;
-  double *of_anchor = malloc((size_t)c->to_width * sizeof *of_anchor);
+  double *of_anchor = malloc((size_t)(c->vectors * c->to_width) * sizeof *of_anchor);
   int64_t *ids = calloc(2 * (size_t)c->n + 1, sizeof *ids);
   vw_word_place *places = calloc((size_t)c->n + 1, sizeof *places);
   if (!of_anchor || !ids || !places) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "transfer: out of memory"));

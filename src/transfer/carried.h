@@ -7,7 +7,8 @@
  *   metadata  from, to: models; kind, lambda, words, rank, condition, r2, r2_held_out, hidden, scale
  *
  * <id>-carried.safetensors: n words
- *   words                                                 [n, to] f32 (f64 from the ref backend)
+ *   words                                                 [n, to] f32 (f64 from the ref backend); of several vectors
+ *                                                         [n, vectors, to]
  *   metrics                                               [n, metrics] f64, of the target's task
  *   norm_ratio, cosine, distance                          [n] f64, as in vw_carried_row
  *   metadata  from, to: models; data; columns: JSON list of names
@@ -37,10 +38,10 @@ typedef struct vw_carried_row {
 } vw_carried_row;
 
 typedef struct vw_carried {
-  int64_t n, from_width, to_width;
+  int64_t n, vectors, from_width, to_width; /* vectors of a word, which the map carries one by one */
   vw_carried_row *rows;
-  double *source; /* [n, from_width]; 0 where not carried */
-  double *words;  /* [n, to_width] as they are stored; 0 where not carried */
+  double *source; /* [n, vectors, from_width]; 0 where not carried */
+  double *words;  /* [n, vectors, to_width] as they are stored; 0 where not carried */
 } vw_carried;
 
 /* The rows of a set by names alone: no file is read. The caller frees it, after a failure too. Errors: VW_ERR_MEMORY. */

@@ -148,9 +148,12 @@ static vw_status write_columns(const vw_carried *c, const vw_transfer_source *s,
     const vw_carried_row *r = &c->rows[i];
     columns[i] = r->norm_ratio, columns[c->n + i] = r->cosine, columns[2 * c->n + i] = r->distance;
   }
-  VW_TRY(vw_convert(words, network->word_type, c->words, VW_F64, c->n * c->to_width));
+  VW_TRY(vw_convert(words, network->word_type, c->words, VW_F64, c->n * c->vectors * c->to_width));
   const vw_safetensors_entry e[] = {
-      entry("words", vw_shape(network->word_type, c->n, c->to_width), words),
+      entry("words",
+            c->vectors > 1 ? vw_shape(network->word_type, c->n, c->vectors, c->to_width)
+                           : vw_shape(network->word_type, c->n, c->to_width),
+            words),
       entry("metrics", vw_shape(VW_F64, c->n, s->kinds[set->to]->task->n_metrics), metrics),
       entry("norm_ratio", f, columns), entry("cosine", f, columns + c->n), entry("distance", f, columns + 2 * c->n)};
   VW_TRY(vw_transfer_set_id(s, set, id));
@@ -167,7 +170,7 @@ vw_status vw_carried_write(const vw_carried *c, const vw_transfer_source *s, con
   for (int i = 0; i < task->n_metrics; i++) json_array_append_new(names, json_string(task->metrics[i].name));
   char *columns = dump(names), *rows = dump(row_list(c));
   double *numbers_of = malloc((size_t)(3 * c->n) * sizeof *numbers_of + 1);
-  void *words = malloc((size_t)(c->n * c->to_width) * sizeof(double) + 1);
+  void *words = malloc((size_t)(c->n * c->vectors * c->to_width) * sizeof(double) + 1);
   vw_status st = columns && rows && numbers_of && words ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "transfer: out of memory");
   const vw_keyvalue metadata[] = {{"from", s->config->models[set->from].name},
                                   {"to", s->config->models[set->to].name},
@@ -219,7 +222,7 @@ vw_status vw_carried_read(vw_carried *c, const vw_transfer_source *s, const vw_t
   double *columns = malloc((size_t)(3 * c->n) * sizeof *columns + 1);
   VW_CHECK(columns, VW_ERR_MEMORY, "transfer: out of memory");
   VW_GOTO(vw_block_file_open(s->out, id, &f));
-  VW_GOTO(load(f, "words", c->words, c->n * c->to_width));
+  VW_GOTO(load(f, "words", c->words, c->n * c->vectors * c->to_width));
   VW_GOTO(load(f, "metrics", metrics, c->n * s->kinds[set->to]->task->n_metrics));
   VW_GOTO(read_rows(c, f, columns));
 cleanup:

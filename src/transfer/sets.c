@@ -14,7 +14,9 @@ vw_map_rule vw_transfer_rule(const vw_study_config *config) {
 
 /* ---- pairs ------------------------------------------------------------------------------------------------------- */
 
+/* Two networks, and words of as many vectors: the target's task judges them as its own. */
 static bool differ(const vw_transfer_source *s, int64_t a, int64_t b) {
+  if (s->config->models[a].vectors != s->config->models[b].vectors) return false;
   return s->weights[a].lo != s->weights[b].lo || s->weights[a].hi != s->weights[b].hi;
 }
 
@@ -42,11 +44,12 @@ static vw_status check_names(const vw_transfer_source *s, const vw_transfer_pair
       name_pair(c, pairs[k].from, pairs[k].to, text);
       if (!strcmp(c->transfer.pairs.name[i], text)) break;
     }
-    VW_CHECK(
-        k<n, VW_ERR_INPUT, "%s: transfer.pairs: '%s' is no pair of models with different networks; write it as %s->%s",
-            c->path, c->transfer.pairs.name[i], c->models[0].name, c->n_models> 1
-            ? c->models[1].name
-            : "another");
+    VW_CHECK(k<n, VW_ERR_INPUT,
+                 "%s: transfer.pairs: '%s' is no pair of models with different networks and words of as many vectors; "
+                 "write it as %s->%s",
+                 c->path, c->transfer.pairs.name[i], c->models[0].name, c->n_models> 1
+                 ? c->models[1].name
+                 : "another");
   }
   return VW_OK;
 }
@@ -61,11 +64,11 @@ vw_status vw_transfer_pairs(const vw_transfer_source *s, vw_transfer_pair **pair
       if (differ(s, a, b) && is_asked_for(c, a, b)) (*pairs)[(*n)++] = (vw_transfer_pair){a, b};
   vw_status st = check_names(s, *pairs, *n);
   if (st == VW_OK && !*n)
-    st =
-        VW_RAISE(VW_ERR_INPUT,
-                 "%s: transfer needs two models with different networks; add one under `models`, or leave transfer out "
-                 "of `stages`",
-                 c->path);
+    st = VW_RAISE(
+        VW_ERR_INPUT,
+        "%s: transfer needs two models with different networks and words of as many vectors; add one under `models`, "
+        "or leave transfer out of `stages`",
+        c->path);
   if (st != VW_OK) free(*pairs), *pairs = NULL;
   return st;
 }

@@ -69,12 +69,17 @@ static void compare_precision(check *c, const char *what, double got, double wan
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
+/* Words of several vectors are [words, vectors, width] here, and a row each in the fixture. */
+static bool has_columns(const vw_tensor *t, int64_t columns) {
+  return columns < 0 || vw_last_dim(t) == columns || (t->ndim == 3 && t->dim[1] * t->dim[2] == columns);
+}
+
 /* A tensor as doubles, `dims` checked where >= 0; malloc'ed, the caller frees it. */
 static vw_status read_doubles(const vw_safetensors *f, const char *name, int64_t rows, int64_t columns, double **out) {
   vw_tensor t;
   *out = NULL;
   VW_TRY(vw_safetensors_find(f, name, &t));
-  VW_CHECK(t.ndim >= 1 && (rows < 0 || t.dim[0] == rows) && (columns < 0 || vw_last_dim(&t) == columns), VW_ERR_INPUT,
+  VW_CHECK(t.ndim >= 1 && (rows < 0 || t.dim[0] == rows) && has_columns(&t, columns), VW_ERR_INPUT,
            "%s: tensor '%s' is %s, expected [%" PRId64 ", %" PRId64 "]", vw_safetensors_path(f), name,
            vw_shape_text(&t), rows, columns);
   *out = malloc((size_t)vw_count(&t) * sizeof(double) + 1);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Whole studies against PyTorch float64 (tests/reference/golden.py, golden_owl.py, golden_sd.py): golden.yaml and owl.yaml
-# on ref to 1e-8 and on cpu to rounding, owl_dynamic.yaml, sd.yaml and the shipped smoke study on cpu, and the last two on
-# ref where VISWORDS_LONG is set (minutes).   test_golden.sh SOURCE BUILD
+# Whole studies against PyTorch float64 (tests/reference/golden.py, golden_owl.py, golden_sd.py): golden.yaml, vectors.yaml
+# and owl.yaml on ref to 1e-8 and on cpu to rounding, owl_dynamic.yaml, sd.yaml and the shipped smoke study on cpu, and the
+# last two on ref where VISWORDS_LONG is set (minutes).   test_golden.sh SOURCE BUILD
 set -euo pipefail
 source=$1
 build=$2
@@ -29,6 +29,8 @@ compare() { # STUDY.yaml BACKEND exact|rounded
 study=$source/tests/golden/golden.yaml
 compare "$study" ref exact
 compare "$study" cpu rounded
+compare "$source/tests/golden/vectors.yaml" ref exact
+compare "$source/tests/golden/vectors.yaml" cpu rounded
 compare "$source/tests/golden/owl.yaml" cpu rounded
 compare "$source/tests/golden/owl_dynamic.yaml" cpu rounded
 compare "$source/tests/golden/sd.yaml" cpu rounded

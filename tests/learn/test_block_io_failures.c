@@ -42,8 +42,8 @@ static int set_up(void **state) {
   assert_ok(vw_study_config_parse("s.yaml", study, strlen(study), &vw_test_kinds, NULL, &config));
   for (int k = 0; k < K; k++)
     trials[k] = (vw_trial){.concept = "cat", .anchor = k ? "hammer" : "dog", .delta = 0.5, .id = {5, (uint64_t)k}};
-  assert_ok(vw_block_state_create(&state_of, &config->models[0].learn, K, table.e.d));
-  assert_ok(vw_block_state_create(&loaded, &config->models[0].learn, K, table.e.d));
+  assert_ok(vw_block_state_create(&state_of, &config->models[0].learn, K, 1, table.e.d));
+  assert_ok(vw_block_state_create(&loaded, &config->models[0].learn, K, 1, table.e.d));
   assert_ok(vw_block_start(&state_of, &table, trials));
   vw_test_fill(state_of.moments[0], K * table.e.d, 1), vw_test_fill(state_of.moments[1], K * table.e.d, 2);
   state_of.step = 3;
@@ -104,7 +104,7 @@ static void test_other_shape(void **state) {
   vw_block_state other;
   bool there = true;
   (void)state;
-  assert_ok(vw_block_state_create(&other, &config->models[0].learn, K + 1, state_of.C));
+  assert_ok(vw_block_state_create(&other, &config->models[0].learn, K + 1, 1, state_of.C));
   assert_int_equal(vw_block_checkpoint_load(dir, id, &other, &there), VW_ERR_INPUT);
   assert_false(there);
   assert_non_null(strstr(vw_error_message(), "delete the file and run again"));

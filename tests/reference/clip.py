@@ -2,7 +2,7 @@
 
     python tests/reference/clip.py            # writes tests/reference/fixtures/clip_{a,b}/
 
-Each folder is a hub directory (config.json, model.safetensors in fp32, a token tokenizer) with expected.safetensors beside:
+Each folder is a hub directory (config.json, model.safetensors in fp16, a token tokenizer) with expected.safetensors beside:
   ids [n, L] i32, length [n] i32, text_features [n, p]    unit-length features of token rows
   pixels [m, S, S, 3], image_features [m, p]              normalised pixels (fp16), channels last
   template_ids [M, L], word_position [M]                  rows whose word is replaced by a vector
@@ -51,6 +51,7 @@ def build(spec):
                 p.copy_(1 + 0.2 * torch.randn_like(p))
             elif name != "logit_scale":
                 p.copy_(0.1 * torch.randn_like(p))
+            p.copy_(p.half().float())  # kept in fp16
     return model
 
 
@@ -149,7 +150,7 @@ def main():
         model = build(spec)
         config = model.config.to_dict()
         (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True))
-        state = {k: v.contiguous() for k, v in model.state_dict().items() if "position_ids" not in k}
+        state = {k: v.half().contiguous() for k, v in model.state_dict().items() if "position_ids" not in k}
         save_file(state, folder / "model.safetensors")
         save_file(expected(model), folder / "expected.safetensors")
         size = spec["vision"]["image_size"]

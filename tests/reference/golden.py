@@ -5,13 +5,15 @@
     viswords draws ../../jobs/studies/smoke.yaml -o draws.safetensors
     python golden.py ../golden/golden.yaml fixtures/golden_draws.safetensors fixtures/golden_golden.safetensors
     python golden.py ../../jobs/studies/smoke.yaml draws.safetensors fixtures/golden_smoke.safetensors
+    viswords draws ../golden/vectors.yaml -o draws.safetensors
+    python golden.py ../golden/vectors.yaml draws.safetensors fixtures/golden_vectors.safetensors
 
 Written to be read beside the protocol, the plain way: whole token rows through all of the text tower, all classes'
 texts in every softmax, nothing cached but the picture features. Only the random draws come from viswords.
 Ran with Python 3.11, torch 2.15.0, transformers 4.57.6, pillow 13.0, safetensors 0.8.
 
 Writes, for each `<model>/<data>` with n trials in the order of the plan, as F64:
-  words [n, d], history [n, steps]                        the training loss of every step
+  words [n, vectors d], history [n, steps]                the training loss of every step
   fixed_start, fixed_end, grad_norm, kkt, radius [n]
   metrics, counts [n, 4]                                  recall, recall_10, accuracy, others; of how many pictures
   baselines, baseline_counts [m, 4]                       NaN where a baseline does not exist
@@ -101,12 +103,13 @@ class Clip:
         return self.encode(self.table[ids], (ids == self.text.eos_token_id).int().argmax(1))
 
     def words(self, v, template):
-        """Features [K, p] of a template with the vectors v [K, d] in place of {}."""
+        """Features [K, p] of a template with the words v [K, d] or [K, vectors, d] in place of {}."""
+        v = v if v.dim() == 3 else v[:, None]
         before, after = (self.tokenizer.encode(part.strip(), add_special_tokens=False) for part in template.split("{}"))
-        ids = [self.text.bos_token_id, *before, 0, *after, self.text.eos_token_id]
+        ids = [self.text.bos_token_id, *before, *[0] * v.shape[1], *after, self.text.eos_token_id]
         rows = self.table[ids].expand(len(v), -1, -1)
         at = 1 + len(before)
-        rows = torch.cat([rows[:, :at], v[:, None], rows[:, at + 1 :]], 1)
+        rows = torch.cat([rows[:, :at], v, rows[:, at + v.shape[1] :]], 1)
         return self.encode(rows, torch.full((len(v),), len(ids) - 1))
 
     def pictures(self, root, paths):
@@ -176,21 +179,22 @@ def delta_text(delta):
 
 
 def project(v, anchor, radius):
-    distance = (v - anchor).norm(dim=1, keepdim=True)
+    distance = (v - anchor).norm(dim=-1, keepdim=True)
     return torch.where(distance > radius, anchor + (v - anchor) * (radius / distance), v)
 
 
 def learn_words(task, anchor, radius):
-    """All anchors and deltas of a concept at once; rows do not touch each other. anchor [K, d], radius [K, 1]."""
+    """All anchors and deltas of a concept at once; rows do not touch each other. anchor [K, d] or, for words of several
+    vectors, [K, vectors, d]: each vector is stepped and projected alone. radius [K, 1] or [K, 1, 1]."""
     learn, v, history = task.learn, anchor.clone(), []
     steps, optimiser = learn["steps"], learn.get("optimiser", "pgd")
     free, m1, m2 = radius.isinf(), torch.zeros_like(v), torch.zeros_like(v)
-    reach = torch.where(free, anchor.norm(dim=1, keepdim=True), radius)
+    reach = torch.where(free, anchor.norm(dim=-1, keepdim=True), radius)
     start, _ = task.fixed(v)
     for s in range(steps):
         loss, g = task.gradient(v, s)
         history.append(loss)
-        length = g.norm(dim=1, keepdim=True)
+        length = g.norm(dim=-1, keepdim=True)
         assert (length > 0).all() and length.isfinite().all()
         if optimiser == "pgd":
             eta = learn.get("eta", 0.1) / 2 * (1 + math.cos(math.pi * s / steps))
@@ -201,12 +205,13 @@ def learn_words(task, anchor, radius):
             v = v - lr * decay * v - lr * (m1 / (1 - 0.9 ** (s + 1))) / ((m2 / (1 - 0.999 ** (s + 1))).sqrt() + 1e-8)
         v = project(v, anchor, radius)
     end, g = task.fixed(v)
-    distance = (v - anchor).norm(dim=1, keepdim=True)
+    distance = (v - anchor).norm(dim=-1, keepdim=True)
     normal = (v - anchor) / distance
-    inward = (g * normal).sum(1, keepdim=True).clamp(max=0)
-    rest = torch.where(distance >= radius * (1 - 1e-5), g - inward * normal, g).norm(dim=1)
-    return {"words": v, "history": torch.stack(history, 1), "fixed_start": start, "fixed_end": end,
-            "grad_norm": g.norm(dim=1), "kkt": rest / g.norm(dim=1), "radius": radius[:, 0], "metrics": task.judge(v)}
+    inward = (g * normal).sum(-1, keepdim=True).clamp(max=0)
+    rest = torch.where(distance >= radius * (1 - 1e-5), g - inward * normal, g).flatten(1).norm(dim=1)
+    length = g.flatten(1).norm(dim=1)
+    return {"words": v.flatten(1), "history": torch.stack(history, 1), "fixed_start": start, "fixed_end": end,
+            "grad_norm": length, "kkt": rest / length, "radius": radius.flatten(), "metrics": task.judge(v)}
 
 
 def radius_of(clip, anchor):
@@ -215,12 +220,14 @@ def radius_of(clip, anchor):
     return (clip.table[rows] - clip.table[clip.token(anchor)]).norm(dim=1).min()
 
 
-def baselines(task, concept, anchors):
-    """(kind, anchor, metrics or None): untouched anchors, the real name, a random word."""
+def baselines(task, concept, anchors, vectors):
+    """(kind, anchor, metrics or None): untouched anchors, the real name, a random word; the first and the last as often
+    as a word has vectors."""
     clip = task.clip
+    row = lambda i: clip.table[i].expand(1, vectors, -1)
     name = task.judge(clip.table[[clip.token(concept)]]) if concept in clip.trained else None
-    return [*(("anchor", a, task.judge(clip.table[[clip.token(a)]])) for a in anchors), ("name", "", name),
-            ("random_word", "", task.judge(clip.table[task.draws["random_word"]]))]
+    return [*(("anchor", a, task.judge(row([clip.token(a)]))) for a in anchors), ("name", "", name),
+            ("random_word", "", task.judge(row(task.draws["random_word"])))]
 
 
 @torch.no_grad()
@@ -232,9 +239,9 @@ def load_data(clip, root, info):
     return {"classes": info["classes"], "number": number, "pictures": parts}
 
 
-def run_group(study, clip, learn, data, draws, name):
+def run_group(study, clip, learn, data, draws, name, model):
     """All trials of a model on a data set, in the order of the plan: (tensors, trials, baselines)."""
-    spec, out, trials, base = study["trials"], {}, [], []
+    spec, vectors, out, trials, base = {**study["trials"], **model.get("trials", {})}, model.get("vectors", 1), {}, [], []
     with torch.no_grad():
         templates = [*learn["templates"], learn["judge_template"]]
         texts = {t: clip.texts([t.format(c.replace("_", " ")) for c in data["classes"]]) for t in templates}
@@ -242,6 +249,8 @@ def run_group(study, clip, learn, data, draws, name):
     pairs = [(a, math.inf if d == "free" else d) for a in anchors for d in spec["deltas"]]
     anchor = clip.table[[clip.token(a) for a, _ in pairs]]
     radius = torch.stack([d * radius_of(clip, a) for a, d in pairs])[:, None]
+    if vectors > 1:
+        anchor, radius = anchor[:, None].expand(-1, vectors, -1), radius[..., None]
     concepts = [str(c) for c in study["data"][name]["concepts"]]
     for concept in concepts + [f"null-{j}" for j in range(spec.get("null_concepts", 1))]:
         for replica in range(spec.get("replicas", 1)):
@@ -252,7 +261,7 @@ def run_group(study, clip, learn, data, draws, name):
                 out.setdefault(k, []).append(v)
             out.setdefault("counts", []).append(torch.tensor([task.counts] * len(pairs)))
             trials += [{"concept": concept, "anchor": a, "delta": delta_text(d), "replica": replica} for a, d in pairs]
-            for kind, a, metrics in [] if task.null or replica else baselines(task, concept, anchors):
+            for kind, a, metrics in [] if task.null or replica else baselines(task, concept, anchors, vectors):
                 out.setdefault("baselines", []).append(torch.full((1, 4), math.nan) if metrics is None else metrics)
                 out.setdefault("baseline_counts", []).append(torch.tensor([task.counts]))
                 base.append({"concept": concept, "kind": kind, "anchor": a})
@@ -275,7 +284,7 @@ def main(study_path, draws_path, out_path):
             if (folder, name) not in loaded:
                 loaded[folder, name] = load_data(clip, study_path.parent / data["root"], info["data"][name])
             mine = {k[len(group) + 1 :]: v for k, v in draws.items() if k.startswith(group + "/")}
-            got, trials, base = run_group(study, clip, learn, loaded[folder, name], mine, name)
+            got, trials, base = run_group(study, clip, learn, loaded[folder, name], mine, name, spec)
             names["trials"][group], names["baselines"][group] = trials, base
             tensors |= {f"{group}/{k}": v.contiguous() for k, v in got.items()}
             for row, loss, metrics in zip(trials, got["fixed_end"].tolist(), got["metrics"].tolist()):
