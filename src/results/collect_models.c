@@ -215,6 +215,7 @@ static vw_status write_looks(const vw_writer *w, const model_part *of, const cha
   if (st == VW_OK) st = vw_writer_path(step, "/loss_watch", model, "_watch_step");
   if (st == VW_OK) st = vw_table_scale(w->f, w->ranks, step, "training step", "1", part.steps, part.points);
   vw_study_data d = {.path = path,
+                     .ndim = 2,
                      .dim = {0, part.points},
                      .units = vw_collect_task(w->c, part.model)->loss_unit,
                      .description = "loss on the fixed set after so many steps; NaN: not looked at, or stopped before"};

@@ -221,7 +221,8 @@ static vw_status spread_rows(maker *m, const vw_spread *s, int64_t n) {
   return VW_OK;
 }
 
-/* neighbour[anchors]: distance of an anchor to its nearest word, of which delta is a multiple. */
+/* neighbour[anchors]: distance of an anchor to its nearest word, of which delta is a multiple. Words of several vectors
+ * are laid end to end: R is that of one vector times the root of their number. */
 static vw_status spread_of_words(maker *m, const gathered *words, const double *neighbour) {
   const size_t n = (size_t)words->n + 1;
   double *x = malloc(n * (size_t)words->columns * sizeof *x + 1);
@@ -231,7 +232,8 @@ static vw_status spread_of_words(maker *m, const gathered *words, const double *
   int64_t concepts = 0;
   if (st == VW_OK) {
     const int64_t k = pick_words(m, words, x, item);
-    for (int64_t i = 0; i < k; i++) item[i].radius *= neighbour[item[i].anchor];
+    const double vectors = (double)m->c->s->config->models[m->model].vectors;
+    for (int64_t i = 0; i < k; i++) item[i].radius *= neighbour[item[i].anchor] * sqrt(vectors);
     vw_spreads(x, k, words->columns, item, s, &concepts);
     st = spread_rows(m, s, concepts);
   }
@@ -387,7 +389,8 @@ static vw_status make_model(maker *m, const model_numbers *n) {
 
 static vw_status collect_model(maker *m) {
   const vw_ranks *ranks = &m->c->s->ranks;
-  model_numbers n = {.words = {.columns = m->c->s->networks[m->model]->width, .is_shaped = true, .tensor = "words"},
+  const int64_t numbers = m->c->s->config->models[m->model].vectors * m->c->s->networks[m->model]->width;
+  model_numbers n = {.words = {.columns = numbers, .is_shaped = true, .tensor = "words"},
                      .loss = {.tensor = "history"}};
   vw_status st = VW_OK;
   VW_GOTO(find_steps(m->c, m->model, &n));
