@@ -264,6 +264,7 @@ static vw_status read_known(vw_cut_words *w, const vw_results_source *s, const v
   const vw_task_inputs in = {.network = s->networks[set->model],
                              .model = &s->config->models[set->model],
                              .pictures = s->pictures[set->model * s->config->n_data + set->data],
+                             .vectors = s->config->models[set->model].vectors,
                              .seed = s->config->seed};
   vw_baselines b = {0};
   vw_status st = vw_baselines_list(&b, &in, s->kinds[set->model]->task, &s->words[set->model], w->rows[0].concept);
