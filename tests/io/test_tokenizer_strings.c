@@ -10,7 +10,7 @@
 #include "io/json.h"
 #include "io/tokenizer_internal.h"
 
-enum { COUNT = 10500, MOST = 8192 };
+enum { COUNT = 6000, MOST = 8192 };
 
 /* splitmix64: 0 .. n - 1 */
 static uint64_t draw(uint64_t *state, uint64_t n) {

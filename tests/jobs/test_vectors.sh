@@ -43,7 +43,7 @@ learn: {steps: 6, batch: {positives: 2}, templates: ['a photo of a {}', 'the {} 
 plan: {ranks: 2, block: 3}
 transfer: {pairs: [clip->owl]}
 tsne: {layers: [0], iterations: 20}
-stages: [learn, evaluate, transfer, probe, tsne, collect]
+stages: [learn, evaluate, transfer, truncation, probe, tsne, collect]
 END
 }
 run() { "$viswords" "$@" "${options[@]}" > log 2>&1 || { cat log >&2 && fail "$*"; }; }

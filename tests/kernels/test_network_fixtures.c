@@ -64,7 +64,7 @@ static const fixture_case cases[] = {
     {"linear_gelu", &vw_linear_op, &gelu, &vw_linear_grad_op, &gelu, linear_from},
     {"layernorm_one_row_8", &vw_layernorm_op, &eps5, &vw_layernorm_grad_op, &eps5, layernorm_from},
     {"layernorm_odd_77", &vw_layernorm_op, &eps5, &vw_layernorm_grad_op, &eps5, layernorm_from},
-    {"layernorm_768", &vw_layernorm_op, &eps5, &vw_layernorm_grad_op, &eps5, layernorm_from},
+    {"layernorm_384", &vw_layernorm_op, &eps5, &vw_layernorm_grad_op, &eps5, layernorm_from},
     {"splice", &vw_splice_op, NULL, &vw_splice_grad_op, &five_words, "d i2 i3 i4"},
     {"attention_causal", &vw_attention_op, &causal2, &vw_attention_grad_op, &causal2, attention_from},
     {"attention_full", &vw_attention_op, &full3, &vw_attention_grad_op, &full3, attention_from},

@@ -7,7 +7,7 @@ A case: `base` (a tokenizer of data/), `files` (JSON files put over it; null: ta
 `added_tokens`), `texts`, and `ids` (null: transformers refuses the directory). tests/io/test_tokenizer_added.c reads
 tests/reference/fixtures/tokenizer_added.json, made so:
 
-    make tests/reference/fixtures/tokenizer_added.json 100 2027
+    make tests/reference/fixtures/tokenizer_added.json 60 2027
 
 with transformers 5.24.0, tokenizers 0.23.3; compared with transformers 4.57.6, tokenizers 0.22.2.
 """

@@ -1,6 +1,6 @@
 """Measure the embedded Stable Diffusion: what its pictures show, by the judge.
 
-    python tools/world/check_sd.py --sheet docs/sd-tiny.jpg
+    python tools/world/check_sd.py --sheet docs/sd-tiny.webp
 
 Prints Markdown for the model card: PSNR of the autoencoder, the share of pictures of known words
 that the judge names right (among all known and held-out concepts), by guidance and by text layers
@@ -85,7 +85,7 @@ def against_pipeline(net, folder):
 
 
 def sheet(rows, path, scale=2):
-    """Rows of pictures in [-1, 1] as one JPEG."""
+    """Rows of pictures in [-1, 1] as one JPEG or WebP."""
     rows = [np.concatenate(list(diffusion.to_bytes(r)), 1) for r in rows]
     image = Image.fromarray(np.concatenate(rows))
     image.resize((image.width * scale, image.height * scale), Image.BICUBIC).save(

@@ -1,6 +1,6 @@
 """The study's effect for generation: words in balls of growing radius, drawn and judged.
 
-    python tools/world/effect_sd.py --sheet docs/sd-words.jpg
+    python tools/world/effect_sd.py --sheet docs/sd-words.webp
 
 Learns words for the held-out concepts from unrelated anchors by the velocity loss on the shipped
 pictures (data/portraits), `pgd` and `adamw` on the same draws, draws pictures with them and
