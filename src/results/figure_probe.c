@@ -1,4 +1,5 @@
-/* probe: which words lie beside which, layer by layer. A panel a model, data set and position. */
+/* probe: which words lie beside which, layer by layer. A panel a model, data set, network that the words were carried
+ * from, and position. */
 #include "results/figure_curves.h"
 
 #include <string.h>
@@ -8,6 +9,18 @@ static const struct {
   double dash[2];
 } kinds[] = {{"concept neighbour", "same concept, delta %s", {0, 0}},
              {"anchor neighbour", "same anchor, delta %s", {5, 3}}};
+
+/* Rows of one panel. */
+static bool are_together(const vw_figure_row *a, const vw_figure_row *b) {
+  return !strcmp(a->model, b->model) && !strcmp(a->data, b->data) && !strcmp(a->source, b->source) &&
+         !strcmp(a->position, b->position);
+}
+
+static const char *title_of(vw_figure_source *s, const vw_figure_row *r) {
+  const char *position = strcmp(r->position, "word") == 0 ? "at the word" : "pooled token";
+  if (!r->source[0]) return vw_figure_text(s, "%s, %s: %s", r->model, r->data, position);
+  return vw_figure_text(s, "%s, carried from %s: %s", r->model, r->source, position);
+}
 
 static vw_status add_curves(vw_curves *f, vw_curves_panel *p, const vw_figure_rows *rows, const vw_figure_row *of,
                             const vw_figure_deltas *deltas) {
@@ -26,8 +39,7 @@ static vw_status add_curves(vw_curves *f, vw_curves_panel *p, const vw_figure_ro
       VW_TRY(vw_curve_add(f, p, &look, &c));
       for (int64_t i = 0; i < rows->n; i++) {
         const vw_figure_row *r = &rows->row[i];
-        if (!strcmp(r->model, of->model) && !strcmp(r->data, of->data) && !strcmp(r->position, of->position) &&
-            !strcmp(r->quantity, kinds[q].quantity) && r->delta == deltas->v[e])
+        if (are_together(r, of) && !strcmp(r->quantity, kinds[q].quantity) && r->delta == deltas->v[e])
           VW_TRY(vw_curve_point(f, c, r->layer, r));
       }
     }
@@ -36,9 +48,7 @@ static vw_status add_curves(vw_curves *f, vw_curves_panel *p, const vw_figure_ro
 
 static bool is_first(const vw_figure_rows *rows, int64_t i) {
   for (int64_t k = 0; k < i; k++)
-    if (!strcmp(rows->row[k].model, rows->row[i].model) && !strcmp(rows->row[k].data, rows->row[i].data) &&
-        !strcmp(rows->row[k].position, rows->row[i].position))
-      return false;
+    if (are_together(&rows->row[k], &rows->row[i])) return false;
   return true;
 }
 
@@ -59,9 +69,7 @@ vw_status vw_figure_probe(vw_figure_source *s, const char *subject, vw_figure_dr
     const vw_figure_row *r = &rows.row[i];
     vw_curves_panel *p = NULL;
     if (!is_first(&rows, i)) continue;
-    const vw_curves_panel like = {.title =
-                                      vw_figure_text(s, "%s, %s: %s", r->model, r->data,
-                                                     strcmp(r->position, "word") == 0 ? "at the word" : "pooled token"),
+    const vw_curves_panel like = {.title = title_of(s, r),
                                   .x_title = "layer (0: the embedding)",
                                   .y_title = "share of words",
                                   .y_low = 0,

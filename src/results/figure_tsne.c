@@ -1,4 +1,5 @@
-/* tsne_<model>: maps of the words' states, a panel a layer. Colour: concept; mark: anchor; size: delta. */
+/* tsne_<model>: maps of the words' states, a panel a layer. Colour: concept; mark: anchor; size: delta. Words that were
+ * carried from other networks lie in the same map and are drawn in panels of their own. */
 #include "results/collect_format.h"
 #include "results/figure_curves.h"
 
@@ -18,15 +19,17 @@ typedef struct word {
   int64_t colour; /* -1: of no concept, or beyond the colours */
   int form;
   double size;
-  bool is_anchor, is_hollow;
+  bool is_anchor, is_carried, is_hollow;
+  const char *origin;
 } word;
 
 typedef struct figure {
   const char *study, *title, *note;
   word *words;
   int64_t n_words, n_maps, columns;
+  int groups;           /* of panels: words learned here; with 2 carried ones too */
   const double *points; /* [maps, words, 2] */
-  const char *heads[MOST_MAPS];
+  const char *heads[MOST_MAPS], *carried_heads[MOST_MAPS];
   const double *layers;
   const char *const *positions;
   const char *concepts[MOST_CONCEPTS], *anchors[VW_MARKS];
@@ -102,7 +105,7 @@ static vw_status fill_words(vw_figure_source *s, const columns *c, figure *f) {
   VW_CHECK(rows.row && f->words, VW_ERR_MEMORY, "figures: out of memory");
   for (int64_t i = 0; i < c->n; i++) rows.row[i] = (vw_figure_row){.model = "", .delta = c->delta[i]};
   VW_TRY(vw_figure_deltas_of(s, &rows, NULL, &f->deltas));
-  f->n_words = c->n;
+  f->n_words = c->n, f->groups = 1;
   for (int64_t i = 0; i < c->n; i++) {
     const int64_t form = vw_figure_place(f->anchors, f->n_anchors, c->anchor[i]);
     const int64_t place = vw_figure_delta_place(f->deltas, c->delta[i]);
@@ -113,8 +116,11 @@ static vw_status fill_words(vw_figure_source *s, const columns *c, figure *f) {
                          .colour = is_null(c, i) ? -1 : vw_figure_place(f->concepts, f->n_concepts, c->concept[i]),
                          .form = form < 0 ? 0 : (int)form,
                          .size = LEAST_MARK + (MOST_MARK - LEAST_MARK) * (place < 0 ? 1 : (double)place / steps),
-                         .is_anchor = !strcmp(c->origin[i], "anchor")};
+                         .is_anchor = !strcmp(c->origin[i], "anchor"),
+                         .is_carried = !strcmp(c->origin[i], "carried"),
+                         .origin = c->origin[i]};
     if (!is_drawn(c, i)) f->words[i].size = 0;
+    if (f->words[i].is_carried) f->groups = 2;
   }
   return VW_OK;
 }
@@ -137,7 +143,8 @@ static vw_status read_maps(vw_figure_source *s, const char *model, figure *f) {
     f->heads[i] = vw_figure_text(s, "layer %g, %s%s", f->layers[i],
                                  strcmp(f->positions[i], "word") == 0 ? "at the word" : "pooled token",
                                  n_mapped[i] > 0 ? "" : ": not mapped");
-    VW_CHECK(f->heads[i], VW_ERR_MEMORY, "figures: out of memory");
+    f->carried_heads[i] = vw_figure_text(s, "carried: %s", f->heads[i] ? f->heads[i] : "");
+    VW_CHECK(f->heads[i] && f->carried_heads[i], VW_ERR_MEMORY, "figures: out of memory");
   }
   return VW_OK;
 }
@@ -203,18 +210,23 @@ static void draw_word(vw_canvas *c, const vw_panel *p, const word *w, const doub
   if (isfinite(at[0]) && isfinite(at[1])) vw_canvas_mark(c, vw_panel_x(p, at[0]), vw_panel_y(p, at[1]), &mark);
 }
 
-static void draw_map(vw_canvas *c, const figure *f, int64_t map) {
+static int64_t rows_of_panels(const figure *f) {
+  return (f->n_maps + f->columns - 1) / f->columns;
+}
+
+static void draw_map(vw_canvas *c, const figure *f, int64_t map, int group) {
   const double x = VW_PAGE_MARGIN + (double)(map % f->columns) * (SIDE + GAP);
-  const double y = VW_PAGE_HEAD + ABOVE + (double)(map / f->columns) * (SIDE + GAP + ABOVE);
+  const double y = VW_PAGE_HEAD + ABOVE + (double)(group * rows_of_panels(f) + map / f->columns) * (SIDE + GAP + ABOVE);
   const vw_panel p = square_of(f, map, x, y);
   const vw_pen pen = {.colour = 0x888888, .width = 1};
   const vw_letters head = {.size = 13, .colour = 0x222222, .most = SIDE, .is_bold = true};
   vw_canvas_panel(c);
   vw_canvas_line(c, (double[]){x, y, x + SIDE, y, x + SIDE, y + SIDE, x, y + SIDE, x, y}, 5, &pen);
-  vw_canvas_text(c, x, y - 8, f->heads[map], &head);
+  vw_canvas_text(c, x, y - 8, (group ? f->carried_heads : f->heads)[map], &head);
   for (int pass = 0; pass < 2; pass++) /* anchors on top */
     for (int64_t i = 0; i < f->n_words; i++)
-      if (f->words[i].size > 0 && f->words[i].is_anchor == (pass == 1))
+      if (f->words[i].size > 0 && f->words[i].is_anchor == (pass == 1) &&
+          (pass == 1 || f->words[i].is_carried == (group == 1)))
         draw_word(c, &p, &f->words[i], f->points + 2 * (f->n_words * map + i));
 }
 
@@ -222,7 +234,8 @@ static void draw(vw_canvas *c, void *user) {
   const figure *f = user;
   const vw_letters letters = {.size = 12, .colour = 0x555555, .most = f->width - 2 * VW_PAGE_MARGIN};
   vw_page_head(c, f->study, f->title, "t-SNE of their states; colour: concept; mark: anchor; size: delta", f->width);
-  for (int64_t i = 0; i < f->n_maps; i++) draw_map(c, f, i);
+  for (int group = 0; group < f->groups; group++)
+    for (int64_t i = 0; i < f->n_maps; i++) draw_map(c, f, i, group);
   (void)vw_legend(c, VW_PAGE_MARGIN, f->legend_y, f->width - 2 * VW_PAGE_MARGIN, f->legend, f->n_legend);
   if (f->note[0]) vw_canvas_text(c, VW_PAGE_MARGIN, f->height - VW_PAGE_MARGIN, f->note, &letters);
 }
@@ -231,7 +244,7 @@ static void put_word(FILE *out, const figure *f, int64_t map, int64_t i) {
   const double *at = f->points + 2 * (f->n_words * map + i);
   char delta[VW_DELTA_TEXT] = "";
   if (!isnan(f->words[i].delta)) vw_delta_text(f->words[i].delta, delta);
-  (void)vw_print(out, "%g,%s,%" PRId64 ",", f->layers[map], f->positions[map], i);
+  (void)vw_print(out, "%g,%s,%" PRId64 ",%s,", f->layers[map], f->positions[map], i, f->words[i].origin);
   vw_csv_text(out, f->words[i].concept), vw_csv_text(out, f->words[i].anchor), vw_csv_text(out, delta);
   if (isfinite(at[0]) && isfinite(at[1]))
     (void)vw_print(out, "%.17g,%.17g\n", at[0], at[1]);
@@ -242,7 +255,7 @@ static void put_word(FILE *out, const figure *f, int64_t map, int64_t i) {
 static vw_status write_csv(const figure *f, vw_figure_drawing *d) {
   FILE *out = open_memstream(&d->csv, &d->csv_bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "figures: out of memory");
-  (void)vw_print(out, "layer,position,row,concept,anchor,delta,x,y\n");
+  (void)vw_print(out, "layer,position,row,origin,concept,anchor,delta,x,y\n");
   for (int64_t map = 0; map < f->n_maps; map++)
     for (int64_t i = 0; i < f->n_words; i++)
       if (f->words[i].size > 0) put_word(out, f, map, i);
@@ -253,7 +266,7 @@ static vw_status write_csv(const figure *f, vw_figure_drawing *d) {
 
 static void lay_out(figure *f) {
   f->columns = f->n_maps < MOST_COLUMNS ? f->n_maps : MOST_COLUMNS;
-  const int64_t rows = (f->n_maps + f->columns - 1) / f->columns;
+  const int64_t rows = f->groups * rows_of_panels(f);
   f->width = fmax(2 * VW_PAGE_MARGIN + (double)f->columns * (SIDE + GAP) - GAP, 640);
   f->legend_y = VW_PAGE_HEAD + (double)rows * (SIDE + GAP + ABOVE);
   f->height = f->legend_y + vw_legend(NULL, 0, 0, f->width - 2 * VW_PAGE_MARGIN, f->legend, f->n_legend) +

@@ -236,8 +236,9 @@ static const vw_probe_row *probed(const vw_report_page *p, const vw_probe_row *l
   const char *position = layer ? "pooled" : "word";
   for (int64_t i = 0; i < p->c->n_probe; i++) {
     const vw_probe_row *r = &p->c->probe[i];
-    if (r->model_index == like->model_index && r->data_index == like->data_index && r->delta == like->delta &&
-        r->layer == layer && r->quantity == quantity && strcmp(r->position_name, position) == 0)
+    if (r->model_index == like->model_index && r->data_index == like->data_index &&
+        strcmp(r->source, like->source) == 0 && r->delta == like->delta && r->layer == layer &&
+        r->quantity == quantity && strcmp(r->position_name, position) == 0)
       return r;
   }
   return NULL;
@@ -248,7 +249,8 @@ static bool opens_layers(const vw_report_page *p, const vw_probe_row *r) {
   if (strcmp(r->position_name, "word") != 0 || r->layer != 0 || r->quantity != 0 || !isfinite(r->delta)) return false;
   for (int64_t i = 0; i < p->c->n_probe; i++) {
     const vw_probe_row *u = &p->c->probe[i];
-    if (u->model_index == r->model_index && u->data_index == r->data_index && isfinite(u->delta) && u->delta > r->delta)
+    if (u->model_index == r->model_index && u->data_index == r->data_index && strcmp(u->source, r->source) == 0 &&
+        isfinite(u->delta) && u->delta > r->delta)
       return false;
   }
   return true;
@@ -270,11 +272,12 @@ static void put_layers_of(vw_report_page *p, const vw_probe_row *r) {
   vw_delta_text(r->delta, delta);
   (void)vw_print_html(
       p->out,
-      "<li><bdi>%s</bdi> on <bdi>%s</bdi>, delta %s, n = %lld: at the embedding %.0f %% of words lie "
+      "<li><bdi>%s</bdi> on <bdi>%s</bdi>%s<bdi>%s</bdi>, delta %s, n = %lld: at the embedding %.0f %% of words lie "
       "beside a word of their own concept, %.0f %% beside one of their own anchor; behind the last layer "
       "(%lld) %.0f %% and %.0f %%. ",
-      r->model, r->data, delta, (long long)r->i.n, percent(r), percent(probed(p, r, 0, 1)), (long long)layers - 1,
-      percent(probed(p, r, layers - 1, 0)), percent(probed(p, r, layers - 1, 1)));
+      r->model, r->data, r->source[0] ? ", carried from " : "", r->source, delta, (long long)r->i.n, percent(r),
+      percent(probed(p, r, 0, 1)), (long long)layers - 1, percent(probed(p, r, layers - 1, 0)),
+      percent(probed(p, r, layers - 1, 1)));
   if (first < 0)
     (void)fputs("In the last layer the two intervals are not apart.</li>\n", p->out);
   else if (first == 0)

@@ -22,7 +22,8 @@ static double last_delta(const vw_report_page *p, int64_t model, int64_t data) {
 static void put_layer(vw_report_page *p, int64_t i) {
   const vw_probe_row *r = &p->c->probe[i];
   (void)vw_print_html(p->out, "<tr>");
-  vw_html_head(&p->html, r->position_name);
+  vw_html_head(&p->html, r->source[0] ? r->source : "learned here");
+  vw_html_text(&p->html, r->position_name);
   vw_html_count(&p->html, r->layer), vw_html_count(&p->html, r->i.n);
   for (int q = 0; q < VW_PROBE_QUANTITIES; q++) {
     const vw_probe_row *u = &p->c->probe[i + q];
@@ -33,10 +34,15 @@ static void put_layer(vw_report_page *p, int64_t i) {
 }
 
 static void put_neighbours(vw_report_page *p, int64_t model, int64_t data, double delta) {
-  static const vw_html_column columns[] = {{"Position", false}, {"Layer", true},
-                                           {"n", true},         {"Beside the same concept", true},
-                                           {"bootstrap", true}, {"Beside the same anchor", true},
-                                           {"bootstrap", true}, {"Silhouette by concept", true},
+  static const vw_html_column columns[] = {{"Carried from", false},
+                                           {"Position", false},
+                                           {"Layer", true},
+                                           {"n", true},
+                                           {"Beside the same concept", true},
+                                           {"bootstrap", true},
+                                           {"Beside the same anchor", true},
+                                           {"bootstrap", true},
+                                           {"Silhouette by concept", true},
                                            {"by anchor", true}};
   char text[VW_DELTA_TEXT];
   vw_delta_text(delta, text);
