@@ -92,7 +92,14 @@ static vw_status gather_own(const gathered *g, const vw_collected *c, int64_t mo
   return VW_OK;
 }
 
-/* Collective. g->rows on rank 0 is the caller's to free. */
+static int by_row(const void *a, const void *b) {
+  double x, y;
+  memcpy(&x, a, sizeof x), memcpy(&y, b, sizeof y);
+  return (x > y) - (x < y);
+}
+
+/* Collective. g->rows on rank 0, in the order of the trials, so that sums do not depend on the ranks; the caller's to
+ * free. */
 static vw_status gather(gathered *g, const vw_collected *c, int64_t model) {
   const vw_ranks *ranks = &c->s->ranks;
   const int64_t bytes = (1 + g->columns) * (int64_t)sizeof(double);
@@ -105,6 +112,7 @@ static vw_status gather(gathered *g, const vw_collected *c, int64_t model) {
   VW_GOTO(vw_ranks_gather(ranks, own, n * bytes, &all, counts));
   g->rows = all;
   for (int r = 0; all && r < ranks->size; r++) g->n += counts[r] / bytes;
+  if (g->n) qsort(all, (size_t)g->n, (size_t)bytes, by_row);
 cleanup:
   free(own), free(counts);
   return st;
