@@ -142,7 +142,7 @@ static void set_word(vw_file_word *w, const char *key, const vw_tensor *t, int64
 static json_t *row_names(const vw_safetensors *file, const char *key, int64_t rows) {
   const char *text = vw_safetensors_metadata(file, key);
   json_t *list = text ? json_loads(text, 0, NULL) : NULL;
-  if (list && json_is_array(list) && (int64_t)json_array_size(list) == rows) return list;
+  if (json_is_array(list) && (int64_t)json_array_size(list) == rows) return list;
   json_decref(list);
   return NULL;
 }

@@ -42,7 +42,8 @@ static vw_status add_looks(const vw_block_kind *k, vw_block_cost *out) {
   vw_work look = {0};
   if (!l->watch_every) return VW_OK;
   VW_TRY(count(k, VW_BLOCK_LOOK, &look));
-  const double draws = (double)((l->steps / l->watch_every + 1) * vw_task_watch_draws(k->task));
+  const int64_t looks = l->steps / l->watch_every + 1;
+  const double draws = (double)(looks * vw_task_watch_draws(k->task));
   if (out->step.flops > 0) out->runs += (int64_t)ceil(draws * look.flops / out->step.flops);
   return VW_OK;
 }

@@ -155,8 +155,9 @@ static void draw_panel(vw_canvas *c, const vw_curves *f, int64_t i) {
   const vw_curves_panel *of = &f->panels[i];
   const double across = LEFT + f->panel_width + RIGHT, down = ABOVE + f->panel_height + BELOW;
   if (of->is_blank) return;
+  const int64_t line = i / f->columns;
   vw_panel p = {.x = VW_PAGE_MARGIN + LEFT + (double)(i % f->columns) * across,
-                .y = VW_PAGE_HEAD + ABOVE + (double)(i / f->columns) * down,
+                .y = VW_PAGE_HEAD + ABOVE + (double)line * down,
                 .width = f->panel_width,
                 .height = f->panel_height};
   x_range(of, &p.x_low, &p.x_high), y_range(of, &p.y_low, &p.y_high);

@@ -236,8 +236,9 @@ static void draw_level(vw_canvas *c, const vw_panel *p, const curve *k) {
 
 static void draw_panel(vw_canvas *c, const figure *f, int64_t i) {
   const panel *of = &f->panels[i];
+  const int64_t line = i / f->columns;
   const vw_panel p = {.x = VW_PAGE_MARGIN + LEFT + (double)(i % f->columns) * (LEFT + WIDTH + RIGHT),
-                      .y = VW_PAGE_HEAD + ABOVE + (double)(i / f->columns) * (ABOVE + HEIGHT + BELOW),
+                      .y = VW_PAGE_HEAD + ABOVE + (double)line * (ABOVE + HEIGHT + BELOW),
                       .width = WIDTH,
                       .height = HEIGHT,
                       .x_low = -.5,

@@ -81,9 +81,11 @@ static bool is_null(const columns *c, int64_t i) {
 static void find_names(const columns *c, figure *f, int64_t *concepts, int64_t *anchors) {
   for (int64_t i = 0; i < c->n; i++) {
     if (!is_drawn(c, i)) continue;
-    if (c->concept[i][0] && !is_null(c, i) && vw_figure_place(f->concepts, f->n_concepts, c->concept[i]) < 0 &&
-        f->n_concepts < MOST_CONCEPTS)
-    f->concepts[f->n_concepts++] = c->concept[i];
+    const bool has_concept = c->concept[i][0] && !is_null(c, i);
+    if (has_concept && f->n_concepts < MOST_CONCEPTS &&
+        vw_figure_place(f->concepts, f->n_concepts, c->concept[i]) < 0) {
+      f->concepts[f->n_concepts++] = c->concept[i];
+    }
     if (c->anchor[i][0] && vw_figure_place(f->anchors, f->n_anchors, c->anchor[i]) < 0 && f->n_anchors < VW_MARKS)
       f->anchors[f->n_anchors++] = c->anchor[i];
   }
@@ -216,7 +218,8 @@ static int64_t rows_of_panels(const figure *f) {
 
 static void draw_map(vw_canvas *c, const figure *f, int64_t map, int group) {
   const double x = VW_PAGE_MARGIN + (double)(map % f->columns) * (SIDE + GAP);
-  const double y = VW_PAGE_HEAD + ABOVE + (double)(group * rows_of_panels(f) + map / f->columns) * (SIDE + GAP + ABOVE);
+  const int64_t line = group * rows_of_panels(f) + map / f->columns;
+  const double y = VW_PAGE_HEAD + ABOVE + (double)line * (SIDE + GAP + ABOVE);
   const vw_panel p = square_of(f, map, x, y);
   const vw_pen pen = {.colour = 0x888888, .width = 1};
   const vw_letters head = {.size = 13, .colour = 0x222222, .most = SIDE, .is_bold = true};

@@ -191,11 +191,13 @@ double vw_legend(vw_canvas *c, double x, double y, double width, const vw_legend
   const double column = width / (double)columns;
   const vw_letters letters = {.size = LETTERS + 1, .colour = ink, .most = column - KEY - 20};
   for (int64_t i = 0; c && i < n; i++) {
-    const double at = x + column * (double)(i % columns), line_y = y + ROW * (double)(i / columns) + ROW / 2.0;
+    const int64_t line = i / columns;
+    const double at = x + column * (double)(i % columns), line_y = y + ROW * (double)line + ROW / 2.0;
     draw_key(c, at, line_y, KEY, &entries[i]);
     vw_canvas_text(c, at + KEY + 8, line_y + 4, entries[i].text, &letters);
   }
-  return ROW * (double)((n + columns - 1) / columns);
+  const int64_t lines = (n + columns - 1) / columns;
+  return ROW * (double)lines;
 }
 
 void vw_page_head(vw_canvas *c, const char *study, const char *title, const char *below, double width) {

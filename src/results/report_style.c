@@ -5,8 +5,8 @@
 const char *const vw_report_style[] = {
     ":root { --ground: #ffffff; --soft: #f3f4f6; --line: #c9ced6; --text: #16181d; --quiet: #525a66; --link: #0b57a4;",
     "  --yes: #1b6e3c; --part: #8a5300; --no: #a12622; }",
-    "@media (prefers-color-scheme: dark) { :root { --ground: #14161a; --soft: #1e2127; --line: #444b57; --text: "
-    "#e8eaed;",
+    "@media (prefers-color-scheme: dark) { :root { --ground: #14161a; --soft: #1e2127; --line: #444b57;",
+    "  --text: #e8eaed;",
     "  --quiet: #a9b1bd; --link: #8ab8f5; --yes: #7fd19b; --part: #f0b860; --no: #f59a94; } }",
     "* { box-sizing: border-box; }",
     "html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }",
@@ -56,8 +56,8 @@ const char *const vw_report_style[] = {
     "figure { margin: 1.5rem 0; }",
     "figure img { display: block; max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line); }",
     "figcaption { margin-top: .4rem; color: var(--quiet); font-size: .9rem; }",
-    ".figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(30rem, 100%), 1fr)); gap: 0 1.5rem; "
-    "}",
+    ".figures { display: grid; gap: 0 1.5rem;",
+    "  grid-template-columns: repeat(auto-fill, minmax(min(30rem, 100%), 1fr)); }",
     ".figures .wide { grid-column: 1 / -1; }",
     ".sheets { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: 1rem; }",
     ".sheets figure { margin: 0; }",

@@ -17,16 +17,14 @@
 
 /* ---- keeping ----------------------------------------------------------------------------------------------------- */
 
-/* The hosts of all ranks, each once, as a list of names that end in a line end. */
+/* The hosts of all ranks, each once; all: names that end in a zero. */
 static json_t *hosts_of(const char *all, int64_t bytes) {
   json_t *hosts = json_array();
-  for (const char *at = all; at && at < all + bytes; at += strcspn(at, "\n") + 1) {
-    char name[VW_HOST_BYTES + 1];
+  for (const char *at = all; at && at < all + bytes; at += strlen(at) + 1) {
     bool is_new = true;
-    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "\n"), at);
     for (size_t i = 0; i < json_array_size(hosts); i++)
-      is_new &= strcmp(json_string_value(json_array_get(hosts, i)), name) != 0;
-    if (is_new) json_array_append_new(hosts, vw_json_name(name));
+      is_new &= strcmp(json_string_value(json_array_get(hosts, i)), at) != 0;
+    if (is_new) json_array_append_new(hosts, vw_json_name(at));
   }
   return hosts;
 }
@@ -46,13 +44,12 @@ static void append(const char *out, json_t *line) {
 
 vw_status vw_times_keep(const vw_ranks *ranks, const vw_context *ctx, const char *out, const char *stage,
                         double seconds) {
-  char host[VW_HOST_BYTES + 1], when[32];
+  char when[32];
   int64_t *counts = calloc((size_t)ranks->size, sizeof *counts), bytes = 0;
   void *all = NULL;
   vw_status st = VW_OK;
-  (void)snprintf(host, sizeof host, "%s\n", ranks->host);
   VW_GOTO(vw_agree_message(ranks, counts ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory")));
-  VW_GOTO(vw_ranks_gather(ranks, host, (int64_t)strlen(host), &all, counts));
+  VW_GOTO(vw_ranks_gather(ranks, ranks->host, (int64_t)strlen(ranks->host) + 1, &all, counts));
   if (ranks->rank == 0) {
     const time_t now = time(NULL);
     struct tm utc;

@@ -97,8 +97,7 @@ static void test_scripts(void **state) {
                                       "\xff\xfe broken",
                                       "\xf0\x9f\xa6\x8a fox",
                                       "tab\there",
-                                      "\xe2\x80\xae"
-                                      "reversed"};
+                                      "\xe2\x80\xaereversed"};
   (void)state;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     sketch s = {.text = texts[i]};

@@ -7,7 +7,7 @@
 
 static int64_t stops(int64_t patience, double threshold, int64_t n, const double *loss) {
   const vw_learn_config learn = {.patience = patience, .threshold = threshold};
-  double column[2 * 16];
+  double column[2 * 16] = {0};
   for (int64_t i = 0; i < n; i++) column[2 * i] = loss[i], column[2 * i + 1] = -7; /* another word's */
   const int64_t at = vw_early_stop(&learn, column, n, 2);
   for (int64_t i = 1; i <= n; i++) { /* what comes later changes nothing */
