@@ -74,9 +74,8 @@ const char *const vw_report_style[] = {
     "  @page { margin: 15mm; } body { font-size: 10pt; } header, main, footer { max-width: none; padding: 0; }",
     "  nav, .skip { display: none; } .scroll, pre { overflow: visible; } pre { white-space: pre-wrap; }",
     "  table { font-size: 6.5pt; } th, td { padding-right: .3rem; } tr, figure { break-inside: avoid; }",
-    "  th, td:not(.n) { white-space: normal; min-width: 0; } td:not(.n) { overflow-wrap: anywhere; } .lead { "
-    "font-size: 11pt; } caption span { "
-    "position: static; }",
+    "  th, td:not(.n) { white-space: normal; min-width: 0; } td:not(.n) { overflow-wrap: anywhere; }",
+    "  .lead { font-size: 11pt; } caption span { position: static; }",
     "  h2, h3, caption { break-after: avoid; } }",
     NULL};
 
