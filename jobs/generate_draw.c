@@ -3,6 +3,7 @@
 
 #include "cluster/progress.h"
 #include "core/durable.h"
+#include "core/text.h"
 #include "io/image.h"
 #include "io/json.h"
 #include "jobs/stop.h"
@@ -58,27 +59,13 @@ char *vw_generate_settings(const vw_generate *g, int64_t row, int64_t i) {
   return vw_picture_settings_text(&s);
 }
 
-/* "A photo of a <dog>!" -> "a-photo-of-a-dog", cut to `most` letters. */
-static void slug_of(const char *text, char *out, int most) {
-  int n = 0;
-  for (; *text && n < most; text++) {
-    const char c = *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a') : *text;
-    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
-      out[n++] = c;
-    else if (n && out[n - 1] != '-')
-      out[n++] = '-';
-  }
-  while (n && out[n - 1] == '-') n--;
-  out[n] = 0;
-}
-
 vw_status vw_generate_path(const vw_generate *g, int64_t row, int64_t i, char path[VW_PATH_BYTES]) {
   enum { SLUG = 48, DIGITS = 12 };
   char slug[SLUG + 1], hash[VW_HASH_TEXT], *settings = vw_generate_settings(g, row, i);
   VW_CHECK(settings, VW_ERR_MEMORY, "generate: out of memory");
   vw_hash_text(vw_hash_bytes(settings, strlen(settings)), hash);
   free(settings);
-  slug_of(name_of(g, row), slug, SLUG);
+  vw_text_slug(slug, SLUG, name_of(g, row));
   return vw_path_format(path, "%s/%s%s%.*s.png", g->out, slug, *slug ? "-" : "", DIGITS, hash);
 }
 

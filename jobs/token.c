@@ -1,6 +1,7 @@
 #include "jobs/token.h"
 
 #include "core/hash.h"
+#include "core/text.h"
 #include "study/trial.h"
 
 #include <math.h>
@@ -9,27 +10,13 @@
 
 enum { DIGITS = 12, PART = 40 };
 
-/* "Fire Truck" -> "fire-truck", at most PART letters. */
-static void slug_of(const char *text, char out[PART + 1]) {
-  int n = 0;
-  for (; *text && n < PART; text++) {
-    const char c = *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a') : *text;
-    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
-      out[n++] = c;
-    else if (n && out[n - 1] != '-')
-      out[n++] = '-';
-  }
-  while (n && out[n - 1] == '-') n--;
-  out[n] = 0;
-}
-
 void vw_token_of(const vw_given_word *w, bool in_brackets, char token[VW_TOKEN_BYTES]) {
   const vw_file_word *f = &w->from;
   char concept[PART + 1], anchor[PART + 1], delta[VW_DELTA_TEXT] = "", hash[VW_HASH_TEXT], middle[VW_TOKEN_BYTES];
   vw_hash_text(vw_hash_bytes(w->x, (size_t)(f->vectors * f->width) * sizeof *w->x), hash);
-  slug_of(f->concept ? f->concept : f->name, concept);
+  vw_text_slug(concept, PART, f->concept ? f->concept : f->name);
   if (f->concept && f->anchor && !isnan(f->delta)) {
-    slug_of(f->anchor, anchor);
+    vw_text_slug(anchor, PART, f->anchor);
     vw_delta_text(f->delta, delta);
     (void)snprintf(middle, sizeof middle, "%s-%s-%s-r%lld", concept, anchor, delta, (long long)f->replica);
   } else {

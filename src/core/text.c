@@ -24,6 +24,19 @@ static bool is_control(uint32_t code) {
          (code >= 0x2066 && code <= 0x2069);
 }
 
+void vw_text_slug(char *out, int most, const char *text) {
+  int n = 0;
+  for (; *text && n < most; text++) {
+    const char c = *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a') : *text;
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+      out[n++] = c;
+    else if (n && out[n - 1] != '-')
+      out[n++] = '-';
+  }
+  while (n && out[n - 1] == '-') n--;
+  out[n] = 0;
+}
+
 size_t vw_text_escape(char *out, size_t size, const char *text, size_t bytes) {
   const unsigned char *p = (const unsigned char *)text;
   size_t at = 0;

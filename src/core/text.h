@@ -15,6 +15,9 @@ enum { VW_ESCAPED_BYTES = 6 };
  * backslashes too, so that a text escaped twice is the same. size must not be 0. */
 size_t vw_text_escape(char *out, size_t size, const char *text, size_t bytes);
 
+/* A name for files: "A photo of a <dog>!" -> "a-photo-of-a-dog", cut to `most` letters; out holds most + 1 bytes. */
+void vw_text_slug(char *out, int most, const char *text);
+
 /* printf for people: every %s is escaped; what stands in `format` is not, nor are numbers. `%n`, positions (`%1$s`) and
  * wide characters are not known. All that the program prints goes through here (or vw_json_print). Returns false when
  * the stream failed. */

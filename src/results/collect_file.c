@@ -31,6 +31,17 @@ vw_status vw_writer_count(const vw_writer *w, const char *path, const char *desc
   return st;
 }
 
+vw_status vw_writer_table(const vw_writer *w, const char *group, const char *scale, const void *rows, size_t stride,
+                          int64_t n, const vw_column *columns, int64_t n_columns) {
+  int64_t *mine = malloc((size_t)(n + 1) * sizeof *mine);
+  vw_status st = vw_writer_memory(w, mine != NULL);
+  for (int64_t i = 0; mine && i < n; i++) mine[i] = i;
+  const vw_table t = {group, scale, rows, stride, n, mine, w->ranks->rank == 0 ? n : 0};
+  if (st == VW_OK) st = vw_table_write(w->f, w->ranks, &t, columns, n_columns);
+  free(mine);
+  return st;
+}
+
 /* ---- /trials ----------------------------------------------------------------------------------------------------- */
 
 #define N(member, dtype, name, units, description) VW_NUMBER(vw_trial_row, member, dtype, name, units, description)
@@ -316,13 +327,11 @@ static vw_status write_summary(const vw_writer *w, const task_part *p) {
   vw_file_path group, scale;
   int64_t n = 0;
   summary_row *rows = calloc((size_t)c->n_summary + 1, sizeof *rows);
-  int64_t *mine = malloc((size_t)(c->n_summary + 1) * sizeof *mine);
   vw_status st = VW_OK;
-  VW_GOTO(vw_writer_memory(w, rows && mine));
+  VW_GOTO(vw_writer_memory(w, rows != NULL));
   for (int64_t i = 0; i < c->n_summary; i++) {
     const vw_summary_row *r = &c->summary[i];
     if (vw_collect_task(c, r->model) != p->task) continue;
-    mine[n] = n;
     rows[n++] = (summary_row){config->models[r->model].name,
                               config->data[r->data].name,
                               vw_measured_names[r->what],
@@ -334,10 +343,9 @@ static vw_status write_summary(const vw_writer *w, const task_part *p) {
   VW_GOTO(vw_writer_path(group, "/summary", p->task->name, ""));
   VW_GOTO(vw_writer_path(scale, group, "row", ""));
   VW_GOTO(vw_writer_count(w, scale, "row of the summary", n));
-  const vw_table t = {group, scale, rows, sizeof *rows, n, mine, w->ranks->rank == 0 ? n : 0};
-  VW_GOTO(vw_table_write(w->f, w->ranks, &t, COLUMNS(summary_columns)));
+  VW_GOTO(vw_writer_table(w, group, scale, rows, sizeof *rows, n, COLUMNS(summary_columns)));
 cleanup:
-  free(rows), free(mine);
+  free(rows);
   return st;
 }
 

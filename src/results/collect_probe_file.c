@@ -9,24 +9,6 @@
 
 #define COLUMNS(table) (table), (int64_t)(sizeof(table) / sizeof *(table))
 
-/* 0 .. n - 1, of which rank 0 brings all; malloc'ed. */
-static vw_status all_of(const vw_writer *w, int64_t n, int64_t **rows) {
-  *rows = malloc((size_t)(n + 1) * sizeof **rows);
-  VW_TRY(vw_writer_memory(w, *rows != NULL));
-  for (int64_t i = 0; *rows && i < n; i++) (*rows)[i] = i;
-  return VW_OK;
-}
-
-static vw_status write_table(const vw_writer *w, const char *group, const char *scale, const void *rows, size_t stride,
-                             int64_t n, const vw_column *columns, int64_t n_columns) {
-  int64_t *mine = NULL;
-  vw_status st = all_of(w, n, &mine);
-  const vw_table t = {group, scale, rows, stride, n, mine, w->ranks->rank == 0 ? n : 0};
-  if (st == VW_OK) st = vw_table_write(w->f, w->ranks, &t, columns, n_columns);
-  free(mine);
-  return st;
-}
-
 /* ---- /activations ------------------------------------------------------------------------------------------------ */
 
 static const vw_column activation_columns[] = {
@@ -82,7 +64,7 @@ static vw_status write_activations(const vw_writer *w, const vw_activations *a) 
                              vw_state_positions, VW_STATE_POSITIONS));
   VW_TRY(vw_writer_count(w, p.layer, "behind which layer; 0: the embedding", a->layers));
   VW_TRY(vw_writer_count(w, p.channel, "component of the state", a->width));
-  VW_TRY(write_table(w, p.group, p.row, a->rows, sizeof *a->rows, a->n, COLUMNS(activation_columns)));
+  VW_TRY(vw_writer_table(w, p.group, p.row, a->rows, sizeof *a->rows, a->n, COLUMNS(activation_columns)));
   const vw_study_data d = {.path = p.state,
                            .dtype = VW_F32,
                            .ndim = 4,
@@ -152,7 +134,7 @@ static vw_status write_map_data(const vw_writer *w, const vw_activations *a, con
   VW_TRY(vw_table_scale(w->f, w->ranks, layer, "behind which layer; 0: the embedding", "1", layers, n));
   VW_TRY(vw_writer_count(w, row, "row of /activations of the model", a->n));
   VW_TRY(vw_table_text_scale(w->f, w->ranks, axis, "of the plane", axes, 2));
-  VW_TRY(write_table(w, group, layer, rows, sizeof *rows, n, COLUMNS(map_columns)));
+  VW_TRY(vw_writer_table(w, group, layer, rows, sizeof *rows, n, COLUMNS(map_columns)));
   const vw_study_data d = {.path = path,
                            .dtype = VW_F64,
                            .ndim = 3,
@@ -221,6 +203,6 @@ vw_status vw_write_probe(const vw_writer *w) {
     if (c->s->networks[m]->kind->states) VW_TRY(write_model(w, m));
   if (!c->n_probe) return VW_OK;
   VW_TRY(vw_writer_count(w, "/summary/probe/row", "row of the summary", c->n_probe));
-  return write_table(w, "/summary/probe", "/summary/probe/row", c->probe, sizeof *c->probe, c->n_probe,
-                     COLUMNS(probe_columns));
+  return vw_writer_table(w, "/summary/probe", "/summary/probe/row", c->probe, sizeof *c->probe, c->n_probe,
+                         COLUMNS(probe_columns));
 }

@@ -36,14 +36,8 @@ static const vw_column performant_columns[] = {
 /* Rows [n] of a group; rank 0 brings all. */
 static vw_status write_rows(const vw_writer *w, const char *group, const char *scale, const void *rows, size_t stride,
                             int64_t n, const vw_column *columns, int64_t n_columns) {
-  int64_t *mine = malloc((size_t)(n + 1) * sizeof *mine);
-  vw_status st = vw_writer_memory(w, mine != NULL);
-  for (int64_t i = 0; mine && i < n; i++) mine[i] = i;
-  const vw_table t = {group, scale, rows, stride, n, mine, w->ranks->rank == 0 ? n : 0};
-  if (st == VW_OK) st = vw_writer_count(w, scale, "row of the summary", n);
-  if (st == VW_OK) st = vw_table_write(w->f, w->ranks, &t, columns, n_columns);
-  free(mine);
-  return st;
+  VW_TRY(vw_writer_count(w, scale, "row of the summary", n));
+  return vw_writer_table(w, group, scale, rows, stride, n, columns, n_columns);
 }
 
 /* The quartiles of losses, or the others. */

@@ -230,13 +230,11 @@ static vw_status write_summary(const vw_writer *w) {
   const vw_transferred *t = &w->c->transfer;
   const vw_study_config *config = w->c->s->config;
   summary_row *rows = calloc((size_t)t->n_summary + 1, sizeof *rows);
-  int64_t *mine = malloc((size_t)(t->n_summary + 1) * sizeof *mine);
   vw_status st = VW_OK;
-  VW_GOTO(vw_writer_memory(w, rows && mine));
+  VW_GOTO(vw_writer_memory(w, rows != NULL));
   for (int64_t i = 0; i < t->n_summary; i++) {
     const vw_transfer_summary *r = &t->summary[i];
     const vw_transfer_pair *p = &t->pair[r->pair].models;
-    mine[i] = i;
     rows[i] = (summary_row){config->models[p->from].name,
                             config->models[p->to].name,
                             config->data[r->data].name,
@@ -247,16 +245,10 @@ static vw_status write_summary(const vw_writer *w) {
                             r->interval};
   }
   VW_GOTO(vw_writer_count(w, "/summary/transfer/row", "row of the summary", t->n_summary));
-  const vw_table table = {.group = "/summary/transfer",
-                          .scale = "/summary/transfer/row",
-                          .rows = rows,
-                          .stride = sizeof *rows,
-                          .n_rows = t->n_summary,
-                          .mine = mine,
-                          .n_mine = w->ranks->rank == 0 ? t->n_summary : 0};
-  VW_GOTO(vw_table_write(w->f, w->ranks, &table, COLUMNS(summary_columns)));
+  VW_GOTO(vw_writer_table(w, "/summary/transfer", "/summary/transfer/row", rows, sizeof *rows, t->n_summary,
+                          COLUMNS(summary_columns)));
 cleanup:
-  free(rows), free(mine);
+  free(rows);
   return st;
 }
 

@@ -189,21 +189,14 @@ static summary_row row_of(const vw_collected *c, const vw_truncation_summary *r)
 static vw_status write_summary(const vw_writer *w) {
   const vw_truncated *t = &w->c->truncation;
   summary_row *rows = calloc((size_t)t->n_summary + 1, sizeof *rows);
-  int64_t *mine = malloc((size_t)(t->n_summary + 1) * sizeof *mine);
   vw_status st = VW_OK;
-  VW_GOTO(vw_writer_memory(w, rows && mine));
-  for (int64_t i = 0; i < t->n_summary; i++) mine[i] = i, rows[i] = row_of(w->c, &t->summary[i]);
+  VW_GOTO(vw_writer_memory(w, rows != NULL));
+  for (int64_t i = 0; i < t->n_summary; i++) rows[i] = row_of(w->c, &t->summary[i]);
   VW_GOTO(vw_writer_count(w, "/summary/truncation/row", "row of the summary", t->n_summary));
-  const vw_table table = {.group = "/summary/truncation",
-                          .scale = "/summary/truncation/row",
-                          .rows = rows,
-                          .stride = sizeof *rows,
-                          .n_rows = t->n_summary,
-                          .mine = mine,
-                          .n_mine = w->ranks->rank == 0 ? t->n_summary : 0};
-  VW_GOTO(vw_table_write(w->f, w->ranks, &table, COLUMNS(summary_columns)));
+  VW_GOTO(vw_writer_table(w, "/summary/truncation", "/summary/truncation/row", rows, sizeof *rows, t->n_summary,
+                          COLUMNS(summary_columns)));
 cleanup:
-  free(rows), free(mine);
+  free(rows);
   return st;
 }
 

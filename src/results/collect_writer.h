@@ -21,6 +21,10 @@ vw_status vw_writer_path(vw_file_path path, const char *group, const char *name,
 /* Collective. The scale 0, 1, ..., n - 1. */
 vw_status vw_writer_count(const vw_writer *w, const char *path, const char *description, int64_t n);
 
+/* Collective. A table of n rows that rank 0 brings all; `scale` is there already. Errors: as vw_table_write. */
+vw_status vw_writer_table(const vw_writer *w, const char *group, const char *scale, const void *rows, size_t stride,
+                          int64_t n, const vw_column *columns, int64_t n_columns);
+
 /* Collective. /activations, /tsne, /summary/probe, where something was probed. */
 vw_status vw_write_probe(const vw_writer *w);
 

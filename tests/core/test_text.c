@@ -92,8 +92,22 @@ static void test_print_html(void **state) {
   free(text);
 }
 
+static void test_slug(void **state) {
+  char out[9];
+  (void)state;
+  vw_text_slug(out, 8, "  A <Fox>!");
+  assert_string_equal(out, "a-fox");
+  vw_text_slug(out, 8, "Fire Truck 7"); /* cut, with no hyphen at its end */
+  assert_string_equal(out, "fire-tru");
+  vw_text_slug(out, 5, "Fire Truck");
+  assert_string_equal(out, "fire");
+  vw_text_slug(out, 8, "\xc3\xa9");
+  assert_string_equal(out, "");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_escape), cmocka_unit_test(test_print),
-                                     cmocka_unit_test(test_print_html), cmocka_unit_test(test_messages)};
+                                     cmocka_unit_test(test_print_html), cmocka_unit_test(test_slug),
+                                     cmocka_unit_test(test_messages)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
