@@ -29,15 +29,22 @@ double vw_bench_now(void);
 vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(void *user, int64_t number),
                         void *user);
 
-/* Median seconds of runs for `seconds`, three at least, behind one that warms caches. */
-vw_status vw_bench_median(vw_program *p, double seconds, double *median);
+/* How long a run takes. */
+typedef struct vw_bench_rate {
+  double one, cpu; /* seconds of a run; of its threads together, which tells more where others keep the machine busy */
+  double measured; /* seconds of all runs (vw_bench_settle) */
+  bool settled;
+} vw_bench_rate;
+
+/* One run, to the end. */
+vw_status vw_bench_run(vw_program *p, vw_bench_rate *r);
+
+/* Medians of runs for `seconds`, three at least, behind one that warms caches. Where that one alone takes longer than
+ * `seconds` it counts and is the only one: a large network runs for minutes. */
+vw_status vw_bench_median(vw_program *p, double seconds, vw_bench_rate *r);
 
 /* Mean seconds of a run once a device has settled: the mean of the last third of all runs. They end when it is within 1 %
  * of the third before, after a third of `seconds` at the earliest, or after `seconds`. */
-typedef struct vw_bench_rate {
-  double one, measured; /* seconds of a run; of all runs */
-  bool settled;
-} vw_bench_rate;
 vw_status vw_bench_settle(vw_program *p, double seconds, vw_bench_rate *r);
 /* The rule on n windows of equal numbers of runs. */
 bool vw_bench_has_settled(const double *window, int n, double *one);
