@@ -109,6 +109,8 @@ int vw_job_bench(int argc, char **argv) {
       {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip, owl, sd: time by op of one step"},
       {"kernels", 0, VW_OPT_FLAG, &b.kernels, NULL,
        "sd: each distinct call against this device's ceilings, as gpu does"},
+      {"segments", 0, VW_OPT_COUNT, &b.segments, "N",
+       "sd: recompute the word step's forward pass in N segments on the way back (default 1: all is kept)"},
       {"count", 0, VW_OPT_FLAG, &b.count, NULL, "sd: bytes and operations by op alone; nothing runs"},
       {"json", 0, VW_OPT_FLAG, &b.json, NULL, "as JSON"},
       {"save", 0, VW_OPT_STRING, &b.save, "FILE", "the JSON into a file, beside the table"},

@@ -15,6 +15,7 @@ typedef struct vw_bench {
   bool json, ops;
   bool kernels,
       count;        /* sd: each distinct call against this device's ceilings; bytes and operations, running nothing */
+  int64_t segments; /* sd: of the word step's forward pass, which is recomputed; at most 1: it is not */
   int64_t order;    /* of the products that give the ceilings; 0: by backend */
   bool settle;      /* gpu, owl, sd: rows are timed until they settle, for `seconds` at most */
   const char *save; /* NULL, or a file that gets the JSON */

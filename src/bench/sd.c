@@ -81,7 +81,7 @@ static vw_status word_step(vw_graph *g, const sd_bench *s, int64_t B) {
   VW_TRY(vw_reverse(g, loss, &word, 1, &gradient));
   vw_output(g, loss, "loss");
   vw_output(g, gradient, "gradient");
-  return vw_graph_status(g);
+  return vw_recompute(g, &s->n->net.policy, s->b->segments);
 }
 
 static const struct pass {
@@ -153,10 +153,12 @@ static vw_status measure_kernels(sd_bench *s, vw_program *p) {
   return st;
 }
 
-static vw_status count_calls(const sd_bench *s, const struct pass *pass, int64_t B, const vw_program *p) {
+static vw_status count_calls(const sd_bench *s, const struct pass *pass, int64_t B, const vw_program_memory *m,
+                             const vw_program *p) {
   vw_kernel_table t = {0};
   const vw_status st = vw_kernel_table_count(s->b, p, &t);
-  (void)vw_print(stdout, "  %s, %" PRId64 " at once:\n", pass->name, B);
+  (void)vw_print(stdout, "  %s, %" PRId64 " at once: %.1f MB planned, %.1f of them weights\n", pass->name, B,
+                 (double)(m->arena + m->leaves + m->weights) / 1e6, (double)m->weights / 1e6);
   if (st == VW_OK) vw_kernel_table_print_counts(&t, B);
   free(t.rows);
   return st;
@@ -212,7 +214,7 @@ static vw_status measure(sd_bench *s, const struct pass *pass, int64_t B) {
   VW_GOTO(vw_program_measure(g, &b->ctx, policy, &m));
   VW_GOTO(vw_program_create(&p, g, &b->ctx, policy));
   if (b->count) {
-    VW_GOTO(count_calls(s, pass, B, p));
+    VW_GOTO(count_calls(s, pass, B, &m, p));
     goto cleanup;
   }
   VW_GOTO(vw_weights_bind(s->n->net.weights, p));
