@@ -22,8 +22,9 @@ typedef struct vw_bench {
   vw_rates rates;        /* of this machine, for `viswords plan` */
 } vw_bench;
 
-/* Seconds of a steady clock. */
+/* Seconds of a steady clock; processor seconds of all threads of the process. */
 double vw_bench_now(void);
+double vw_bench_cpu(void);
 
 /* Numbers of a comma-separated list: calls `each` with every one of them. `option` names the list in messages. */
 vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(void *user, int64_t number),
@@ -36,6 +37,7 @@ vw_status vw_bench_median(vw_program *p, double seconds, double *median);
  * of the third before, after a third of `seconds` at the earliest, or after `seconds`. */
 typedef struct vw_bench_rate {
   double one, measured; /* seconds of a run; of all runs */
+  double cpu;           /* processor seconds of all threads in a run */
   bool settled;
 } vw_bench_rate;
 vw_status vw_bench_settle(vw_program *p, double seconds, vw_bench_rate *r);

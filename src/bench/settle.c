@@ -38,12 +38,13 @@ vw_status vw_bench_settle(vw_program *p, double seconds, vw_bench_rate *r) {
   for (int i = 0; i < 3; i++) VW_TRY(time_window(p, 1, &window[0])); /* caches and threads; a recording; a replay */
   const double wanted = window[0] > 0 ? seconds / WINDOWS / window[0] : 1;
   const int64_t runs = wanted < 1 ? 1 : (int64_t)wanted;
-  const double start = vw_bench_now();
+  const double start = vw_bench_now(), cpu_start = vw_bench_cpu();
   do {
     VW_TRY(time_window(p, runs, &window[n++]));
     r->measured = vw_bench_now() - start;
     r->settled = vw_bench_has_settled(window, n, &r->one) && r->measured >= seconds / 3;
   } while (!r->settled && r->measured < seconds && n < WINDOWS + LEAST_WINDOWS);
+  r->cpu = (vw_bench_cpu() - cpu_start) / (double)(n * runs);
   return VW_OK;
 }
 
