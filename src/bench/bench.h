@@ -23,8 +23,9 @@ typedef struct vw_bench {
   vw_rates rates;        /* of this machine, for `viswords plan` */
 } vw_bench;
 
-/* Seconds of a steady clock. */
+/* Seconds of a steady clock; processor seconds of all threads of the process. */
 double vw_bench_now(void);
+double vw_bench_cpu(void);
 
 /* Numbers of a comma-separated list: calls `each` with every one of them. `option` names the list in messages. */
 vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(void *user, int64_t number),

@@ -18,6 +18,12 @@ double vw_bench_now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+double vw_bench_cpu(void) {
+  struct timespec t;
+  (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static const struct variant {
   const char *name, *what;
   int64_t P, T; /* cached prefix and computed positions */

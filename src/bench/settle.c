@@ -6,7 +6,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { MAX_RUNS = 4096 };
 enum { WINDOWS = 120, LEAST_WINDOWS = 6 }; /* of the time that a rate may take; that a rate needs */
@@ -17,18 +16,11 @@ static int by_value(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-/* Processor seconds of all threads so far. */
-static double cpu_now(void) {
-  struct timespec t;
-  (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 vw_status vw_bench_run(vw_program *p, vw_bench_rate *r) {
-  const double begun = vw_bench_now(), cpu = cpu_now();
+  const double begun = vw_bench_now(), cpu = vw_bench_cpu();
   VW_TRY(vw_program_run(p));
   VW_TRY(vw_program_wait(p));
-  r->one = vw_bench_now() - begun, r->cpu = cpu_now() - cpu;
+  r->one = vw_bench_now() - begun, r->cpu = vw_bench_cpu() - cpu;
   return VW_OK;
 }
 
@@ -75,12 +67,13 @@ vw_status vw_bench_settle(vw_program *p, double seconds, vw_bench_rate *r) {
   for (int i = 0; i < 3; i++) VW_TRY(time_window(p, 1, &window[0])); /* caches and threads; a recording; a replay */
   const double wanted = window[0] > 0 ? seconds / WINDOWS / window[0] : 1;
   const int64_t runs = wanted < 1 ? 1 : (int64_t)wanted;
-  const double start = vw_bench_now();
+  const double start = vw_bench_now(), cpu_start = vw_bench_cpu();
   do {
     VW_TRY(time_window(p, runs, &window[n++]));
     r->measured = vw_bench_now() - start;
     r->settled = vw_bench_has_settled(window, n, &r->one) && r->measured >= seconds / 3;
   } while (!r->settled && r->measured < seconds && n < WINDOWS + LEAST_WINDOWS);
+  r->cpu = (vw_bench_cpu() - cpu_start) / (double)(n * runs);
   return VW_OK;
 }
 
