@@ -7,12 +7,8 @@
 
 #include "core/durable.h"
 #include "core/foreign.h"
-<<<<<<< HEAD:io/image.c
 #include "core/pulse.h"
-#include "io/image_internal.h"
-=======
 #include "io/pictures/image_internal.h"
->>>>>>> main:io/pictures/image.c
 
 vw_status vw_image_check_size(const char *path, int64_t height, int64_t width) {
   VW_CHECK(height > 0 && width > 0 && height <= VW_MAX_PIXELS / width, VW_ERR_INPUT,
