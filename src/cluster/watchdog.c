@@ -16,12 +16,17 @@
 
 enum { TAG = 0 };
 static const double longest_beat = 10, beats_a_limit = 8, most_seconds = 1e7;
+/* A launcher takes a while to end a job: as long as that nobody raises another alarm. */
+static const double ending_takes = 60;
+
+typedef enum state { RUNS, LEAVES, ENDS_THE_JOB } state;
 
 /* A sign of life. */
 typedef struct beat {
   vw_pulse_state pulse;
   char host[VW_HOST_BYTES];
-  int64_t is_last; /* the rank has come to vw_watchdog_stop: no more of it */
+  int64_t state; /* LEAVES: it has come to vw_watchdog_stop, this is its last sign; ENDS_THE_JOB: it or a rank that it
+                  * listens to has raised the alarm */
 } beat;
 
 /* What is known of a rank. Times are those of vw_seconds here. */
@@ -45,7 +50,8 @@ struct vw_watchdog {
   MPI_Comm comm;   /* the thread's own */
   bool has_comm;   /* signs are exchanged */
   int before;      /* the rank that this one listens to */
-  watched *others; /* [size] on rank 0, else [size] of which `before` alone is used; [rank]: this one */
+  watched *others; /* [size]; elsewhere than on rank 0 of which `before` and this one are used */
+  bool is_over;    /* the alarm is raised, here or elsewhere */
   post posts[2];
   pthread_t thread;
   pthread_mutex_t mutex;
@@ -66,17 +72,17 @@ static void describe(char text[VW_WATCHDOG_TEXT], int rank, const beat *b, const
 
 /* ---- signs of life ---- */
 
-static void own_beat(vw_watchdog *w, bool is_last, double now) {
+static void own_beat(vw_watchdog *w, bool leaves, double now) {
   watched *self = &w->others[w->ranks->rank];
   const uint64_t count = self->last.pulse.count;
   vw_pulse_read(&self->last.pulse);
   (void)snprintf(self->last.host, sizeof self->last.host, "%s", w->ranks->host);
-  self->last.is_last = is_last, self->heard = now;
+  self->last.state = w->is_over ? ENDS_THE_JOB : leaves ? LEAVES : RUNS, self->heard = now;
   if (self->last.pulse.count != count) self->moved = now;
 }
 
 /* A sign that cannot leave yet (its reader is stopped) is not followed by others: they would pile up. */
-static void send(vw_watchdog *w, bool is_last) {
+static void send(vw_watchdog *w) {
   for (int i = 0; i < 2; i++) {
     post *p = &w->posts[i];
     int is_free = 1;
@@ -84,7 +90,7 @@ static void send(vw_watchdog *w, bool is_last) {
     if (MPI_Test(&p->request, &is_free, MPI_STATUS_IGNORE) != MPI_SUCCESS || !is_free) continue;
     p->text = w->others[w->ranks->rank].last;
     if (MPI_Isend(&p->text, sizeof p->text, MPI_BYTE, p->to, TAG, w->comm, &p->request) == MPI_SUCCESS)
-      p->said_last = is_last;
+      p->said_last = p->text.state != RUNS;
   }
 }
 
@@ -97,7 +103,7 @@ static void receive(vw_watchdog *w, double now) {
     if (MPI_Recv(&b, sizeof b, MPI_BYTE, from.MPI_SOURCE, TAG, w->comm, MPI_STATUS_IGNORE) != MPI_SUCCESS) return;
     watched *who = &w->others[from.MPI_SOURCE];
     if (b.pulse.count != who->last.pulse.count) who->moved = now;
-    who->last = b, who->heard = now;
+    who->last = b, who->heard = now, w->is_over |= b.state == ENDS_THE_JOB;
   }
 }
 
@@ -105,14 +111,14 @@ static void receive(vw_watchdog *w, double now) {
 
 /* Ranks of a node that hangs see it at the same moment: the first that says so ends the job. */
 static double patience(const vw_watchdog *w) {
-  return w->limit + w->beat * w->ranks->rank / w->ranks->size;
+  return w->limit + w->beat * w->ranks->rank / w->ranks->size + (w->is_over ? ending_takes : 0);
 }
 
 static bool stands_still(const vw_watchdog *w, double now, bool is_ending, char text[VW_WATCHDOG_TEXT]) {
   const int rank = w->ranks->rank;
   const watched *self = &w->others[rank], *before = &w->others[w->before];
   double moved = 0;
-  if (w->has_comm && !before->last.is_last && now - before->heard > patience(w)) {
+  if (w->has_comm && before->last.state != LEAVES && now - before->heard > patience(w)) {
     describe(text, w->before, &before->last, "has given no sign of life", now - before->heard);
     return true;
   }
@@ -166,9 +172,21 @@ static bool is_through(vw_watchdog *w) {
   }
   for (int i = 0; i < w->ranks->size; i++) {
     const bool is_heard = i == w->before || w->ranks->rank == 0;
-    if (i != w->ranks->rank && is_heard && !w->others[i].last.is_last) return false;
+    if (i != w->ranks->rank && is_heard && w->others[i].last.state == RUNS) return false;
   }
   return true;
+}
+
+/* The others hear of it first, so that the job ends with one message. */
+static void raise_alarm(vw_watchdog *w, const char *text) {
+  static const struct timespec nap = {.tv_nsec = 20000000};
+  w->is_over = true;
+  own_beat(w, false, vw_seconds());
+  for (int i = 0; w->has_comm && i < 2; i++) {
+    send(w);
+    (void)nanosleep(&nap, NULL);
+  }
+  w->alarm(w->user, text, w->others[w->ranks->rank].last.pulse.kept);
 }
 
 static void *watch(void *argument) {
@@ -183,10 +201,10 @@ static void *watch(void *argument) {
     const double now = vw_seconds();
     forgive(w, now);
     own_beat(w, ending, now);
-    if (w->has_comm) receive(w, now), send(w, ending);
+    if (w->has_comm) receive(w, now), send(w);
     if (ending && (!w->has_comm || atomic_load(&w->abandoned) || is_through(w))) return NULL;
     if (!stands_still(w, now, ending, text)) continue;
-    w->alarm(w->user, text, w->others[w->ranks->rank].last.pulse.kept);
+    raise_alarm(w, text);
     return NULL;
   }
 }

@@ -39,7 +39,7 @@ goes_on() {
   same "$work/whole" "$work/run"
 }
 said() { # RANK WHAT
-  has "$work/log" "^viswords: rank $1 on $(hostname) $2 for [0-9.]* s: stage learn, block [0-9a-f]*[, step12]*: the job ends \
+  has "$work/log" "^viswords: rank $1 on $(hostname) $2 for [0-9.]* s: stage learn, block [0-9a-f]*\(, step [0-9]*\)\?: the job ends \
 (--watchdog); finished blocks and checkpoints are kept in $work/run; the same command goes on\$"
   [ "$(grep -c '^viswords: ' "$work/log")" = 1 ] || fail "not one line: $(cat "$work/log")"
 }
