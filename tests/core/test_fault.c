@@ -60,9 +60,10 @@ static void test_where(void **state) {
   assert_ok(vw_fault_reach("fsynced", "o/blocks/0a.safetensors"));
   assert_ok(vw_fault_reach("written", "o/blocks/0a.safetensors.partial-12"));
   assert_int_equal(vw_fault_reach("written", "o/blocks/0b.safetensors.partial-13"), VW_ERR_IO);
-  assert_string_equal(vw_error_message(),
-                      "o/blocks/0b.safetensors.partial-13: written: No space left on device; make space, then the same command goes "
-                      "on (injected)");
+  assert_string_equal(
+      vw_error_message(),
+      "o/blocks/0b.safetensors.partial-13: written: No space left on device; make space, then the same command goes "
+      "on (injected)");
   assert_ok(vw_fault_reach("written", "o/blocks/0b.safetensors"));
   for (int i = 0; i < 3; i++) assert_int_equal(vw_fault_reach("renamed", "o/plan.yaml"), VW_ERR_IO);
   assert_non_null(strstr(vw_error_message(), "Input/output error"));

@@ -73,16 +73,20 @@ VISWORDS_FAULT=checkpointing:any:2=pause "${command[@]}" > /dev/null 2> "$work/l
 [ $code = 75 ] || fail "exit code $code: $(cat "$work/log")"
 said 0 'has not moved'
 
-echo "a whole job that is suspended for longer than the limit, and a rank that waits for longer: no alarm"
-begin 2 0 checkpointing:any:2=pause
-grep -lsF "$work/run" /proc/[0-9]*/cmdline | cut -d / -f 3 | while read -r pid; do
-  [ "$(readlink "/proc/$pid/exe")" != "$viswords" ] || echo "$pid"
-done > "$work/pids"
-[ "$(wc -l < "$work/pids")" = 2 ] || fail "not two ranks: $(cat "$work/pids")"
+echo "a whole job that is suspended for longer than the limit: no alarm"
+rm -rf "$work/run"
+timeout 60 "${launch[@]}" -n 2 "${command[@]}" > /dev/null 2> "$work/log" &
+launcher=$!
+ranks() { # process numbers of the two ranks
+  grep -lsF "$work/run" /proc/[0-9]*/cmdline | cut -d / -f 3 | while read -r pid; do
+    [ "$(readlink "/proc/$pid/exe")" != "$viswords" ] || echo "$pid"
+  done > "$work/pids"
+  [ "$(wc -l < "$work/pids")" = 2 ]
+}
+until ranks && [ -e "$work/run/plan.yaml" ]; do kill -0 $launcher 2> /dev/null || fail "ended: $(cat "$work/log")"; done
 xargs kill -STOP < "$work/pids"
-sleep "$(bc <<< "$limit + 1")"
+sleep "${limit%.*}.9" 0.9
 xargs kill -CONT < "$work/pids"
-kill -RTMIN "$paused"
 ends 0
 same "$work/whole" "$work/run"
 for wrong in -1 soon 30x; do
