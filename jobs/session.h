@@ -7,6 +7,7 @@
 #include "cluster/sections.h"
 #include "io/parts.h"
 #include "jobs/jobs.h"
+#include "jobs/signs.h"
 #include "jobs/stop.h"
 #include "learn/block_io.h"
 #include "learn/cost.h"
@@ -76,6 +77,7 @@ typedef struct vw_session {
   bool is_undecided;       /* plan.backend is auto and no plan is there: only looked at, as the CPU's */
   bool has_shared_weights; /* vw_session_share_weights */
   vw_sections sections;
+  vw_signs signs; /* what others see of this rank */
   double started;
   bool all_failed; /* learn, collect: not one trial gave a word; the command ends with exit code 1 */
 } vw_session;
