@@ -1,6 +1,7 @@
 #include "jobs/signs.h"
 
 #include "cluster/progress.h"
+#include "core/fault.h"
 #include "core/log.h"
 #include "jobs/metrics.h"
 
@@ -52,7 +53,8 @@ static void write_line(vw_signs *s, const char *event) {
 
 vw_status vw_signs_open(vw_signs *s, const vw_ranks *ranks, const char *dir, const char *part) {
   const double now = vw_wall_seconds(), shared = (double)ranks->size / most_lines;
-  *s = (vw_signs){.metrics = -1, .interval = shared > least_seconds ? shared : least_seconds};
+  const double least = vw_fault_seconds("VISWORDS_SIGN_SECONDS", least_seconds);
+  *s = (vw_signs){.metrics = -1, .interval = shared > least ? shared : least};
   s->mine = (vw_rank_record){.rank = ranks->rank, .pid = getpid(), .started = now, .loss = NAN};
   s->run = (vw_run_record){.ranks = ranks->size, .pid = getpid(), .started = now, .time = now};
   copy(s->mine.host, sizeof s->mine.host, ranks->host), copy(s->run.host, sizeof s->run.host, ranks->host);

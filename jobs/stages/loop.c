@@ -169,7 +169,8 @@ static vw_status take_with_team(vw_stage_run *r, const vw_stage_list *list, cons
   if (!r->team) return st;
   if (st != VW_OK && !vw_team_is_broken(r->team)) st = vw_team_meet(r->team, st, &wants, NULL);
   if (vw_team_is_broken(r->team)) {
-    (void)vw_report(st);
+    (void)vw_print(stderr, "viswords: rank %d on %s: %s\n", r->s->ranks.rank, r->s->ranks.host, vw_error_message());
+    vw_report_trail();
     vw_ranks_abort(&r->s->ranks, VW_EXIT_FAILED);
   }
   return st;
