@@ -78,6 +78,7 @@ static int finish(vw_session *s, vw_status st, bool stopped, const vw_stage *sta
                    "viswords: all trials failed: their words or losses are not finite; see learn.lr and the "
                    "weights; %s holds what there is\n",
                    s->out);
+  vw_signs_close(&s->signs, st != VW_OK || s->all_failed ? "failed" : stopped ? "stopped" : "finished");
   vw_watchdog *watchdog = s->watchdog;
   vw_session_close(s);
   vw_watchdog_stop(watchdog);

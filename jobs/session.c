@@ -434,7 +434,7 @@ static vw_status open_log(vw_session *s) {
   VW_TRY(vw_file_append(path, &fd));
   s->log_file = fd + 1;
   vw_log_set_file(fd);
-  return VW_OK;
+  return vw_signs_open(&s->signs, &s->ranks, s->out, part);
 }
 
 /* What `check` calls warnings is said by a run too, and goes on. */

@@ -8,6 +8,7 @@
 #include "cluster/watchdog.h"
 #include "io/parts.h"
 #include "jobs/jobs.h"
+#include "jobs/signs.h"
 #include "jobs/stop.h"
 #include "learn/block_io.h"
 #include "learn/cost.h"
@@ -78,6 +79,7 @@ typedef struct vw_session {
   bool has_shared_weights; /* vw_session_share_weights */
   vw_watchdog *watchdog;   /* of a run; NULL: none */
   vw_sections sections;
+  vw_signs signs; /* what others see of this rank */
   double started;
   bool all_failed; /* learn, collect: not one trial gave a word; the command ends with exit code 1 */
 } vw_session;
