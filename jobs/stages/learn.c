@@ -65,8 +65,9 @@ static vw_status learn_words(learner *l, vw_task *task, vw_block_state *state, b
   VW_TRY(vw_block_start(state, &l->s->words[b->model_index], trials));
   if (vw_stage_leads(l->run)) VW_TRY(vw_block_checkpoint_load(l->s->out, l->id, state, &resumed));
   if (resumed) vw_log(VW_LOG_INFO, "block %s goes on from its checkpoint at step %lld", l->id, (long long)state->step);
-  return vw_block_learn(state, task, l->s->config, trials, (vw_block_share){.slices = b->slices, .team = l->run->team},
-                        &hooks, finished);
+  return vw_block_learn(state, task, l->s->config, trials,
+                        (vw_block_share){.slices = b->slices, .segments = b->segments, .team = l->run->team}, &hooks,
+                        finished);
 }
 
 static vw_status learn_block(learner *l, bool *finished) {
