@@ -44,6 +44,9 @@ typedef struct vw_tsne_result {
  * many, a line says so and the processor computes. */
 vw_status vw_tsne(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, double *points, vw_tsne_result *out);
 
+/* Does o->device have room for n points of d numbers now? False where there is none, or no cuda. */
+bool vw_tsne_fits_device(const vw_tsne_options *o, int64_t n, int64_t d);
+
 /* Seconds that vw_tsne of such sizes will take, here or on o->device, as that one would choose: some pairs are timed, a
  * few milliseconds. Errors: VW_ERR_MEMORY, VW_ERR_DEVICE. */
 vw_status vw_tsne_seconds(int64_t n, int64_t d, const vw_tsne_options *o, double *seconds);

@@ -54,8 +54,6 @@ bool vw_width_next(vw_width_search *s, const vw_moments *m);
 
 /* ---- on a device (tsne_device.c) */
 
-/* Does o->device have room for n points of d numbers now? False where there is none. */
-bool vw_tsne_fits_device(const vw_tsne_options *o, int64_t n, int64_t d);
 /* What vw_tsne does after the start, on o->device: y [n, 2] starts there and ends at the map. Errors: VW_ERR_MEMORY,
  * VW_ERR_DEVICE. */
 vw_status vw_tsne_on_device(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, double *y,

@@ -18,19 +18,20 @@ static vw_status map_points(vw_bench *b, const vw_tensor *x, double *points) {
   vw_tsne_options o = vw_tsne_defaults();
   vw_tsne_result r;
   double predicted = 0;
-  o.threads = b->ctx.threads;
+  o.threads = b->ctx.threads, o.device = &b->ctx;
   VW_TRY(vw_tsne_seconds(x->dim[0], x->dim[1], &o, &predicted));
   const double start = vw_bench_now();
   VW_TRY(vw_tsne(x->data, x->dim[0], x->dim[1], &o, points, &r));
   const double seconds = vw_bench_now() - start;
   (void)vw_print(b->json ? stderr : stdout,
-                 "%" PRId64 " points of %" PRId64 " numbers, %d thread%s: %.2f s (%.0f predicted), %lld iterations, "
+                 "%" PRId64 " points of %" PRId64 " numbers, %s%d thread%s: %.2f s (%.2f predicted), %lld iterations, "
                  "divergence %.4f\n",
-                 x->dim[0], x->dim[1], o.threads, o.threads == 1 ? "" : "s", seconds, predicted,
-                 (long long)o.iterations, r.kl);
-  json_array_append_new(b->rows, json_pack("{s:I, s:I, s:i, s:f, s:f, s:f, s:I}", "points", (json_int_t)x->dim[0],
-                                           "width", (json_int_t)x->dim[1], "threads", o.threads, "seconds", seconds,
-                                           "predicted", predicted, "kl", r.kl, "iterations", (json_int_t)o.iterations));
+                 x->dim[0], x->dim[1], r.on_device ? "cuda, " : "", o.threads, o.threads == 1 ? "" : "s", seconds,
+                 predicted, (long long)o.iterations, r.kl);
+  json_array_append_new(b->rows,
+                        json_pack("{s:I, s:I, s:b, s:i, s:f, s:f, s:f, s:I}", "points", (json_int_t)x->dim[0], "width",
+                                  (json_int_t)x->dim[1], "on_device", (int)r.on_device, "threads", o.threads, "seconds",
+                                  seconds, "predicted", predicted, "kl", r.kl, "iterations", (json_int_t)o.iterations));
   return VW_OK;
 }
 
