@@ -46,6 +46,9 @@ static void *take(cut *c, size_t bytes) {
 static void lay_out(vw_pairs_data *s, cut *early, cut *late) {
   const size_t numbers = doubles(2 * s->blocks * SIDE), points = doubles(s->n), sums = doubles(s->tiles * SUMS * SIDE);
   s->x = take(early, (size_t)(s->n * s->d) * sizeof *s->x);
+  s->centre = take(early, doubles(s->d)), s->vectors = take(early, doubles(s->d * VW_PAIRS_VECTORS));
+  s->scores = take(early, doubles(s->n * VW_PAIRS_VECTORS));
+  s->part = take(early, doubles(VW_PAIRS_CHUNKS * s->d * VW_PAIRS_VECTORS));
   s->distance = take(early, doubles(s->tiles * VW_PAIRS_TILE));
   s->joint = take(late, (size_t)(s->tiles * VW_PAIRS_TILE) * sizeof *s->joint);
   s->least = take(late, points), s->mean = take(late, points), s->beta = take(late, points);
@@ -110,13 +113,24 @@ static vw_status download(vw_pairs *p, double *to, const double *from, int64_t n
 
 /* ---- probabilities ----------------------------------------------------------------------------------------------- */
 
-vw_status vw_pairs_distances(vw_pairs *p, const float *x, double *least, double *mean) {
-  const vw_pairs_data *at = &p->at;
-  VW_TRY(p->memory->upload(p->ctx, at->x, x, (size_t)(at->n * at->d) * sizeof *x));
-  VW_TRY(passes()->distances(p->ctx, at));
-  VW_TRY(passes()->nearest(p->ctx, at));
-  VW_TRY(download(p, least, at->least, at->n));
-  return download(p, mean, at->mean, at->n);
+vw_status vw_pairs_load(vw_pairs *p, const float *x) {
+  VW_TRY(p->memory->upload(p->ctx, p->at.x, x, (size_t)(p->at.n * p->at.d) * sizeof *x));
+  return passes()->centre(p->ctx, &p->at);
+}
+
+vw_status vw_pairs_scores(vw_pairs *p, const double *v, double *scores, double *part) {
+  const int64_t vectors = p->at.d * VW_PAIRS_VECTORS;
+  VW_TRY(upload(p, p->at.vectors, v, vectors));
+  VW_TRY(passes()->scores(p->ctx, &p->at));
+  VW_TRY(download(p, scores, p->at.scores, p->at.n * VW_PAIRS_VECTORS));
+  return download(p, part, p->at.part, VW_PAIRS_CHUNKS * vectors);
+}
+
+vw_status vw_pairs_distances(vw_pairs *p, double *least, double *mean) {
+  VW_TRY(passes()->distances(p->ctx, &p->at));
+  VW_TRY(passes()->nearest(p->ctx, &p->at));
+  VW_TRY(download(p, least, p->at.least, p->at.n));
+  return download(p, mean, p->at.mean, p->at.n);
 }
 
 vw_status vw_pairs_moments(vw_pairs *p, const double *beta, vw_moments *out) {

@@ -15,6 +15,7 @@ extern "C" {
 #endif
 
 enum { VW_PAIRS_SIDE = 256, VW_PAIRS_TILE = VW_PAIRS_SIDE * VW_PAIRS_SIDE };
+enum { VW_PAIRS_VECTORS = 8, VW_PAIRS_CHUNKS = 16 }; /* of the search for principal components */
 
 /* Sums over a point's pairs of e = exp(-beta (d - least)), of (d - least) e and of (d - least)^2 e. */
 typedef struct vw_moments {
@@ -38,9 +39,14 @@ void vw_pairs_close(vw_pairs *pairs); /* NULL allowed */
 
 /* All functions below may fail with VW_ERR_DEVICE. */
 
-/* Squared distances of x [n, d]; of each point the least to another one, and the mean of what others are above it: [n]
+/* The points x [n, d], on which the functions up to `joint` work. */
+vw_status vw_pairs_load(vw_pairs *p, const float *x);
+/* scores[n, VECTORS] = (x - mean) v of v [d, VECTORS]; part[CHUNKS, d, VECTORS] = the product of (x - mean)^T with
+ * them, over the points n c / CHUNKS .. n (c + 1) / CHUNKS of each chunk c. */
+vw_status vw_pairs_scores(vw_pairs *p, const double *v, double *scores, double *part);
+/* Squared distances; of each point the least to another one, and the mean of what others are above it: [n]
  * each. */
-vw_status vw_pairs_distances(vw_pairs *p, const float *x, double *least, double *mean);
+vw_status vw_pairs_distances(vw_pairs *p, double *least, double *mean);
 /* out[i] at beta[i]; a point whose beta is NaN is left out, and out[i] is undefined. After `distances`. */
 vw_status vw_pairs_moments(vw_pairs *p, const double *beta, vw_moments *out);
 /* Joint probabilities, from each point's width beta and the sum of its e. Gives back the distances' memory. */
@@ -65,8 +71,10 @@ vw_status vw_pairs_gradient(vw_pairs *p, double exaggeration, double *gradient, 
 /* Device memory of a vw_pairs. Points and what belongs to their two numbers: [2, blocks * SIDE], x before y. */
 typedef struct vw_pairs_data {
   int64_t n, d, blocks, tiles;
-  float *x;         /* [n, d] */
-  double *distance; /* [tiles, SIDE, SIDE] */
+  float *x;                        /* [n, d] */
+  double *centre;                  /* [d] the points' mean */
+  double *vectors, *scores, *part; /* [d, VECTORS], [n, VECTORS], [CHUNKS, d, VECTORS] */
+  double *distance;                /* [tiles, SIDE, SIDE] */
   double *least, *mean, *beta, *sum;
   vw_moments *moments;
   float *joint; /* [tiles, SIDE, SIDE] */
@@ -79,6 +87,8 @@ typedef struct vw_pairs_data {
 } vw_pairs_data;
 
 typedef struct vw_pairs_passes {
+  vw_status (*centre)(vw_context *ctx, const vw_pairs_data *p);
+  vw_status (*scores)(vw_context *ctx, const vw_pairs_data *p); /* scores, part; of vectors */
   vw_status (*distances)(vw_context *ctx, const vw_pairs_data *p);
   vw_status (*nearest)(vw_context *ctx, const vw_pairs_data *p); /* least, mean */
   vw_status (*moments)(vw_context *ctx, const vw_pairs_data *p); /* at beta */

@@ -1,6 +1,9 @@
 /* Exact t-SNE's passes over all pairs (kernels/pairs.h), in double. Tiles are 256 x 256 pairs. No sum's order depends on
  * the device, and all are the CPU's (src/analysis): this file is compiled without contraction (--fmad=false).
  *
+ *   centre       a thread a number of the points, which are added one after the other.
+ *   scores       for the principal components: a thread a point and vector, d products one after the other; then a
+ *                thread a chunk of points, number and vector. Reads x twice.
  *   distances    d = sum_k (x_i - x_j)^2, k ascending: 64 x 64 pairs a block of 256 threads, 4 x 4 each, 16 numbers of
  *                every point at a time through shared memory. 3 n^2 d / 2 operations; bound by those.
  *   nearest      a thread a point: least distance and the mean above it.
@@ -10,7 +13,7 @@
  *   forces       a block a tile, a thread a column, four rows at a time. w = 1 / (1 + |y_i - y_j|^2) and four forces
  *                go to shared memory, where 64 threads add them along rows (four lanes a row, as the CPU) and four more
  *                add up Z; each column's sums stay in its thread. Traffic: 4 bytes a pair. What bounds it is Z's order,
- *                16,384 sums one after the other in each of a tile's four lanes: some 100 us, in which an SM has five
+ *                16,384 sums one after the other in each of a tile's four lanes: some 100 us, in which an SM has four
  *                blocks under way.
  *   move         a thread a number of a point: its tiles' sums in their order, then the step.
  *   divergence   a block a tile, a thread a column, then a fixed tree. */
@@ -48,6 +51,55 @@ __device__ inline int at_most(int64_t n, int most) {
 
 __device__ inline int block_points(int64_t n, int64_t block) {
   return at_most(n - block * SIDE, SIDE);
+}
+
+/* ---- principal components ---------------------------------------------------------------------------------------- */
+
+enum { VECTORS = VW_PAIRS_VECTORS, CHUNKS = VW_PAIRS_CHUNKS };
+
+__global__ static void __launch_bounds__(THREADS)
+    pairs_centre_kernel(double *__restrict__ centre, const float *__restrict__ x, int64_t n, int64_t d) {
+  const int64_t k = vw_thread();
+  if (k >= d) return;
+  double sum = 0;
+#pragma unroll 8
+  for (int64_t i = 0; i < n; i++) sum += static_cast<double>(x[i * d + k]);
+  centre[k] = sum / static_cast<double>(n);
+}
+
+static vw_status centre(vw_context *ctx, const vw_pairs_data *p) {
+  return vw_launch(ctx, "pairs_centre", pairs_centre_kernel, p->d, THREADS, THREADS, 0, p->centre, p->x, p->n, p->d);
+}
+
+__global__ static void __launch_bounds__(THREADS)
+    pairs_scores_kernel(double *__restrict__ scores, const float *__restrict__ x, const double *__restrict__ centre,
+                        const double *__restrict__ vectors, int64_t n, int64_t d) {
+  const int64_t at = vw_thread(), i = at / VECTORS, v = at % VECTORS;
+  if (i >= n) return;
+  double sum = 0;
+#pragma unroll 8
+  for (int64_t k = 0; k < d; k++) sum += (static_cast<double>(x[i * d + k]) - centre[k]) * vectors[k * VECTORS + v];
+  scores[at] = sum;
+}
+
+__global__ static void __launch_bounds__(THREADS)
+    pairs_products_kernel(double *__restrict__ part, const float *__restrict__ x, const double *__restrict__ centre,
+                          const double *__restrict__ scores, int64_t n, int64_t d) {
+  const int64_t at = vw_thread(), chunk = at / (d * VECTORS), k = at / VECTORS % d, v = at % VECTORS;
+  if (chunk >= CHUNKS) return;
+  const int64_t first = n * chunk / CHUNKS, end = n * (chunk + 1) / CHUNKS;
+  double sum = 0;
+#pragma unroll 8
+  for (int64_t i = first; i < end; i++)
+    sum += (static_cast<double>(x[i * d + k]) - centre[k]) * scores[i * VECTORS + v];
+  part[at] = sum;
+}
+
+static vw_status scores(vw_context *ctx, const vw_pairs_data *p) {
+  VW_TRY(vw_launch(ctx, "pairs_scores", pairs_scores_kernel, p->n * VECTORS, THREADS, THREADS, 0, p->scores, p->x,
+                   p->centre, p->vectors, p->n, p->d));
+  return vw_launch(ctx, "pairs_products", pairs_products_kernel, CHUNKS * p->d * VECTORS, THREADS, THREADS, 0, p->part,
+                   p->x, p->centre, p->scores, p->n, p->d);
 }
 
 /* ---- distances --------------------------------------------------------------------------------------------------- */
@@ -363,5 +415,5 @@ static vw_status divergence(vw_context *ctx, const vw_pairs_data *p) {
   return vw_launch(ctx, "pairs_divergence", pairs_divergence_kernel, p->tiles, 1, SIDE, 0, *p);
 }
 
-extern "C" const vw_pairs_passes vw_pairs_cuda = {distances, nearest, moments,  joint,
-                                                  forces,    move,    gradient, divergence};
+extern "C" const vw_pairs_passes vw_pairs_cuda = {centre, scores, distances, nearest,  moments,
+                                                  joint,  forces, move,      gradient, divergence};

@@ -41,8 +41,9 @@ static void random_start(const vw_tsne_options *o, int64_t n, double *points) {
   }
 }
 
-static vw_status start(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, double *points) {
-  if (!o->random_start) VW_TRY(vw_pca_start(x, n, d, o->threads, points));
+vw_status vw_tsne_begin(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, vw_pairs *device,
+                        double *points) {
+  if (!o->random_start) VW_TRY(vw_pca_start(x, n, d, o->threads, device, points));
   bool has_spread = false;
   for (int64_t i = 0; i < 2 * n && !o->random_start; i++) has_spread |= points[i] != 0;
   if (!has_spread) random_start(o, n, points);
@@ -63,6 +64,7 @@ static vw_status on_host(const float *x, int64_t n, int64_t d, const vw_tsne_opt
   vw_affinities *p = NULL;
   double *gradient = NULL;
   vw_status st = VW_OK;
+  VW_GOTO(vw_tsne_begin(x, n, d, o, NULL, points));
   VW_GOTO(vw_affinities_create(&p, x, n, d, out->perplexity, o->threads));
   for (int i = 0; i < 2 && !out->stopped; i++) VW_GOTO(vw_tsne_descend(p, o, &parts.part[i], points, &out->stopped));
   if (out->stopped) goto cleanup;
@@ -86,7 +88,6 @@ vw_status vw_tsne(const float *x, int64_t n, int64_t d, const vw_tsne_options *o
            "with %d thread%s",
            (long long)n, 1e-9 * (double)vw_pairs_bytes(n, d), 1e-9 * (double)vw_memory_used(o->device).free, o->threads,
            o->threads == 1 ? "" : "s");
-  VW_TRY(start(x, n, d, o, points));
   return out->on_device ? vw_tsne_on_device(x, n, d, o, points, out) : on_host(x, n, d, o, points, out);
 }
 

@@ -52,11 +52,11 @@ static vw_status find_widths(vw_pairs *p, widths *w, int64_t n) {
   return vw_pairs_joint(p, w->beta, w->other);
 }
 
-vw_status vw_tsne_device_joint(vw_pairs *p, const float *x, int64_t n, double perplexity) {
+vw_status vw_tsne_device_joint(vw_pairs *p, int64_t n, double perplexity) {
   widths w;
   vw_status st = VW_OK;
   VW_GOTO(widths_create(&w, n));
-  VW_GOTO(vw_pairs_distances(p, x, w.beta, w.other));
+  VW_GOTO(vw_pairs_distances(p, w.beta, w.other));
   for (int64_t i = 0; i < n; i++) {
     w.search[i] = vw_width_begin(w.other[i], log(perplexity));
     w.beta[i] = w.search[i].beta;
@@ -89,7 +89,9 @@ vw_status vw_tsne_on_device(const float *x, int64_t n, int64_t d, const vw_tsne_
   vw_status st = VW_OK;
   if (!gradient) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "t-SNE: out of memory"));
   VW_GOTO(vw_pairs_open(o->device, n, d, &p));
-  VW_GOTO(vw_tsne_device_joint(p, x, n, out->perplexity));
+  VW_GOTO(vw_pairs_load(p, x));
+  VW_GOTO(vw_tsne_begin(x, n, d, o, p, y));
+  VW_GOTO(vw_tsne_device_joint(p, n, out->perplexity));
   for (int i = 0; i < 2 && !out->stopped; i++) {
     VW_GOTO(vw_pairs_place(p, y));
     VW_GOTO(descend(p, o, &parts.part[i], &out->stopped));
@@ -111,13 +113,13 @@ static double now(void) {
 }
 
 /* Seconds of the distances, and of a step, with all points in one place. The first of each is not timed. */
-static vw_status time_passes(vw_pairs *p, const float *x, double *scratch, int64_t n, double seconds[2]) {
+static vw_status time_passes(vw_pairs *p, double *scratch, int64_t n, double seconds[2]) {
   enum { STEPS = 10 };
   const vw_pairs_move move = {.exaggeration = 1};
   double start = 0;
   for (int i = 0; i < 2; i++) {
     start = now();
-    VW_TRY(vw_pairs_distances(p, x, scratch, scratch + n));
+    VW_TRY(vw_pairs_distances(p, scratch, scratch + n));
   }
   seconds[0] = now() - start;
   VW_TRY(vw_pairs_place(p, scratch));
@@ -141,7 +143,8 @@ vw_status vw_tsne_device_seconds(int64_t n, int64_t d, const vw_tsne_options *o,
   vw_status st = VW_OK;
   if (!x || !scratch) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "t-SNE: out of memory"));
   VW_GOTO(vw_pairs_open(o->device, some, d, &p));
-  VW_GOTO(time_passes(p, x, scratch, some, one));
+  VW_GOTO(vw_pairs_load(p, x));
+  VW_GOTO(time_passes(p, scratch, some, one));
   /* Widths and the joint probabilities read every pair some ten times, as so many steps do. */
   *seconds = pairs * (one[0] + one[1] * ((double)o->iterations + 10));
 cleanup:

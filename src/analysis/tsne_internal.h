@@ -54,14 +54,13 @@ bool vw_width_next(vw_width_search *s, const vw_moments *m);
 
 /* ---- on a device (tsne_device.c) */
 
-/* What vw_tsne does after the start, on o->device: y [n, 2] starts there and ends at the map. Errors: VW_ERR_MEMORY,
- * VW_ERR_DEVICE. */
+/* vw_tsne on o->device: y [n, 2] is the map. Errors: VW_ERR_MEMORY, VW_ERR_DEVICE. */
 vw_status vw_tsne_on_device(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, double *y,
                             vw_tsne_result *out);
 /* Seconds of that; some points are mapped. */
 vw_status vw_tsne_device_seconds(int64_t n, int64_t d, const vw_tsne_options *o, double *seconds);
-/* Joint probabilities by the device's passes. */
-vw_status vw_tsne_device_joint(vw_pairs *p, const float *x, int64_t n, double perplexity);
+/* Joint probabilities of the n points that are loaded. */
+vw_status vw_tsne_device_joint(vw_pairs *p, int64_t n, double perplexity);
 
 /* The descent's two parts: exaggerated, and not. */
 typedef struct vw_tsne_parts {
@@ -74,7 +73,12 @@ vw_status vw_tile_seconds_distances(int64_t d, double *seconds);
 vw_status vw_tile_seconds_forces(double *seconds);
 
 /* The first two principal components of x [n, d], scaled so that the first one's standard deviation is 1e-4: points
- * [n, 2]. Where all points are one, they are all 0. Errors: VW_ERR_MEMORY. */
-vw_status vw_pca_start(const float *x, int64_t n, int64_t d, int threads, double *points);
+ * [n, 2]. Where all points are one, they are all 0. `device`: has x and makes the products; NULL: the processor does.
+ * Errors: VW_ERR_MEMORY, VW_ERR_DEVICE. */
+vw_status vw_pca_start(const float *x, int64_t n, int64_t d, int threads, vw_pairs *device, double *points);
+
+/* Where a map starts, as the options say. `device` and errors as of vw_pca_start. */
+vw_status vw_tsne_begin(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, vw_pairs *device,
+                        double *points);
 
 #endif

@@ -84,7 +84,8 @@ static void probabilities_are_the_processors(void **state) {
     made_up(n, d, 11);
     vw_pairs *p = open_pairs(n, d);
     assert_ok(vw_affinities_create(&expected, x, n, d, cases[c].perplexity, 2));
-    assert_ok(vw_tsne_device_joint(p, x, n, cases[c].perplexity));
+    assert_ok(vw_pairs_load(p, x));
+    assert_ok(vw_tsne_device_joint(p, n, cases[c].perplexity));
     assert_same_joint(p, expected);
     vw_pairs_close(p);
     vw_affinities_destroy(expected);
@@ -98,7 +99,8 @@ static void distances_are_plain_loops(void **state) {
   double least[POINTS], mean[POINTS];
   made_up(POINTS, WIDTH, 3);
   vw_pairs *p = open_pairs(POINTS, WIDTH);
-  assert_ok(vw_pairs_distances(p, x, least, mean));
+  assert_ok(vw_pairs_load(p, x));
+  assert_ok(vw_pairs_distances(p, least, mean));
   for (int64_t i = 0; i < POINTS; i++) {
     double low = INFINITY, sum = 0, of[POINTS];
     for (int64_t j = 0; j < POINTS; j++) {
@@ -115,6 +117,22 @@ static void distances_are_plain_loops(void **state) {
     assert_true(mean[i] == sum / (POINTS - 1));
   }
   vw_pairs_close(p);
+}
+
+static void starts_are_the_processors(void **state) {
+  (void)state;
+  want_device();
+  for (int c = 0; c < CASES; c++) {
+    const int64_t n = cases[c].n, d = cases[c].d;
+    double here[MOST_N * 2], there[MOST_N * 2];
+    made_up(n, d, 9);
+    vw_pairs *p = open_pairs(n, d);
+    assert_ok(vw_pairs_load(p, x));
+    assert_ok(vw_pca_start(x, n, d, 2, NULL, here));
+    assert_ok(vw_pca_start(x, n, d, 2, p, there));
+    assert_same_bits("start", there, here, 2 * n);
+    vw_pairs_close(p);
+  }
 }
 
 /* Points that are spread as a map is. */
@@ -259,11 +277,15 @@ static void other_backends_are_refused(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(distances_are_plain_loops),  cmocka_unit_test(probabilities_are_the_processors),
-      cmocka_unit_test(gradient_is_the_processors), cmocka_unit_test(maps_are_the_processors),
-      cmocka_unit_test(points_in_few_places),       cmocka_unit_test(stops_when_asked),
-      cmocka_unit_test(too_little_memory),          cmocka_unit_test(tells_how_long_it_takes),
-      cmocka_unit_test(other_backends_are_refused)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(starts_are_the_processors),
+                                     cmocka_unit_test(distances_are_plain_loops),
+                                     cmocka_unit_test(probabilities_are_the_processors),
+                                     cmocka_unit_test(gradient_is_the_processors),
+                                     cmocka_unit_test(maps_are_the_processors),
+                                     cmocka_unit_test(points_in_few_places),
+                                     cmocka_unit_test(stops_when_asked),
+                                     cmocka_unit_test(too_little_memory),
+                                     cmocka_unit_test(tells_how_long_it_takes),
+                                     cmocka_unit_test(other_backends_are_refused)};
   return cmocka_run_group_tests(tests, open_device, close_device);
 }
