@@ -77,23 +77,37 @@ cleanup:
   return st;
 }
 
+static void say_no_room(int64_t n, int64_t d, const vw_tsne_options *o) {
+  vw_log(VW_LOG_WARN,
+         "t-SNE of %lld points takes %.1f GB of the device's memory, and %.1f GB are free: the processor computes it "
+         "with %d thread%s",
+         (long long)n, 1e-9 * (double)vw_pairs_bytes(n, d), 1e-9 * (double)vw_memory_used(o->device).free, o->threads,
+         o->threads == 1 ? "" : "s");
+}
+
+/* Another program may take the device's memory between the question whether it fits and the answer. */
 vw_status vw_tsne(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, double *points, vw_tsne_result *out) {
   *out = (vw_tsne_result){0};
   VW_TRY(check(x, n, d, o));
   out->perplexity = usable_perplexity(o, n), out->learning_rate = usable_rate(o, n);
   out->on_device = vw_tsne_fits_device(o, n, d);
-  if (o->device && o->device->backend == VW_CUDA && !out->on_device)
-    vw_log(VW_LOG_WARN,
-           "t-SNE of %lld points takes %.1f GB of the device's memory, and %.1f GB are free: the processor computes it "
-           "with %d thread%s",
-           (long long)n, 1e-9 * (double)vw_pairs_bytes(n, d), 1e-9 * (double)vw_memory_used(o->device).free, o->threads,
-           o->threads == 1 ? "" : "s");
-  return out->on_device ? vw_tsne_on_device(x, n, d, o, points, out) : on_host(x, n, d, o, points, out);
+  if (out->on_device) {
+    const vw_status st = vw_tsne_on_device(x, n, d, o, points, out);
+    if (st != VW_ERR_MEMORY) return st;
+    vw_error_clear();
+    out->on_device = false;
+  }
+  if (o->device && o->device->backend == VW_CUDA) say_no_room(n, d, o);
+  return on_host(x, n, d, o, points, out);
 }
 
 vw_status vw_tsne_seconds(int64_t n, int64_t d, const vw_tsne_options *o, double *seconds) {
   double distances = 0, forces = 0;
-  if (vw_tsne_fits_device(o, n, d)) return vw_tsne_device_seconds(n, d, o, seconds);
+  if (vw_tsne_fits_device(o, n, d)) {
+    const vw_status st = vw_tsne_device_seconds(n, d, o, seconds);
+    if (st != VW_ERR_MEMORY) return st;
+    vw_error_clear();
+  }
   VW_TRY(vw_tile_seconds_distances(d, &distances));
   VW_TRY(vw_tile_seconds_forces(&forces));
   const double blocks = ceil((double)n / VW_TSNE_SIDE), tiles = blocks * (blocks + 1) / 2;
