@@ -279,7 +279,7 @@ def passes(args, say):
 
     def row(way, batch, theirs, mine):
         out.append({"way": way, "batch": batch, "torch_per_s": theirs, "viswords_per_s": mine})
-        say(f"{way:>8} {batch:>6} {theirs:>14.3f}" + (f" {mine:>14.3f} {mine / theirs:>7.2f}" if mine else ""))
+        say(f"{way:>8} {batch:>6} {theirs:>14.4g}" + (f" {mine:>14.4g} {mine / theirs:>7.2f}" if mine else ""))
 
     say(f"{'way':>8} {'batch':>6} {'torch, 1/s':>14} {'viswords, 1/s':>14} {'ratio':>7}")
     for way in (w for w in ("picture", "sdpa") if w in wanted):
