@@ -98,6 +98,7 @@ static vw_status open_file(vw_study_file *f) {
   VW_TRY(vw_agree_message(f->ranks, name_for_mpi(f, name))); /* before a collective call */
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   VW_HDF_GOTO(access, f->partial, "cannot prepare");
+  VW_HDF_GOTO(vw_hdf_without_locks(access), f->partial, "cannot prepare");
   if (f->ranks->comms) {
     VW_GOTO(make_hints(&hints));
     VW_HDF_GOTO(H5Pset_fapl_mpio(access, f->ranks->comms->all, hints), f->partial, "parallel access");

@@ -52,6 +52,11 @@ const vw_key vw_study_keys[] = {
     /* Nor this one. */
     {"data.<name>.pictures.alpha", VW_KEY_CHOICE, DATA(alpha), "drop", "drop white",
      .help = "transparency: drop it, as transformers 4 does, or lay pictures on white, as transformers 5 does"},
+    /* Nor this one: what is left out is not among the pictures. */
+    {"data.<name>.pictures.damaged", VW_KEY_CHOICE, DATA(damaged), "refuse", "refuse skip",
+     .help =
+         "pictures that cannot be decoded: refuse the study, or skip them, counted; every picture is then decoded at "
+         "each start"},
     {"data.<name>.pictures.pad", VW_KEY_CHOICE, DATA(pad), "grey", "grey black",
      .help =
          "around pictures that a network pads to a square (CLIP cuts them), and around crops: grey, as transformers 4 "

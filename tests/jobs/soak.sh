@@ -93,8 +93,8 @@ declare -A ended took
 done_kills=0 rounds=0
 started=$SECONDS
 codes() {
-  local code
-  for code in "${!ended[@]}"; do echo "$code: ${ended[$code]}"; done | sort -n | paste -sd , | sed 's/,/, /g'
+  local each
+  for each in "${!ended[@]}"; do echo "$each: ${ended[$each]}"; done | sort -n | paste -sd , | sed 's/,/, /g'
 }
 note() { # RESULT: a line in the record, and the sum above its table
   [ -n "$record" ] || return 0
@@ -142,6 +142,7 @@ round() {
     esac
     (readable "$dir") || wrong "$1: $ranks ranks, fault '$fault', killed after $seconds s: not readable"
     done_kills=$((done_kills + (code != 0)))
+    [ "$code" != 0 ] || break # nothing is left to disturb
   done
   run "$1" 1 '' 300
   [ "$code" = 0 ] || wrong "$1: after '$fault', $seconds s: going on ended with $code"
