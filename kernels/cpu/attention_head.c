@@ -10,7 +10,8 @@ static int64_t whole(int64_t n, int64_t size) {
 }
 
 static int64_t lay_out(const vw_tile *t, int64_t columns, int64_t D, bool gradient, float *scratch, vw_head_room *r) {
-  const int64_t across = whole(columns, t->NR), width = whole(D, t->NR), longer = columns > D ? columns : D;
+  const int64_t across = whole(columns, t->NR), width = whole(D, t->NR);
+  const int64_t part = columns < t->KC ? columns : t->KC, longer = part > D ? part : D; /* of packed rows */
   const int64_t packed = across * D, down = width * columns, score = VW_HEAD_ROWS * across;
   const int64_t sizes[] = {packed,
                            gradient ? packed : 0,
@@ -80,24 +81,29 @@ VW_SIMD static void pack_rows(const vw_head *h, const vw_head_room *r, const flo
   }
 }
 
-/* c [n, columns], its rows `ldc` apart, = packed rows times packed panels of `rows` rows, sums over `length`. */
+/* c [n, columns], its rows `ldc` apart, = packed rows times packed panels of `rows` rows, sums over `length`; added to c
+ * unless `first`. */
 static void multiply(const vw_head *h, const vw_head_room *r, const float *b, int64_t rows, int64_t n, int64_t columns,
-                     int64_t length, float *c, int64_t ldc) {
+                     int64_t length, float *c, int64_t ldc, bool first) {
   const int64_t MR = h->tile->MR, NR = h->tile->NR;
   for (int64_t p = 0; p < columns; p += NR) {
     const int across = (int)(columns - p < NR ? columns - p : NR);
     for (int64_t i = 0; i < n; i += MR)
       h->tile->run((int)(n - i < MR ? n - i : MR), across, length, r->a + i * length, b + p * rows, c + i * ldc + p,
-                   ldc, true);
+                   ldc, first);
   }
 }
 
-/* Rows of scores times the first `columns` of `rows` packed down, to n rows of D; share: a factor a row, NULL: none. */
+/* Rows of scores times the first `columns` of `rows` packed down, to n rows of D; share: a factor a row, NULL: none.
+ * KC columns at a time, so that a part of a panel stays in the first-level cache for all rows. */
 VW_SIMD static void multiply_down(const vw_head *h, const vw_head_room *r, const float *s, int64_t n, int64_t columns,
                                   const float *down, int64_t rows, const float *share, float *to, int64_t stride) {
-  const int64_t across = whole(columns, h->tile->NR), width = whole(h->D, h->tile->NR);
-  pack_rows(h, r, s, across, n, columns);
-  multiply(h, r, down, rows, n, h->D, columns, r->out, width);
+  const int64_t across = whole(columns, h->tile->NR), width = whole(h->D, h->tile->NR), KC = h->tile->KC;
+  for (int64_t k0 = 0; k0 < columns; k0 += KC) {
+    const int64_t k = columns - k0 < KC ? columns - k0 : KC;
+    pack_rows(h, r, s + k0, across, n, k);
+    multiply(h, r, down + k0 * h->tile->NR, rows, n, h->D, k, r->out, width, k0 == 0);
+  }
   for (int64_t i = 0; i < n; i++) {
     const float factor = share ? share[i] : 1, *from = r->out + i * width;
     float *row = to + i * stride;
@@ -133,7 +139,7 @@ void vw_head_block(const vw_head *h, const vw_head_room *r, int64_t first, int64
   const int64_t J = keys_of(h, first + n), across = whole(J, h->tile->NR);
   float share[VW_HEAD_ROWS];
   pack_rows(h, r, h->q.at + first * h->q.stride, h->q.stride, n, h->D);
-  multiply(h, r, r->x_across, h->D, n, J, h->D, r->s, across);
+  multiply(h, r, r->x_across, h->D, n, J, h->D, r->s, across, true);
   for (int64_t i = 0; i < n; i++) {
     const int64_t seen = keys_of(h, first + i + 1);
     h->lse[first + i] = exponentials(r->s + i * across, seen, 1 / sqrtf((float)h->D), &share[i]);
@@ -184,9 +190,9 @@ static void two_products(const vw_head *h, const vw_head_room *r, const vw_head_
                          int64_t first, int64_t n, int64_t columns) {
   const int64_t across = whole(columns, h->tile->NR);
   pack_rows(h, r, a->at + first * a->stride, a->stride, n, h->D);
-  multiply(h, r, r->x_across, h->D, n, columns, h->D, r->s, across);
+  multiply(h, r, r->x_across, h->D, n, columns, h->D, r->s, across, true);
   pack_rows(h, r, b->at + first * b->stride, b->stride, n, h->D);
-  multiply(h, r, r->z_across, h->D, n, columns, h->D, r->d, across);
+  multiply(h, r, r->z_across, h->D, n, columns, h->D, r->d, across, true);
 }
 
 void vw_head_block_dq(const vw_head *h, const vw_head_room *r, int64_t first, int64_t n, float *dq, int64_t stride) {
