@@ -317,17 +317,17 @@ __global__ static void __launch_bounds__(SIDE)
   z_out[tile] = row == column ? z - rows : 2 * z;
 }
 
-/* Z in the tiles' order: one block, one thread of which adds what all have read. */
+/* Z in the tiles' order: one block, one thread of which adds what all have read, while they read what follows. */
 __global__ static void __launch_bounds__(THREADS)
     pairs_scale_kernel(double *__restrict__ scale, const double *__restrict__ z, int64_t tiles) {
-  __shared__ double part[THREADS];
+  __shared__ double part[2][THREADS];
   double sum = 0;
   for (int64_t first = 0; first < tiles; first += THREADS) {
     const int n = at_most(tiles - first, THREADS);
-    if (first + threadIdx.x < tiles) part[threadIdx.x] = z[first + threadIdx.x];
+    double *now = part[first / THREADS % 2];
+    if (first + threadIdx.x < tiles) now[threadIdx.x] = z[first + threadIdx.x];
     __syncthreads();
-    for (int i = 0; threadIdx.x == 0 && i < n; i++) sum += part[i];
-    __syncthreads();
+    for (int i = 0; threadIdx.x == 0 && i < n; i++) sum += now[i];
   }
   if (threadIdx.x == 0) *scale = 1 / sum;
 }
