@@ -110,15 +110,15 @@ static vw_status judge_baselines(vw_judging *j, const vw_baselines *b, double *m
   VW_TRY(vw_judging_words(j, &w, 0, metrics));
   if (j->it->picture >= 0) return VW_OK;
   VW_TRY(vw_session_inputs_unchanged(j->s));
-  vw_baselines_mask(b, j->task->kind->n_metrics, metrics);
+  vw_baselines_mask(b, j->task->kind->n_metrics, metrics, &j->kept);
   vw_baselines_of of = {.model = c->models[j->it->model].name, .data = c->data[j->it->data].name};
   VW_TRY(vw_judging_hash(c, j->it->model, j->it->data, &of.judging));
-  return vw_baselines_write(j->s->out, j->stem, &of, j->task->kind, b, metrics);
+  return vw_baselines_write(j->s->out, j->stem, &of, j->task->kind, b, metrics, &j->kept);
 }
 
 /* What one picture gave, or the metrics. */
 static vw_status judge(vw_judging *j, const vw_baselines *b, double *metrics) {
-  VW_TRY(vw_judging_open(j));
+  VW_TRY(vw_judging_open(j, true));
   VW_TRY(j->it->block < 0 ? judge_baselines(j, b, metrics) : judge_block(j, metrics));
   return vw_judging_end(j);
 }
@@ -138,7 +138,7 @@ static vw_status judge_item(vw_session *s, const vw_stage_item *it, vw_task *tas
   VW_GOTO(judge(&j, &b, metrics));
 cleanup:
   vw_baselines_free(&b);
-  free(j.part), free(metrics);
+  vw_judging_free(&j), free(metrics);
   return st;
 }
 
