@@ -28,6 +28,17 @@ static int64_t group_of(const vw_session *s, const vw_stage_item *it) {
   return 1 + (pair * VW_MOST_DEPTHS + depth) * MOST_PARTS + it->picture;
 }
 
+vw_status vw_judging_is_done(const vw_session *s, int64_t model, const char *stem, bool *done) {
+  const vw_kept_kind *kept = s->kinds[model]->task->kept;
+  vw_safetensors *f = NULL;
+  *done = vw_block_file_exists(s->out, stem);
+  if (!*done || !s->options.completes || !kept) return VW_OK;
+  VW_TRY(vw_block_file_open(s->out, stem, &f));
+  *done = vw_safetensors_has(f, kept->name);
+  vw_safetensors_close(f);
+  return VW_OK;
+}
+
 vw_status vw_judging_add(const vw_session *s, vw_stage_list *list, vw_stage_item it, int64_t round, const char *stem) {
   const vw_task_kind *task = s->kinds[it.model]->task;
   int64_t pictures = 0, numbers = 0;
@@ -58,12 +69,12 @@ static vw_status open_kept(vw_judging *j) {
 
 void vw_judging_free(vw_judging *j) {
   free(j->part), free(j->kept.numbers);
-  j->part = NULL, j->kept = (vw_kept){0};
+  j->part = NULL, j->kept = (vw_kept_numbers){0};
 }
 
 /* Numbers of a word in a part of an earlier version. */
 static vw_status earlier_numbers(const vw_judging *j, int64_t *numbers) {
-  vw_kept kept;
+  vw_kept_numbers kept;
   VW_TRY(vw_task_keeps(j->task->kind, &j->task->in, &kept));
   *numbers = j->numbers - (kept.kind && kept.kind->are_features ? kept.each : 0);
   return VW_OK;

@@ -12,8 +12,12 @@ typedef struct vw_judging {
   char stem[VW_BLOCK_ID];       /* of the file with the metrics */
   int64_t n, pictures, numbers; /* words of the item; parts, numbers a word and part */
   double *part;                 /* [n, numbers] or, for the metrics, [pictures, n, numbers] */
-  vw_kept kept;                 /* for the metrics: what the task keeps of the words; kind NULL: nothing */
+  vw_kept_numbers kept;         /* for the metrics: what the task keeps of the words; kind NULL: nothing */
 } vw_judging;
+
+/* Whether the metrics file `stem` of words that a model judges is there, and with --complete, whether it has what the task
+ * keeps of words. Errors: of opening it. */
+vw_status vw_judging_is_done(const vw_session *s, int64_t model, const char *stem, bool *done);
 
 /* Lists what is to be done for the metrics file `stem`, which is not there: the item itself, and where the task judges
  * picture by picture, in the round before, the pictures that are not there. `round` is the first of the two. */

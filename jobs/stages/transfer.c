@@ -51,8 +51,10 @@ static vw_status list_set(const vw_session *s, const vw_transfer_source *t, cons
                             .model = set->to,
                             .data = set->data};
   char id[VW_BLOCK_ID];
+  bool done = false;
   VW_TRY(vw_transfer_set_id(t, set, id));
-  if (!vw_block_file_exists(s->out, id)) return vw_judging_add(s, list, it, WORDS, id);
+  VW_TRY(vw_judging_is_done(s, set->to, id, &done));
+  if (!done) return vw_judging_add(s, list, it, WORDS, id);
   list->units++;
   return VW_OK;
 }
@@ -229,6 +231,7 @@ const vw_stage vw_stage_transfer = {.name = "transfer",
                                     .kept = "maps and what is judged",
                                     .needs = VW_STAGE_WEIGHTS | VW_STAGE_CACHE,
                                     .carries_words = true,
+                                    .keeps = true,
                                     .has_parts = true,
                                     .items = list_open,
                                     .item = transfer};

@@ -389,16 +389,16 @@ vw_status vw_block_failed_read(const char *dir, const vw_block *b, uint8_t **fai
 
 /* ---- evaluation -------------------------------------------------------------------------------------------------- */
 
-vw_safetensors_entry vw_kept_entry(const vw_kept *kept, int64_t n) {
+vw_safetensors_entry vw_kept_entry(const vw_kept_numbers *kept, int64_t n) {
   vw_tensor t = {.dtype = VW_F32, .ndim = 1, .dim = {n}};
   if (!kept->kind) return (vw_safetensors_entry){0};
   for (int i = 0; i < kept->kind->ndim; i++) t.dim[t.ndim++] = kept->dim[i];
   return entry(kept->kind->name, t, kept->numbers);
 }
 
-vw_status vw_kept_load(const vw_safetensors *f, int64_t n, vw_kept *kept) {
+vw_status vw_kept_load(const vw_safetensors *f, int64_t n, vw_kept_numbers *kept) {
   vw_tensor t;
-  *kept = (vw_kept){.kind = kept->kind, .each = 1};
+  *kept = (vw_kept_numbers){.kind = kept->kind, .each = 1};
   if (!kept->kind || !vw_safetensors_has(f, kept->kind->name)) return VW_OK;
   VW_TRY(vw_safetensors_find(f, kept->kind->name, &t));
   VW_CHECK(t.dtype == VW_F32 && t.ndim == 1 + kept->kind->ndim && t.dim[0] == n, VW_ERR_INPUT,
@@ -413,7 +413,7 @@ vw_status vw_kept_load(const vw_safetensors *f, int64_t n, vw_kept *kept) {
 }
 
 vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials,
-                                    const vw_task_kind *task, const double *metrics, const vw_kept *kept) {
+                                    const vw_task_kind *task, const double *metrics, const vw_kept_numbers *kept) {
   char id[VW_BLOCK_ID], judging[VW_HASH_TEXT];
   char *list = dump(trial_list(trials, b->n, NULL)), *columns = dump(column_names(task));
   const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, b->n, task->n_metrics), metrics),
@@ -431,7 +431,7 @@ vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw
 }
 
 vw_status vw_baselines_write(const char *dir, const char *id, const vw_baselines_of *of, const vw_task_kind *task,
-                             const vw_baselines *b, const double *metrics, const vw_kept *kept) {
+                             const vw_baselines *b, const double *metrics, const vw_kept_numbers *kept) {
   char judging[VW_HASH_TEXT];
   vw_json_watch();
   json_t *list = json_array();
@@ -477,8 +477,7 @@ static vw_status load_part(const vw_safetensors *f, int64_t n, int64_t m, int64_
   return VW_OK;
 }
 
-vw_status vw_judged_part_read(const char *dir, const char *id, int64_t n, int64_t m, int64_t earlier,
-                              double *numbers) {
+vw_status vw_judged_part_read(const char *dir, const char *id, int64_t n, int64_t m, int64_t earlier, double *numbers) {
   vw_safetensors *f = NULL;
   vw_tensor t;
   VW_TRY(vw_block_file_open(dir, id, &f));

@@ -24,7 +24,7 @@
  * <block id>-evaluation.safetensors
  *   metrics                                               [K, metrics] f64
  *   features, boxes                                       [K, ...] f32: what the task keeps of a word (tasks/task.h,
- *                                                         vw_kept); not there in files of earlier versions
+ *                                                         vw_kept_numbers); not there in files of earlier versions
  *   metadata  columns: JSON list of names
  *             trials: as above
  *
@@ -95,13 +95,13 @@ void vw_block_tell_failed(const vw_block *b, const vw_trial *trials, const vw_bl
 /* kept: of the block's words. */
 vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials,
                                     const vw_task_kind *task, const double *metrics /* [b->n, metrics] */,
-                                    const vw_kept *kept);
+                                    const vw_kept_numbers *kept);
 
 /* An entry of n words of a file with metrics; to be left out where kept->kind is NULL. */
-vw_safetensors_entry vw_kept_entry(const vw_kept *kept, int64_t n);
+vw_safetensors_entry vw_kept_entry(const vw_kept_numbers *kept, int64_t n);
 /* What a file with metrics of n words keeps of them as `kept->kind` has it: sizes, and numbers, malloc'ed; the caller
  * frees them. numbers NULL: nothing. Errors: VW_ERR_INPUT (another type or shape), VW_ERR_MEMORY. */
-vw_status vw_kept_load(const vw_safetensors *f, int64_t n, vw_kept *kept);
+vw_status vw_kept_load(const vw_safetensors *f, int64_t n, vw_kept_numbers *kept);
 
 /* What baselines belong to. */
 typedef struct vw_baselines_of {
@@ -109,14 +109,13 @@ typedef struct vw_baselines_of {
   vw_hash judging;
 } vw_baselines_of;
 vw_status vw_baselines_write(const char *dir, const char *id, const vw_baselines_of *of, const vw_task_kind *task,
-                             const vw_baselines *b, const double *metrics, const vw_kept *kept);
+                             const vw_baselines *b, const double *metrics, const vw_kept_numbers *kept);
 
 /* Judging picture by picture: what one picture gave, numbers [n, m], in <stem>-picture-<i>.safetensors. `stem` is that
  * of the file that the metrics will be in. A file of an earlier version may hold fewer numbers a word, `earlier`: those
  * behind them become NaN. */
 vw_status vw_judged_part_id(const char *stem, int64_t picture, char id[VW_BLOCK_ID]);
 vw_status vw_judged_part_write(const char *dir, const char *id, int64_t n, int64_t m, const double *numbers);
-vw_status vw_judged_part_read(const char *dir, const char *id, int64_t n, int64_t m, int64_t earlier,
-                              double *numbers);
+vw_status vw_judged_part_read(const char *dir, const char *id, int64_t n, int64_t m, int64_t earlier, double *numbers);
 
 #endif

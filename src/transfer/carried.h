@@ -11,7 +11,7 @@
  *                                                         [n, vectors, to]
  *   metrics                                               [n, metrics] f64, of the target's task
  *   features, boxes                                       [n, ...] f32: what the target's task keeps of a word
- *                                                         (tasks/task.h, vw_kept); not there in files of earlier
+ *                                                         (tasks/task.h, vw_kept_numbers); not there in files of earlier
  *                                                         versions
  *   norm_ratio, cosine, distance                          [n] f64, as in vw_carried_row
  *   metadata  from, to: models; data; columns: JSON list of names
@@ -69,11 +69,11 @@ vw_status vw_carry(const vw_map *map, int radius, const double *v, const vw_carr
 /* metrics [n, n_metrics] of the target's task, and what it keeps of the words; those of rows that were not carried become
  * NaN. */
 vw_status vw_carried_write(const vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set,
-                           double *metrics, vw_kept *kept);
+                           double *metrics, vw_kept_numbers *kept);
 /* Fills listed rows, words, metrics [n, n_metrics] and what is kept (vw_kept_load; NULL: it is not read). *found false:
  * the file is not there. The caller frees kept->numbers, after a failure too. Errors: VW_ERR_INPUT, VW_ERR_MEMORY. */
 vw_status vw_carried_read(vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set, double *metrics,
-                          vw_kept *kept, bool *found);
+                          vw_kept_numbers *kept, bool *found);
 
 /* Errors of reading: VW_ERR_IO (not there), VW_ERR_INPUT (damaged). The caller frees the map. */
 vw_status vw_map_write(const vw_map *m, const vw_transfer_source *s, const vw_transfer_pair *pair);

@@ -146,8 +146,8 @@ static void words_right(vw_status st) {
 /* What is kept of two words or rows. */
 static const vw_kept_kind marks = {.name = "marks", .units = "1", .help = "", .ndim = 2, .scale = {"a", "b"}};
 static float mark[K * 6] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
-static const vw_kept kept = {.kind = &marks, .dim = {3, 2}, .each = 6, .numbers = mark};
-static vw_kept found_kept;
+static const vw_kept_numbers kept = {.kind = &marks, .dim = {3, 2}, .each = 6, .numbers = mark};
+static vw_kept_numbers found_kept;
 
 static vw_status write_evaluation(void) {
   static const double metrics[K * VW_MOST_METRICS];
@@ -224,7 +224,8 @@ static void test_parts(void **state) {
   assert_ok(vw_judged_part_read(dir, part, K, 3, 3, got));
   assert_true(same(got, numbers, 6));
   assert_ok(vw_judged_part_read(dir, part, K, 5, 3, got));
-  for (int k = 0; k < K; k++) assert_true(same(got + 5 * k, numbers + 3 * k, 3) && isnan(got[5 * k + 3]) && isnan(got[5 * k + 4]));
+  for (int k = 0; k < K; k++)
+    assert_true(same(got + 5 * k, numbers + 3 * k, 3) && isnan(got[5 * k + 3]) && isnan(got[5 * k + 4]));
   assert_int_equal(vw_judged_part_read(dir, part, K, 5, 4, got), VW_ERR_INPUT);
   vw_error_clear();
   assert_ok(vw_block_file_remove(dir, part));

@@ -75,8 +75,8 @@ typedef struct vw_probe_row {
 
 /* What judging kept of a model's words and of their baselines; numbers are rank 0's. */
 typedef struct vw_kept_part {
-  vw_kept words;     /* [trials of the model]; kind NULL: its task keeps nothing, or no file of this study has it */
-  vw_kept baselines; /* [n_baselines], of the same sizes */
+  vw_kept_numbers words; /* [trials of the model]; kind NULL: its task keeps nothing, or no file of this study has it */
+  vw_kept_numbers baselines;           /* [n_baselines], of the same sizes */
   int64_t first_baseline, n_baselines; /* in vw_collected.baselines */
 } vw_kept_part;
 
@@ -162,10 +162,10 @@ typedef struct vw_transfer_summary {
 /* A pair whose map is there. */
 typedef struct vw_transfer_part {
   vw_transfer_pair models;
-  vw_map map;       /* its arrays on rank 0 alone */
-  int64_t first, n; /* of its rows */
-  double *words;    /* [n, to] on rank 0 */
-  vw_kept kept;     /* [n], numbers on rank 0; kind NULL: nothing of these words was kept */
+  vw_map map;           /* its arrays on rank 0 alone */
+  int64_t first, n;     /* of its rows */
+  double *words;        /* [n, to] on rank 0 */
+  vw_kept_numbers kept; /* [n], numbers on rank 0; kind NULL: nothing of these words was kept */
 } vw_transfer_part;
 
 typedef struct vw_transferred {

@@ -23,7 +23,8 @@ vw_transfer_source vw_results_transfer(const vw_results_source *s) {
 }
 
 void vw_transferred_free(vw_transferred *t) {
-  for (int64_t i = 0; t->pair && i < t->n_pairs; i++) vw_map_free(&t->pair[i].map), free(t->pair[i].words), free(t->pair[i].kept.numbers);
+  for (int64_t i = 0; t->pair && i < t->n_pairs; i++)
+    vw_map_free(&t->pair[i].map), free(t->pair[i].words), free(t->pair[i].kept.numbers);
   free(t->pair), free(t->rows), free(t->summary);
   *t = (vw_transferred){0};
 }
@@ -92,7 +93,7 @@ static bool is_learned(const vw_transfer_source *s, const vw_transfer_set *set) 
 
 /* Appends what is kept of the n words of a set to that of the pair, of which there are p->n; NaN, where it has nothing or
  * is of another size than the first. */
-static vw_status append_kept(vw_transferred *t, vw_transfer_part *p, const vw_kept *kept, int64_t n) {
+static vw_status append_kept(vw_transferred *t, vw_transfer_part *p, const vw_kept_numbers *kept, int64_t n) {
   if (!kept->kind) return VW_OK;
   if (!p->kept.kind && kept->numbers) { /* the first that has some */
     p->kept = *kept;
@@ -112,7 +113,7 @@ static vw_status append_kept(vw_transferred *t, vw_transfer_part *p, const vw_ke
 
 /* Appends the rows of one set, and its words to those of the pair. */
 static vw_status append(vw_transferred *t, const vw_transfer_source *s, const vw_transfer_set *set, int64_t pair,
-                        const vw_carried *c, const double *metrics, const vw_kept *kept) {
+                        const vw_carried *c, const double *metrics, const vw_kept_numbers *kept) {
   vw_transfer_part *p = &t->pair[pair];
   const int64_t m = s->kinds[set->to]->task->n_metrics, one = c->vectors * c->to_width; /* numbers of a word */
   vw_transfer_row *rows = realloc(t->rows, (size_t)(t->n + c->n + 1) * sizeof *rows);
@@ -135,7 +136,7 @@ static vw_status append(vw_transferred *t, const vw_transfer_source *s, const vw
 
 static vw_status read_set(vw_transferred *t, const vw_transfer_source *s, const vw_transfer_set *set, int64_t pair) {
   vw_carried c = {0};
-  vw_kept kept = {0};
+  vw_kept_numbers kept = {0};
   double *metrics = NULL;
   bool found = false;
   vw_status st = VW_OK;

@@ -81,10 +81,9 @@ enum { VW_DETECT_PART = 8 };
 vw_status vw_detect_judge_parts(const vw_task_inputs *in, int64_t *parts, int64_t *numbers);
 vw_status vw_detect_judge_part(vw_task *t, const vw_judged *w, int64_t part, double *numbers);
 vw_status vw_detect_judge_end(vw_task *t, const vw_judged *w, const double *numbers, double *metrics);
-/* What is kept: on the first VW_DETECT_SHOWN test pictures that hold the concept, the best VW_DETECT_KEPT boxes of a
- * word, VW_DETECT_BOX numbers each: score; x, y, width, height in pixels; intersection over union with the true box of
- * the concept that it overlaps most. NaN where there are no more. */
-enum { VW_DETECT_SHOWN = 2, VW_DETECT_KEPT = 3, VW_DETECT_BOX = 6 };
+/* What is kept: on the first VW_DETECT_SHOWN test pictures that hold the concept, the best VW_DETECT_KEPT boxes of a word,
+ * VW_BOX_NUMBERS each; the overlap is that with a true box of the concept. NaN where there are no more. */
+enum { VW_DETECT_SHOWN = 2, VW_DETECT_KEPT = 3 };
 extern const vw_kept_kind vw_detect_kept;
 vw_status vw_detect_kept_dims(const vw_task_inputs *in, int64_t dim[VW_KEPT_DIMS]);
 vw_status vw_detect_judge_kept(vw_task *t, const vw_judged *w, const double *numbers, float *kept);

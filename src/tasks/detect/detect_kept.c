@@ -1,25 +1,33 @@
 /* What judging keeps of a word's boxes: the best on a few pictures that hold its concept, for people to look at. */
-#include "tasks/detect.h"
-#include "tasks/detected.h"
+#include "tasks/detect/detect.h"
+#include "tasks/detect/detected.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = VW_DETECT_SHOWN, KEPT = VW_DETECT_KEPT, BOX = VW_DETECT_BOX };
+enum { SHOWN = VW_DETECT_SHOWN, KEPT = VW_DETECT_KEPT, BOX = VW_BOX_NUMBERS };
 
-static const char *const numbers_are[BOX] = {"score", "x", "y", "width", "height", "overlap"};
+_Static_assert((int)SHOWN <= (int)VW_MOST_SHOWN, "who asks for the pictures has room for so many");
+
+static const char *const numbers_are[BOX] = {
+    [VW_BOX_SCORE] = "score", [VW_BOX_X] = "x",           [VW_BOX_Y] = "y",
+    [VW_BOX_WIDTH] = "width", [VW_BOX_HEIGHT] = "height", [VW_BOX_OVERLAP] = "overlap"};
+_Static_assert((int)VW_BOX_SCORE == 0 && (int)VW_BOX_X == 1 && (int)VW_BOX_OVERLAP == (int)VW_DETECT_NUMBERS,
+               "a box that was found, and how much it overlaps");
 
 const vw_kept_kind vw_detect_kept = {
     .name = "boxes",
     .units = "1",
-    .help = "a word's best boxes on the first test pictures that hold its concept: score; x, y, width, height in pixels, "
-            "not clipped; overlap (IoU) with the true box that it overlaps most; NaN: no more, or not kept then",
+    .help =
+        "a word's best boxes on the first test pictures that hold its concept: score; x, y, width, height in pixels, "
+        "not clipped; overlap (IoU) with the true box that it overlaps most; NaN: no more, or not kept then",
     .ndim = 3,
     .scale = {"picture", "box", "number"},
     .scale_help = {"place among the concept's pictures in `shown`", "by score, the best first",
                    "what a number of a box is"},
-    .labels = numbers_are};
+    .labels = numbers_are,
+    .are_boxes = true};
 
 vw_status vw_detect_kept_dims(const vw_task_inputs *in, int64_t dim[VW_KEPT_DIMS]) {
   (void)in;
@@ -68,7 +76,7 @@ static void keep_boxes(const vw_picture_set *set, const vw_scene *scene, int64_t
     const double *x = found + b * VW_DETECT_NUMBERS;
     if (!(x[0] >= 0)) return; /* there are no more */
     for (int k = 0; k < VW_DETECT_NUMBERS; k++) kept[b * BOX + k] = (float)x[k];
-    kept[b * BOX + BOX - 1] = (float)overlap_with_truth(set, scene, owner, x + 1);
+    kept[b * BOX + VW_BOX_OVERLAP] = (float)overlap_with_truth(set, scene, owner, x + 1);
   }
 }
 
@@ -84,7 +92,8 @@ vw_status vw_detect_judge_kept(vw_task *task, const vw_judged *w, const double *
     const int64_t at = scene[i] - set->test_scenes.scene;
     for (int64_t k = 0; k < w->n; k++)
       keep_boxes(set, scene[i], vw_picture_set_find(set, w->concept),
-                 numbers + ((at / part * w->n + k) * part + at % part) * of_picture, kept + (k * SHOWN + i) * KEPT * BOX);
+                 numbers + ((at / part * w->n + k) * part + at % part) * of_picture,
+                 kept + (k * SHOWN + i) * KEPT * BOX);
   }
   return VW_OK;
 }
