@@ -40,6 +40,17 @@ cmp "$drawn/fox/anchor-dog-1.png" "$drawn/pineapple/anchor-dog-1.png" > /dev/nul
 "$viswords" status "$work/one" | grep -q '6 of 6 trials learned (100 %), 6 judged; baselines of 2 concepts' || fail "status"
 run 0 "$viswords" verify --files "$work/one"
 
+# How alike the judge finds these pictures: a mean feature a word, and of what words are compared with; one anchor has no
+# pairs of its own, its real name and itself are there to be compared with.
+h5ls -r "$work/one/study.h5" | tr -s ' ' > "$work/list"
+for line in '/pictures/sd/features Dataset {6, 128}' '/pictures/sd/baseline_features Dataset {8, 128}'; do
+  grep -qxF "$line" "$work/list" || fail "no $line: $(grep /pictures "$work/list")"
+done
+run 0 "$viswords" figures "$work/one"
+for row in 'real name",1,,1,' 'own anchor",1,,2,'; do
+  grep -q "^sd,portraits,\"picture cosine, $row[0-9-]" "$work/one/figures/performant.csv" || fail "$row: $(cat "$work/one/figures/performant.csv")"
+done
+
 # Killed in the middle of judging, then on two ranks that share their weights.
 run 0 "$viswords" learn "$work/plain.yaml" -o "$work/two" "${options[@]}"
 run 137 env VISWORDS_FAULT=renamed:block:3=kill "$viswords" evaluate "$work/plain.yaml" -o "$work/two" "${options[@]}"

@@ -283,7 +283,7 @@ static void boxes_are_kept(void **state) {
     assert_ok(vw_detect_judge_kept(&t.task, &w, x, &kept[0][0][0][0]));
     assert_true(isnan(kept[0][0][0][VW_BOX_SCORE]));
   }
-  assert_int_equal(vw_detect_shown(&f.in, "unicorn", scene, &n), VW_ERR_ARG);
+  assert_int_equal(vw_detect_shown(&f.in, "no such thing", scene, &n), VW_ERR_ARG);
   vw_error_clear();
   free(x);
   vw_picture_set_close(f.set);
