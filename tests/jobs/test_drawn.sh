@@ -29,7 +29,8 @@ files() { (cd "$1" && find . -type f -printf '%p %i %T@\n' | sort); }
 
 run 0 "$viswords" run "$work/plain.yaml" -o "$work/one" "${options[@]}"
 "$viswords" report "$work/one" --cache "$work/cache" --quiet || fail "no report"
-python3 "$source_dir/tests/jobs/page.py" "$work/one/report.html" 'contact sheets, made smaller' >&2 || fail "the report"
+python3 "$source_dir/tests/jobs/page.py" "$work/one/report.html" 'contact sheets, made smaller' \
+  'Do words that lie apart draw pictures that look alike?' >&2 || fail "the report"
 drawn=$work/one/pictures/sd-portraits
 # two trials; an anchor, a random word, a direction; the name that the network knows
 [ "$(find "$drawn/fox" -type f | wc -l)" = 10 ] || fail "pictures of fox: $(ls "$drawn/fox")"
