@@ -11,7 +11,8 @@
 enum { VW_SHOWN_SIDE = 256 };
 
 /* Writes those of a concept; they are small, and written anew each time. Nothing where nothing is shown or kept, or the
- * pictures are only counted. Not collective. Errors: as of vw_task_kind.shown, vw_picture_read, vw_png_write. */
+ * pictures are only counted; a picture that cannot be read is left out. Not collective. Errors: as of
+ * vw_task_kind.shown, vw_png_write; VW_ERR_MEMORY. */
 vw_status vw_shown_write(const vw_task_kind *kind, const vw_task_inputs *in, const char *concept);
 
 /* Picture i in the folder of a concept. Errors: VW_ERR_ARG. */

@@ -61,7 +61,7 @@ cmp "$work/one/summary.csv" "$work/earlier/summary.csv" || fail "other scores of
 find "$work/earlier/blocks" \( -name '*-evaluation*' -o -name '*-baselines*' \) -delete
 expect 0 env TOY_KEEPS=nothing "$viswords" evaluate "$study" -o "$work/earlier" --quiet "${options[@]}"
 expect 0 "$viswords" collect "$study" -o "$work/earlier" --quiet --cache "$work/cache"
-grep -q "8 files with metrics are of an earlier version, .* 'viswords evaluate --complete'" "$work/log" || fail "nothing said: $(cat "$work/log")"
+grep -q "8 files with metrics are of an earlier version, .* 'viswords evaluate --complete', then" "$work/log" || fail "nothing said: $(cat "$work/log")"
 h5ls "$work/earlier/study.h5" | grep -q '^pictures' && fail "what nobody kept is in study.h5"
 expect 0 "$viswords" evaluate "$study" -o "$work/earlier" --quiet "${options[@]}" # does nothing
 h5ls "$work/one/study.h5/pictures/toy" | grep -q '^signatures .*{12, 27}' || fail "no signatures in study.h5"

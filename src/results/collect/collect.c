@@ -32,14 +32,14 @@ static void say_what_is_missing(const vw_collected *c) {
 
 /* Metrics of earlier versions count; what is computed from what they did not keep is NaN. */
 static void say_what_was_not_kept(const vw_collected *c) {
-  const int64_t n = c->unkept + c->transfer.unkept;
-  if (n)
+  const int64_t own = c->unkept, carried = c->transfer.unkept;
+  if (own || carried)
     vw_log(
         VW_LOG_WARN,
         "%lld files with metrics are of an earlier version, which kept neither features of pictures nor boxes: these "
-        "are NaN. To judge their words again: 'viswords evaluate --complete' and 'viswords transfer --complete' "
-        "(pictures that are there are not drawn again), then collect again",
-        (long long)n);
+        "are NaN. To judge their words again (pictures that are there are not drawn again): %s%s%s, then collect again",
+        (long long)(own + carried), own ? "'viswords evaluate --complete'" : "", own && carried ? ", " : "",
+        carried ? "'viswords transfer --complete'" : "");
 }
 
 typedef struct part_missing {
