@@ -97,7 +97,8 @@ int vw_job_bench(int argc, char **argv) {
       {"timed", 0, VW_OPT_FLAG, &o.gpu.timed, NULL,
        "gpu, sd: on cuda, time the algorithms for each call first, as studies with plan.algorithms: timed"},
       {"points", 0, VW_OPT_STRING, &o.points, "FILE", "tsne: gets where the points end, as safetensors"},
-      {"seconds", 0, VW_OPT_DOUBLE, &b.seconds, "S", "time for each row (default 3)"},
+      {"seconds", 0, VW_OPT_DOUBLE, &b.seconds, "S",
+       "time for each row (default 3); clip, owl, sd: what takes longer alone runs once"},
       {"settle", 0, VW_OPT_FLAG, &b.settle, NULL,
        "gpu, owl, sd: end a row when the last third of its runs is within 1 % of the third before; --seconds at most"},
       {"threads", 't', VW_OPT_COUNT, &threads, "N", "threads (default 1)"},
@@ -108,6 +109,8 @@ int vw_job_bench(int argc, char **argv) {
       {"ops", 0, VW_OPT_FLAG, &b.ops, NULL, "clip, owl, sd: time by op of one step"},
       {"kernels", 0, VW_OPT_FLAG, &b.kernels, NULL,
        "sd: each distinct call against this device's ceilings, as gpu does"},
+      {"segments", 0, VW_OPT_COUNT, &b.segments, "N",
+       "sd: recompute the word step's forward pass in N segments on the way back (default 1: all is kept)"},
       {"count", 0, VW_OPT_FLAG, &b.count, NULL, "sd: bytes and operations by op alone; nothing runs"},
       {"json", 0, VW_OPT_FLAG, &b.json, NULL, "as JSON"},
       {"save", 0, VW_OPT_STRING, &b.save, "FILE", "the JSON into a file, beside the table"},
@@ -116,11 +119,12 @@ int vw_job_bench(int argc, char **argv) {
   const vw_command_line c = {
       "bench",
       "clip MODEL_DIR | gpu MODEL_DIR | owl MODEL_DIR | sd MODEL_DIR | load MODEL_DIR | tokenizer MODEL_DIR TEXTS_FILE "
-      "| preprocess MODEL_DIR PICTURES_FOLDER | precision BOXES_FILE | tsne POINTS_FILE",
+      "| preprocess MODEL_DIR PICTURES_FOLDER | precision BOXES_FILE | tsne POINTS_FILE | tsne random:NxD",
       "Rates of a training step of a CLIP text encoder (directory with real weights, or of 'viswords random-clip'); of "
       "both towers and each of their kernels against the ceilings of a device; of an OWL-v2 network's tower, steps and "
       "judging; of the passes of Stable Diffusion; of reading weights; of tokenising a file of texts, one a line; of "
-      "reading pictures; of average precision. The time of t-SNE of the points x [n, d] in a safetensors file.",
+      "reading pictures; of average precision. The time of t-SNE of the points x [n, d] in a safetensors file, or of N "
+      "made-up points of D numbers.",
       options,
       names,
       2,

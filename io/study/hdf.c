@@ -9,6 +9,16 @@ void vw_hdf_quiet(void) {
   (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
+/* Versions without the function do as HDF5_USE_FILE_LOCKING says. */
+herr_t vw_hdf_without_locks(hid_t access) {
+#if H5_VERSION_GE(1, 12, 1) || (H5_VERSION_GE(1, 10, 7) && H5_VERS_MINOR == 10)
+  return H5Pset_file_locking(access, false, true);
+#else
+  (void)access;
+  return 0;
+#endif
+}
+
 static hid_t half_type(void) {
   const hid_t t = H5Tcopy(H5T_IEEE_F32LE); /* IEEE 754 binary16, as numpy's float16 */
   if (t < 0 || H5Tset_fields(t, 15, 10, 5, 0, 10) < 0 || H5Tset_size(t, 2) < 0 || H5Tset_ebias(t, 15) < 0) return -1;

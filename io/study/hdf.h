@@ -10,6 +10,10 @@
 /* HDF5 prints nothing by itself from here on. */
 void vw_hdf_quiet(void);
 
+/* For the access list of a file: HDF5 takes no lock. It would refuse file systems without locks (ENOLCK), and our files
+ * need none: they are made under new names and are never changed. Negative: HDF5 refused. */
+herr_t vw_hdf_without_locks(hid_t access);
+
 /* The file type of a data set: little-endian numbers, or UTF-8 strings of text_bytes when that is > 0. The caller
  * closes it. Negative: not a type of study files. Memory types are the same, so that nothing is converted: filters and
  * conversion do not go together in parallel. */

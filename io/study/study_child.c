@@ -139,7 +139,11 @@ static vw_status make_list(list *l) {
   vw_hdf_quiet();
   (void)H5PLset_loading_state(0); /* study files use built-in filters only */
   VW_TRY(vw_fault("reading", l->path));
-  VW_HDF(l->file = H5Fopen(l->path, H5F_ACC_RDONLY, H5P_DEFAULT), l->path, "cannot open");
+  const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  if (access >= 0 && vw_hdf_without_locks(access) >= 0) l->file = H5Fopen(l->path, H5F_ACC_RDONLY, access);
+  const vw_status st = l->file < 0 ? vw_hdf_raise(VW_ERR_IO, __FILE__, __LINE__, l->path, "cannot open") : VW_OK;
+  if (access >= 0) (void)H5Pclose(access);
+  VW_TRY(st);
   if (visit_objects(l->file, H5_INDEX_NAME, H5_ITER_INC, visit, l, H5O_INFO_BASIC) < 0)
     return l->st != VW_OK ? l->st : vw_hdf_raise(VW_ERR_INPUT, __FILE__, __LINE__, l->path, "cannot list");
   if (l->n) qsort(l->set, (size_t)l->n, sizeof *l->set, by_path);

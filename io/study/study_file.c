@@ -13,6 +13,7 @@
 #include "cluster/comm.h"
 #include "core/durable.h"
 #include "core/fault.h"
+#include "core/pulse.h"
 #include "io/manifest.h"
 #include "io/rows.h"
 #include "io/study/hdf.h"
@@ -97,6 +98,7 @@ static vw_status open_file(vw_study_file *f) {
   VW_TRY(vw_agree_message(f->ranks, name_for_mpi(f, name))); /* before a collective call */
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   VW_HDF_GOTO(access, f->partial, "cannot prepare");
+  VW_HDF_GOTO(vw_hdf_without_locks(access), f->partial, "cannot prepare");
   if (f->ranks->comms) {
     VW_GOTO(make_hints(&hints));
     VW_HDF_GOTO(H5Pset_fapl_mpio(access, f->ranks->comms->all, hints), f->partial, "parallel access");
@@ -151,6 +153,7 @@ vw_status vw_study_file_create(const vw_ranks *ranks, const char *path, vw_study
   if (st == VW_OK && f) st = vw_ranks_broadcast(ranks, f->partial, sizeof f->partial, 0);
   if (st == VW_OK && f) st = vw_agree_message(ranks, open_file(f));
   if (st == VW_OK) {
+    vw_pulse_wait(); /* until it is closed: HDF5's collective calls wait for the slowest rank */
     *out = f;
     return VW_OK;
   }
@@ -483,6 +486,7 @@ vw_status vw_study_file_close(vw_study_file *f, vw_status mine) {
     st = vw_first(st, done);
   }
   if (f->failed == VW_OK) st = vw_agree_message(f->ranks, st);
+  vw_pulse_resume();
   free_file(f);
   return st;
 }

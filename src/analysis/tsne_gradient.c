@@ -10,6 +10,7 @@
 #include "analysis/lanes.h"
 #include "analysis/tsne_internal.h"
 #include "core/align.h"
+#include "core/pulse.h"
 
 #include <float.h>
 #include <math.h>
@@ -73,8 +74,7 @@ typedef struct tile_pass {
   double *row_sums, *columns; /* [SIDE / LANES, SUMS, LANES] what is added to its rows and to its columns */
 } tile_pass;
 
-/* All pairs of a tile; returns the sum of w. 1 / (1 + d) is fp32's quotient and a step of Newton's, which leaves less
- * than 1e-14 of it: a third of the time of a quotient in double. */
+/* All pairs of a tile; returns the sum of w. */
 VW_SIMD
 static double tile_forces(const tile_pass *t) {
   const vw_lanes *x = (const vw_lanes *)t->column_x, *y = (const vw_lanes *)t->column_y;
@@ -232,6 +232,7 @@ vw_status vw_tsne_descend(const vw_affinities *p, const vw_tsne_options *o, cons
   for (size_t i = 0; i < numbers; i++) gain[i] = 1;
   place_points(&f, y);
   for (int64_t i = 0; i < how->iterations && !*stopped; i++) {
+    vw_pulse();
     *stopped = o->stop && o->stop(o->user);
     if (!*stopped) iterate(&f, how, update, gain);
   }

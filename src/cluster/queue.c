@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "cluster/comm.h"
+#include "core/pulse.h"
 
 enum { NEXT, DONE, WORDS };
 enum { NAP_NS = 1000, IDLE_NS = 200000, NAPS = 50, LOOK_NS = 50000000 };
@@ -77,11 +78,14 @@ static vw_status add_test(vw_queue *q, remote_add *a, bool *is_here) {
 }
 
 static vw_status add_wait(vw_queue *q, remote_add *a) {
+  vw_status st = VW_OK;
   if (a->busy && q->has_window) { /* the checker does not follow add_start's MPI_Rget_accumulate */
-    VW_TRY(VW_MPI(MPI_Wait, &a->request, MPI_STATUS_IGNORE)); /* NOLINT(clang-analyzer-optin.mpi.MPI-Checker) */
+    vw_pulse_wait();
+    st = VW_MPI(MPI_Wait, &a->request, MPI_STATUS_IGNORE); /* NOLINT(clang-analyzer-optin.mpi.MPI-Checker) */
+    vw_pulse_resume();
   }
-  a->busy = false;
-  return VW_OK;
+  if (st == VW_OK) a->busy = false;
+  return st;
 }
 
 /* ---- the thread that lets MPI move on rank 0 ---- */
@@ -154,10 +158,13 @@ vw_status vw_queue_create(const vw_ranks *ranks, int64_t n_items, vw_queue **out
   }
   q->ranks = ranks, q->n_items = n_items;
   atomic_init(&q->signalled, false), atomic_init(&q->ending, false);
-  if (ranks->size == 1)
+  if (ranks->size == 1) {
     q->word = q->local;
-  else
+  } else {
+    vw_pulse_wait();
     st = open_window(q);
+    vw_pulse_resume();
+  }
   st = vw_agree_message(ranks, st); /* also the barrier: rank 0's words are zero before anybody adds */
   if (st == VW_OK)
     *out = q;
@@ -168,6 +175,7 @@ vw_status vw_queue_create(const vw_ranks *ranks, int64_t n_items, vw_queue **out
 
 void vw_queue_destroy(vw_queue *q) {
   if (!q) return;
+  vw_pulse_wait();
   if (q->has_window) {
     remote_add *const all[] = {&q->take, &q->report, &q->look, &q->halt};
     for (int i = 0; i < 4; i++) (void)add_wait(q, all[i]);
@@ -184,6 +192,7 @@ void vw_queue_destroy(vw_queue *q) {
     (void)MPI_Win_free(&q->window);
     (void)MPI_Comm_free(&q->comm);
   }
+  vw_pulse_resume();
   free(q);
 }
 

@@ -18,6 +18,7 @@
 #include "core/fault.h"
 #include "core/foreign.h"
 #include "core/inputs.h"
+#include "core/pulse.h"
 
 enum { PIECE = 1 << 20, DIGITS = 16, A_DAY = 86400 };
 static const char beside[] = ".partial-", away_name[] = ".deleted";
@@ -209,6 +210,7 @@ vw_status vw_partial_write(vw_partial *p, const void *data, int64_t bytes) {
     const ssize_t n = write(p->fd, (const char *)data + at, (size_t)(left < PIECE ? left : PIECE));
     if (n < 0 && errno == EINTR) continue;
     const int err = n < 0 ? errno : ENOSPC;
+    vw_pulse();
     VW_CHECK(n > 0, VW_ERR_IO, "%s: cannot write: %s%s", p->path, strerror(err), vw_way_out(err));
     at += n;
   }
@@ -256,6 +258,22 @@ vw_status vw_file_append(const char *path, int *fd) {
   }
   return VW_RAISE(VW_ERR_INPUT, "%s: %s; a log is appended to a file with one name only: remove what is there", path,
                   S_ISREG(info.st_mode) ? "a file with a second name (hard link)" : vw_file_kind(info.st_mode));
+}
+
+vw_status vw_file_patch(const char *path, int64_t offset, const void *data, int64_t bytes) {
+  struct stat info;
+  VW_TRY(ask_guards(path));
+  const int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  VW_CHECK(fd >= 0, errno == ELOOP ? VW_ERR_INPUT : VW_ERR_IO, "%s: cannot open: %s%s", path, strerror(errno),
+           vw_way_out(errno));
+  const bool is_own = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1;
+  const bool fits = is_own && offset >= 0 && bytes <= info.st_size && offset <= info.st_size - bytes;
+  const ssize_t n = fits ? pwrite(fd, data, (size_t)bytes, (off_t)offset) : 0;
+  const int err = errno;
+  (void)close(fd);
+  VW_CHECK(fits, VW_ERR_INPUT, "%s: not the file that this run made", path);
+  VW_CHECK(n == (ssize_t)bytes, VW_ERR_IO, "%s: cannot write: %s", path, n < 0 ? strerror(err) : "only a part");
+  return VW_OK;
 }
 
 vw_status vw_file_remove(const char *path) {
@@ -349,6 +367,7 @@ static vw_status read_some(int fd, const char *path, char *data, int64_t want, i
     if (n < 0 && errno == EINTR) continue;
     VW_CHECK(n >= 0, VW_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
     if (n == 0) break;
+    vw_pulse();
     *got += n;
   }
   return VW_OK;

@@ -35,6 +35,7 @@ typedef enum vw_optimiser { VW_PGD, VW_ADAMW } vw_optimiser;
 typedef enum vw_exif { VW_EXIF_IGNORE, VW_EXIF_TURN } vw_exif;
 typedef enum vw_pad { VW_PAD_GREY, VW_PAD_BLACK } vw_pad;
 typedef enum vw_alpha { VW_ALPHA_DROP, VW_ALPHA_WHITE } vw_alpha;
+typedef enum vw_damaged { VW_DAMAGED_REFUSE, VW_DAMAGED_SKIP } vw_damaged;
 typedef enum vw_matching_choice { VW_MATCHING_FIXED, VW_MATCHING_DYNAMIC } vw_matching_choice;
 typedef enum vw_streams { VW_STREAMS_CONCEPT, VW_STREAMS_TRIAL } vw_streams;
 typedef enum vw_template_per { VW_TEMPLATE_PER_STEP } vw_template_per;
@@ -83,6 +84,7 @@ typedef struct vw_data_config {
   int64_t negatives;                    /* detection: at most so many training pictures without it */
   int exif;                             /* vw_exif */
   int alpha;                            /* vw_alpha */
+  int damaged;                          /* vw_damaged */
   int pad;                              /* vw_pad: of networks that pad their pictures, and of crops */
   const char *split_train, *split_test; /* of coco and voc: names of the parts; NULL: the format's own */
   double crop_margin;                   /* coco, voc: side of a crop in longer sides of its box */
@@ -106,8 +108,9 @@ typedef struct vw_trials_config {
 typedef struct vw_plan_config {
   int64_t block; /* rows of a block; 0: auto */
   int64_t ranks_per_block;
-  int64_t memory; /* bytes that a block may take; 0: no limit */
-  int precision;  /* vw_precision_choice */
+  int64_t recompute; /* segments of a step's forward pass, made again on the way back; 1: never; 0: as memory asks */
+  int64_t memory;    /* bytes that a block may take; 0: no limit */
+  int precision;     /* vw_precision_choice */
 } vw_plan_config;
 
 /* How words are judged, where no trial depends on it: judge.*, then models.<name>.judge.* */

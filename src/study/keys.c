@@ -52,6 +52,11 @@ const vw_key vw_study_keys[] = {
     /* Nor this one. */
     {"data.<name>.pictures.alpha", VW_KEY_CHOICE, DATA(alpha), "drop", "drop white",
      .help = "transparency: drop it, as transformers 4 does, or lay pictures on white, as transformers 5 does"},
+    /* Nor this one: what is left out is not among the pictures. */
+    {"data.<name>.pictures.damaged", VW_KEY_CHOICE, DATA(damaged), "refuse", "refuse skip",
+     .help =
+         "pictures that cannot be decoded: refuse the study, or skip them, counted; every picture is then decoded at "
+         "each start"},
     {"data.<name>.pictures.pad", VW_KEY_CHOICE, DATA(pad), "grey", "grey black",
      .help =
          "around pictures that a network pads to a square (CLIP cuts them), and around crops: grey, as transformers 4 "
@@ -99,7 +104,7 @@ const vw_key vw_study_keys[] = {
     {"models.<name>.trials.pictures.test", VW_KEY_INT, TRIALS(test), "", .min = 1, .max = MOST, .alone = true,
      .help = "in the place of data.<name>.pictures.test"},
     {"models.<name>.plan", VW_KEY_SECTION, MODEL(plan), "",
-     .help = "its own block, ranks_per_block, memory and precision"},
+     .help = "its own block, ranks_per_block, memory, recompute and precision"},
     {"models.<name>.judge", VW_KEY_SECTION, MODEL(judge), "", .help = "any key of judge, for this model only"},
     {"models.<name>.truncation", VW_KEY_SECTION, MODEL(truncation), "",
      .help = "any key of truncation, for this model only"},
@@ -212,7 +217,12 @@ const vw_key vw_study_keys[] = {
     {"plan.threads", VW_KEY_AUTO, STUDY(threads), "auto", .min = 1, .max = 65536,
      .help = "of a rank; auto: the cores that the node's ranks may use, shared among them"},
     {"plan.memory", VW_KEY_MEMORY, PLAN(memory), "auto", .min = 1, .max = 9e15,
-     .help = "of a rank: bytes, or with KiB, MiB, GiB, TiB"},
+     .help =
+         "that a block may take of a rank beside weights: bytes, or with KiB, MiB, GiB, TiB; auto: four fifths of a "
+         "device or of this machine, for everything"},
+    {"plan.recompute", VW_KEY_AUTO, PLAN(recompute), "auto", .min = 1, .max = 64,
+     .help = "segments of a step's forward pass that are computed a second time on the way back, for less memory and "
+             "the same bits; 1: never; auto: as few as memory needs"},
     {"transfer.all", VW_KEY_CHOICE, STUDY(transfer.all), "false", "false true",
      .help =
          "of the stage transfer: false: words whose concept, anchor, delta and replica the target learned too; true: "

@@ -146,6 +146,17 @@ vw_status vw_choose_pictures(const vw_choosing *how, vw_candidate **list, int64_
   return VW_OK;
 }
 
+vw_status vw_drop_damaged(vw_picture_set *s, const vw_dataset *d, vw_part part, vw_candidate *c, int64_t *n) {
+  int64_t kept = 0;
+  for (int64_t i = 0; i < *n; i++) {
+    bool is_whole = true;
+    VW_TRY(vw_picture_is_whole(s, d, part, c[i].picture, &is_whole));
+    if (is_whole) c[kept++] = c[i];
+  }
+  *n = kept;
+  return VW_OK;
+}
+
 /* ---- the view ---------------------------------------------------------------------------------------------------- */
 
 static vw_status say_unusable(vw_picture_set *s, const vw_choosing *how, const vw_unusable *u) {
@@ -158,10 +169,11 @@ static vw_status say_unusable(vw_picture_set *s, const vw_choosing *how, const v
       name, u->boxes, u->crowd, u->ignored, u->empty, u->small, how->least);
 }
 
-static vw_status take_crops(vw_picture_set *s, const vw_choosing *how, const vw_candidate *c, int64_t n,
-                            vw_picture *out) {
+/* Those that are damaged are left out where the study says so: *n and the list shrink. */
+static vw_status take_crops(vw_picture_set *s, const vw_choosing *how, vw_candidate *c, int64_t *n, vw_picture *out) {
   const vw_dataset_part *part = &how->from->part[how->part];
-  for (int64_t i = 0; i < n; i++) {
+  VW_TRY(vw_drop_damaged(s, how->from, how->part, c, n));
+  for (int64_t i = 0; i < *n; i++) {
     const vw_dataset_picture *p = &part->picture[c[i].picture];
     double inside[4];
     (void)vw_box_inside(&part->box[c[i].box], (double)p->width, (double)p->height, inside);
@@ -172,9 +184,13 @@ static vw_status take_crops(vw_picture_set *s, const vw_choosing *how, const vw_
 }
 
 /* The pictures of data sets whose pictures have one owner: as they come. */
-static vw_status take_whole(vw_picture_set *s, const vw_dataset *d, vw_part which, vw_picture *out) {
+static vw_status take_whole(vw_picture_set *s, const vw_dataset *d, vw_part which, vw_candidate *c, int64_t *n,
+                            vw_picture *out) {
   const vw_dataset_part *part = &d->part[which];
-  for (int64_t i = 0; i < part->n; i++) VW_TRY(vw_picture_take(s, d, which, i, &(vw_crop){0}, &out[i]));
+  for (int64_t i = 0; i < part->n; i++)
+    c[i] = (vw_candidate){.owner = part->box[part->picture[i].first_box].owner, .picture = i};
+  VW_TRY(vw_drop_damaged(s, d, which, c, n));
+  for (int64_t i = 0; i < *n; i++) VW_TRY(vw_picture_take(s, d, which, c[i].picture, &(vw_crop){0}, &out[i]));
   return VW_OK;
 }
 
@@ -194,15 +210,15 @@ static vw_status fill_part(vw_picture_set *s, const vw_choosing *how) {
   int64_t n = part->n;
   vw_status st = VW_OK;
   if (!whole) VW_GOTO(vw_choose_pictures(how, &c, &n, &unusable));
+  if (whole && !(c = malloc((size_t)(n + 1) * sizeof *c))) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "pictures: out of memory"));
   vw_picture *to = vw_pool_take(&s->pool, (size_t)(n + 1) * sizeof *to);
   if (!to) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "pictures: out of memory for %" PRId64, n));
-  VW_GOTO(whole ? take_whole(s, how->from, how->part, to) : take_crops(s, how, c, n, to));
+  VW_GOTO(whole ? take_whole(s, how->from, how->part, c, &n, to) : take_crops(s, how, c, &n, to));
   if (how->part == VW_TRAIN)
     s->train = to, s->n_train = n;
   else
     s->test = to, s->n_test = n;
-  for (int64_t i = 0; i < n; i++)
-    count_owner(&s->owners[whole ? part->box[part->picture[i].first_box].owner : c[i].owner], how->part, i);
+  for (int64_t i = 0; i < n; i++) count_owner(&s->owners[c[i].owner], how->part, i);
   VW_GOTO(say_unusable(s, how, &unusable));
 cleanup:
   free(c);
@@ -259,6 +275,12 @@ vw_status vw_open_crops(vw_picture_set *s, const vw_dataset *d, int64_t seed, co
     const vw_picture_owner *o = &s->owners[i];
     const bool learns = o->n_train > 0, judges = o->n_test > 0 || !(s->sees & VW_SEES_TEST);
     if ((learns && judges) || !vw_owner_is_concept(data, o->name)) continue;
+    if (s->n_damaged) {
+      VW_TRY(vw_refuse_owner(data, refusals, o->name, refused,
+                             VW_RAISE(VW_ERR_INPUT, "'%s' has no picture left in %s that can be read: %s", o->name,
+                                      d->part[learns ? VW_TEST : VW_TRAIN].name, s->damage)));
+      continue;
+    }
     VW_TRY(vw_refuse_owner(data, refusals, o->name, refused,
                            VW_RAISE(VW_ERR_INPUT,
                                     "'%s' has no box in %s to make a crop around (longer side at least %" PRId64

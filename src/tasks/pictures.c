@@ -47,6 +47,42 @@ vw_status vw_picture_take(vw_picture_set *s, const vw_dataset *d, vw_part part, 
   return VW_OK;
 }
 
+enum { UNKNOWN, WHOLE, DAMAGED };
+
+/* Decodes it, without a crop: sizes and boxes are looked at when it is used. */
+static vw_status look_for_damage(vw_picture_set *s, const vw_dataset *d, vw_part part, int64_t i, uint8_t *state) {
+  char path[VW_PATH_BYTES];
+  vw_image image = {0};
+  VW_TRY(vw_dataset_path(&d->part[part], &d->part[part].picture[i], path));
+  const vw_status st = vw_file_exists(path) ? vw_image_read(path, vw_data_look(s->data), &image) : VW_OK;
+  vw_image_free(&image);
+  *state = st == VW_ERR_INPUT ? DAMAGED : WHOLE;
+  if (st != VW_ERR_INPUT) return st;
+  if (!s->n_damaged++) s->damage = vw_pool_text(&s->pool, vw_error_message(), -1);
+  vw_error_clear();
+  VW_CHECK(s->damage, VW_ERR_MEMORY, "pictures: out of memory");
+  return VW_OK;
+}
+
+vw_status vw_picture_is_whole(vw_picture_set *s, const vw_dataset *d, vw_part part, int64_t i, bool *is_whole) {
+  *is_whole = true;
+  if (s->data->damaged != VW_DAMAGED_SKIP) return VW_OK;
+  if (!s->state[part]) {
+    s->state[part] = vw_pool_take(&s->pool, (size_t)d->part[part].n + 1);
+    VW_CHECK(s->state[part], VW_ERR_MEMORY, "pictures: out of memory");
+    memset(s->state[part], UNKNOWN, (size_t)d->part[part].n + 1);
+  }
+  if (s->state[part][i] == UNKNOWN) VW_TRY(look_for_damage(s, d, part, i, &s->state[part][i]));
+  *is_whole = s->state[part][i] == WHOLE;
+  return VW_OK;
+}
+
+static vw_status say_damaged(vw_picture_set *s) {
+  if (!s->n_damaged) return VW_OK;
+  return vw_leave_out(s, s->n_damaged, "damaged pictures", "%" PRId64 " picture%s skipped (pictures.damaged: skip): %s",
+                      s->n_damaged, s->n_damaged == 1 ? " is" : "s are", s->damage);
+}
+
 vw_status vw_leave_out(vw_picture_set *s, int64_t count, const char *what, const char *fmt, ...) {
   char text[2 * VW_PATH_BYTES];
   va_list ap;
@@ -185,6 +221,7 @@ static vw_status fill(vw_picture_set *s, int64_t seed, refusing *r) {
   if (s->sees & VW_SEES_SCENES && !r->any) VW_GOTO(vw_open_scenes(s, &d, seed, r->to, &r->any));
   VW_GOTO(say_left_out(s, &d));
   VW_GOTO(say_turned(s));
+  VW_GOTO(say_damaged(s));
 cleanup:
   vw_dataset_close(&d);
   free((void *)names);

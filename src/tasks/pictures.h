@@ -75,7 +75,10 @@ typedef struct vw_picture_set {
   vw_scenes train_scenes; /* those drawn for any owner */
   vw_scenes test_scenes;  /* the whole part of an annotated data set, else all test pictures of the owners */
 
-  bool is_counted; /* no data set was opened: only sizes are known (vw_picture_set_count) */
+  uint8_t *state[VW_PARTS]; /* while it is opened, with pictures.damaged: skip: vw_picture_is_whole */
+  int64_t n_damaged;        /* pictures that are skipped */
+  const char *damage;       /* what is wrong with the first of them */
+  bool is_counted;          /* no data set was opened: only sizes are known (vw_picture_set_count) */
   vw_left_out left_out[VW_MOST_LEFT_OUT];
   int n_left_out;
   vw_pool pool;

@@ -30,6 +30,9 @@ typedef struct vw_choosing {
  * *list. Errors: VW_ERR_MEMORY. */
 vw_status vw_choose_pictures(const vw_choosing *how, vw_candidate **list, int64_t *n, vw_unusable *unusable);
 
+/* Takes candidates away whose picture is damaged, where the study says to skip such pictures. */
+vw_status vw_drop_damaged(vw_picture_set *s, const vw_dataset *d, vw_part part, vw_candidate *c, int64_t *n);
+
 /* A box inside the picture: false where nothing of it is. */
 bool vw_box_inside(const vw_box *b, double width, double height, double inside[4]);
 
@@ -57,6 +60,10 @@ vw_status vw_refuse_owner(const vw_data_config *data, const vw_picture_refusals 
 /* A picture of the data set with its hash. */
 vw_status vw_picture_take(vw_picture_set *s, const vw_dataset *d, vw_part part, int64_t i, const vw_crop *crop,
                           vw_picture *out);
+
+/* Whether a picture of the data set is to be used: false where it cannot be decoded and the study says to skip such ones.
+ * One that is not there is; who takes it says so. Errors: of reading (the disk fails), VW_ERR_MEMORY. */
+vw_status vw_picture_is_whole(vw_picture_set *s, const vw_dataset *d, vw_part part, int64_t i, bool *is_whole);
 
 /* Adds to s->left_out: a count, of what, and a sentence. */
 vw_status vw_leave_out(vw_picture_set *s, int64_t count, const char *what, const char *fmt, ...)

@@ -23,3 +23,14 @@ go 0 learn none.yaml parts --part 2/2 # one block: it has none
 go 0 learn some.yaml some
 go 0 collect some.yaml some
 grep -q ', 3 failed' out.txt || fail "which failed? $(cat out.txt)"
+
+# Words beside one that fails are what they are alone, whatever the task (those that draw: test_generation.sh).
+sed "s|^  ball: .*|  owl: {kind: owlv2, weights: $source_dir/data/owlv2-tiny, learn: {optimiser: adamw, lr: 1000000, weight_decay: 1000}}|" \
+  some.yaml | sed 's/^stages: .*/stages: [learn, collect]/' > both.yaml
+sed 's/block: 4/block: 1/' both.yaml > alone.yaml
+go 0 run both.yaml both
+grep -q "failed: its loss is not finite at step .*owl.*delta free" log || fail "owl: $(cat log)"
+grep -q "failed: its loss is not finite at step .*adam.*delta free" log || fail "adam: $(cat log)"
+go 0 run alone.yaml alone
+"$viswords" diff both alone > out.txt || true
+grep -q ' results: 12 trials compared, 0 differ' out.txt || fail "beside failed words: $(cat out.txt)"

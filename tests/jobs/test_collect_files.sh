@@ -48,6 +48,16 @@ for ranks in 0 1 2 4; do
   "$viswords" diff "$work/c0" "$work/c$ranks" > "$work/diff" || fail "$(cat "$work/diff")"
 done
 
+# A file system without locks: files are made and read as with them.
+cp -r "$work/a" "$work/unlocked"
+for command in "collect $work/study.yaml -o $work/unlocked -t 1 -q" "figures $work/unlocked" "status $work/unlocked"; do
+  # shellcheck disable=SC2086 # words of a command
+  strace -f -qq -o "$work/calls" -e trace=flock -e inject=flock:error=ENOLCK "$viswords" $command > "$work/out" 2> "$work/message" ||
+    fail "without locks: ${command%% *}: $(cat "$work/message")"
+  [ "${command%% *}" != collect ] || grep -q INJECTED "$work/calls" || fail "nothing was locked: $(cat "$work/calls")"
+done
+"$viswords" diff "$work/c0" "$work/unlocked" > "$work/diff" || fail "without locks: $(cat "$work/diff")"
+
 if [ "$openmpi" != 0 ]; then
   # The trace can see a semaphore: a user who wants ompio gets it, and hears nothing.
   OMPI_MCA_io=ompio traced c2 2

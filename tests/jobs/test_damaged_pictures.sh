@@ -39,3 +39,39 @@ for command in check "run -o out --quiet"; do
   [ "$code" = 2 ] || { cat out.txt >&2 && fail "$command accepts a damaged picture: exit code $code"; }
   grep -q "objects/train/fox/02.jpg: unreadable JPEG" out.txt || { cat out.txt >&2 && fail "$command: no reason"; }
 done
+
+# The study's choice: left out, counted and named; the trials are those of a data set that never had it.
+sed 's/test: 4}/test: 4, damaged: skip}/' s.yaml > skip.yaml
+sed -i 's/^learn:.*/&\nstages: [learn, evaluate, collect]/' skip.yaml
+"$viswords" check skip.yaml --cache cache > out.txt 2>&1 || { cat out.txt >&2 && fail "skip: check"; }
+"$viswords" run skip.yaml -o skip --cache cache --threads 1 > out.txt 2>&1 || { cat out.txt >&2 && fail "skip: run"; }
+grep -q "1 picture is skipped (pictures.damaged: skip): .*objects/train/fox/02.jpg: unreadable JPEG" out.txt || { cat out.txt >&2 && fail "skip: not told"; }
+h5dump -d /provenance/left_out/what -y skip/study.h5 > out.txt
+grep -q "damaged pictures" out.txt || { cat out.txt >&2 && fail "skip: not in study.h5"; }
+mv objects/train/fox/02.jpg aside.jpg
+"$viswords" run skip.yaml -o without --quiet --cache cache --threads 1 > out.txt 2>&1 || { cat out.txt >&2 && fail "without: run"; }
+same skip without
+# Scenes: a damaged one is neither learned from nor judged by.
+mkdir -p scenes/annotations
+cp -r "$source_dir"/data/scenes/test scenes/test
+ln -s "$source_dir/data/scenes/train" scenes/train
+cp "$source_dir"/data/scenes/annotations/*.json scenes/annotations/
+find scenes/test -name '*.jpg' | sort | sed -n '3p;9p' > damaged.txt
+while read -r file; do truncate -s 700 "$file"; done < damaged.txt
+cat > scenes.yaml << STUDY
+data: {o: {kind: coco, root: scenes, concepts: [fox], pictures: {train: 2, damaged: skip}}}
+models: {owl: {kind: owlv2, weights: $source_dir/data/owlv2-tiny}}
+trials: {anchors: [red], null_concepts: 0}
+STUDY
+"$viswords" check scenes.yaml --cache cache > out.txt 2>&1 || { cat out.txt >&2 && fail "scenes: check"; }
+grep -q "2 pictures are skipped (pictures.damaged: skip): scenes/$(sed -n 1p damaged.txt | cut -d / -f 2-)" out.txt || { cat out.txt >&2 && fail "scenes: not told"; }
+sed -i 's/, damaged: skip//' scenes.yaml
+code=0
+"$viswords" check scenes.yaml --cache cache > out.txt 2>&1 || code=$?
+[ "$code" = 2 ] || fail "scenes: a damaged picture is accepted: exit code $code"
+# A class of which nothing is left.
+for file in objects/train/fox/*.jpg; do cp cut.jpg "$file"; done
+code=0
+"$viswords" check skip.yaml --cache cache > out.txt 2>&1 || code=$?
+[ "$code" = 2 ] || fail "no picture is left: exit code $code"
+grep -q "'fox' has no picture left in .* that can be read: .*unreadable JPEG" out.txt || { cat out.txt >&2 && fail "no picture is left: not told"; }

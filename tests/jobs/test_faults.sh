@@ -28,11 +28,14 @@ states=(writing written fsynced renamed)
 
 echo "refused, disk full or broken: one line, nothing finished is lost"
 dir=$work/refused
+refusals=(enospc edquot erofs) full=0
+reasons=('No space left on device; make space' 'Disk quota exceeded; make space' 'Read-only file system; choose a place')
 for kind in "${kinds[@]}"; do
   [ "$kind" != features ] || options[4]=$work/cache-3
-  for at in writing:$kind=enospc written:$kind=eio fsynced:$kind=eio renamed:$kind=enospc; do
+  full=$((full % 3 + 1)) # full, over its quota, read-only
+  for at in writing:$kind=${refusals[full - 1]} written:$kind=eio fsynced:$kind=eio renamed:$kind=enospc; do
     case $at in
-      writing*) text='No space left on device' ;;
+      writing*) text=${reasons[full - 1]} ;;
       written:block* | written:study* | renamed:block* | fsynced*) text='put/output error\|No space left' ;;
       *) continue ;;
     esac

@@ -131,6 +131,7 @@ static vw_status open_train(vw_picture_set *s, const vw_dataset *d, int64_t seed
   vw_status st = scene_of && wanted ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "pictures: out of memory");
   if (st != VW_OK) goto cleanup;
   VW_GOTO(choose_train(s, d, seed, &c, &n));
+  VW_GOTO(vw_drop_damaged(s, d, VW_TRAIN, c, &n));
   for (int64_t i = 0; i < n; i++) wanted[c[i].picture] = 1;
   for (int64_t i = 0, at = 0; i < n_all; i++) scene_of[i] = wanted[i] ? at++ : -1;
   VW_GOTO(expect_files(d, VW_TRAIN, wanted));
@@ -141,11 +142,25 @@ cleanup:
   return st;
 }
 
+static vw_status open_test(vw_picture_set *s, const vw_dataset *d) {
+  const int64_t n = d->part[VW_TEST].n;
+  uint8_t *wanted = calloc((size_t)n + 1, 1);
+  vw_status st = wanted ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "pictures: out of memory");
+  for (int64_t i = 0; st == VW_OK && i < n; i++) {
+    bool is_whole = true;
+    st = vw_picture_is_whole(s, d, VW_TEST, i, &is_whole);
+    wanted[i] = is_whole;
+  }
+  if (st == VW_OK) st = take_scenes(s, d, VW_TEST, wanted, &s->test_scenes);
+  free(wanted);
+  return st;
+}
+
 vw_status vw_open_scenes(vw_picture_set *s, const vw_dataset *d, int64_t seed, const vw_picture_refusals *refusals,
                          bool *refused) {
   VW_TRY(open_train(s, d, seed));
   VW_TRY(expect_files(d, VW_TEST, NULL));
-  VW_TRY(take_scenes(s, d, VW_TEST, NULL, &s->test_scenes));
+  VW_TRY(open_test(s, d));
   for (int64_t i = 0; i < s->n_owners; i++)
     if (!s->owners[i].n_chosen && vw_owner_is_concept(s->data, s->owners[i].name))
       VW_TRY(vw_refuse_owner(s->data, refusals, s->owners[i].name, refused,
