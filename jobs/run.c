@@ -144,7 +144,12 @@ static int run(const vw_stage *stage, int argc, char **argv) {
       {0}};
   const vw_option of_parts[] = {
       {"part", 0, VW_OPT_STRING, &o.part, "I/N", "the share of part I of N, beside the others: jobs of an array"}, {0}};
+  const vw_option of_kept[] = {
+      {"complete", 0, VW_OPT_FLAG, &o.completes, NULL,
+       "judge again where an earlier version kept no features of pictures, or no boxes; scores stay as they are"},
+      {0}};
   if (stage && stage->has_parts) add_options(options, of_parts);
+  if (stage && stage->keeps) add_options(options, of_kept);
   if (stage && stage->carries_words) add_options(options, of_words);
   static const char *const names[] = {"STUDY.yaml"};
   const vw_command_line c = {

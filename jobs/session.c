@@ -368,11 +368,16 @@ static vw_status take_directory(vw_session *s) {
   return vw_block_folder_open(s->out);
 }
 
+/* Of words, for people: what they draw, or were looked for in. */
+static bool has_pictures(const vw_task_kind *task) {
+  return task->sheet || task->shown;
+}
+
 /* DIR/pictures, where a task draws. Rank 0 clears away what killed runs left there. */
 static vw_status open_drawn(vw_session *s) {
   const vw_study_config *c = s->config;
   bool any = false;
-  for (int64_t m = 0; m < c->n_models; m++) any |= s->kinds[m]->task->sheet != NULL;
+  for (int64_t m = 0; m < c->n_models; m++) any |= has_pictures(s->kinds[m]->task);
   if (!any) return VW_OK;
   VW_TRY(vw_subfolder_make(s->out, "pictures", s->drawn));
   for (int64_t i = 0; s->ranks.rank == 0 && i < c->n_models * c->n_data; i++) {
@@ -525,7 +530,7 @@ void vw_session_close(vw_session *s) {
 }
 
 vw_task_inputs vw_session_inputs(const vw_session *s, int64_t model, int64_t data) {
-  const bool draws = s->drawn[0] && s->kinds[model]->task->sheet;
+  const bool draws = s->drawn[0] && has_pictures(s->kinds[model]->task);
   return (vw_task_inputs){.network = s->networks[model],
                           .judge = s->judges[model],
                           .model = &s->config->models[model],

@@ -25,6 +25,7 @@ typedef struct vw_session_options {
   double checkpoint_seconds; /* between checkpoints of a block */
   const char *part;          /* "i/n": of the jobs of an array (io/parts.h); NULL: the whole study */
   bool allow_other_kernels, json, quiet;
+  bool completes;      /* judge again what an earlier version judged without keeping what this one keeps of words */
   bool counts_will_do; /* of a data set that is not there, the study's counts; of a network, its published sizes
                         * (viswords plan) */
   bool all_problems;   /* look at weights and pictures also where the study file itself is wrong (viswords check) */

@@ -108,6 +108,17 @@ void vw_canvas_mark(vw_canvas *c, double x, double y, const vw_mark *mark) {
 
 /* ---- pictures ---------------------------------------------------------------------------------------------------- */
 
+/* The same picture again is stored once: SVG and PDF know it by a name of its pixels. */
+static void name_pixels(cairo_surface_t *s, const vw_image *picture) {
+  char *text = malloc(VW_HASH_TEXT);
+  if (!text) return; /* it is stored once more */
+  const vw_hash pixels = vw_hash_bytes(picture->rgb, (size_t)(picture->height * picture->width * 3));
+  vw_hash_text(pixels, text);
+  if (cairo_surface_set_mime_data(s, CAIRO_MIME_TYPE_UNIQUE_ID, (const unsigned char *)text, strlen(text), free,
+                                  text) != CAIRO_STATUS_SUCCESS)
+    free(text);
+}
+
 void vw_canvas_picture(vw_canvas *c, const double box[4], const vw_image *picture) {
   cairo_surface_t *s = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)picture->width, (int)picture->height);
   if (cairo_surface_status(s) == CAIRO_STATUS_SUCCESS) {
@@ -120,6 +131,7 @@ void vw_canvas_picture(vw_canvas *c, const double box[4], const vw_image *pictur
         memcpy(data + y * stride + x * 4, &pixel, sizeof pixel);
       }
     cairo_surface_mark_dirty(s);
+    name_pixels(s, picture);
     cairo_save(c->cairo);
     cairo_translate(c->cairo, box[0], box[1]);
     cairo_scale(c->cairo, box[2] / (double)picture->width, box[3] / (double)picture->height);

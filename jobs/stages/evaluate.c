@@ -9,6 +9,7 @@
 #include "io/block_file.h"
 #include "learn/baselines.h"
 #include "tasks/generation/drawn.h"
+#include "tasks/shown.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +26,10 @@ static vw_status stem_of(const vw_session *s, const vw_stage_item *it, char stem
 
 static vw_status add_unjudged(const vw_session *s, vw_stage_list *list, const vw_stage_item it) {
   char stem[VW_BLOCK_ID];
+  bool done = false;
   VW_TRY(stem_of(s, &it, stem));
-  if (!vw_block_file_exists(s->out, stem)) return vw_judging_add(s, list, it, 0, stem);
+  VW_TRY(vw_judging_is_done(s, it.model, stem, &done));
+  if (!done) return vw_judging_add(s, list, it, 0, stem);
   list->units++;
   return VW_OK;
 }
@@ -98,7 +101,8 @@ static vw_status judge_block(vw_judging *j, double *metrics) {
     st = vw_judging_words(j, &w, first, metrics);
   }
   if (st == VW_OK && j->it->picture < 0) st = vw_session_inputs_unchanged(j->s);
-  if (st == VW_OK && j->it->picture < 0) st = vw_block_evaluation_write(j->s->out, b, trials, j->task->kind, metrics);
+  if (st == VW_OK && j->it->picture < 0)
+    st = vw_block_evaluation_write(j->s->out, b, trials, j->task->kind, metrics, &j->kept);
   names_free(&names);
   free(words);
   return st;
@@ -110,15 +114,15 @@ static vw_status judge_baselines(vw_judging *j, const vw_baselines *b, double *m
   VW_TRY(vw_judging_words(j, &w, 0, metrics));
   if (j->it->picture >= 0) return VW_OK;
   VW_TRY(vw_session_inputs_unchanged(j->s));
-  vw_baselines_mask(b, j->task->kind->n_metrics, metrics);
+  vw_baselines_mask(b, j->task->kind->n_metrics, metrics, &j->kept);
   vw_baselines_of of = {.model = c->models[j->it->model].name, .data = c->data[j->it->data].name};
   VW_TRY(vw_judging_hash(c, j->it->model, j->it->data, &of.judging));
-  return vw_baselines_write(j->s->out, j->stem, &of, j->task->kind, b, metrics);
+  return vw_baselines_write(j->s->out, j->stem, &of, j->task->kind, b, metrics, &j->kept);
 }
 
 /* What one picture gave, or the metrics. */
 static vw_status judge(vw_judging *j, const vw_baselines *b, double *metrics) {
-  VW_TRY(vw_judging_open(j));
+  VW_TRY(vw_judging_open(j, true));
   VW_TRY(j->it->block < 0 ? judge_baselines(j, b, metrics) : judge_block(j, metrics));
   return vw_judging_end(j);
 }
@@ -138,7 +142,7 @@ static vw_status judge_item(vw_session *s, const vw_stage_item *it, vw_task *tas
   VW_GOTO(judge(&j, &b, metrics));
 cleanup:
   vw_baselines_free(&b);
-  free(j.part), free(metrics);
+  vw_judging_free(&j), free(metrics);
   return st;
 }
 
@@ -152,15 +156,21 @@ static vw_status evaluate(vw_stage_run *r, const vw_stage_item *it, bool *finish
   return VW_OK;
 }
 
-/* Rank 0 lays out what was drawn, also where earlier runs drew it. */
+/* What people look at of a concept: what was drawn, also where earlier runs drew it, or what words were looked for in. */
+static vw_status lay_out_concept(const vw_task_kind *task, const vw_task_inputs *in, const char *concept) {
+  if (task->sheet) VW_TRY(task->sheet(in, concept));
+  return vw_shown_write(task, in, concept);
+}
+
+/* Rank 0. */
 static vw_status lay_out(vw_session *s) {
   const vw_study_config *c = s->config;
   for (int64_t m = 0; m < c->n_models; m++)
     for (int64_t d = 0; d < c->n_data; d++) {
       const vw_task_inputs in = vw_session_inputs(s, m, d);
       const vw_data_config *on = vw_study_data_of(c, m, d);
-      for (int64_t k = 0; s->kinds[m]->task->sheet && vw_study_learns_on(c, m, d) && k < on->concepts.n; k++)
-        VW_TRY(s->kinds[m]->task->sheet(&in, on->concepts.name[k]));
+      for (int64_t k = 0; vw_study_learns_on(c, m, d) && k < on->concepts.n; k++)
+        VW_TRY(lay_out_concept(s->kinds[m]->task, &in, on->concepts.name[k]));
     }
   return VW_OK;
 }
@@ -176,6 +186,7 @@ const vw_stage vw_stage_evaluate = {.name = "evaluate",
                                     .done = "judged",
                                     .kept = "what is judged",
                                     .needs = VW_STAGE_WEIGHTS | VW_STAGE_CACHE,
+                                    .keeps = true,
                                     .has_parts = true,
                                     .items = list_unjudged,
                                     .item = evaluate,

@@ -3,6 +3,7 @@
 #include "io/block_file.h"
 #include "results/truncation.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,17 @@ static int64_t group_of(const vw_session *s, const vw_stage_item *it) {
   return 1 + (pair * VW_MOST_DEPTHS + depth) * MOST_PARTS + it->picture;
 }
 
+vw_status vw_judging_is_done(const vw_session *s, int64_t model, const char *stem, bool *done) {
+  const vw_kept_kind *kept = s->kinds[model]->task->kept;
+  vw_safetensors *f = NULL;
+  *done = vw_block_file_exists(s->out, stem);
+  if (!*done || !s->options.completes || !kept) return VW_OK;
+  VW_TRY(vw_block_file_open(s->out, stem, &f));
+  *done = vw_safetensors_has(f, kept->name);
+  vw_safetensors_close(f);
+  return VW_OK;
+}
+
 vw_status vw_judging_add(const vw_session *s, vw_stage_list *list, vw_stage_item it, int64_t round, const char *stem) {
   const vw_task_kind *task = s->kinds[it.model]->task;
   int64_t pictures = 0, numbers = 0;
@@ -44,17 +56,44 @@ vw_status vw_judging_add(const vw_session *s, vw_stage_list *list, vw_stage_item
   return VW_OK;
 }
 
-vw_status vw_judging_open(vw_judging *j) {
+/* Room for what is kept, all NaN. */
+static vw_status open_kept(vw_judging *j) {
+  VW_TRY(vw_task_keeps(j->task->kind, &j->task->in, &j->kept));
+  if (!j->kept.kind) return VW_OK;
+  const int64_t all = j->n * j->kept.each;
+  j->kept.numbers = malloc((size_t)all * sizeof *j->kept.numbers + 1);
+  VW_CHECK(j->kept.numbers, VW_ERR_MEMORY, "evaluation: out of memory");
+  for (int64_t i = 0; i < all; i++) j->kept.numbers[i] = NAN;
+  return VW_OK;
+}
+
+void vw_judging_free(vw_judging *j) {
+  free(j->part), free(j->kept.numbers);
+  j->part = NULL, j->kept = (vw_kept_numbers){0};
+}
+
+/* Numbers of a word in a part of an earlier version. */
+static vw_status earlier_numbers(const vw_judging *j, int64_t *numbers) {
+  vw_kept_numbers kept;
+  VW_TRY(vw_task_keeps(j->task->kind, &j->task->in, &kept));
+  *numbers = j->numbers - (kept.kind && kept.kind->are_features ? kept.each : 0);
+  return VW_OK;
+}
+
+vw_status vw_judging_open(vw_judging *j, bool keeps) {
   const vw_stage_item *it = j->it;
   char id[VW_BLOCK_ID];
+  int64_t earlier = 0;
+  if (keeps && it->picture < 0) VW_TRY(open_kept(j));
   if (j->task->kind->judge) return VW_OK;
   VW_TRY(parts_of(j->s, it, &j->pictures, &j->numbers));
   const int64_t one = j->n * j->numbers, parts = it->picture >= 0 ? 1 : j->pictures;
   j->part = calloc((size_t)(parts * one) + 1, sizeof *j->part);
   VW_CHECK(j->part, VW_ERR_MEMORY, "evaluation: out of memory");
+  VW_TRY(earlier_numbers(j, &earlier));
   for (int64_t p = 0; it->picture < 0 && p < parts; p++) {
     VW_TRY(vw_judged_part_id(j->stem, p, id));
-    VW_TRY(vw_judged_part_read(j->s->out, id, j->n, j->numbers, j->part + p * one));
+    VW_TRY(vw_judged_part_read(j->s->out, id, j->n, j->numbers, earlier, j->part + p * one));
   }
   return VW_OK;
 }
@@ -70,7 +109,8 @@ vw_status vw_judging_words(const vw_judging *j, const vw_judged *w, int64_t firs
     memcpy(own + p * w->n * m, j->part + (p * j->n + first) * m, (size_t)(w->n * m) * sizeof *own);
   vw_judged all = *w;
   all.parts = j->pictures;
-  const vw_status st = kind->judge_end(j->task, &all, own, metrics + first * kind->n_metrics);
+  vw_status st = kind->judge_end(j->task, &all, own, metrics + first * kind->n_metrics);
+  if (st == VW_OK && j->kept.kind) st = kind->judge_kept(j->task, &all, own, j->kept.numbers + first * j->kept.each);
   free(own);
   return st;
 }

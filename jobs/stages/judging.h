@@ -12,14 +12,21 @@ typedef struct vw_judging {
   char stem[VW_BLOCK_ID];       /* of the file with the metrics */
   int64_t n, pictures, numbers; /* words of the item; parts, numbers a word and part */
   double *part;                 /* [n, numbers] or, for the metrics, [pictures, n, numbers] */
+  vw_kept_numbers kept;         /* for the metrics: what the task keeps of the words; kind NULL: nothing */
 } vw_judging;
+
+/* Whether the metrics file `stem` of words that a model judges is there, and with --complete, whether it has what the task
+ * keeps of words. Errors: of opening it. */
+vw_status vw_judging_is_done(const vw_session *s, int64_t model, const char *stem, bool *done);
 
 /* Lists what is to be done for the metrics file `stem`, which is not there: the item itself, and where the task judges
  * picture by picture, in the round before, the pictures that are not there. `round` is the first of the two. */
 vw_status vw_judging_add(const vw_session *s, vw_stage_list *list, vw_stage_item it, int64_t round, const char *stem);
 
-/* Room for the parts; for the metrics what all pictures gave. n and stem are set; the caller frees j->part. */
-vw_status vw_judging_open(vw_judging *j);
+/* Room for the parts; for the metrics what all pictures gave, and with `keeps` room for what the task keeps of the words.
+ * n and stem are set. The caller calls vw_judging_free, after a failure too. */
+vw_status vw_judging_open(vw_judging *j, bool keeps);
+void vw_judging_free(vw_judging *j);
 
 /* Those from `first` on, which share a concept: w->n of the item's words. metrics [n, n_metrics] of all of them. */
 vw_status vw_judging_words(const vw_judging *j, const vw_judged *w, int64_t first, double *metrics);

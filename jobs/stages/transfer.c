@@ -51,8 +51,10 @@ static vw_status list_set(const vw_session *s, const vw_transfer_source *t, cons
                             .model = set->to,
                             .data = set->data};
   char id[VW_BLOCK_ID];
+  bool done = false;
   VW_TRY(vw_transfer_set_id(t, set, id));
-  if (!vw_block_file_exists(s->out, id)) return vw_judging_add(s, list, it, WORDS, id);
+  VW_TRY(vw_judging_is_done(s, set->to, id, &done));
+  if (!done) return vw_judging_add(s, list, it, WORDS, id);
   list->units++;
   return VW_OK;
 }
@@ -179,12 +181,12 @@ static vw_status carry(vw_judging *j, const vw_transfer_source *t, const vw_tran
   j->n = c->n;
   metrics = calloc((size_t)(c->n * j->task->kind->n_metrics) + 1, sizeof *metrics);
   VW_CHECK(metrics, VW_ERR_MEMORY, "transfer: out of memory");
-  VW_GOTO(vw_judging_open(j));
+  VW_GOTO(vw_judging_open(j, true));
   VW_GOTO(judge_words(j, c, metrics));
   if (j->it->picture < 0) {
     VW_GOTO(vw_carried_measure(c, t, set, map));
     VW_GOTO(vw_session_inputs_unchanged(j->s));
-    VW_GOTO(vw_carried_write(c, t, set, metrics));
+    VW_GOTO(vw_carried_write(c, t, set, metrics, &j->kept));
   }
   VW_GOTO(vw_judging_end(j));
 cleanup:
@@ -204,7 +206,7 @@ static vw_status judge_set(vw_session *s, const vw_transfer_source *t, const vw_
   VW_GOTO(carry(&j, t, &set, &c, &map));
 cleanup:
   vw_carried_free(&c), vw_map_free(&map);
-  free(j.part);
+  vw_judging_free(&j);
   return st;
 }
 
@@ -229,6 +231,7 @@ const vw_stage vw_stage_transfer = {.name = "transfer",
                                     .kept = "maps and what is judged",
                                     .needs = VW_STAGE_WEIGHTS | VW_STAGE_CACHE,
                                     .carries_words = true,
+                                    .keeps = true,
                                     .has_parts = true,
                                     .items = list_open,
                                     .item = transfer};

@@ -114,7 +114,7 @@ static vw_status judge(vw_judging *j, const vw_results_source *source, const vw_
   double *metrics = calloc((size_t)(w->n * j->task->kind->n_metrics) + 1, sizeof *metrics);
   vw_status st = metrics ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "truncation: out of memory");
   VW_GOTO(st);
-  VW_GOTO(vw_judging_open(j));
+  VW_GOTO(vw_judging_open(j, false));
   VW_GOTO(judge_words(j, w, metrics));
   if (j->it->picture < 0) {
     VW_GOTO(vw_session_inputs_unchanged(j->s));
@@ -140,7 +140,7 @@ static vw_status truncate_set(vw_session *s, const vw_stage_item *it) {
   VW_GOTO(judge(&j, &source, &set, &w));
 cleanup:
   vw_cut_words_free(&w);
-  free(j.part);
+  vw_judging_free(&j);
   return st;
 }
 

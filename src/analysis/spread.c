@@ -1,6 +1,7 @@
 #include "analysis/spread.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 static double dot(const double *x, const double *y, int64_t d) {
@@ -15,6 +16,11 @@ static double distance(const double *x, const double *y, int64_t d) {
   return sqrt(sum);
 }
 
+double vw_cosine(const double *x, const double *y, int64_t d) {
+  const double lengths = sqrt(dot(x, x, d) * dot(y, y, d));
+  return isfinite(lengths) && lengths > 0 ? dot(x, y, d) / lengths : NAN;
+}
+
 /* Sums while pairs are added, means in the end. distances counts pairs of finite radii. */
 typedef struct sums {
   vw_spread *s;
@@ -23,23 +29,34 @@ typedef struct sums {
 
 static void add_pair(sums *t, vw_spread_pairs kind, const double *x, const double *y, int64_t d,
                      const vw_spread_item *a, const vw_spread_item *b) {
-  const double lengths = sqrt(dot(x, x, d) * dot(y, y, d)), radius = (a->radius + b->radius) / 2;
-  if (!isfinite(lengths) || lengths == 0) return;
+  const double cosine = vw_cosine(x, y, d), radius = (a->radius + b->radius) / 2;
+  if (!isfinite(cosine)) return;
   t->s->pairs[kind]++;
-  t->s->cosine[kind] += dot(x, y, d) / lengths;
+  t->s->cosine[kind] += cosine;
   if (!isfinite(radius) || radius <= 0) return;
   t->distances[kind]++;
   t->s->distance[kind] += distance(x, y, d) / radius;
 }
 
-/* All pairs of a concept. */
+/* A pair of two vectors, of which the first is of the concept; false: it is none. */
+static bool kind_of(const vw_spread_item *a, const vw_spread_item *b, vw_spread_pairs *kind) {
+  const bool same_anchor = a->anchor == b->anchor, same_replica = a->replica == b->replica;
+  if (a->concept != b->concept) {
+    *kind = VW_SPREAD_OTHERS;
+    return !same_anchor && same_replica;
+  }
+  *kind = same_anchor ? VW_SPREAD_REPLICAS : VW_SPREAD_ANCHORS;
+  return same_anchor != same_replica;
+}
+
+/* All pairs of a concept; each of its own once. */
 static void add_concept(sums *t, const double *x, int64_t n, int64_t d, const vw_spread_item *item) {
   for (int64_t i = 0; i < n; i++) {
     if (item[i].concept != t->s->concept) continue;
-    for (int64_t k = i + 1; k < n; k++) {
-      const bool same_anchor = item[k].anchor == item[i].anchor, same_replica = item[k].replica == item[i].replica;
-      if (item[k].concept != item[i].concept || same_anchor == same_replica) continue;
-      add_pair(t, same_anchor ? VW_SPREAD_REPLICAS : VW_SPREAD_ANCHORS, x + i * d, x + k * d, d, &item[i], &item[k]);
+    for (int64_t k = 0; k < n; k++) {
+      vw_spread_pairs kind;
+      if (item[k].concept == item[i].concept && k <= i) continue;
+      if (kind_of(&item[i], &item[k], &kind)) add_pair(t, kind, x + i * d, x + k * d, d, &item[i], &item[k]);
     }
   }
 }

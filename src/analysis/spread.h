@@ -12,8 +12,14 @@ typedef struct vw_spread_item {
   double radius;
 } vw_spread_item;
 
-/* Pairs of one concept: of different anchors and the same replica; of the same anchor and different replicas. */
-typedef enum vw_spread_pairs { VW_SPREAD_ANCHORS, VW_SPREAD_REPLICAS, VW_SPREAD_PAIRS } vw_spread_pairs;
+/* Pairs of one concept: of different anchors and the same replica; of the same anchor and different replicas. Pairs of
+ * one of the concept with one of another concept: of different anchors and the same replica. */
+typedef enum vw_spread_pairs {
+  VW_SPREAD_ANCHORS,
+  VW_SPREAD_REPLICAS,
+  VW_SPREAD_OTHERS,
+  VW_SPREAD_PAIRS
+} vw_spread_pairs;
 
 /* Means over a concept's pairs; NaN where it has none (distance: of finite radii). */
 typedef struct vw_spread {
@@ -24,6 +30,7 @@ typedef struct vw_spread {
 
 /* The concepts among x [n, d], in the order of their first vectors, into out[n]; *n_out: how many. Vectors that are not
  * finite, or 0, are in no pair. */
+double vw_cosine(const double *x, const double *y, int64_t d); /* NaN where one is 0 or not finite */
 void vw_spreads(const double *x, int64_t n, int64_t d, const vw_spread_item *item, vw_spread *out, int64_t *n_out);
 
 /* The numbers below which a quarter, a half and three quarters of v[n] lie, linear between order statistics; NaN where

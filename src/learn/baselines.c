@@ -181,7 +181,9 @@ vw_judged vw_baselines_judged(const vw_baselines *b) {
                      .are_baselines = true};
 }
 
-void vw_baselines_mask(const vw_baselines *b, int n_metrics, double *metrics) {
-  for (int64_t i = 0; i < b->n; i++)
+void vw_baselines_mask(const vw_baselines *b, int n_metrics, double *metrics, vw_kept_numbers *kept) {
+  for (int64_t i = 0; i < b->n; i++) {
     for (int j = 0; j < n_metrics && !b->rows[i].is_judged; j++) metrics[i * n_metrics + j] = NAN;
+    for (int64_t k = 0; k < kept->each && !b->rows[i].is_judged; k++) kept->numbers[i * kept->each + k] = NAN;
+  }
 }

@@ -29,8 +29,8 @@ void vw_baselines_free(vw_baselines *b);
 /* As the task judges them. */
 vw_judged vw_baselines_judged(const vw_baselines *b);
 
-/* Numbers of rows that are not judged become NaN. metrics [n, n_metrics]. */
-void vw_baselines_mask(const vw_baselines *b, int n_metrics, double *metrics);
+/* Numbers of rows that are not judged become NaN. metrics [n, n_metrics]; kept: of these rows. */
+void vw_baselines_mask(const vw_baselines *b, int n_metrics, double *metrics, vw_kept_numbers *kept);
 
 /* The random word of a concept: a neighbour drawn from the concept's stream. */
 vw_status vw_random_word(const vw_task_inputs *in, const vw_word_table *w, const char *concept, int32_t *id);

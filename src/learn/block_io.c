@@ -389,24 +389,49 @@ vw_status vw_block_failed_read(const char *dir, const vw_block *b, uint8_t **fai
 
 /* ---- evaluation -------------------------------------------------------------------------------------------------- */
 
+vw_safetensors_entry vw_kept_entry(const vw_kept_numbers *kept, int64_t n) {
+  vw_tensor t = {.dtype = VW_F32, .ndim = 1, .dim = {n}};
+  if (!kept->kind) return (vw_safetensors_entry){0};
+  for (int i = 0; i < kept->kind->ndim; i++) t.dim[t.ndim++] = kept->dim[i];
+  return entry(kept->kind->name, t, kept->numbers);
+}
+
+vw_status vw_kept_load(const vw_safetensors *f, int64_t n, vw_kept_numbers *kept) {
+  vw_tensor t;
+  *kept = (vw_kept_numbers){.kind = kept->kind, .each = 1};
+  if (!kept->kind || !vw_safetensors_has(f, kept->kind->name)) return VW_OK;
+  VW_TRY(vw_safetensors_find(f, kept->kind->name, &t));
+  VW_CHECK(t.dtype == VW_F32 && t.ndim == 1 + kept->kind->ndim && t.dim[0] == n, VW_ERR_INPUT,
+           "%s: tensor '%s' is %s %s, expected fp32 of %" PRId64 " words; delete the file and run again",
+           vw_safetensors_path(f), kept->kind->name, vw_dtype_name(t.dtype), vw_shape_text(&t), n);
+  for (int i = 0; i < kept->kind->ndim; i++) kept->dim[i] = t.dim[1 + i], kept->each *= t.dim[1 + i];
+  const size_t bytes = (size_t)(n * kept->each) * sizeof *kept->numbers;
+  kept->numbers = malloc(bytes + 1);
+  VW_CHECK(kept->numbers, VW_ERR_MEMORY, "%s: out of memory", vw_safetensors_path(f));
+  memcpy(kept->numbers, t.data, bytes);
+  return VW_OK;
+}
+
 vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials,
-                                    const vw_task_kind *task, const double *metrics) {
+                                    const vw_task_kind *task, const double *metrics, const vw_kept_numbers *kept) {
   char id[VW_BLOCK_ID], judging[VW_HASH_TEXT];
   char *list = dump(trial_list(trials, b->n, NULL)), *columns = dump(column_names(task));
-  const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, b->n, task->n_metrics), metrics)};
+  const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, b->n, task->n_metrics), metrics),
+                                    vw_kept_entry(kept, b->n)};
   vw_status st = VW_OK;
   vw_block_evaluation_id(b, id);
   vw_hash_text(b->judging, judging);
   if (!list || !columns) st = VW_RAISE(VW_ERR_MEMORY, "evaluation: out of memory");
   const vw_keyvalue metadata[] = {
       {"model", b->model}, {"data", b->data}, {"columns", columns}, {"trials", list}, {"judging", judging}};
-  if (st == VW_OK) st = vw_block_file_write(dir, id, e, 1, metadata, vw_judging_is_own(b->judging) ? 5 : 4);
+  if (st == VW_OK)
+    st = vw_block_file_write(dir, id, e, kept->kind ? 2 : 1, metadata, vw_judging_is_own(b->judging) ? 5 : 4);
   free(list), free(columns);
   return st;
 }
 
 vw_status vw_baselines_write(const char *dir, const char *id, const vw_baselines_of *of, const vw_task_kind *task,
-                             const vw_baselines *b, const double *metrics) {
+                             const vw_baselines *b, const double *metrics, const vw_kept_numbers *kept) {
   char judging[VW_HASH_TEXT];
   vw_json_watch();
   json_t *list = json_array();
@@ -418,11 +443,13 @@ vw_status vw_baselines_write(const char *dir, const char *id, const vw_baselines
   }
   char *text = dump(list), *columns = dump(column_names(task));
   if (!text || !columns) st = VW_RAISE(VW_ERR_MEMORY, "baselines: out of memory");
-  const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, b->n, task->n_metrics), metrics)};
+  const vw_safetensors_entry e[] = {entry("metrics", vw_shape(VW_F64, b->n, task->n_metrics), metrics),
+                                    vw_kept_entry(kept, b->n)};
   vw_hash_text(of->judging, judging);
   const vw_keyvalue metadata[] = {{"model", of->model}, {"data", of->data}, {"concept", b->concept},
                                   {"columns", columns}, {"rows", text},     {"judging", judging}};
-  if (st == VW_OK) st = vw_block_file_write(dir, id, e, 1, metadata, vw_judging_is_own(of->judging) ? 6 : 5);
+  if (st == VW_OK)
+    st = vw_block_file_write(dir, id, e, kept->kind ? 2 : 1, metadata, vw_judging_is_own(of->judging) ? 6 : 5);
   free(text), free(columns);
   return st;
 }
@@ -440,10 +467,23 @@ vw_status vw_judged_part_write(const char *dir, const char *id, int64_t n, int64
   return vw_block_file_write(dir, id, e, 1, NULL, 0);
 }
 
-vw_status vw_judged_part_read(const char *dir, const char *id, int64_t n, int64_t m, double *numbers) {
+/* Numbers [n, m] of which the file has the first `there`. */
+static vw_status load_part(const vw_safetensors *f, int64_t n, int64_t m, int64_t there, double *numbers) {
+  VW_TRY(load_array(f, "numbers", numbers, n * there));
+  for (int64_t i = n - 1; there < m && i >= 0; i--) { /* from the end, as they lie in one another's way */
+    memmove(numbers + i * m, numbers + i * there, (size_t)there * sizeof *numbers);
+    for (int64_t k = there; k < m; k++) numbers[i * m + k] = NAN;
+  }
+  return VW_OK;
+}
+
+vw_status vw_judged_part_read(const char *dir, const char *id, int64_t n, int64_t m, int64_t earlier, double *numbers) {
   vw_safetensors *f = NULL;
+  vw_tensor t;
   VW_TRY(vw_block_file_open(dir, id, &f));
-  const vw_status st = load_array(f, "numbers", numbers, n * m);
+  vw_status st = vw_safetensors_find(f, "numbers", &t);
+  const bool is_earlier = st == VW_OK && t.ndim == 2 && t.dim[1] == earlier && earlier < m;
+  if (st == VW_OK) st = load_part(f, n, m, is_earlier ? t.dim[1] : m, numbers);
   vw_safetensors_close(f);
   return st;
 }

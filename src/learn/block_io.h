@@ -23,11 +23,14 @@
  *
  * <block id>-evaluation.safetensors
  *   metrics                                               [K, metrics] f64
+ *   features, boxes                                       [K, ...] f32: what the task keeps of a word (tasks/task.h,
+ *                                                         vw_kept_numbers); not there in files of earlier versions
  *   metadata  columns: JSON list of names
  *             trials: as above
  *
  * <concept id>-baselines.safetensors
  *   metrics                                               [R, metrics] f64
+ *   features, boxes                                       [R, ...] likewise
  *   metadata  columns, model, data, concept
  *             rows: JSON list of {"kind","concept","anchor","delta","word"}
  *               kind: anchor | name | random_word | random_direction
@@ -38,6 +41,7 @@
 #ifndef VW_LEARN_BLOCK_IO_H
 #define VW_LEARN_BLOCK_IO_H
 
+#include "io/safetensors.h"
 #include "learn/baselines.h"
 #include "learn/words.h"
 #include "study/plan.h"
@@ -88,8 +92,16 @@ int64_t vw_block_failed_step(const double *history, int64_t K, int64_t k, int64_
 /* Tells in the log which trials of a finished block failed, and where. */
 void vw_block_tell_failed(const vw_block *b, const vw_trial *trials, const vw_block_state *s);
 
+/* kept: of the block's words. */
 vw_status vw_block_evaluation_write(const char *dir, const vw_block *b, const vw_trial *trials,
-                                    const vw_task_kind *task, const double *metrics /* [b->n, metrics] */);
+                                    const vw_task_kind *task, const double *metrics /* [b->n, metrics] */,
+                                    const vw_kept_numbers *kept);
+
+/* An entry of n words of a file with metrics; to be left out where kept->kind is NULL. */
+vw_safetensors_entry vw_kept_entry(const vw_kept_numbers *kept, int64_t n);
+/* What a file with metrics of n words keeps of them as `kept->kind` has it: sizes, and numbers, malloc'ed; the caller
+ * frees them. numbers NULL: nothing. Errors: VW_ERR_INPUT (another type or shape), VW_ERR_MEMORY. */
+vw_status vw_kept_load(const vw_safetensors *f, int64_t n, vw_kept_numbers *kept);
 
 /* What baselines belong to. */
 typedef struct vw_baselines_of {
@@ -97,12 +109,13 @@ typedef struct vw_baselines_of {
   vw_hash judging;
 } vw_baselines_of;
 vw_status vw_baselines_write(const char *dir, const char *id, const vw_baselines_of *of, const vw_task_kind *task,
-                             const vw_baselines *b, const double *metrics);
+                             const vw_baselines *b, const double *metrics, const vw_kept_numbers *kept);
 
 /* Judging picture by picture: what one picture gave, numbers [n, m], in <stem>-picture-<i>.safetensors. `stem` is that
- * of the file that the metrics will be in. */
+ * of the file that the metrics will be in. A file of an earlier version may hold fewer numbers a word, `earlier`: those
+ * behind them become NaN. */
 vw_status vw_judged_part_id(const char *stem, int64_t picture, char id[VW_BLOCK_ID]);
 vw_status vw_judged_part_write(const char *dir, const char *id, int64_t n, int64_t m, const double *numbers);
-vw_status vw_judged_part_read(const char *dir, const char *id, int64_t n, int64_t m, double *numbers);
+vw_status vw_judged_part_read(const char *dir, const char *id, int64_t n, int64_t m, int64_t earlier, double *numbers);
 
 #endif

@@ -263,7 +263,7 @@ static vw_status read_carried(const vw_results_source *s, const vw_activations *
   double *metrics = malloc((size_t)(a->file_rows[f] * s->kinds[a->model]->task->n_metrics) * sizeof *metrics + 1);
   if (!metrics) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "activations: out of memory"));
   VW_GOTO(vw_carried_list(&c, &t, &set));
-  VW_GOTO(vw_carried_read(&c, &t, &set, metrics, &found));
+  VW_GOTO(vw_carried_read(&c, &t, &set, metrics, NULL, &found));
   if (!found) VW_GOTO(VW_RAISE(VW_ERR_IO, "a set of carried words is not there any more"));
   const int64_t one = c.vectors * c.to_width;
   for (int64_t i = 0; i < c.n * one; i++) words[i] = c.rows[i / one].is_carried ? c.words[i] : (double)NAN;

@@ -246,7 +246,7 @@ static vw_status read_carried(vw_cut_words *w, const vw_results_source *s, const
   VW_GOTO(vw_carried_list(&c, &t, &of));
   metrics = malloc((size_t)(c.n * s->kinds[set->model]->task->n_metrics) * sizeof *metrics + 1);
   if (!metrics) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "truncation: out of memory"));
-  VW_GOTO(vw_carried_read(&c, &t, &of, metrics, &found));
+  VW_GOTO(vw_carried_read(&c, &t, &of, metrics, NULL, &found));
   if (!found) VW_GOTO(VW_RAISE(VW_ERR_IO, "a set of carried words is not there any more"));
   for (int64_t i = 0, k = 0; i < w->n; i++) { /* both in the block's order */
     while (c.rows[k].trial != w->rows[i].trial) k++;

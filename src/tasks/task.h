@@ -19,6 +19,38 @@ typedef struct vw_metric {
 } vw_metric;
 enum { VW_MOST_METRICS = 16 };
 
+/* What judging keeps of each word beside its metrics: an f32 tensor [words, dimensions...] of the file with the metrics,
+ * and of study.h5. */
+enum { VW_KEPT_DIMS = 3, VW_MOST_SHOWN = 8 };
+enum { /* of a box: score; pixels of the scene; how much it overlaps a true box, at most (intersection over union) */
+       VW_BOX_SCORE,
+       VW_BOX_X,
+       VW_BOX_Y,
+       VW_BOX_WIDTH,
+       VW_BOX_HEIGHT,
+       VW_BOX_OVERLAP,
+       VW_BOX_NUMBERS
+};
+typedef struct vw_kept_kind {
+  const char *name;  /* "boxes" */
+  const char *units; /* "1" where numbers of several are in it */
+  const char *help;
+  int ndim;                                                   /* behind the words */
+  const char *scale[VW_KEPT_DIMS], *scale_help[VW_KEPT_DIMS]; /* of these dimensions, in study.h5 */
+  const char *const *labels;                                  /* of the last dimension; NULL: it is counted */
+  bool are_features; /* of pictures: their cosines say how alike another network finds what words draw. In a part they
+                      * stand behind the other numbers; parts of earlier versions lack them */
+  bool are_boxes;    /* [scenes that are `shown`, boxes, VW_BOX_NUMBERS], the best first */
+} vw_kept_kind;
+
+/* Of some words. A word that was not judged, or where an earlier version kept nothing, has NaN. */
+typedef struct vw_kept_numbers {
+  const vw_kept_kind *kind; /* NULL: nothing is kept */
+  int64_t dim[VW_KEPT_DIMS];
+  int64_t each;   /* numbers of a word */
+  float *numbers; /* [words, each]; whoever made it says whose it is */
+} vw_kept_numbers;
+
 /* What a task is made of: known before anything is computed. All borrowed. */
 struct vw_task;
 typedef struct vw_task_inputs {
@@ -217,6 +249,15 @@ typedef struct vw_task_kind {
   vw_status (*judge_picture)(vw_task *t, const vw_judged *w, int64_t picture, double *numbers /* [n, numbers] */);
   vw_status (*judge_end)(vw_task *t, const vw_judged *w, const double *numbers /* [pictures, n, numbers] */,
                          double *metrics);
+  /* What is kept beside the metrics, from the same numbers of all parts; where there are no parts, `kept` is NULL. The
+   * sizes need the inputs' networks alone. kept [n, each], filled whole. */
+  const vw_kept_kind *kept; /* NULL: nothing is */
+  vw_status (*kept_dims)(const vw_task_inputs *in, int64_t dim[VW_KEPT_DIMS]);
+  vw_status (*judge_kept)(vw_task *t, const vw_judged *w, const double *numbers /* [pictures, n, numbers] */,
+                          float *kept);
+  /* The test scenes that what is kept of a concept's words was found in, in the order of the first dimension: at most
+   * VW_MOST_SHOWN. NULL: it was not found in any. */
+  vw_status (*shown)(const vw_task_inputs *in, const char *concept, const vw_scene **scenes, int64_t *n);
   /* An overview of the pictures that a concept's words drew, from those that are in in->drawn. Not collective. NULL:
    * nothing is drawn. */
   vw_status (*sheet)(const vw_task_inputs *in, const char *concept);
@@ -230,6 +271,15 @@ typedef struct vw_task_kind {
    */
   vw_status (*check)(const vw_task_inputs *in, int64_t null_concepts);
 } vw_task_kind;
+
+/* Sizes of what a task keeps of a word, without numbers. */
+static inline vw_status vw_task_keeps(const vw_task_kind *k, const vw_task_inputs *in, vw_kept_numbers *kept) {
+  *kept = (vw_kept_numbers){.kind = k->kept, .each = k->kept ? 1 : 0};
+  if (!k->kept) return VW_OK;
+  VW_TRY(k->kept_dims(in, kept->dim));
+  for (int i = 0; i < k->kept->ndim; i++) kept->each *= kept->dim[i];
+  return VW_OK;
+}
 
 static inline int64_t vw_task_watch_draws(const vw_task_kind *k) {
   return k->watch_draws ? k->watch_draws : VW_WATCH_DRAWS;

@@ -10,6 +10,9 @@
  *   words                                                 [n, to] f32 (f64 from the ref backend); of several vectors
  *                                                         [n, vectors, to]
  *   metrics                                               [n, metrics] f64, of the target's task
+ *   features, boxes                                       [n, ...] f32: what the target's task keeps of a word
+ *                                                         (tasks/task.h, vw_kept_numbers); not there in files of earlier
+ *                                                         versions
  *   norm_ratio, cosine, distance                          [n] f64, as in vw_carried_row
  *   metadata  from, to: models; data; columns: JSON list of names
  *             rows: JSON list of {"kind","concept","anchor","delta","replica","trial","target","word","before","after"}
@@ -63,12 +66,14 @@ typedef struct vw_carried_anchor {
 } vw_carried_anchor;
 vw_status vw_carry(const vw_map *map, int radius, const double *v, const vw_carried_anchor *anchor, double *out);
 
-/* metrics [n, n_metrics] of the target's task; those of rows that were not carried become NaN. */
+/* metrics [n, n_metrics] of the target's task, and what it keeps of the words; those of rows that were not carried become
+ * NaN. */
 vw_status vw_carried_write(const vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set,
-                           double *metrics);
-/* Fills listed rows, words and metrics [n, n_metrics]. *found false: the file is not there. Errors: VW_ERR_INPUT. */
+                           double *metrics, vw_kept_numbers *kept);
+/* Fills listed rows, words, metrics [n, n_metrics] and what is kept (vw_kept_load; NULL: it is not read). *found false:
+ * the file is not there. The caller frees kept->numbers, after a failure too. Errors: VW_ERR_INPUT, VW_ERR_MEMORY. */
 vw_status vw_carried_read(vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set, double *metrics,
-                          bool *found);
+                          vw_kept_numbers *kept, bool *found);
 
 /* Errors of reading: VW_ERR_IO (not there), VW_ERR_INPUT (damaged). The caller frees the map. */
 vw_status vw_map_write(const vw_map *m, const vw_transfer_source *s, const vw_transfer_pair *pair);

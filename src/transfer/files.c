@@ -139,8 +139,8 @@ static char *dump(json_t *tree) {
 
 /* The rows' numbers side by side: [3, n]. */
 static vw_status write_columns(const vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set,
-                               const vw_keyvalue *metadata, int64_t n_metadata, const double *metrics, double *columns,
-                               void *words) {
+                               const vw_keyvalue *metadata, int64_t n_metadata, const double *metrics,
+                               const vw_kept_numbers *kept, double *columns, void *words) {
   const vw_network *network = s->networks[set->to];
   const vw_tensor f = vw_shape(VW_F64, c->n);
   char id[VW_BLOCK_ID];
@@ -155,16 +155,21 @@ static vw_status write_columns(const vw_carried *c, const vw_transfer_source *s,
                            : vw_shape(network->word_type, c->n, c->to_width),
             words),
       entry("metrics", vw_shape(VW_F64, c->n, s->kinds[set->to]->task->n_metrics), metrics),
-      entry("norm_ratio", f, columns), entry("cosine", f, columns + c->n), entry("distance", f, columns + 2 * c->n)};
+      entry("norm_ratio", f, columns),
+      entry("cosine", f, columns + c->n),
+      entry("distance", f, columns + 2 * c->n),
+      vw_kept_entry(kept, c->n)};
   VW_TRY(vw_transfer_set_id(s, set, id));
-  return vw_block_file_write(s->out, id, e, sizeof e / sizeof *e, metadata, n_metadata);
+  return vw_block_file_write(s->out, id, e, (int64_t)(sizeof e / sizeof *e) - !kept->kind, metadata, n_metadata);
 }
 
 vw_status vw_carried_write(const vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set,
-                           double *metrics) {
+                           double *metrics, vw_kept_numbers *kept) {
   const vw_task_kind *task = s->kinds[set->to]->task;
-  for (int64_t i = 0; i < c->n; i++)
+  for (int64_t i = 0; i < c->n; i++) {
     for (int j = 0; j < task->n_metrics && !c->rows[i].is_carried; j++) metrics[i * task->n_metrics + j] = NAN;
+    for (int64_t k = 0; k < kept->each && !c->rows[i].is_carried; k++) kept->numbers[i * kept->each + k] = NAN;
+  }
   vw_json_watch();
   json_t *names = json_array();
   for (int i = 0; i < task->n_metrics; i++) json_array_append_new(names, json_string(task->metrics[i].name));
@@ -177,7 +182,7 @@ vw_status vw_carried_write(const vw_carried *c, const vw_transfer_source *s, con
                                   {"data", s->config->data[set->data].name},
                                   {"columns", columns},
                                   {"rows", rows}};
-  if (st == VW_OK) st = write_columns(c, s, set, metadata, 5, metrics, numbers_of, words);
+  if (st == VW_OK) st = write_columns(c, s, set, metadata, 5, metrics, kept, numbers_of, words);
   free(columns), free(rows), free(numbers_of), free(words);
   return st;
 }
@@ -211,10 +216,11 @@ cleanup:
 }
 
 vw_status vw_carried_read(vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set, double *metrics,
-                          bool *found) {
+                          vw_kept_numbers *kept, bool *found) {
   char id[VW_BLOCK_ID], path[VW_PATH_BYTES];
   vw_safetensors *f = NULL;
   vw_status st = VW_OK;
+  if (kept) *kept = (vw_kept_numbers){.kind = s->kinds[set->to]->task->kept};
   VW_TRY(vw_transfer_set_id(s, set, id));
   VW_TRY(vw_block_file_path(path, s->out, id));
   *found = vw_file_exists(path);
@@ -224,6 +230,7 @@ vw_status vw_carried_read(vw_carried *c, const vw_transfer_source *s, const vw_t
   VW_GOTO(vw_block_file_open(s->out, id, &f));
   VW_GOTO(load(f, "words", c->words, c->n * c->vectors * c->to_width));
   VW_GOTO(load(f, "metrics", metrics, c->n * s->kinds[set->to]->task->n_metrics));
+  if (kept) VW_GOTO(vw_kept_load(f, c->n, kept));
   VW_GOTO(read_rows(c, f, columns));
 cleanup:
   vw_safetensors_close(f);

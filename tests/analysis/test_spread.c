@@ -28,9 +28,22 @@ static void test_pairs(void **state) {
   assert_int_equal(s[0].pairs[VW_SPREAD_REPLICAS], 2);
   near(s[0].cosine[VW_SPREAD_REPLICAS], 0);
   near(s[0].distance[VW_SPREAD_REPLICAS], sqrt(5));
+  /* with (1,1) of concept 3, anchor 0, replica 0: (3,0) alone is of another anchor and the same replica */
+  for (int k = 0; k < 2; k++) {
+    assert_int_equal(s[k].pairs[VW_SPREAD_OTHERS], 1);
+    near(s[k].cosine[VW_SPREAD_OTHERS], sqrt(.5));
+    near(s[k].distance[VW_SPREAD_OTHERS], sqrt(5) / 2);
+  }
   assert_int_equal(s[1].concept, 3);
   assert_int_equal(s[1].pairs[VW_SPREAD_ANCHORS], 0);
   assert_true(isnan(s[1].cosine[VW_SPREAD_ANCHORS]) && isnan(s[1].distance[VW_SPREAD_REPLICAS]));
+}
+
+static void test_cosine(void **state) {
+  static const double x[] = {3, 4}, y[] = {-4, 3}, zero[] = {0, 0}, none[] = {NAN, 0};
+  (void)state;
+  near(vw_cosine(x, x, 2), 1), near(vw_cosine(x, y, 2), 0);
+  assert_true(isnan(vw_cosine(x, zero, 2)) && isnan(vw_cosine(none, x, 2)));
 }
 
 static void test_quartiles(void **state) {
@@ -47,6 +60,7 @@ static void test_quartiles(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_pairs), cmocka_unit_test(test_quartiles)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_pairs), cmocka_unit_test(test_cosine),
+                                     cmocka_unit_test(test_quartiles)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

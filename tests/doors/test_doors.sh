@@ -49,6 +49,29 @@ expect 0 "$viswords" diff "$work/one" "$work/two"
 grep -q 'equal, bit for bit' "$work/out" || fail "diff: $(cat "$work/out")"
 [ "$before" -gt 3 ] || fail "$before pictures were judged before the kill"
 
+# What an earlier version judged, which kept metrics alone, stopped in the middle of a picture-by-picture evaluation: its
+# scores count, its parts too, what is computed of what it did not keep is NaN, and `collect` says how to judge again.
+# After that all is as if this version had judged.
+cp -r "$work/one" "$work/earlier"
+find "$work/earlier/blocks" \( -name '*-evaluation*' -o -name '*-baselines*' \) -delete
+expect 137 env TOY_KEEPS=nothing VISWORDS_FAULT=renamed:block:11=kill "$viswords" evaluate "$study" -o "$work/earlier" --quiet "${options[@]}"
+expect 0 "$viswords" evaluate "$study" -o "$work/earlier" --quiet "${options[@]}" # parts without what is kept
+expect 0 "$viswords" collect "$study" -o "$work/earlier" --quiet --cache "$work/cache"
+cmp "$work/one/summary.csv" "$work/earlier/summary.csv" || fail "other scores of an earlier version"
+find "$work/earlier/blocks" \( -name '*-evaluation*' -o -name '*-baselines*' \) -delete
+expect 0 env TOY_KEEPS=nothing "$viswords" evaluate "$study" -o "$work/earlier" --quiet "${options[@]}"
+expect 0 "$viswords" collect "$study" -o "$work/earlier" --quiet --cache "$work/cache"
+grep -q "8 files with metrics are of an earlier version, .* 'viswords evaluate --complete', then" "$work/log" || fail "nothing said: $(cat "$work/log")"
+h5ls "$work/earlier/study.h5" | grep -q '^pictures' && fail "what nobody kept is in study.h5"
+expect 0 "$viswords" evaluate "$study" -o "$work/earlier" --quiet "${options[@]}" # does nothing
+h5ls "$work/one/study.h5/pictures/toy" | grep -q '^signatures .*{12, 27}' || fail "no signatures in study.h5"
+expect 0 mpirun --oversubscribe --bind-to none -n 2 "$viswords" evaluate "$study" -o "$work/earlier" --complete --quiet "${options[@]}"
+expect 0 "$viswords" collect "$study" -o "$work/earlier" --quiet --cache "$work/cache"
+same "$work/one/blocks" "$work/earlier/blocks"
+expect 0 "$viswords" diff "$work/one" "$work/earlier"
+grep -q 'equal, bit for bit' "$work/out" || fail "diff: $(cat "$work/out")"
+rm -r "$work/earlier"
+
 # Groups, metrics and units of study.h5 come from the task; each task has its own rows.
 h5ls -r "$work/one/study.h5" > "$work/list"
 for want in '/evaluation/colouring .*{12, 3}' '/evaluation/colouring_metric ' '/evaluation/colouring_trial ' \

@@ -22,6 +22,8 @@ extern const vw_network_kind toy_network_kind;
 vw_status toy_signature(vw_graph *g, const toy_network *n, const vw_prompt_sizes *s, vw_value words, vw_value row_word,
                         vw_value row_template, int64_t B, vw_value *signature);
 
-extern const vw_task_kind toy_task_kind;
+/* Keeps the signature of each word as its feature; with TOY_KEEPS=nothing in the environment it is the task of an earlier
+ * version, which kept metrics alone. */
+extern vw_task_kind toy_task_kind;
 
 #endif

@@ -275,11 +275,15 @@ cleanup:
 
 /* ---- judging: a picture at a time -------------------------------------------------------------------------------- */
 
-enum { MINE, COSINE, NUMBERS };
+enum { MINE, COSINE, NUMBERS }; /* then the word's signature, where it is kept */
+
+static int64_t numbers_of_word(void) {
+  return NUMBERS + (toy_task_kind.kept ? TOY_SIGNATURE : 0);
+}
 enum { ANGLE, LIKENESS, OTHERS, METRICS };
 
 static vw_status judge_parts(const vw_task_inputs *in, int64_t *pictures, int64_t *numbers) {
-  *pictures = in->pictures->n_test, *numbers = NUMBERS;
+  *pictures = in->pictures->n_test, *numbers = numbers_of_word();
   return VW_OK;
 }
 
@@ -378,7 +382,9 @@ static vw_status judge_picture(vw_task *task, const vw_judged *w, int64_t pictur
   for (int64_t i = 0; st == VW_OK && i < w->n; i++) {
     double dot = 0;
     for (int j = 0; j < TOY_SIGNATURE; j++) dot += x[i * TOY_SIGNATURE + j] * (double)seen[j];
-    numbers[i * NUMBERS + MINE] = is_mine, numbers[i * NUMBERS + COSINE] = dot;
+    double *to = numbers + i * numbers_of_word();
+    to[MINE] = is_mine, to[COSINE] = dot;
+    for (int j = 0; toy_task_kind.kept && j < TOY_SIGNATURE; j++) to[NUMBERS + j] = x[i * TOY_SIGNATURE + j];
     if (w->labels[i] && task->in.drawn) st = draw(&task->in, w, i, picture, x + i * TOY_SIGNATURE);
   }
   free(x), free(own);
@@ -390,7 +396,7 @@ static vw_status judge_end(vw_task *task, const vw_judged *w, const double *numb
   for (int64_t i = 0; i < w->n; i++) {
     double sum[2] = {0}, n[2] = {0}, angle = 0;
     for (int64_t p = 0; p < pictures; p++) {
-      const double *x = numbers + (p * w->n + i) * NUMBERS;
+      const double *x = numbers + (p * w->n + i) * numbers_of_word();
       const int mine = x[MINE] > 0;
       sum[mine] += (1 + x[COSINE]) / 2, n[mine]++;
       if (mine) angle += acos(fmax(-1, fmin(1, x[COSINE])));
@@ -402,38 +408,70 @@ static vw_status judge_end(vw_task *task, const vw_judged *w, const double *numb
   return VW_OK;
 }
 
+static vw_status kept_dims(const vw_task_inputs *in, int64_t dim[VW_KEPT_DIMS]) {
+  (void)in;
+  dim[0] = TOY_SIGNATURE;
+  return VW_OK;
+}
+
+/* Of the last part: all have the same. */
+static vw_status judge_kept(vw_task *task, const vw_judged *w, const double *numbers, float *kept) {
+  const int64_t parts = task->in.pictures->n_test, one = NUMBERS + TOY_SIGNATURE;
+  for (int64_t i = 0; i < w->n; i++)
+    for (int64_t j = 0; j < TOY_SIGNATURE; j++)
+      kept[i * TOY_SIGNATURE + j] = (float)numbers[((parts - 1) * w->n + i) * one + NUMBERS + j];
+  return VW_OK;
+}
+
 /* ---- the row ----------------------------------------------------------------------------------------------------- */
 
 static const vw_metric metrics_of[METRICS] = {[ANGLE] = {"angle", "rad", "mean angle to the concept's pictures"},
                                               [LIKENESS] = {"likeness", "1", "mean likeness to them"},
                                               [OTHERS] = {"other_pictures", "1", "mean likeness to all others"}};
 
-const vw_task_kind toy_task_kind = {.name = "colouring",
-                                    .sees = VW_SEES_CROPS | VW_SEES_TEST,
-                                    .metrics = metrics_of,
-                                    .n_metrics = METRICS,
-                                    .metrics_are = "likeness of colours",
-                                    .headline = LIKENESS,
-                                    .loss_unit = "1",
-                                    .most_rows = 3,
-                                    .concepts_per_block = 1,
-                                    .few_directions = true,
-                                    .shape = shape,
-                                    .loss = loss,
-                                    .pass = pass,
-                                    .missing = missing,
-                                    .cache = cache,
-                                    .cached = cached,
-                                    .cache_bytes = cache_bytes,
-                                    .open = open_task,
-                                    .close = close_task,
-                                    .begin = begin,
-                                    .leaves = leaves,
-                                    .end = end,
-                                    .judge_parts = judge_parts,
-                                    .judge_picture = judge_picture,
-                                    .judge_end = judge_end,
-                                    .shares_parts = VW_SHARED_BY_BASELINES,
-                                    .judge_kind = &vw_clip_kind,
-                                    .keys = "judge.weights data.<name>.concepts",
-                                    .sheet = sheet};
+static const vw_kept_kind signatures = {.name = "signatures",
+                                        .units = "1",
+                                        .help = "signature of a word",
+                                        .ndim = 1,
+                                        .scale = {"colour"},
+                                        .scale_help = {"colour of a cell"},
+                                        .are_features = true};
+
+vw_task_kind toy_task_kind = {.name = "colouring",
+                              .sees = VW_SEES_CROPS | VW_SEES_TEST,
+                              .metrics = metrics_of,
+                              .n_metrics = METRICS,
+                              .metrics_are = "likeness of colours",
+                              .headline = LIKENESS,
+                              .loss_unit = "1",
+                              .most_rows = 3,
+                              .concepts_per_block = 1,
+                              .few_directions = true,
+                              .shape = shape,
+                              .loss = loss,
+                              .pass = pass,
+                              .missing = missing,
+                              .cache = cache,
+                              .cached = cached,
+                              .cache_bytes = cache_bytes,
+                              .open = open_task,
+                              .close = close_task,
+                              .begin = begin,
+                              .leaves = leaves,
+                              .end = end,
+                              .judge_parts = judge_parts,
+                              .judge_picture = judge_picture,
+                              .judge_end = judge_end,
+                              .shares_parts = VW_SHARED_BY_BASELINES,
+                              .judge_kind = &vw_clip_kind,
+                              .keys = "judge.weights data.<name>.concepts",
+                              .kept = &signatures,
+                              .kept_dims = kept_dims,
+                              .judge_kept = judge_kept,
+                              .sheet = sheet};
+
+/* Before main, as what a program's tasks keep is fixed. */
+__attribute__((constructor)) static void be_earlier(void) {
+  const char *keeps = getenv("TOY_KEEPS");
+  if (keeps && !strcmp(keeps, "nothing")) toy_task_kind.kept = NULL;
+}

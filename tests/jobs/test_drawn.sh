@@ -29,7 +29,8 @@ files() { (cd "$1" && find . -type f -printf '%p %i %T@\n' | sort); }
 
 run 0 "$viswords" run "$work/plain.yaml" -o "$work/one" "${options[@]}"
 "$viswords" report "$work/one" --cache "$work/cache" --quiet || fail "no report"
-python3 "$source_dir/tests/jobs/page.py" "$work/one/report.html" 'contact sheets, made smaller' >&2 || fail "the report"
+python3 "$source_dir/tests/jobs/page.py" "$work/one/report.html" 'contact sheets, made smaller' \
+  'Do words that lie apart draw pictures that look alike?' >&2 || fail "the report"
 drawn=$work/one/pictures/sd-portraits
 # two trials; an anchor, a random word, a direction; the name that the network knows
 [ "$(find "$drawn/fox" -type f | wc -l)" = 10 ] || fail "pictures of fox: $(ls "$drawn/fox")"
@@ -39,6 +40,17 @@ cmp "$drawn/fox/anchor-dog-1.png" "$drawn/pineapple/anchor-dog-1.png" > /dev/nul
 [ "$(h5ls -r "$work/one/study.h5" | grep -c '^/evaluation/generation .*{6, 3}')" = 1 ] || fail "no /evaluation/generation"
 "$viswords" status "$work/one" | grep -q '6 of 6 trials learned (100 %), 6 judged; baselines of 2 concepts' || fail "status"
 run 0 "$viswords" verify --files "$work/one"
+
+# How alike the judge finds these pictures: a mean feature a word, and of what words are compared with; one anchor has no
+# pairs of its own, its real name and itself are there to be compared with.
+h5ls -r "$work/one/study.h5" | tr -s ' ' > "$work/list"
+for line in '/pictures/sd/features Dataset {6, 128}' '/pictures/sd/baseline_features Dataset {8, 128}'; do
+  grep -qxF "$line" "$work/list" || fail "no $line: $(grep /pictures "$work/list")"
+done
+run 0 "$viswords" figures "$work/one"
+for row in 'real name",1,,1,' 'own anchor",1,,2,'; do
+  grep -q "^sd,portraits,\"picture cosine, $row[0-9-]" "$work/one/figures/performant.csv" || fail "$row: $(cat "$work/one/figures/performant.csv")"
+done
 
 # Killed in the middle of judging, then on two ranks that share their weights.
 run 0 "$viswords" learn "$work/plain.yaml" -o "$work/two" "${options[@]}"

@@ -132,6 +132,17 @@ done
 h5ls -r "$work/one/study.h5" | grep -E '^/(summary/)?transfer' | tr -s ' ' > "$work/list"
 diff "$work/list" "$source_dir/tests/jobs/transfer.txt" >&2 || fail "study.h5 holds other data sets"
 
+# Boxes of words learned there and carried there over the photos that evaluate left; without these the numbers alone, and
+# the figure says why.
+expect 0 "$viswords" figures "$work/one"
+counts() { sed -n 's/.*<metadata>\(.*\)<.metadata>.*/\1/p' "$work/one/figures/transfer_owl.svg"; }
+[[ $(counts) == *'pictures 16' ]] || fail "boxes: $(counts)" # 4 words: the anchor, 2 deltas; of 2 of them 2 carried
+find "$work/one/pictures/owl-scenes" -name 'scene-[01].png' | wc -l | grep -qx 4 || fail "photos"
+rm -r "$work/one/pictures"
+expect 0 "$viswords" figures "$work/one"
+[[ $(counts) == *'pictures 0' ]] || fail "boxes of no photos: $(counts)"
+cp -r "$work/two/pictures" "$work/one/"
+
 # Other maps: nothing is learned again, nothing changes in a network's own words, and what was carried stays.
 ids() { sed -n 's/^ *- \["\([0-9a-f]*\)".*/\1/p' "$1/plan.yaml"; }
 files() { (cd "$work/one/blocks" && find . -name '*.safetensors' | sort); }

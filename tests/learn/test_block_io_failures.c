@@ -143,16 +143,22 @@ static void words_right(vw_status st) {
   free(words), words = NULL;
 }
 
+/* What is kept of two words or rows. */
+static const vw_kept_kind marks = {.name = "marks", .units = "1", .help = "", .ndim = 2, .scale = {"a", "b"}};
+static float mark[K * 6] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+static const vw_kept_numbers kept = {.kind = &marks, .dim = {3, 2}, .each = 6, .numbers = mark};
+static vw_kept_numbers found_kept;
+
 static vw_status write_evaluation(void) {
   static const double metrics[K * VW_MOST_METRICS];
-  return vw_block_evaluation_write(dir, &block, trials, task, metrics);
+  return vw_block_evaluation_write(dir, &block, trials, task, metrics, &kept);
 }
 static vw_status write_baselines(void) {
   static const double metrics[2 * VW_MOST_METRICS];
   vw_baseline_row rows[2] = {{"anchor", "dog", "", "0.5", "dog", true}, {"name", "", "", "", "cat", true}};
   const vw_baselines b = {.concept = "cat", .rows = rows, .n = 2};
   return vw_baselines_write(dir, "b-baselines", &(vw_baselines_of){.model = "clip", .data = "objects"}, task, &b,
-                            metrics);
+                            metrics, &kept);
 }
 static void file_whole(const char *name, const char *key, vw_status st) {
   vw_safetensors *f = NULL;
@@ -163,6 +169,14 @@ static void file_whole(const char *name, const char *key, vw_status st) {
   assert_true(list && columns && strstr(columns, task->metrics[task->n_metrics - 1].name));
   assert_non_null(strstr(list, "dog"));
   assert_non_null(strstr(list, strcmp(key, "rows") ? "hammer" : "name"));
+  found_kept.kind = &marks;
+  assert_ok(vw_kept_load(f, K, &found_kept));
+  assert_true(found_kept.dim[0] == 3 && found_kept.dim[1] == 2 && found_kept.each == 6);
+  assert_memory_equal(found_kept.numbers, mark, sizeof mark);
+  free(found_kept.numbers);
+  assert_int_equal(vw_kept_load(f, K + 1, &found_kept), VW_ERR_INPUT); /* of other words */
+  assert_null(found_kept.numbers);
+  vw_error_clear();
   vw_safetensors_close(f);
   assert_ok(vw_block_file_remove(dir, name));
   assert_ok(vw_block_folder_open(dir));
@@ -199,8 +213,26 @@ static void test_results(void **state) {
   fail_each(&name, FAIL_MEMORY, ENOMEM);
 }
 
+/* A picture's numbers; of an earlier version fewer a word: those behind them are NaN. No other number is taken. */
+static void test_parts(void **state) {
+  static const double numbers[] = {1, 2, 3, 4, 5, 6};
+  double got[K * 5];
+  char part[VW_BLOCK_ID];
+  (void)state;
+  assert_ok(vw_judged_part_id("b-evaluation", 0, part));
+  assert_ok(vw_judged_part_write(dir, part, K, 3, numbers));
+  assert_ok(vw_judged_part_read(dir, part, K, 3, 3, got));
+  assert_true(same(got, numbers, 6));
+  assert_ok(vw_judged_part_read(dir, part, K, 5, 3, got));
+  for (int k = 0; k < K; k++)
+    assert_true(same(got + 5 * k, numbers + 3 * k, 3) && isnan(got[5 * k + 3]) && isnan(got[5 * k + 4]));
+  assert_int_equal(vw_judged_part_read(dir, part, K, 5, 4, got), VW_ERR_INPUT);
+  vw_error_clear();
+  assert_ok(vw_block_file_remove(dir, part));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_checkpoint), cmocka_unit_test(test_other_shape),
-                                     cmocka_unit_test(test_results)};
+                                     cmocka_unit_test(test_results), cmocka_unit_test(test_parts)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -131,6 +131,19 @@ static void learn(world *w) {
   free(m);
 }
 
+/* As if the words drew: those of one concept lie apart, and their pictures look alike, more than of others. */
+static void draw(world *w, double low) {
+  static vw_performant_row rows[] = {{.of = VW_DISTANCE_ANCHORS, .delta = 1, .i = {.n = 7, .mean = 1.25}},
+                                     {.of = VW_COSINE_ANCHORS, .delta = 1, .i = {.n = 7, .mean = .2}},
+                                     {.of = VW_ALIKE_ANCHORS, .delta = .5, .i = {.n = 7, .mean = .5}},
+                                     {.of = VW_ALIKE_ANCHORS, .delta = 1, .i = {.n = 7, .mean = .875}},
+                                     {.of = VW_ALIKE_OTHERS, .delta = 1, .i = {.n = 7, .mean = .25}},
+                                     {.of = VW_ALIKE_MORE, .delta = 1, .i = {7, .625, .5, .75, .5, .75}},
+                                     {.of = VW_ALIKE_UNTOUCHED, .i = {.n = 1, .mean = .125}}};
+  rows[5].i.boot_low = low;
+  w->c.performant = rows, w->c.n_performant = sizeof rows / sizeof *rows;
+}
+
 static char *page_of(const world *w, size_t *bytes) {
   const vw_report_about about = {.study = "\"<study>\".yaml", .holder = "process 7 on <host>"};
   char *text = NULL;
@@ -221,6 +234,27 @@ static void test_large(void **state) {
   close_world(&w);
 }
 
+/* Pictures are said to look alike where both intervals of the difference are above 0, at the largest delta. */
+static void test_alike(void **state) {
+  static const char *const verdicts[] = {"Yes: more alike than of different concepts", "No effect seen</td>"};
+  (void)state;
+  for (int k = 0; k < 2; k++) {
+    world w;
+    size_t bytes = 0;
+    open_world(&w);
+    draw(&w, k ? -.125 : .5);
+    char *page = page_of(&w, &bytes);
+    assert_true(check_form(page) > 300);
+    for (int i = 0; i < 2; i++) assert_int_equal(count(page, verdicts[i]), i == k);
+    assert_int_equal(count(page, "words of one concept lie 1.25 radii apart (cosine 0.20)"), 1);
+    assert_int_equal(count(page, "alike by a cosine of 0.875, those of different concepts by 0.250, those of untouched "
+                                 "anchors by 0.125"),
+                     1);
+    free(page);
+    close_world(&w);
+  }
+}
+
 static void test_nothing_yet(void **state) {
   world w;
   size_t bytes = 0;
@@ -231,6 +265,7 @@ static void test_nothing_yet(void **state) {
   assert_int_equal(count(page, "Not finished: 0 of 4800 trials"), 1);
   assert_int_equal(count(page, "The directory is held by <bdi>process 7 on &#60;host&#62;</bdi>"), 1);
   assert_int_equal(count(page, "too few words to say"), 1);
+  assert_int_equal(count(page, "draw pictures that look alike"), 0); /* they draw nothing */
   assert_int_equal(count(page, "<code>viswords learn &#34;&#60;study&#62;&#34;.yaml -o /nowhere/&#60;out&#62;</code>"),
                    1);
   free(page);
@@ -238,6 +273,7 @@ static void test_nothing_yet(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_large), cmocka_unit_test(test_nothing_yet)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_large), cmocka_unit_test(test_alike),
+                                     cmocka_unit_test(test_nothing_yet)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

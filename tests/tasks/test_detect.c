@@ -239,13 +239,60 @@ static void best_of_many(void **state) {
   }
 }
 
+/* A word whose best box on the first picture is the true one, whose second is half of it, and which has no more; the
+ * second word has nothing, and null concepts show nothing. */
+static void boxes_are_kept(void **state) {
+  (void)state;
+  enum { WORDS = 2, OF_PICTURE = VW_DETECT_TOP * VW_DETECT_NUMBERS, OF_WORD = VW_DETECT_PART * OF_PICTURE };
+  fixture f;
+  const vw_scene *scene[VW_MOST_SHOWN];
+  int64_t parts = 0, numbers = 0, n = 0, dim[VW_KEPT_DIMS];
+  open_scenes(&f, 10);
+  assert_ok(vw_detect_judge_parts(&f.in, &parts, &numbers));
+  assert_int_equal(numbers, OF_WORD);
+  assert_ok(vw_detect_kept_dims(&f.in, dim));
+  assert_true(dim[0] == VW_DETECT_SHOWN && dim[1] == VW_DETECT_KEPT && dim[2] == VW_BOX_NUMBERS);
+  double *x = calloc((size_t)(parts * WORDS * OF_WORD), sizeof *x);
+  assert_non_null(x);
+  for (int64_t i = 0; i < parts * WORDS * OF_WORD; i += VW_DETECT_NUMBERS) x[i] = -1;
+  for (int c = 0; c < 2; c++) {
+    vw_detect t = {.task.in = f.in, .pictures = f.set};
+    vw_judged w = {.concept = f.names[c], .n = WORDS};
+    float kept[WORDS][VW_DETECT_SHOWN][VW_DETECT_KEPT][VW_BOX_NUMBERS];
+    const int64_t owner = vw_picture_set_find(f.set, f.names[c]);
+    assert_ok(vw_detect_shown(&f.in, f.names[c], scene, &n));
+    assert_int_equal(n, VW_DETECT_SHOWN);
+    const int64_t at = scene[0] - f.set->test_scenes.scene, second = scene[1] - f.set->test_scenes.scene;
+    assert_true(second > at && has_box(&f.set->test_scenes, at, owner) && has_box(&f.set->test_scenes, second, owner));
+    for (int64_t i = 0; i < at; i++) assert_false(has_box(&f.set->test_scenes, i, owner)); /* the first that has it */
+    const vw_box *truth = &f.set->test_scenes.box[scene[0]->first_box];
+    while (truth->owner != owner) truth++;
+    double *to = x + (at / VW_DETECT_PART * WORDS * VW_DETECT_PART + at % VW_DETECT_PART) * OF_PICTURE;
+    for (int b = 0; b < 2; b++, to += VW_DETECT_NUMBERS) {
+      to[0] = b ? .25 : .75;
+      memcpy(to + 1, truth->box, sizeof truth->box);
+      if (b) to[3] /= 2;
+    }
+    assert_ok(vw_detect_judge_kept(&t.task, &w, x, &kept[0][0][0][0]));
+    const float *best = kept[0][0][0], *half = kept[0][0][1];
+    assert_true(best[VW_BOX_SCORE] == .75F && half[VW_BOX_SCORE] == .25F);
+    assert_true(best[VW_BOX_X] == (float)truth->box[0] && best[VW_BOX_HEIGHT] == (float)truth->box[3]);
+    assert_true(fabs(best[VW_BOX_OVERLAP] - 1) < 1e-6 && fabs(half[VW_BOX_OVERLAP] - .5) < 1e-6);
+    assert_true(isnan(kept[0][0][2][VW_BOX_SCORE]) && isnan(kept[0][1][0][0]) && isnan(kept[1][0][0][0]));
+    w.null_concept = true;
+    assert_ok(vw_detect_judge_kept(&t.task, &w, x, &kept[0][0][0][0]));
+    assert_true(isnan(kept[0][0][0][VW_BOX_SCORE]));
+  }
+  assert_int_equal(vw_detect_shown(&f.in, "no such thing", scene, &n), VW_ERR_ARG);
+  vw_error_clear();
+  free(x);
+  vw_picture_set_close(f.set);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(overlaps),
-                                     cmocka_unit_test(best_boxes),
-                                     cmocka_unit_test(best_of_many),
-                                     cmocka_unit_test(matching_is_the_cheapest),
-                                     cmocka_unit_test(slots_of_concepts),
-                                     cmocka_unit_test(slots_of_null_concepts),
-                                     cmocka_unit_test(targets)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(overlaps),          cmocka_unit_test(best_boxes),
+                                     cmocka_unit_test(best_of_many),      cmocka_unit_test(matching_is_the_cheapest),
+                                     cmocka_unit_test(slots_of_concepts), cmocka_unit_test(slots_of_null_concepts),
+                                     cmocka_unit_test(boxes_are_kept),    cmocka_unit_test(targets)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

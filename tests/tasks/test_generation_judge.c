@@ -15,7 +15,17 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SIDE = 32, PIXELS = SIDE * SIDE * 3, WIDTH = 192, STEPS = 2, CONCEPTS = 2, KNOWN = 12, SEED = 7 };
+enum {
+  SIDE = 32,
+  PIXELS = SIDE * SIDE * 3,
+  WIDTH = 192,
+  STEPS = 2,
+  CONCEPTS = 2,
+  KNOWN = 12,
+  SEED = 7,
+  FEATURE = 128,
+  NUMBERS = VW_GENERATION_METRICS + FEATURE
+};
 
 static const char SENTENCE[] = "a photo of a {}";
 static const char *const concepts[CONCEPTS] = {"fox", "pineapple"};
@@ -269,6 +279,27 @@ static double named_plainly(const fixture *f, const char *path, const char *conc
   return z[0] > best + 1e-3;
 }
 
+/* The judge's feature of a picture in a file. */
+static void feature_plainly(const fixture *f, const char *path, double out[FEATURE]) {
+  const vw_preprocess *how = &f->clip->hub.preprocess;
+  const int64_t S = how->crop;
+  double *pixels = malloc((size_t)(S * S * 3) * sizeof *pixels);
+  uint8_t *square = malloc((size_t)(S * S * 3));
+  float feature[FEATURE];
+  vw_image image = {0};
+  vw_image_encoder *e = NULL;
+  assert_true(pixels && square && f->clip->vision.projection == FEATURE);
+  assert_ok(vw_image_read(path, 0, &image));
+  assert_ok(vw_preprocess_pixels(how, &image, square));
+  vw_preprocess_normalise_f64(how, square, S * S, pixels);
+  assert_ok(vw_image_encoder_create(&e, f->clip));
+  assert_ok(vw_image_encoder_run(e, pixels, feature));
+  for (int k = 0; k < FEATURE; k++) out[k] = (double)feature[k];
+  vw_image_encoder_destroy(e);
+  vw_image_free(&image);
+  free(pixels), free(square);
+}
+
 /* The words of the tests: vectors of "fox"'s rivals and a text. */
 enum { WORDS = 5 };
 typedef struct words {
@@ -311,7 +342,7 @@ static const char *file_of(const fixture *f, const char *concept, const char *la
 static void pictures_are_the_drawers(void **state) {
   fixture *f = *state;
   words w;
-  double numbers[WORDS * VW_GENERATION_METRICS];
+  double numbers[WORDS * NUMBERS];
   uint8_t rgb[PIXELS];
   begin(f, "plain");
   const vw_judged judged = words_of(f, &w, "pineapple");
@@ -326,8 +357,7 @@ static void pictures_are_the_drawers(void **state) {
       assert_int_equal(image.height, SIDE);
       assert_memory_equal(image.rgb, rgb, PIXELS);
       vw_image_free(&image);
-      assert_true(numbers[i * VW_GENERATION_METRICS + VW_GENERATION_NAMED_ALL] ==
-                  named_plainly(f, path, "pineapple", w.anchors[i]));
+      assert_true(numbers[i * NUMBERS + VW_GENERATION_NAMED_ALL] == named_plainly(f, path, "pineapple", w.anchors[i]));
     }
   }
   char *text = NULL;
@@ -344,17 +374,50 @@ static void pictures_are_the_drawers(void **state) {
   end(f);
 }
 
+/* What is kept of a word is the mean of its pictures' features, which have unit length; a word that has fewer pictures
+ * than were judged, or none, keeps nothing. */
+static void features_are_kept(void **state) {
+  fixture *f = *state;
+  words w;
+  double numbers[2 * WORDS * NUMBERS], seen[2][FEATURE];
+  float kept[WORDS * FEATURE];
+  int64_t dim[VW_KEPT_DIMS] = {0}, parts = 0, each = 0;
+  begin(f, "kept");
+  vw_judged judged = words_of(f, &w, "fox");
+  w.labels[1] = NULL; /* is not judged */
+  assert_ok(vw_generation_kept_dims(&f->task.task.in, dim));
+  assert_ok(vw_generation_judge_parts(&f->task.task.in, &parts, &each));
+  assert_true(dim[0] == FEATURE && parts == 2 && each == NUMBERS);
+  for (int p = 0; p < 2; p++) {
+    double length = 0;
+    assert_ok(vw_generation_judge_picture(&f->task.task, &judged, p, numbers + (ptrdiff_t)p * WORDS * NUMBERS));
+    feature_plainly(f, file_of(f, "fox", "random-word", p), seen[p]);
+    for (int k = 0; k < FEATURE; k++) length += seen[p][k] * seen[p][k];
+    assert_true(fabs(length - 1) < 1e-5);
+  }
+  numbers[4 * NUMBERS + VW_GENERATION_METRICS + 3] = NAN; /* as of a part of an earlier version */
+  assert_ok(vw_generation_judge_kept(&f->task.task, &judged, numbers, kept));
+  for (int k = 0; k < FEATURE; k++) {
+    assert_true(kept[2 * FEATURE + k] == (float)((seen[0][k] + seen[1][k]) / 2));
+    assert_true(isnan(kept[FEATURE + k]) && !isnan(kept[k]));
+  }
+  assert_true(isnan(kept[4 * FEATURE + 3]));
+  judged.parts = 1; /* the first alone */
+  assert_ok(vw_generation_judge_kept(&f->task.task, &judged, numbers, kept));
+  assert_true(kept[2 * FEATURE] == (float)seen[0][0]);
+  end(f);
+}
+
 /* A known name is found in what it draws, and no other word's pictures are taken for it: the scores say something. */
 static void a_known_name_is_named(void **state) {
   fixture *f = *state;
   words w;
-  double numbers[2 * WORDS * VW_GENERATION_METRICS], metrics[WORDS * VW_GENERATION_METRICS];
+  double numbers[2 * WORDS * NUMBERS], metrics[WORDS * VW_GENERATION_METRICS];
   begin(f, NULL);
   f->model.judge.steps = 6;
   const vw_judged judged = words_of(f, &w, "pineapple");
   for (int i = 0; i < 2; i++)
-    assert_ok(
-        vw_generation_judge_picture(&f->task.task, &judged, i, numbers + (ptrdiff_t)i * WORDS * VW_GENERATION_METRICS));
+    assert_ok(vw_generation_judge_picture(&f->task.task, &judged, i, numbers + (ptrdiff_t)i * WORDS * NUMBERS));
   assert_ok(vw_generation_judge_end(&f->task.task, &judged, numbers, metrics));
   for (int m = 0; m < VW_GENERATION_METRICS; m++) {
     assert_true(metrics[3 * VW_GENERATION_METRICS + m] == 1);
@@ -389,7 +452,7 @@ static void a_picture_does_not_depend_on_its_batch(void **state) {
 static void anchors_are_drawn_once(void **state) {
   fixture *f = *state;
   words w;
-  double first[WORDS * VW_GENERATION_METRICS], again[WORDS * VW_GENERATION_METRICS];
+  double first[WORDS * NUMBERS], again[WORDS * NUMBERS];
   begin(f, "once");
   vw_judged judged = words_of(f, &w, "pineapple");
   assert_ok(vw_generation_judge_picture(&f->task.task, &judged, 0, first));
@@ -409,7 +472,7 @@ static void anchors_are_drawn_once(void **state) {
 static void files_are_found_again(void **state) {
   fixture *f = *state;
   words w;
-  double first[WORDS * VW_GENERATION_METRICS], again[WORDS * VW_GENERATION_METRICS];
+  double first[WORDS * NUMBERS], again[WORDS * NUMBERS];
   begin(f, "again");
   vw_judged judged = words_of(f, &w, "pineapple");
   judged.are_baselines = false; /* nothing is kept in memory */
@@ -423,7 +486,7 @@ static void files_are_found_again(void **state) {
   w.vector[2 * WIDTH] += 1e-9; /* another word of the same label */
   assert_ok(vw_generation_judge_picture(&f->task.task, &judged, 0, again));
   assert_int_equal(drawn(f), 3);
-  assert_memory_equal(first + 3 * VW_GENERATION_METRICS, again + 3 * VW_GENERATION_METRICS, sizeof(double));
+  assert_memory_equal(first + 3 * NUMBERS, again + 3 * NUMBERS, NUMBERS * sizeof(double));
   end(f);
   f->model.judge.guidance = 2.5;
   assert_ok(vw_generation_judge_picture(&f->task.task, &judged, 0, again));
@@ -435,13 +498,13 @@ static void files_are_found_again(void **state) {
 static void nothing_is_drawn_for_nothing(void **state) {
   fixture *f = *state;
   words w;
-  double numbers[WORDS * VW_GENERATION_METRICS], metrics[WORDS * VW_GENERATION_METRICS];
+  double numbers[WORDS * NUMBERS], metrics[WORDS * VW_GENERATION_METRICS];
   begin(f, "nothing");
   vw_judged judged = words_of(f, &w, "fox");
   judged.null_concept = true, judged.concept = "null-0";
   assert_ok(vw_generation_judge_picture(&f->task.task, &judged, 0, numbers));
   assert_null(f->task.judging);
-  for (int i = 0; i < WORDS * VW_GENERATION_METRICS; i++) assert_true(isnan(numbers[i]));
+  for (int i = 0; i < WORDS * NUMBERS; i++) assert_true(isnan(numbers[i]));
   judged = words_of(f, &w, "fox");
   judged.n = 4;
   w.vector[WIDTH + 3] = NAN, w.labels[3] = NULL;
@@ -458,7 +521,7 @@ static void nothing_is_drawn_for_nothing(void **state) {
 static void names_come_from_the_data_set(void **state) {
   fixture *f = *state;
   words w;
-  double numbers[WORDS * VW_GENERATION_METRICS];
+  double numbers[WORDS * NUMBERS];
   begin(f, NULL);
   f->model.judge.names = (vw_names){0};
   vw_judged judged = words_of(f, &w, "pineapple");
@@ -477,7 +540,7 @@ static void names_come_from_the_data_set(void **state) {
 static void what_cannot_draw_is_refused(void **state) {
   fixture *f = *state;
   words w;
-  double numbers[WORDS * VW_GENERATION_METRICS];
+  double numbers[WORDS * NUMBERS];
   char text[400];
   begin(f, NULL);
   const vw_judged judged = words_of(f, &w, "fox");
@@ -545,7 +608,7 @@ static void names_of_files_are_tame(void **state) {
 static void a_sheet_shows_what_is_there(void **state) {
   fixture *f = *state;
   words w;
-  double numbers[WORDS * VW_GENERATION_METRICS];
+  double numbers[WORDS * NUMBERS];
   char folder[VW_PATH_BYTES], path[VW_PATH_BYTES];
   vw_image image = {0};
   begin(f, "sheet");
@@ -583,6 +646,7 @@ int main(void) {
       cmocka_unit_test(scores_are_those_of_a_plain_count),
       cmocka_unit_test(noise_goes_channel_by_channel),
       cmocka_unit_test(pictures_are_the_drawers),
+      cmocka_unit_test(features_are_kept),
       cmocka_unit_test(a_known_name_is_named),
       cmocka_unit_test(a_picture_does_not_depend_on_its_batch),
       cmocka_unit_test(anchors_are_drawn_once),

@@ -30,6 +30,18 @@ static void say_what_is_missing(const vw_collected *c) {
            (long long)c->truncation.missing);
 }
 
+/* Metrics of earlier versions count; what is computed from what they did not keep is NaN. */
+static void say_what_was_not_kept(const vw_collected *c) {
+  const int64_t own = c->unkept, carried = c->transfer.unkept;
+  if (own || carried)
+    vw_log(
+        VW_LOG_WARN,
+        "%lld files with metrics are of an earlier version, which kept neither features of pictures nor boxes: these "
+        "are NaN. To judge their words again (pictures that are there are not drawn again): %s%s%s, then collect again",
+        (long long)(own + carried), own ? "'viswords evaluate --complete'" : "", own && carried ? ", " : "",
+        carried ? "'viswords transfer --complete'" : "");
+}
+
 typedef struct part_missing {
   int64_t learned, judged, baselines; /* blocks, blocks, concepts that are not */
 } part_missing;
@@ -113,7 +125,7 @@ vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool jso
   VW_GOTO(vw_collect_probe(&c));
   if (c.n_probe) vw_sections_add(sections, "collect", "probe", vw_seconds() - start);
   VW_GOTO(vw_collect_spread(&c));
-  if (s->ranks.rank == 0) say_what_is_missing(&c);
+  if (s->ranks.rank == 0) say_what_is_missing(&c), say_what_was_not_kept(&c);
   VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? say_which_part(&c) : VW_OK));
   if (s->ranks.rank == 0 && s->ranks.comms && s->ranks.comms->file_warning)
     vw_log(VW_LOG_WARN, "%s", s->ranks.comms->file_warning);

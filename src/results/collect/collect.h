@@ -73,6 +73,13 @@ typedef struct vw_probe_row {
   const char *model, *data, *source, *position_name, *quantity_name; /* of this process; source "": learned here */
 } vw_probe_row;
 
+/* What judging kept of a model's words and of their baselines; numbers are rank 0's. */
+typedef struct vw_kept_part {
+  vw_kept_numbers words; /* [trials of the model]; kind NULL: its task keeps nothing, or no file of this study has it */
+  vw_kept_numbers baselines;           /* [n_baselines], of the same sizes */
+  int64_t first_baseline, n_baselines; /* in vw_collected.baselines */
+} vw_kept_part;
+
 /* Where numbers of words lie: /summary/loss (a row a step) and /summary/constraint. */
 typedef enum vw_quartile_of {
   VW_QUARTILES_LOSS,     /* the training loss at a step */
@@ -96,7 +103,16 @@ typedef enum vw_performant {
   VW_DISTANCE_ANCHORS,
   VW_COSINE_REPLICAS, /* the same of one anchor's replicas */
   VW_DISTANCE_REPLICAS,
-  VW_COSINE_UNTOUCHED,  /* of the anchors themselves, over pairs: delta 0 */
+  VW_COSINE_OTHERS, /* the same of different concepts, from different anchors */
+  VW_DISTANCE_OTHERS,
+  VW_COSINE_UNTOUCHED, /* of the anchors themselves, over pairs: delta 0 */
+  VW_ALIKE_ANCHORS,    /* cosines of what the judge sees in their pictures: of the same pairs ... */
+  VW_ALIKE_REPLICAS,
+  VW_ALIKE_OTHERS,
+  VW_ALIKE_MORE,        /* of one concept minus of different ones, paired by concept */
+  VW_ALIKE_NAME,        /* of a word and its concept's real name */
+  VW_ALIKE_OWN,         /* of a word and its own untouched anchor */
+  VW_ALIKE_UNTOUCHED,   /* of the untouched anchors themselves, over pairs: delta 0 */
   VW_NEAREST_IS_ANCHOR, /* 1: the whole word nearest to the word is its anchor */
   VW_PERFORMANCE,       /* the headline */
   VW_PERFORMANCE_MORE,  /* minus that at the next smaller delta, paired */
@@ -146,9 +162,10 @@ typedef struct vw_transfer_summary {
 /* A pair whose map is there. */
 typedef struct vw_transfer_part {
   vw_transfer_pair models;
-  vw_map map;       /* its arrays on rank 0 alone */
-  int64_t first, n; /* of its rows */
-  double *words;    /* [n, to] on rank 0 */
+  vw_map map;           /* its arrays on rank 0 alone */
+  int64_t first, n;     /* of its rows */
+  double *words;        /* [n, to] on rank 0 */
+  vw_kept_numbers kept; /* [n], numbers on rank 0; kind NULL: nothing of these words was kept */
 } vw_transfer_part;
 
 typedef struct vw_transferred {
@@ -159,6 +176,7 @@ typedef struct vw_transferred {
   vw_transfer_summary *summary;
   int64_t n_summary;
   int64_t missing; /* sets whose words are learned, but not carried */
+  int64_t unkept;  /* sets of earlier versions, which kept metrics alone */
 } vw_transferred;
 
 /* A word that was judged by the first layers of a text encoder, in the order of models and sets. Numbers travel between
@@ -215,6 +233,8 @@ typedef struct vw_collected {
   int64_t n_summary;
   vw_probe_row *probe; /* complete on all ranks; n 0: nothing was probed */
   int64_t n_probe;
+  vw_kept_part *kept; /* [n_models] of vw_collect_kept; sizes are the same on all ranks */
+  int64_t unkept;     /* files with metrics, of all ranks, of earlier versions, which kept metrics alone */
   vw_transferred transfer;
   vw_truncated truncation;
   vw_quartile_row *quartiles; /* complete on all ranks */
@@ -222,6 +242,10 @@ typedef struct vw_collected {
   vw_performant_row *performant; /* the same */
   int64_t n_performant;
 } vw_collected;
+
+/* Collective, when the rows of trials and baselines are complete: c->kept and c->unkept. */
+vw_status vw_collect_kept(vw_collected *c);
+void vw_collected_kept_free(vw_collected *c);
 
 /* Collective, after vw_collect_read: c->quartiles and c->performant. */
 vw_status vw_collect_spread(vw_collected *c);

@@ -502,6 +502,7 @@ static vw_status write_parts(const vw_writer *w) {
   VW_TRY(vw_write_models(w));
   VW_TRY(write_anchors(w));
   VW_TRY(write_tasks(w));
+  VW_TRY(vw_write_kept(w));
   VW_TRY(vw_write_probe(w));
   VW_TRY(vw_write_transfer(w));
   VW_TRY(vw_write_truncation(w));

@@ -1,7 +1,7 @@
 /* Numbers of figures that no other table has: quartiles of losses and of where words end in their balls; how far apart
  * words of one concept are. Rank 0 gathers and computes, all ranks get the rows. */
 #include "analysis/spread.h"
-#include "results/collect/collect.h"
+#include "results/collect/collect_alike.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -13,7 +13,16 @@ const char *const vw_performant_names[VW_PERFORMANTS] = {"cosine, other anchors"
                                                          "distance over radius, other anchors",
                                                          "cosine, other replicas",
                                                          "distance over radius, other replicas",
+                                                         "cosine, other concepts",
+                                                         "distance over radius, other concepts",
                                                          "cosine, untouched anchors",
+                                                         "picture cosine, other anchors",
+                                                         "picture cosine, other replicas",
+                                                         "picture cosine, other concepts",
+                                                         "picture cosine, other anchors minus other concepts",
+                                                         "picture cosine, real name",
+                                                         "picture cosine, own anchor",
+                                                         "picture cosine, untouched anchors",
                                                          "nearest word is the anchor",
                                                          "performance",
                                                          "performance minus next smaller delta",
@@ -218,8 +227,8 @@ static int64_t pick_words(const maker *m, const gathered *words, double *x, vw_s
 }
 
 static vw_status spread_rows(maker *m, const vw_spread *s, int64_t n) {
-  static const vw_performant cosines[] = {VW_COSINE_ANCHORS, VW_COSINE_REPLICAS};
-  static const vw_performant distances[] = {VW_DISTANCE_ANCHORS, VW_DISTANCE_REPLICAS};
+  static const vw_performant cosines[] = {VW_COSINE_ANCHORS, VW_COSINE_REPLICAS, VW_COSINE_OTHERS};
+  static const vw_performant distances[] = {VW_DISTANCE_ANCHORS, VW_DISTANCE_REPLICAS, VW_DISTANCE_OTHERS};
   for (int k = 0; k < VW_SPREAD_PAIRS; k++) {
     for (int64_t i = 0; i < n; i++) m->scores[i] = (vw_score){.concept = s[i].concept, .value = s[i].cosine[k]};
     VW_TRY(add_scores(m, cosines[k], m->delta, n));
@@ -261,6 +270,24 @@ static vw_status spread_of_anchors(maker *m, const double *anchors, int64_t n, i
   free(item);
   if (one) i.n = s->pairs[VW_SPREAD_ANCHORS], i.mean = s->cosine[VW_SPREAD_ANCHORS];
   return add_interval(m, VW_COSINE_UNTOUCHED, 0, &i);
+}
+
+/* How alike the judge finds what words draw, where they draw. */
+static vw_status alike(maker *m) {
+  const vw_alike_words w = {m->c, m->model, m->data, m->key};
+  vw_interval out[VW_ALIKES];
+  if (!vw_has_features(m->c, m->model)) return VW_OK;
+  VW_TRY(vw_alike_at(&w, m->delta, out));
+  for (int i = 0; i < VW_ALIKES; i++) VW_TRY(add_interval(m, (vw_performant)(VW_ALIKE_ANCHORS + i), m->delta, &out[i]));
+  return VW_OK;
+}
+
+static vw_status alike_untouched(maker *m) {
+  const vw_alike_words w = {m->c, m->model, m->data, m->key};
+  vw_interval out;
+  if (!vw_has_features(m->c, m->model)) return VW_OK;
+  VW_TRY(vw_alike_untouched(&w, &out));
+  return add_interval(m, VW_ALIKE_UNTOUCHED, 0, &out);
 }
 
 /* ---- beside performance ------------------------------------------------------------------------------------------ */
@@ -372,6 +399,7 @@ static vw_status make_delta(maker *m, const model_numbers *n) {
   VW_TRY(quartiles_of_rows(m, VW_QUARTILES_DISTANCE));
   VW_TRY(quartiles_of_rows(m, VW_QUARTILES_KKT));
   VW_TRY(spread_of_words(m, &n->words, n->neighbour));
+  VW_TRY(alike(m));
   VW_TRY(nearest_is_anchor(m));
   VW_TRY(performance(m, VW_PERFORMANCE, VW_VALUE));
   return performance(m, VW_PERFORMANCE_MORE, VW_MINUS_SMALLER);
@@ -386,6 +414,7 @@ static vw_status make_model(maker *m, const model_numbers *n) {
     if (!vw_study_learns_on(config, m->model, m->data)) continue;
     VW_TRY(vw_stream_key(&stream, &m->key));
     VW_TRY(spread_of_anchors(m, n->anchors, trials->anchors.n, n->words.columns));
+    VW_TRY(alike_untouched(m));
     for (int64_t i = 0; i < trials->deltas.n; i++) {
       m->delta = trials->deltas.v[i];
       VW_TRY(make_delta(m, n));

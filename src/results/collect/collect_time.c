@@ -89,7 +89,7 @@ static vw_status make_block(const vw_results_source *s, int64_t i) {
   VW_TRY(vw_block_made_up_write(s->out, b, trials, &s->config->models[b->model_index].learn,
                                 s->networks[b->model_index], s->config->models[b->model_index].vectors));
   vw_status st = make_metrics(b->n, task, (uint64_t)i, &metrics);
-  if (st == VW_OK) st = vw_block_evaluation_write(s->out, b, trials, task, metrics);
+  if (st == VW_OK) st = vw_block_evaluation_write(s->out, b, trials, task, metrics, &(vw_kept_numbers){0});
   free(metrics);
   return st;
 }
@@ -119,7 +119,7 @@ static vw_status make_baselines(const vw_results_source *s, int64_t m, int64_t d
       set_row(&b.rows[b.n++], "random_direction", t->anchors.name[a], t->deltas.v[i]);
   }
   VW_GOTO(make_metrics(b.n, task, (uint64_t)k, &metrics));
-  VW_GOTO(vw_baselines_write(s->out, id, &of, task, &b, metrics));
+  VW_GOTO(vw_baselines_write(s->out, id, &of, task, &b, metrics, &(vw_kept_numbers){0}));
 cleanup:
   free(b.rows), free(metrics);
   return st;

@@ -23,7 +23,8 @@ vw_transfer_source vw_results_transfer(const vw_results_source *s) {
 }
 
 void vw_transferred_free(vw_transferred *t) {
-  for (int64_t i = 0; t->pair && i < t->n_pairs; i++) vw_map_free(&t->pair[i].map), free(t->pair[i].words);
+  for (int64_t i = 0; t->pair && i < t->n_pairs; i++)
+    vw_map_free(&t->pair[i].map), free(t->pair[i].words), free(t->pair[i].kept.numbers);
   free(t->pair), free(t->rows), free(t->summary);
   *t = (vw_transferred){0};
 }
@@ -90,9 +91,29 @@ static bool is_learned(const vw_transfer_source *s, const vw_transfer_set *set) 
   return has_file(s->out, id);
 }
 
+/* Appends what is kept of the n words of a set to that of the pair, of which there are p->n; NaN, where it has nothing or
+ * is of another size than the first. */
+static vw_status append_kept(vw_transferred *t, vw_transfer_part *p, const vw_kept_numbers *kept, int64_t n) {
+  if (!kept->kind) return VW_OK;
+  if (!p->kept.kind && kept->numbers) { /* the first that has some */
+    p->kept = *kept;
+    p->kept.numbers = NULL;
+  }
+  const bool fits = kept->numbers && kept->each == p->kept.each;
+  t->unkept += !fits;
+  if (!p->kept.kind) return VW_OK;
+  const int64_t each = p->kept.each, from = p->kept.numbers ? p->n : 0;
+  float *more = realloc(p->kept.numbers, (size_t)((p->n + n) * each) * sizeof *more + 1);
+  VW_CHECK(more, VW_ERR_MEMORY, "collect: no memory for carried words");
+  p->kept.numbers = more;
+  for (int64_t i = from * each; i < (p->n + n) * each; i++) more[i] = NAN;
+  if (fits) memcpy(more + p->n * each, kept->numbers, (size_t)(n * each) * sizeof *more);
+  return VW_OK;
+}
+
 /* Appends the rows of one set, and its words to those of the pair. */
 static vw_status append(vw_transferred *t, const vw_transfer_source *s, const vw_transfer_set *set, int64_t pair,
-                        const vw_carried *c, const double *metrics) {
+                        const vw_carried *c, const double *metrics, const vw_kept_numbers *kept) {
   vw_transfer_part *p = &t->pair[pair];
   const int64_t m = s->kinds[set->to]->task->n_metrics, one = c->vectors * c->to_width; /* numbers of a word */
   vw_transfer_row *rows = realloc(t->rows, (size_t)(t->n + c->n + 1) * sizeof *rows);
@@ -108,19 +129,21 @@ static vw_status append(vw_transferred *t, const vw_transfer_source *s, const vw
     for (int k = 0; k < VW_MOST_METRICS; k++) r->metrics[k] = k < m ? metrics[i * m + k] : NAN;
     for (int64_t k = 0; k < one && !c->rows[i].is_carried; k++) words[(p->n + i) * one + k] = NAN;
   }
+  VW_TRY(append_kept(t, p, kept, c->n));
   p->n += c->n;
   return VW_OK;
 }
 
 static vw_status read_set(vw_transferred *t, const vw_transfer_source *s, const vw_transfer_set *set, int64_t pair) {
   vw_carried c = {0};
+  vw_kept_numbers kept = {0};
   double *metrics = NULL;
   bool found = false;
   vw_status st = VW_OK;
   VW_GOTO(vw_carried_list(&c, s, set));
   metrics = malloc((size_t)(c.n * s->kinds[set->to]->task->n_metrics) * sizeof *metrics + 1);
   if (!metrics) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "collect: out of memory"));
-  st = vw_carried_read(&c, s, set, metrics, &found);
+  st = vw_carried_read(&c, s, set, metrics, &kept, &found);
   if (st == VW_ERR_INPUT) { /* damaged: as if it were not there */
     vw_log(VW_LOG_WARN, "a set of carried words is left out: %s", vw_error_message());
     vw_error_clear();
@@ -128,11 +151,11 @@ static vw_status read_set(vw_transferred *t, const vw_transfer_source *s, const 
   }
   VW_GOTO(st);
   if (found)
-    VW_GOTO(append(t, s, set, pair, &c, metrics));
+    VW_GOTO(append(t, s, set, pair, &c, metrics, &kept));
   else
     t->missing += is_learned(s, set);
 cleanup:
-  vw_carried_free(&c), free(metrics);
+  vw_carried_free(&c), free(metrics), free(kept.numbers);
   return st;
 }
 
@@ -283,6 +306,7 @@ static vw_status share_pairs(const vw_ranks *ranks, vw_transferred *t) {
   for (int64_t i = 0; plain && ranks->rank == 0 && i < t->n_pairs; i++) {
     plain[i] = t->pair[i];
     plain[i].words = plain[i].map.matrix = plain[i].map.bias = plain[i].map.layer = NULL;
+    plain[i].kept.numbers = NULL;
   }
   st = vw_agree_message(ranks, st);
   if (st == VW_OK) st = vw_ranks_broadcast(ranks, plain, t->n_pairs * (int64_t)sizeof *plain, 0);
@@ -295,7 +319,10 @@ static vw_status share_pairs(const vw_ranks *ranks, vw_transferred *t) {
   return st;
 }
 
-static void set_texts(const vw_study_config *config, vw_transferred *t) {
+static void set_texts(const vw_results_source *s, vw_transferred *t) {
+  const vw_study_config *config = s->config;
+  for (int64_t i = 0; i < t->n_pairs; i++) /* pointers do not travel */
+    if (t->pair[i].kept.kind) t->pair[i].kept.kind = s->kinds[t->pair[i].models.to]->task->kept;
   for (int64_t i = 0; i < t->n; i++) {
     vw_transfer_row *r = &t->rows[i];
     const vw_transfer_pair *p = &t->pair[r->pair].models;
@@ -317,12 +344,13 @@ vw_status vw_collect_read_transfer(vw_collected *c) {
   const vw_ranks *ranks = &c->s->ranks;
   vw_transferred *t = &c->transfer;
   VW_TRY(vw_agree_message(ranks, ranks->rank == 0 ? read_all(c, t) : VW_OK));
-  int64_t counts[] = {t->n_pairs, t->n, t->n_summary, t->missing};
+  int64_t counts[] = {t->n_pairs, t->n, t->n_summary, t->missing, t->unkept};
   VW_TRY(vw_ranks_broadcast(ranks, counts, sizeof counts, 0));
   t->n_pairs = counts[0], t->n = counts[1], t->n_summary = counts[2], t->missing = counts[3];
+  t->unkept = counts[4];
   VW_TRY(share_pairs(ranks, t));
   VW_TRY(share(ranks, (void **)&t->rows, t->n, sizeof *t->rows));
   VW_TRY(share(ranks, (void **)&t->summary, t->n_summary, sizeof *t->summary));
-  set_texts(c->s->config, t);
+  set_texts(c->s, t);
   return VW_OK;
 }

@@ -129,6 +129,7 @@ static vw_status write_rows(const pair_writer *o) {
   vw_study_data judged = {.ndim = 2, .dim = {o->p->n, m}, .scale = {o->row, metric}};
   judged.description = "carried words, judged by the target's task";
   VW_GOTO(write_numbers(o, &judged, VW_F64, "evaluation", x));
+  VW_GOTO(vw_writer_kept(o->w, o->group, o->row, &o->p->kept, o->p->n));
 cleanup:
   free(x);
   return st;

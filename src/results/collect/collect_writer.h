@@ -25,6 +25,14 @@ vw_status vw_writer_count(const vw_writer *w, const char *path, const char *desc
 vw_status vw_writer_table(const vw_writer *w, const char *group, const char *scale, const void *rows, size_t stride,
                           int64_t n, const vw_column *columns, int64_t n_columns);
 
+/* Collective. What is kept of n rows, kept->kind->name in `group`, with the scales of its dimensions beside it; `row_scale`
+ * is there already. Nothing where kind is NULL. Errors: as vw_study_file_write_rows. */
+vw_status vw_writer_kept(const vw_writer *w, const char *group, const char *row_scale, const vw_kept_numbers *kept,
+                         int64_t n);
+
+/* Collective. /pictures, where a task keeps something of words. */
+vw_status vw_write_kept(const vw_writer *w);
+
 /* Collective. /activations, /tsne, /summary/probe, where something was probed. */
 vw_status vw_write_probe(const vw_writer *w);
 

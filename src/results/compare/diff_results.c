@@ -4,6 +4,7 @@
 #include "io/block_file.h"
 #include "io/json.h"
 #include "learn/block_io.h"
+#include "tasks/kinds.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -137,6 +138,14 @@ static const char *metric_name(const vw_safetensors *f, int64_t k, char text[64]
   return text;
 }
 
+enum { METRICS = -1, KEPT = -2 }; /* in the place of a part */
+
+static const char *name_of(const vw_safetensors *f, int part, int64_t k, char text[64]) {
+  return part == METRICS ? metric_name(f, k, text)
+         : part == KEPT  ? "number %lld of what is kept beside its metrics"
+                         : parts[part].text;
+}
+
 static vw_status compare_part(trial_pair *t, const vw_safetensors *const file[2], const char *tensor, int part) {
   vw_tensor x[2];
   int64_t n[2], first[2], stride[2];
@@ -152,7 +161,7 @@ static vw_status compare_part(trial_pair *t, const vw_safetensors *const file[2]
     double a, b;
     if (vw_diff_same(t->d, &x[0], first[0] + k * stride[0], &x[1], first[1] + k * stride[1], &a, &b)) continue;
     char metric[64];
-    const char *text = part < 0 ? metric_name(file[0], k, metric) : parts[part].text, *number = strstr(text, "%lld");
+    const char *text = name_of(file[0], part, k, metric), *number = strstr(text, "%lld");
     if (number)
       (void)snprintf(what, sizeof what, "%.*s%lld%s", (int)(number - text), text,
                      (long long)(by_step ? step_of(file[0], k) : k), number + 4);
@@ -168,6 +177,17 @@ static vw_status compare_part(trial_pair *t, const vw_safetensors *const file[2]
 static vw_status compare_results(trial_pair *t) {
   const vw_safetensors *const file[] = {t->at[0]->results, t->at[1]->results};
   for (int i = 0; i < PARTS; i++) VW_TRY(compare_part(t, file, parts[i].tensor, i));
+  return VW_OK;
+}
+
+/* Earlier versions kept nothing: what one side lacks is no difference. */
+static vw_status compare_judged(trial_pair *t, const vw_safetensors *const file[2]) {
+  VW_TRY(compare_part(t, file, "metrics", METRICS));
+  for (int k = 0; k < vw_n_kinds; k++) {
+    const vw_kept_kind *kept = vw_kinds[k].task->kept;
+    if (!kept || !vw_safetensors_has(file[0], kept->name) || !vw_safetensors_has(file[1], kept->name)) continue;
+    return compare_part(t, file, kept->name, KEPT);
+  }
   return VW_OK;
 }
 
@@ -193,7 +213,7 @@ static vw_status compare_trial(trial_pair *t) {
   const vw_safetensors *const judged[] = {t->at[0]->evaluation, t->at[1]->evaluation};
   for (int i = 0; i < 2; i++)
     if (!judged[i] && judged[!i]) note_missing(t, i, "its evaluation is");
-  if (judged[0] && judged[1]) VW_TRY(compare_part(t, judged, "metrics", -1));
+  if (judged[0] && judged[1]) VW_TRY(compare_judged(t, judged));
   d->trials_differ += t->differs;
   return VW_OK;
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { LEAST_NAMES = 60, MOST_NAMES = 240, HEAD = 40, GAP = 3, GROUP_GAP = 10, MOST_PIXELS = 128 };
-static const vw_colour ink = 0x222222, absent = 0xd8d8d8;
+static const vw_colour ink = 0x222222, absent = 0xd8d8d8, right = 0x0072b2, wrong = 0xd55e00;
 
 /* Room for the rows' names. */
 static double names_width(const vw_grid *g) {
@@ -60,8 +60,42 @@ static void draw_number(vw_canvas *c, const double box[4], double v) {
   vw_canvas_text(c, box[0] + box[2] / 2, box[1] + box[3] / 2 + 4, text, &letters);
 }
 
+/* The largest box of the picture's shape within a cell, in its middle. */
+static void fit(const vw_image *picture, const double cell[4], double out[4]) {
+  const double scale = fmin(cell[2] / (double)picture->width, cell[3] / (double)picture->height);
+  out[2] = (double)picture->width * scale, out[3] = (double)picture->height * scale;
+  out[0] = cell[0] + (cell[2] - out[2]) / 2, out[1] = cell[1] + (cell[3] - out[3]) / 2;
+}
+
+/* The edges of a box that lie in the picture, light below and coloured above: seen on any ground. */
+static void draw_box(vw_canvas *c, const double picture[4], const vw_grid_box *b, double width) {
+  double at[2][2]; /* from, to */
+  for (int k = 0; k < 2; k++) {
+    at[0][k] = picture[k] + vw_inside(b->box[k], 0, 1) * picture[2 + k];
+    at[1][k] = picture[k] + vw_inside(b->box[k] + b->box[2 + k], 0, 1) * picture[2 + k];
+  }
+  const double corners[] = {at[0][0], at[0][1], at[1][0], at[0][1], at[1][0],
+                            at[1][1], at[0][0], at[1][1], at[0][0], at[0][1]};
+  const vw_pen light = {.colour = 0xffffff, .width = width + 1.4, .alpha = .8},
+               pen = {.colour = b->is_right ? right : wrong, .width = width};
+  vw_canvas_line(c, corners, 5, &light);
+  vw_canvas_line(c, corners, 5, &pen);
+}
+
+static void draw_boxes(vw_canvas *c, const vw_grid_cell *cell, const double box[4]) {
+  const double above[4] = {box[0], box[1], box[2], box[3] - VW_GRID_STRIP},
+               strip[4] = {box[0], box[1] + above[3], box[2], VW_GRID_STRIP};
+  double picture[4];
+  fit(&cell->picture, above, picture);
+  vw_canvas_picture(c, picture, &cell->picture);
+  for (int i = cell->boxes - 1; i >= 0; i--) draw_box(c, picture, &cell->box[i], i ? .6 : 1.8);
+  if (isfinite(cell->number)) draw_number(c, strip, cell->number);
+}
+
 static void draw_cell(vw_canvas *c, const vw_grid_cell *cell, const double box[4]) {
-  if (cell->picture.rgb)
+  if (cell->boxes)
+    draw_boxes(c, cell, box);
+  else if (cell->picture.rgb)
     vw_canvas_picture(c, box, &cell->picture);
   else if (isfinite(cell->number))
     draw_number(c, box, cell->number);
@@ -93,7 +127,18 @@ static vw_status shrink(vw_figure_source *s, const vw_image *picture, vw_image *
   return vw_preprocess_pixels(&how, picture, out->rgb);
 }
 
-vw_status vw_grid_picture(vw_figure_source *s, const char *path, vw_grid_cell *cell) {
+/* The whole of it, no longer than figures show it. */
+static vw_status shrink_whole(vw_figure_source *s, const vw_image *picture, vw_image *out) {
+  const int64_t longest = picture->height > picture->width ? picture->height : picture->width;
+  const double scale = longest > MOST_PIXELS ? (double)MOST_PIXELS / (double)longest : 1;
+  const int64_t H = llround(fmax(1, (double)picture->height * scale)),
+                W = llround(fmax(1, (double)picture->width * scale));
+  *out = (vw_image){.height = H, .width = W, .rgb = vw_pool_take(&s->pool, (size_t)(H * W * 3))};
+  VW_CHECK(out->rgb, VW_ERR_MEMORY, "figures: out of memory");
+  return vw_resize_bicubic(picture->rgb, picture->height, picture->width, out->rgb, H, W, true);
+}
+
+static vw_status read_picture(vw_figure_source *s, const char *path, bool is_whole, vw_grid_cell *cell) {
   char full[VW_PATH_BYTES];
   vw_image picture = {0};
   if (vw_path_format(full, "%s/%s", s->dir, path) != VW_OK || !vw_file_exists(full) ||
@@ -101,9 +146,17 @@ vw_status vw_grid_picture(vw_figure_source *s, const char *path, vw_grid_cell *c
     vw_error_clear(); /* the figure shows results, and decides none */
     return VW_OK;
   }
-  const vw_status st = shrink(s, &picture, &cell->picture);
+  const vw_status st = (is_whole ? shrink_whole : shrink)(s, &picture, &cell->picture);
   vw_image_free(&picture);
   cell->path = vw_pool_text(&s->pool, path, -1);
   VW_CHECK(st != VW_OK || cell->path, VW_ERR_MEMORY, "figures: out of memory");
   return st;
+}
+
+vw_status vw_grid_picture(vw_figure_source *s, const char *path, vw_grid_cell *cell) {
+  return read_picture(s, path, false, cell);
+}
+
+vw_status vw_grid_photo(vw_figure_source *s, const char *path, vw_grid_cell *cell) {
+  return read_picture(s, path, true, cell);
 }

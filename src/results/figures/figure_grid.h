@@ -4,10 +4,19 @@
 
 #include "results/figures/figure.h"
 
+/* Over a picture; the best first. */
+enum { VW_GRID_BOXES = 3 };
+typedef struct vw_grid_box {
+  double box[4]; /* x, y, width, height in parts of the picture; what lies outside of it is not drawn */
+  bool is_right; /* has another colour */
+} vw_grid_box;
+
 typedef struct vw_grid_cell {
   vw_image picture; /* rgb NULL: none */
-  double number;    /* from 0 to 1, shown where there is no picture; NaN: none */
+  double number;    /* from 0 to 1, shown where there is no picture, and below one with boxes; NaN: none */
   const char *path; /* of the picture below DIR; NULL: none */
+  vw_grid_box box[VW_GRID_BOXES];
+  int boxes;
 } vw_grid_cell;
 
 typedef struct vw_grid_column {
@@ -29,5 +38,10 @@ void vw_grid_draw(vw_canvas *c, const vw_grid *g, double x, double y);
 /* Reads DIR/PATH for a cell, no larger than figures show it; a picture that is not there, or cannot be read, leaves the
  * cell as it is. The pixels belong to the source. Errors: VW_ERR_MEMORY. */
 vw_status vw_grid_picture(vw_figure_source *s, const char *path, vw_grid_cell *cell);
+/* The same of a whole picture, in its shape. */
+vw_status vw_grid_photo(vw_figure_source *s, const char *path, vw_grid_cell *cell);
+
+/* What a cell with boxes has below its picture: the number. */
+enum { VW_GRID_STRIP = 13 };
 
 #endif

@@ -1,8 +1,10 @@
-/* performant: are performant solutions everywhere? A row of panels a model and data set. */
+/* performant: are performant solutions everywhere? A row of panels a model and data set; the last where words draw. */
 #include "results/figures/figure_curves.h"
 
 #include <math.h>
 #include <string.h>
+
+enum { MOST_SERIES = 6 };
 
 typedef struct series {
   const char *quantity, *label;
@@ -13,7 +15,7 @@ typedef struct series {
 typedef struct kind {
   const char *title, *y_title;
   double y_low, y_high; /* NaN: as needed */
-  series series[3];
+  series series[MOST_SERIES];
 } kind;
 
 static const kind kinds[] = {
@@ -23,31 +25,46 @@ static const kind kinds[] = {
      1,
      {{"cosine, other anchors", "words of one concept, from different anchors", 0, 0},
       {"cosine, other replicas", "replicas of one anchor", 2, .08},
+      {"cosine, other concepts", "words of different concepts, from different anchors", 5, -.08},
       {"cosine, untouched anchors", "the anchors themselves", 6, 0}}},
     {"distance of words of one concept",
      "over the mean of both radii",
      0,
      NAN,
      {{"distance over radius, other anchors", "words of one concept, from different anchors", 0, 0},
-      {"distance over radius, other replicas", "replicas of one anchor", 2, .08}}},
+      {"distance over radius, other replicas", "replicas of one anchor", 2, .08},
+      {"distance over radius, other concepts", "words of different concepts, from different anchors", 5, -.08}}},
     {"performance, and where words lie",
      "share, score",
      0,
      1,
      {{"performance", "performance (the headline)", 1, 0},
       {"nearest word is the anchor", "words whose nearest word still is their anchor", 3, .08}}},
-    {"performance, paired differences",
+    {"paired differences",
      "difference",
      NAN,
      NAN,
      {{"performance minus next smaller delta", "performance minus that at the next smaller delta", 4, 0},
-      {"performance at delta 1 minus at 0.5", "performance at delta 1 minus at 0.5", 5, .12}}},
+      {"performance at delta 1 minus at 0.5", "performance at delta 1 minus at 0.5", 7, .12},
+      {"picture cosine, other anchors minus other concepts", "pictures: one concept minus different concepts", 0,
+       -.08}}},
+    {"how alike the judge finds their pictures",
+     "cosine of features",
+     NAN,
+     1,
+     {{"picture cosine, other anchors", "words of one concept, from different anchors", 0, 0},
+      {"picture cosine, other replicas", "replicas of one anchor", 2, .08},
+      {"picture cosine, other concepts", "words of different concepts, from different anchors", 5, -.08},
+      {"picture cosine, real name", "a word and its concept's real name", 9, .16},
+      {"picture cosine, own anchor", "a word and its own untouched anchor", 8, -.16},
+      {"picture cosine, untouched anchors", "the anchors themselves", 6, 0}}},
 };
+enum { KINDS = sizeof kinds / sizeof *kinds, PICTURES = KINDS - 1 }; /* the last: where words draw */
 
 static vw_status add_series(vw_curves *f, vw_curves_panel *p, const vw_figure_rows *rows, const vw_figure_row *of,
                             const series *s, const vw_figure_deltas *deltas) {
   const vw_mark mark = vw_series_mark(s->form, 8);
-  const bool is_level = strcmp(s->quantity, "cosine, untouched anchors") == 0;
+  const bool is_level = strstr(s->quantity, "untouched anchors") != NULL;
   const vw_curve_look look = {.label = s->label,
                               .pen = {.colour = mark.colour, .width = 1.6, .dash = {is_level ? 6 : 0, 3}},
                               .mark = is_level ? (vw_mark){0} : mark,
@@ -70,10 +87,21 @@ static vw_status add_series(vw_curves *f, vw_curves_panel *p, const vw_figure_ro
   return VW_OK;
 }
 
+/* Does any row tell of pictures? of NULL: whosever. */
+static bool has_pictures(const vw_figure_rows *rows, const vw_figure_row *of) {
+  for (int64_t i = 0; i < rows->n; i++) {
+    const vw_figure_row *r = &rows->row[i];
+    if (strncmp(r->quantity, "picture cosine", strlen("picture cosine")) == 0 && isfinite(r->i.mean) &&
+        (!of || (strcmp(r->model, of->model) == 0 && strcmp(r->data, of->data) == 0)))
+      return true;
+  }
+  return false;
+}
+
 static vw_status add_row(vw_curves *f, const vw_figure_rows *rows, const vw_figure_row *of) {
   const vw_figure_deltas *deltas = NULL;
   VW_TRY(vw_figure_deltas_of(f->s, rows, of->model, &deltas));
-  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+  for (int64_t k = 0; k < f->columns; k++) {
     vw_curves_panel *p = NULL;
     const vw_curves_panel like = {.title =
                                       k ? kinds[k].title : vw_figure_text(f->s, "%s, %s: cosine", of->model, of->data),
@@ -82,10 +110,11 @@ static vw_status add_row(vw_curves *f, const vw_figure_rows *rows, const vw_figu
                                   .x_names = deltas->name,
                                   .n_x_names = deltas->n,
                                   .y_low = kinds[k].y_low,
-                                  .y_high = kinds[k].y_high};
+                                  .y_high = kinds[k].y_high,
+                                  .is_blank = k == PICTURES && !has_pictures(rows, of)};
     VW_CHECK(like.title, VW_ERR_MEMORY, "figures: out of memory");
     VW_TRY(vw_curves_panel_add(f, &like, &p));
-    for (int i = 0; i < 3 && kinds[k].series[i].quantity; i++)
+    for (int i = 0; i < MOST_SERIES && kinds[k].series[i].quantity; i++)
       VW_TRY(add_series(f, p, rows, of, &kinds[k].series[i], deltas));
   }
   return VW_OK;
@@ -101,7 +130,7 @@ vw_status vw_figure_performant(vw_figure_source *s, const char *subject, vw_figu
       vw_curves_begin(s, &f, "how far apart are words that different anchors gave for one concept?",
                       "means; bands: 95 % over concepts (performance: over words); bars: 95 % bootstrap over concepts "
                       "(and anchors)",
-                      (int64_t)(sizeof kinds / sizeof *kinds)));
+                      has_pictures(&rows, NULL) ? KINDS : PICTURES));
   for (int64_t i = 0; i < rows.n; i++) {
     bool is_first = true;
     for (int64_t k = 0; k < i; k++)

@@ -1,10 +1,12 @@
 /* transfer_<model>: what words show in a network, learned there and carried to it. A row a concept and anchor, columns
- * the untouched anchor and each delta: pictures where words draw them, else scores. */
+ * the untouched anchor and each delta: pictures where words draw them, boxes over a photo where they find them, else
+ * scores. */
 #include "results/collect/collect_format.h"
 #include "results/figures/figure_grid.h"
 
 #include "core/text.h"
 #include "tasks/generation/drawn.h"
+#include "tasks/shown.h"
 #include "transfer/carried.h"
 
 #include <inttypes.h>
@@ -13,13 +15,23 @@
 #include <string.h>
 
 enum { MOST_SOURCES = 4, MOST_DELTAS = 16, MOST_COLUMNS = 1 + (1 + MOST_SOURCES) * MOST_DELTAS };
-enum { MOST_PICTURE_ROWS = 12, MOST_NUMBER_ROWS = 48, PICTURE_CELL = 60, NUMBER_CELL = 38, NUMBER_HEIGHT = 17 };
+enum {
+  MOST_PICTURE_ROWS = 12,
+  MOST_NUMBER_ROWS = 48,
+  PICTURE_CELL = 60,
+  PHOTO_CELL = 76,
+  NUMBER_CELL = 38,
+  NUMBER_HEIGHT = 17
+};
 
 /* Words of a table, with their headline. */
 typedef struct words {
   const char *const *data, *const *concept, *const *anchor, *const *kind;
+  const char *const *model; /* of baselines alone */
   const double *delta, *replica, *trial, *is_null, *metrics;
-  int64_t n, n_metrics;
+  const double *boxes;     /* of the first picture of a concept; NULL: none are kept */
+  const int64_t *boxes_at; /* [n] place of a word among those with boxes, -1: it has none; NULL: its own */
+  int64_t n, n_metrics, with_boxes;
 } words;
 
 /* One column: words learned here, or carried from a source; or the untouched anchors. */
@@ -33,6 +45,10 @@ typedef struct figure {
   const char *study, *title, *below, *note, *model, *metric;
   vw_grid grid;
   double width, height;
+  bool has_boxes;       /* some cell has */
+  const char *photo_of; /* concept of the photo that was read last, of `photo_data` */
+  const char *photo_data;
+  vw_grid_cell photo;
   place place[MOST_COLUMNS];
   const char **data, **concept, **anchor; /* [rows] */
   int64_t all_rows;
@@ -43,7 +59,11 @@ typedef struct tables {
   const char *model;
   const vw_task_kind *task;
   const char *const *trial_model, *const *trial_data;
-  words trials, own, anchors, carried[MOST_SOURCES];
+  words trials, anchors, carried[MOST_SOURCES];
+  int64_t box_dim[VW_KEPT_DIMS]; /* of boxes: pictures, boxes, numbers */
+  const char *const *shown_data, *const *shown_concept;
+  const double *shown_place, *shown_width, *shown_height;
+  int64_t n_shown;
   const char *sources[MOST_SOURCES];
   int64_t n_sources;
 } tables;
@@ -72,6 +92,65 @@ static vw_status read_metrics(const tables *t, const char *group, const char *na
            group, name, w->n_metrics);
   return VW_OK;
 }
+
+/* ---- boxes ------------------------------------------------------------------------------------------------------- */
+
+static bool keeps_boxes(const tables *t) {
+  return t->task->kept && t->task->kept->are_boxes;
+}
+
+/* What an array GROUP/NAME holds of each row: its sizes must be those that were seen first. */
+static vw_status read_boxes(tables *t, const char *group, const char *name, words *w) {
+  char path[512];
+  int64_t n = 0;
+  (void)snprintf(path, sizeof path, "%s/%s", group, name);
+  const vw_study_data *d = vw_study_reader_find(t->s->file, path);
+  if (!d) return VW_OK;
+  VW_CHECK(d->ndim == 4 && d->dim[3] == VW_BOX_NUMBERS && d->dim[1] > 0, VW_ERR_INPUT,
+           "%s/study.h5: %s are no boxes of %d numbers", t->s->dir, path, (int)VW_BOX_NUMBERS);
+  if (!t->box_dim[0])
+    for (int k = 0; k < VW_KEPT_DIMS; k++) t->box_dim[k] = d->dim[1 + k];
+  for (int k = 0; k < VW_KEPT_DIMS; k++)
+    VW_CHECK(t->box_dim[k] == d->dim[1 + k], VW_ERR_INPUT, "%s/study.h5: %s has other sizes than the boxes of others",
+             t->s->dir, path);
+  w->with_boxes = d->dim[0];
+  return read_column(t->s, group, name, NULL, &w->boxes, &n);
+}
+
+/* The boxes of rows that a scale names. */
+static vw_status read_boxes_at(tables *t, const char *group, const char *name, const char *scale, words *w) {
+  const double *rows = NULL;
+  int64_t n = 0;
+  VW_TRY(read_boxes(t, group, name, w));
+  if (!w->boxes) return VW_OK;
+  VW_TRY(read_column(t->s, group, scale, NULL, &rows, &n));
+  int64_t *at = vw_pool_take(&t->s->pool, (size_t)(w->n + 1) * sizeof *at);
+  VW_CHECK(at, VW_ERR_MEMORY, "figures: out of memory");
+  for (int64_t i = 0; i < w->n; i++) at[i] = -1;
+  for (int64_t i = 0; i < n && i < w->with_boxes; i++)
+    if (rows[i] >= 0 && rows[i] < (double)w->n) at[(int64_t)rows[i]] = i;
+  w->boxes_at = at;
+  return VW_OK;
+}
+
+/* Words and anchors of the model, and the pictures that their boxes are in. */
+static vw_status read_kept(tables *t) {
+  char group[320], baselines[64], path[400];
+  (void)snprintf(group, sizeof group, "/pictures/%s", t->model);
+  (void)snprintf(path, sizeof path, "%s/shown/place", group);
+  if (!keeps_boxes(t) || !vw_figure_has(t->s, path)) return VW_OK;
+  (void)snprintf(baselines, sizeof baselines, "baseline_%s", t->task->kept->name);
+  VW_TRY(read_boxes_at(t, group, t->task->kept->name, "trial", &t->trials));
+  VW_TRY(read_boxes_at(t, group, baselines, "baseline", &t->anchors));
+  (void)snprintf(group, sizeof group, "/pictures/%s/shown", t->model);
+  VW_TRY(read_column(t->s, group, "data", &t->shown_data, NULL, &t->n_shown));
+  VW_TRY(read_column(t->s, group, "concept", &t->shown_concept, NULL, &t->n_shown));
+  VW_TRY(read_column(t->s, group, "place", NULL, &t->shown_place, &t->n_shown));
+  VW_TRY(read_column(t->s, group, "width", NULL, &t->shown_width, &t->n_shown));
+  return read_column(t->s, group, "height", NULL, &t->shown_height, &t->n_shown);
+}
+
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 /* The trials of the model, with their headline at the place of the trial in /trials. */
 static vw_status read_own(tables *t) {
@@ -108,6 +187,7 @@ static vw_status read_source(tables *t, const char *from) {
   VW_TRY(read_column(t->s, group, "replica", NULL, &w->replica, &w->n));
   VW_TRY(read_column(t->s, group, "trial", NULL, &w->trial, &w->n));
   VW_TRY(read_metrics(t, group, "evaluation", w));
+  if (keeps_boxes(t)) VW_TRY(read_boxes(t, group, t->task->kept->name, w));
   t->sources[t->n_sources++] = from;
   return VW_OK;
 }
@@ -117,6 +197,7 @@ static vw_status read_anchors(tables *t) {
   (void)snprintf(group, sizeof group, "/evaluation/%s_baselines", t->task->name);
   VW_TRY(read_words(t->s, group, &t->anchors));
   VW_TRY(read_column(t->s, group, "kind", &t->anchors.kind, NULL, &t->anchors.n));
+  VW_TRY(read_column(t->s, group, "model", &t->anchors.model, NULL, &t->anchors.n));
   return read_metrics(t, group, "metrics", &t->anchors);
 }
 
@@ -125,6 +206,7 @@ static vw_status read_all(tables *t) {
   const char *models[MOST_MODELS];
   VW_TRY(read_own(t));
   VW_TRY(read_anchors(t));
+  VW_TRY(read_kept(t));
   int64_t n = vw_figure_distinct(t->trial_model, t->trials.n, models, MOST_MODELS);
   for (int64_t i = 0; i < n && i < MOST_MODELS; i++) VW_TRY(read_source(t, models[i]));
   return VW_OK;
@@ -218,7 +300,7 @@ static vw_status find_columns(const tables *t, figure *f) {
 
 static bool is_of(const tables *t, const place *p, int64_t i) {
   if (p->of == &t->trials) return is_own(t, i) && t->trials.replica[i] == 0;
-  if (p->of == &t->anchors) return !strcmp(p->of->kind[i], "untouched anchor");
+  if (p->of == &t->anchors) return !strcmp(p->of->kind[i], "untouched anchor") && !strcmp(p->of->model[i], t->model);
   return !strcmp(p->of->kind[i], "carried word") && p->of->replica[i] == 0;
 }
 
@@ -247,12 +329,50 @@ static void label_of(const tables *t, const place *p, int64_t i, char label[VW_D
   }
 }
 
+/* The first picture of a concept among those shown; -1: none. */
+static int64_t shown_of(const tables *t, const char *data, const char *concept) {
+  for (int64_t i = 0; i < t->n_shown; i++)
+    if (t->shown_place[i] == 0 && !strcmp(t->shown_data[i], data) && !strcmp(t->shown_concept[i], concept)) return i;
+  return -1;
+}
+
+/* What `evaluate` left of it below DIR; rows of a concept follow one another. */
+static vw_status photo_of(const tables *t, figure *f, int64_t row) {
+  char folder[VW_PATH_BYTES], path[VW_PATH_BYTES];
+  if (f->photo_of && !strcmp(f->photo_of, f->concept[row]) && !strcmp(f->photo_data, f->data[row])) return VW_OK;
+  f->photo_of = f->concept[row], f -> photo_data = f->data[row];
+  f->photo = (vw_grid_cell){0};
+  VW_TRY(vw_drawn_folder_of("pictures", t->model, f->data[row], f->concept[row], folder));
+  VW_TRY(vw_shown_path(folder, 0, path));
+  return vw_grid_photo(t->s, path, &f->photo);
+}
+
+/* The boxes of word i, over the photo. Without either the cell stays a number. */
+static vw_status fill_boxes(const tables *t, figure *f, int64_t row, const words *w, int64_t i, vw_grid_cell *cell) {
+  const int64_t shown = shown_of(t, f->data[row], f->concept[row]), at = w->boxes_at ? w->boxes_at[i] : i;
+  if (!w->boxes || at < 0 || at >= w->with_boxes || shown < 0) return VW_OK;
+  VW_TRY(photo_of(t, f, row));
+  if (!f->photo.picture.rgb) return VW_OK;
+  const double *b = w->boxes + at * t->box_dim[0] * t->box_dim[1] * VW_BOX_NUMBERS;
+  const double size[2] = {t->shown_width[shown], t->shown_height[shown]};
+  for (int64_t k = 0; k < t->box_dim[1] && k < VW_GRID_BOXES && isfinite(b[VW_BOX_SCORE]); k++, b += VW_BOX_NUMBERS) {
+    vw_grid_box *to = &cell->box[cell->boxes++];
+    for (int e = 0; e < 4; e++) to->box[e] = b[VW_BOX_X + e] / size[e % 2];
+    to->is_right = b[VW_BOX_OVERLAP] >= .5;
+  }
+  if (!cell->boxes) return VW_OK;
+  cell->picture = f->photo.picture, cell->path = f->photo.path;
+  f->has_boxes = true;
+  return VW_OK;
+}
+
 static vw_status fill_cell(const tables *t, figure *f, int64_t row, const place *p, vw_grid_cell *cell) {
   char folder[VW_PATH_BYTES], path[VW_PATH_BYTES], label[VW_DRAWN_LABEL];
   const int64_t i = word_of(t, f, row, p);
   *cell = (vw_grid_cell){.number = NAN};
   if (i < 0) return VW_OK;
   cell->number = p->of->metrics[i * p->of->n_metrics + (p->of->n_metrics > 1 ? t->task->headline : 0)];
+  if (keeps_boxes(t)) return fill_boxes(t, f, row, p->of, i, cell);
   if (!t->task->sheet) return VW_OK;
   label_of(t, p, i, label);
   VW_TRY(vw_drawn_folder_of("pictures", t->model, f->data[row], f->concept[row], folder));
@@ -309,6 +429,21 @@ static vw_status write_csv(const figure *f, vw_figure_drawing *d) {
   return VW_OK;
 }
 
+/* What the cells are, and why they are no more. */
+static const char *below_of(const tables *t, const figure *f, bool draws) {
+  if (f->has_boxes)
+    return "a word's best box (thick) and next two on the first test picture of its concept, blue: IoU of .5 or more "
+           "with "
+           "a true box, orange: less; below: its score on all pictures; columns: delta; grey: not there";
+  if (draws) return "what words draw (the first picture of each); columns: delta; grey: not there";
+  if (!keeps_boxes(t)) return "scores of single words, which draw nothing; columns: delta; grey: not there";
+  return t->n_shown
+             ? "scores of single words (the photos for their boxes are not in DIR/pictures: 'viswords evaluate'); "
+               "columns: delta; grey: not there"
+             : "scores of single words (their boxes were not kept by the version that judged them: 'viswords "
+               "evaluate --complete'); columns: delta; grey: not there";
+}
+
 static vw_status lay_out(const tables *t, figure *f, vw_figure_drawing *d) {
   const bool draws = has_pictures(f);
   if (!draws) VW_TRY(fill_cells(t, f, MOST_NUMBER_ROWS));
@@ -316,12 +451,11 @@ static vw_status lay_out(const tables *t, figure *f, vw_figure_drawing *d) {
   if (f->grid.n_rows < f->all_rows)
     (void)snprintf(d->note, sizeof d->note, "%" PRId64 " of %" PRId64 " concepts and anchors are drawn", f->grid.n_rows,
                    f->all_rows);
-  f->grid.cell_width = draws ? PICTURE_CELL : NUMBER_CELL, f->grid.cell_height = draws ? PICTURE_CELL : NUMBER_HEIGHT;
+  f->grid.cell_width = f->has_boxes ? PHOTO_CELL : draws ? PICTURE_CELL : NUMBER_CELL;
+  f->grid.cell_height = f->has_boxes ? PHOTO_CELL + VW_GRID_STRIP : draws ? PICTURE_CELL : NUMBER_HEIGHT;
   f->note = vw_pool_text(&t->s->pool, d->note, -1);
   VW_CHECK(f->note, VW_ERR_MEMORY, "figures: out of memory");
-  f->below =
-      draws ? "what words draw (the first picture of each); columns: delta; grey: not there"
-            : "scores of single words (boxes and namings are not kept as pictures); columns: delta; grey: not there";
+  f->below = below_of(t, f, draws);
   f->width = fmax(2 * VW_PAGE_MARGIN + vw_grid_width(&f->grid), 640);
   f->height = VW_PAGE_HEAD + vw_grid_height(&f->grid) + VW_PAGE_MARGIN + (f->note[0] ? VW_PAGE_NOTE + 8 : 0);
   d->page = (vw_page){.width = f->width, .height = f->height, .title = f->title, .draw = draw, .user = f};

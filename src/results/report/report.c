@@ -258,6 +258,7 @@ vw_status vw_report_write(const vw_results_source *s, const vw_report_about *abo
   vw_status st = VW_OK;
   VW_GOTO(vw_collect_read(s, &c));
   VW_GOTO(vw_collect_probe(&c));
+  VW_GOTO(vw_collect_spread(&c));
   VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? write_page(&c, about, say) : VW_OK));
 cleanup:
   vw_collected_free(&c);

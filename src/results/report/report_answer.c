@@ -325,6 +325,7 @@ void vw_report_answer(vw_report_page *p) {
   put_transfer(p);
   put_onsets(p);
   put_layers(p);
+  vw_report_alike(p);
   put_caution(p);
   vw_report_section_end(p);
 }

@@ -57,6 +57,7 @@ void vw_report_section_end(vw_report_page *p);
 
 /* The parts, in the order of the page. */
 void vw_report_answer(vw_report_page *p);
+void vw_report_alike(vw_report_page *p); /* of it: words that lie apart, pictures that look alike */
 vw_status vw_report_figures(vw_report_page *p);
 vw_status vw_report_pictures(vw_report_page *p);
 void vw_report_tables(vw_report_page *p);

@@ -75,9 +75,21 @@ vw_status vw_detect_draws(vw_task *t, const vw_trial *trial, uint64_t key, const
 
 /* ---- judging (detect_judge.c) ------------------------------------------------------------------------------------ */
 
+/* A part is VW_DETECT_PART test pictures; numbers of a word there: [VW_DETECT_PART, VW_DETECT_TOP, VW_DETECT_NUMBERS],
+ * as vw_detect_best has them. */
+enum { VW_DETECT_PART = 8 };
 vw_status vw_detect_judge_parts(const vw_task_inputs *in, int64_t *parts, int64_t *numbers);
 vw_status vw_detect_judge_part(vw_task *t, const vw_judged *w, int64_t part, double *numbers);
 vw_status vw_detect_judge_end(vw_task *t, const vw_judged *w, const double *numbers, double *metrics);
+/* What is kept: on the first VW_DETECT_SHOWN test pictures that hold the concept, the best VW_DETECT_KEPT boxes of a word,
+ * VW_BOX_NUMBERS each; the overlap is that with a true box of the concept. NaN where there are no more. */
+enum { VW_DETECT_SHOWN = 2, VW_DETECT_KEPT = 3 };
+extern const vw_kept_kind vw_detect_kept;
+vw_status vw_detect_kept_dims(const vw_task_inputs *in, int64_t dim[VW_KEPT_DIMS]);
+vw_status vw_detect_judge_kept(vw_task *t, const vw_judged *w, const double *numbers, float *kept);
+/* These pictures: those that hold a box of the concept to be found, in their order. Errors: VW_ERR_ARG (no concept of
+ * the data set), VW_ERR_MEMORY. */
+vw_status vw_detect_shown(const vw_task_inputs *in, const char *concept, const vw_scene **scenes, int64_t *n);
 void vw_detect_judge_destroy(vw_detect_judge *j); /* NULL allowed */
 /* A word's best boxes of a picture, best first: out [VW_DETECT_TOP, VW_DETECT_NUMBERS]: score, then x, y, width, height
  * in pixels; a score of -1 where there are no more. z [N] logits, boxes [N, 4] in parts of the square of `side` pixels.

@@ -8,7 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PART = 8, TOP = VW_DETECT_TOP, SCORE = 0, BOX = 1, NUMBERS = VW_DETECT_NUMBERS, OF_PICTURE = TOP * NUMBERS };
+enum {
+  PART = VW_DETECT_PART,
+  TOP = VW_DETECT_TOP,
+  SCORE = 0,
+  BOX = 1,
+  NUMBERS = VW_DETECT_NUMBERS,
+  OF_PICTURE = TOP * NUMBERS
+};
 
 /* What is ready for judging, and the pictures that were looked at last: words of many blocks come to the same ones. */
 struct vw_detect_judge {

@@ -11,8 +11,7 @@ static int by_score(const void *a, const void *b) {
   return (x->patch > y->patch) - (x->patch < y->patch);
 }
 
-/* Intersection over union; 0 where neither has an area. */
-static double overlap_of(const double a[4], const double b[4]) {
+double vw_box_overlap(const double a[4], const double b[4]) {
   const double w = fmin(a[0] + a[2], b[0] + b[2]) - fmax(a[0], b[0]);
   const double h = fmin(a[1] + a[3], b[1] + b[3]) - fmax(a[1], b[1]);
   const double inside = w > 0 && h > 0 ? w * h : 0, all = a[2] * a[3] + b[2] * b[3] - inside;
@@ -21,7 +20,7 @@ static double overlap_of(const double a[4], const double b[4]) {
 
 static bool is_covered(const vw_detected_box *kept, int64_t n, const vw_detected_box *b, double most) {
   for (int64_t i = 0; i < n; i++)
-    if (kept[i].name == b->name && overlap_of(kept[i].box, b->box) > most) return true;
+    if (kept[i].name == b->name && vw_box_overlap(kept[i].box, b->box) > most) return true;
   return false;
 }
 

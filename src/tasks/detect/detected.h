@@ -18,6 +18,9 @@ typedef struct vw_detect_limits {
   int64_t top;      /* of a picture */
 } vw_detect_limits;
 
+/* Intersection over union of x, y, width, height; 0 where neither has an area. */
+double vw_box_overlap(const double a[4], const double b[4]);
+
 /* Orders boxes [n] by score, drops what the limits do not allow, and returns how many stay in front. */
 int64_t vw_detected_keep(vw_detected_box *boxes, int64_t n, const vw_detect_limits *limits);
 

@@ -47,11 +47,16 @@ vw_status vw_generation_draws(vw_task *t, const vw_trial *trial, uint64_t key, c
 
 extern const vw_metric vw_generation_metrics[VW_GENERATION_METRICS];
 
-/* A part is one picture of every word; numbers: VW_GENERATION_METRICS, 1 where it is named right, else 0; NaN where it
- * is not drawn (null concepts). */
+/* A part is one picture of every word; numbers: VW_GENERATION_METRICS, 1 where it is named right, else 0; then the
+ * judge's feature of the picture, of unit length; all NaN where it is not drawn (null concepts). */
 vw_status vw_generation_judge_parts(const vw_task_inputs *in, int64_t *pictures, int64_t *numbers);
 vw_status vw_generation_judge_picture(vw_task *t, const vw_judged *w, int64_t picture, double *numbers);
 vw_status vw_generation_judge_end(vw_task *t, const vw_judged *w, const double *numbers, double *metrics);
+/* What is kept: the mean of the features of a word's pictures [n, projection of the judge]. Its length tells how alike
+ * the pictures of one word are: 1 where they are the same. */
+extern const vw_kept_kind vw_generation_kept;
+vw_status vw_generation_kept_dims(const vw_task_inputs *in, int64_t dim[VW_KEPT_DIMS]);
+vw_status vw_generation_judge_kept(vw_task *t, const vw_judged *w, const double *numbers, float *kept);
 void vw_generation_judge_destroy(vw_generation_judge *j); /* NULL allowed */
 /* Pictures that it drew: those that it found in memory or in files do not count. */
 int64_t vw_generation_judge_drawn(const vw_generation_judge *j);

@@ -20,6 +20,15 @@ const vw_metric vw_generation_metrics[VW_GENERATION_METRICS] = {
     {"named_all", "1", "the same among all names that the judge is given", true},
 };
 
+const vw_kept_kind vw_generation_kept = {
+    .name = "features",
+    .units = "1",
+    .help = "mean of the unit features that the judge has of a word's pictures; NaN: none drawn, or not kept then",
+    .ndim = 1,
+    .scale = {"component"},
+    .scale_help = {"component of the judge's features of pictures"},
+    .are_features = true};
+
 /* What a baseline drew: the same word comes again for the next concept. */
 typedef struct kept_picture {
   vw_hash word;
@@ -123,7 +132,7 @@ typedef struct looking {
   uint64_t key;               /* of the concept's draws */
   int64_t concept;            /* its place among the names */
   char folder[VW_PATH_BYTES]; /* "": pictures are not kept */
-  double *numbers;            /* [n, VW_GENERATION_METRICS] */
+  double *numbers;            /* [n, VW_GENERATION_METRICS + projection] */
   double *seen;               /* [projection] of the picture at hand */
   uint8_t *rgb;               /* room for one picture */
 } looking;
@@ -134,6 +143,11 @@ static size_t picture_bytes(const vw_generation_judge *j) {
 
 static int64_t projection_of(const vw_generation_judge *j) {
   return j->network->vision.projection;
+}
+
+/* Components of the judge's features; 0: there is no network that has them. */
+static int64_t components(const vw_task_inputs *in) {
+  return in->judge && in->judge->kind == &vw_clip_kind ? vw_clip_of(in->judge)->vision.projection : 0;
 }
 
 static bool is_finite(const double *v, int64_t n) {
@@ -183,7 +197,9 @@ static vw_status score(const looking *l, int64_t row, const double *feature) {
   VW_CHECK(z, VW_ERR_MEMORY, "judging: out of memory");
   vw_judge_draw_others(&r, l->key);
   vw_judge_names_logits(&j->names, feature, z);
-  vw_judge_score(&r, z, l->numbers + row * VW_GENERATION_METRICS);
+  double *to = l->numbers + row * (VW_GENERATION_METRICS + projection_of(j));
+  vw_judge_score(&r, z, to);
+  memcpy(to + VW_GENERATION_METRICS, feature, (size_t)projection_of(j) * sizeof *feature);
   free(z);
   return VW_OK;
 }
@@ -269,7 +285,7 @@ cleanup:
 /* ---- the door ---------------------------------------------------------------------------------------------------- */
 
 vw_status vw_generation_judge_parts(const vw_task_inputs *in, int64_t *pictures, int64_t *numbers) {
-  *pictures = in->model->judge.pictures, *numbers = VW_GENERATION_METRICS;
+  *pictures = in->model->judge.pictures, *numbers = VW_GENERATION_METRICS + components(in);
   return VW_OK;
 }
 
@@ -278,7 +294,8 @@ vw_status vw_generation_judge_picture(vw_task *task, const vw_judged *w, int64_t
   const vw_task_inputs *in = &task->in;
   const vw_stream stream = {.data = in->pictures->data->name, .concept = w->concept, .seed = in->seed};
   looking l = {.w = w, .picture = picture, .numbers = numbers};
-  for (int64_t i = 0; i < w->n * VW_GENERATION_METRICS; i++) numbers[i] = NAN;
+  const int64_t all = w->n * (VW_GENERATION_METRICS + components(in));
+  for (int64_t i = 0; i < all; i++) numbers[i] = NAN;
   if (w->null_concept) return VW_OK; /* it has no name */
   VW_TRY(judge_of(t, &l.j));
   if (l.j->kept_of != picture) forget(l.j);
@@ -289,13 +306,33 @@ vw_status vw_generation_judge_picture(vw_task *task, const vw_judged *w, int64_t
   return look_at_all(&l);
 }
 
+static int64_t parts_of(const vw_task *task, const vw_judged *w) {
+  return w->parts ? w->parts : task->in.model->judge.pictures;
+}
+
 vw_status vw_generation_judge_end(vw_task *task, const vw_judged *w, const double *numbers, double *metrics) {
-  const int64_t pictures = w->parts ? w->parts : task->in.model->judge.pictures, m = VW_GENERATION_METRICS,
-                all = w->n * m;
-  for (int64_t i = 0; i < all; i++) {
-    double sum = 0;
-    for (int64_t p = 0; p < pictures; p++) sum += numbers[p * all + i]; /* NaN where one is */
-    metrics[i] = sum / (double)pictures;
-  }
+  const int64_t pictures = parts_of(task, w), m = VW_GENERATION_METRICS, one = m + components(&task->in);
+  for (int64_t i = 0; i < w->n; i++)
+    for (int64_t k = 0; k < m; k++) {
+      double sum = 0;
+      for (int64_t p = 0; p < pictures; p++) sum += numbers[(p * w->n + i) * one + k]; /* NaN where one is */
+      metrics[i * m + k] = sum / (double)pictures;
+    }
+  return VW_OK;
+}
+
+vw_status vw_generation_kept_dims(const vw_task_inputs *in, int64_t dim[VW_KEPT_DIMS]) {
+  dim[0] = components(in);
+  return VW_OK;
+}
+
+vw_status vw_generation_judge_kept(vw_task *task, const vw_judged *w, const double *numbers, float *kept) {
+  const int64_t pictures = parts_of(task, w), d = components(&task->in), one = VW_GENERATION_METRICS + d;
+  for (int64_t i = 0; i < w->n; i++)
+    for (int64_t k = 0; k < d; k++) {
+      double sum = 0;
+      for (int64_t p = 0; p < pictures; p++) sum += numbers[(p * w->n + i) * one + VW_GENERATION_METRICS + k];
+      kept[i * d + k] = (float)(sum / (double)pictures);
+    }
   return VW_OK;
 }
