@@ -3,7 +3,7 @@
 #ifndef VW_IO_ROWS_H
 #define VW_IO_ROWS_H
 
-#include "io/study_file.h"
+#include "io/study/study_file.h"
 
 typedef struct vw_row_set {
   vw_row_range *range; /* ascending, adjacent ones joined, none empty; owned */

@@ -4,7 +4,7 @@
 
 #include "cluster/comm.h"
 #include "core/log.h"
-#include "io/hdf.h"
+#include "io/study/hdf.h"
 
 #if H5_VERSION_GE(1, 13, 0)
 

@@ -1,6 +1,6 @@
 /* `check`: whether a study can run, before anything is queued. Reads as `run` does, and then what only a run would
  * meet: every picture, twins in both parts, the output directory, disk and memory. Never calls MPI_Init. */
-#include "io/image.h"
+#include "io/pictures/image.h"
 
 #include "core/foreign.h"
 #include "core/text.h"

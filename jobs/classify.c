@@ -3,7 +3,7 @@
  * told and the others go on. */
 #include "core/text.h"
 #include "io/json.h"
-#include "io/preprocess.h"
+#include "io/pictures/preprocess.h"
 #include "jobs/encode.h"
 #include "jobs/session.h"
 

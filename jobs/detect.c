@@ -1,16 +1,16 @@
 /* `viswords detect`: finds things in pictures with an OWL-v2 directory. What is looked for are plain names, learned
  * words of a study and words in files; each stands in the template. Every picture gets a PNG copy with labelled boxes
  * and a JSON file of them beside it. A picture that cannot be read is told and the others go on. */
-#include "tasks/detected.h"
+#include "tasks/detect/detected.h"
 
 #include "core/durable.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "io/draw.h"
 #include "io/json.h"
+#include "io/pictures/draw.h"
 #include "jobs/encode.h"
 #include "jobs/session.h"
-#include "tasks/detect.h"
+#include "tasks/detect/detect.h"
 #include "tasks/leaves.h"
 
 #include <inttypes.h>

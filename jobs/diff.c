@@ -1,5 +1,5 @@
 /* `diff`: are the results of two output directories the same, and if not, where and why? Never calls MPI_Init. */
-#include "results/diff.h"
+#include "results/compare/diff.h"
 
 #include "core/text.h"
 #include "io/json.h"

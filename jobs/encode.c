@@ -5,9 +5,9 @@
 #include "core/durable.h"
 #include "core/text.h"
 #include "io/json.h"
-#include "io/preprocess.h"
+#include "io/pictures/preprocess.h"
 #include "jobs/session.h"
-#include "tasks/classify_judge.h"
+#include "tasks/classify/classify_judge.h"
 
 #include <inttypes.h>
 #include <jansson.h>

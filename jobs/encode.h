@@ -36,7 +36,7 @@ vw_status vw_encode_words(const vw_word_list *words, const char *sentence, vw_cl
  * as a space, as in the names of classes. Errors: those of the network; VW_ERR_ARG (a name that is too long). */
 vw_status vw_encode_candidates(const vw_encode_inputs *in, vw_clip_network *n, void *features);
 
-/* --exif and --alpha as flags of io/image.h. Errors: VW_ERR_ARG, beginning with `command`. */
+/* --exif and --alpha as flags of io/pictures/image.h. Errors: VW_ERR_ARG, beginning with `command`. */
 vw_status vw_encode_look(const char *command, const char *exif, const char *alpha, unsigned *look);
 
 /* A picture, or all pictures in a folder and below. */

@@ -3,7 +3,7 @@
 #define VW_JOBS_GENERATE_H
 
 #include "core/durable.h"
-#include "io/picture_settings.h"
+#include "io/pictures/picture_settings.h"
 #include "jobs/encode.h"
 #include "networks/drawing.h"
 

@@ -4,8 +4,8 @@
 #include "cluster/progress.h"
 #include "core/durable.h"
 #include "core/text.h"
-#include "io/image.h"
 #include "io/json.h"
+#include "io/pictures/image.h"
 #include "jobs/stop.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* `merge`: output directories of one protocol as one. Never calls MPI_Init. */
-#include "results/merge.h"
+#include "results/compare/merge.h"
 
 #include "core/text.h"
 #include "jobs/jobs.h"

@@ -3,7 +3,7 @@
 #include "core/text.h"
 #include "io/lock.h"
 #include "jobs/session.h"
-#include "results/report.h"
+#include "results/report/report.h"
 
 #include <stdlib.h>
 #include <string.h>

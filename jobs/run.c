@@ -4,7 +4,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
-#include "results/report.h"
+#include "results/report/report.h"
 
 #include <stdlib.h>
 #include <string.h>

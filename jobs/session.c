@@ -11,7 +11,7 @@
 #include "learn/block_io.h"
 #include "learn/devices.h"
 #include "learn/memory.h"
-#include "tasks/drawn.h"
+#include "tasks/generation/drawn.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,7 +12,7 @@
 #include "learn/cost.h"
 #include "learn/memory.h"
 #include "learn/words.h"
-#include "results/collect.h"
+#include "results/collect/collect.h"
 #include "study/config.h"
 #include "study/plan.h"
 #include "tasks/kinds.h"

@@ -1,9 +1,9 @@
-/* Learned words that a command is given, out of files of any layout (io/word_file.h) and output directories. */
+/* Learned words that a command is given, out of files of any layout (io/hub/word_file.h) and output directories. */
 #ifndef VW_JOBS_WORD_LIST_H
 #define VW_JOBS_WORD_LIST_H
 
 #include "core/pool.h"
-#include "io/word_file.h"
+#include "io/hub/word_file.h"
 #include "networks/network.h"
 
 typedef struct vw_given_word {

@@ -19,7 +19,7 @@ readonly PACKAGES_build='
 cmake ninja-build make pkg-config gcc libc6-dev
 hdf5-tools
 libopenblas-openmp-dev
-libyaml-dev libjansson-dev libxml2-dev libxxhash-dev libutf8proc-dev
+libyaml-dev libjansson-dev libexpat1-dev libxxhash-dev libutf8proc-dev
 libjpeg62-turbo-dev|libjpeg-turbo8-dev libpng-dev libwebp-dev libcairo2-dev libfontconfig-dev fonts-dejavu-core
 libcmocka-dev'
 # A browser, for the report; elsewhere than on Debian it is no package of that name, and its test is left out.

@@ -5,7 +5,7 @@
 
 #include "core/durable.h"
 #include "io/folders.h"
-#include "io/image.h"
+#include "io/pictures/image.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

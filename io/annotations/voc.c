@@ -1,7 +1,7 @@
-/* PASCAL VOC: a list of names and one small XML file each. A document with a type declaration is refused: VOC has none,
- * and entities live there. */
+/* PASCAL VOC: a list of names and one small XML file each. */
 #include "core/durable.h"
 #include "io/annotations/internal.h"
+#include "io/annotations/xml.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -11,70 +11,54 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libxml/parser.h>
-
 enum { MOST_XML_BYTES = 16 << 20 };
 
 typedef struct reader {
   vw_annotations *a;
   const char *root;
   char path[VW_PATH_BYTES]; /* of the XML file */
+  vw_xml xml;               /* while it is read */
   int64_t picture_room, box_room, class_room;
 } reader;
 
 /* ---- elements ---- */
 
-static const xmlNode *child(const xmlNode *parent, const char *name) {
-  for (const xmlNode *n = parent->children; n; n = n->next)
-    if (n->type == XML_ELEMENT_NODE && !strcmp((const char *)n->name, name)) return n;
-  return NULL;
-}
-
 /* The text of a child without white space around it, in `out`; "" where there is no child. */
-static vw_status text_of(const reader *r, const xmlNode *parent, const char *name, char *out, size_t bytes) {
-  const xmlNode *n = child(parent, name);
+static vw_status text_of(const reader *r, const vw_xml_element *parent, const char *name, char *out, size_t bytes) {
+  const vw_xml_element *e = vw_xml_child(parent, name);
   out[0] = 0;
-  if (!n) return VW_OK;
-  xmlChar *all = xmlNodeGetContent(n);
-  VW_CHECK(all, VW_ERR_MEMORY, "%s: out of memory", r->path);
-  const char *begin = (const char *)all + strspn((const char *)all, " \t\r\n");
-  size_t length = strlen(begin);
-  while (length && strchr(" \t\r\n", begin[length - 1])) length--;
-  const bool fits = length < bytes;
-  if (fits) memcpy(out, begin, length), out[length] = 0;
-  xmlFree(all);
-  VW_CHECK(fits, VW_ERR_INPUT, "%s:%ld: <%s> is longer than %zu bytes", r->path, xmlGetLineNo(n), name, bytes - 1);
+  VW_CHECK(!e || vw_xml_text(&r->xml, e, out, bytes), VW_ERR_INPUT, "%s:%" PRId64 ": <%s> is longer than %zu bytes",
+           r->path, e->line, name, bytes - 1);
   return VW_OK;
 }
 
-static vw_status number_of(const reader *r, const xmlNode *parent, const char *name, double *out) {
+static vw_status number_of(const reader *r, const vw_xml_element *parent, const char *name, double *out) {
   char text[64], *end = text;
   VW_TRY(text_of(r, parent, name, text, sizeof text));
-  VW_CHECK(text[0], VW_ERR_INPUT, "%s:%ld: <%s> has no <%s>", r->path, xmlGetLineNo(parent), (const char *)parent->name,
-           name);
+  VW_CHECK(text[0], VW_ERR_INPUT, "%s:%" PRId64 ": <%s> has no <%s>", r->path, parent->line, parent->name, name);
   *out = strtod(text, &end);
-  VW_CHECK(end != text && !*end && isfinite(*out), VW_ERR_INPUT, "%s:%ld: <%s> is not a number: '%s'", r->path,
-           xmlGetLineNo(parent), name, text);
+  VW_CHECK(end != text && !*end && isfinite(*out), VW_ERR_INPUT, "%s:%" PRId64 ": <%s> is not a number: '%s'", r->path,
+           parent->line, name, text);
   return VW_OK;
 }
 
 /* 0 or 1; 0 where the element is missing. */
-static vw_status flag_of(const reader *r, const xmlNode *parent, const char *name, bool *out) {
+static vw_status flag_of(const reader *r, const vw_xml_element *parent, const char *name, bool *out) {
   char text[64];
   VW_TRY(text_of(r, parent, name, text, sizeof text));
-  VW_CHECK(!text[0] || !strcmp(text, "0") || !strcmp(text, "1"), VW_ERR_INPUT, "%s:%ld: <%s> is neither 0 nor 1: '%s'",
-           r->path, xmlGetLineNo(parent), name, text);
+  VW_CHECK(!text[0] || !strcmp(text, "0") || !strcmp(text, "1"), VW_ERR_INPUT,
+           "%s:%" PRId64 ": <%s> is neither 0 nor 1: '%s'", r->path, parent->line, name, text);
   *out = text[0] == '1';
   return VW_OK;
 }
 
-static vw_status size_of(const reader *r, const xmlNode *top, const char *name, int64_t *out) {
-  const xmlNode *size = child(top, "size");
+static vw_status size_of(const reader *r, const vw_xml_element *top, const char *name, int64_t *out) {
+  const vw_xml_element *size = vw_xml_child(top, "size");
   double v = 0;
   VW_CHECK(size, VW_ERR_INPUT, "%s: has no <size>", r->path);
   VW_TRY(number_of(r, size, name, &v));
-  VW_CHECK(v >= 1 && v <= INT_MAX && v == floor(v), VW_ERR_INPUT, "%s:%ld: <%s> is not a whole number above 0", r->path,
-           xmlGetLineNo(size), name);
+  VW_CHECK(v >= 1 && v <= INT_MAX && v == floor(v), VW_ERR_INPUT, "%s:%" PRId64 ": <%s> is not a whole number above 0",
+           r->path, size->line, name);
   *out = (int64_t)v;
   return VW_OK;
 }
@@ -98,25 +82,25 @@ static vw_status class_place(reader *r, const char *name, int32_t *place) {
   return VW_OK;
 }
 
-static vw_status read_corners(const reader *r, const xmlNode *object, vw_annotated_box *b) {
+static vw_status read_corners(const reader *r, const vw_xml_element *object, vw_annotated_box *b) {
   static const char *const names[] = {"xmin", "ymin", "xmax", "ymax"};
-  const xmlNode *box = child(object, "bndbox");
+  const vw_xml_element *box = vw_xml_child(object, "bndbox");
   double v[4];
-  VW_CHECK(box, VW_ERR_INPUT, "%s:%ld: <object> has no <bndbox>", r->path, xmlGetLineNo(object));
+  VW_CHECK(box, VW_ERR_INPUT, "%s:%" PRId64 ": <object> has no <bndbox>", r->path, object->line);
   for (int k = 0; k < 4; k++) VW_TRY(number_of(r, box, names[k], &v[k]));
-  VW_CHECK(v[2] >= v[0] && v[3] >= v[1], VW_ERR_INPUT, "%s:%ld: <bndbox> ends before it begins", r->path,
-           xmlGetLineNo(box));
+  VW_CHECK(v[2] >= v[0] && v[3] >= v[1], VW_ERR_INPUT, "%s:%" PRId64 ": <bndbox> ends before it begins", r->path,
+           box->line);
   b->box[0] = v[0] - 1, b->box[1] = v[1] - 1, b->box[2] = v[2] - v[0] + 1, b->box[3] = v[3] - v[1] + 1;
   b->area = b->box[2] * b->box[3];
   return VW_OK;
 }
 
-static vw_status read_object(reader *r, const xmlNode *object) {
+static vw_status read_object(reader *r, const vw_xml_element *object) {
   vw_annotations *a = r->a;
   vw_annotated_box b = {.picture = a->n_pictures};
   char name[256];
   VW_TRY(text_of(r, object, "name", name, sizeof name));
-  VW_CHECK(name[0], VW_ERR_INPUT, "%s:%ld: <object> has no <name>", r->path, xmlGetLineNo(object));
+  VW_CHECK(name[0], VW_ERR_INPUT, "%s:%" PRId64 ": <object> has no <name>", r->path, object->line);
   VW_TRY(class_place(r, name, &b.class_index));
   VW_TRY(flag_of(r, object, "difficult", &b.difficult));
   VW_TRY(flag_of(r, object, "truncated", &b.truncated));
@@ -126,12 +110,11 @@ static vw_status read_object(reader *r, const xmlNode *object) {
   return VW_OK;
 }
 
-static vw_status read_picture(reader *r, const xmlNode *top, const char *name) {
+static vw_status read_picture(reader *r, const vw_xml_element *top, const char *name) {
   vw_annotations *a = r->a;
   vw_annotated_picture p = {.id = a->n_pictures};
   char file[512];
-  VW_CHECK(top && !strcmp((const char *)top->name, "annotation"), VW_ERR_INPUT,
-           "%s: its top element is not <annotation>", r->path);
+  VW_CHECK(!strcmp(top->name, "annotation"), VW_ERR_INPUT, "%s: its top element is not <annotation>", r->path);
   VW_TRY(text_of(r, top, "filename", file, sizeof file));
   if (!file[0]) (void)snprintf(file, sizeof file, "%s.jpg", name);
   VW_CHECK(vw_name_stays_below(file), VW_ERR_INPUT, "%s: <filename> '%s' leaves the folder of the pictures", r->path,
@@ -140,48 +123,24 @@ static vw_status read_picture(reader *r, const xmlNode *top, const char *name) {
   VW_TRY(size_of(r, top, "height", &p.height));
   p.file = vw_pool_text(&a->pool, file, -1);
   VW_CHECK(p.file, VW_ERR_MEMORY, "%s: no memory for names", r->path);
-  for (const xmlNode *n = top->children; n; n = n->next)
-    if (n->type == XML_ELEMENT_NODE && !strcmp((const char *)n->name, "object")) VW_TRY(read_object(r, n));
+  for (const vw_xml_element *e = vw_xml_child(top, "object"); e; e = vw_xml_next(e, "object"))
+    VW_TRY(read_object(r, e));
   VW_TRY(vw_list_grow((void **)&a->pictures, a->n_pictures, &r->picture_room, sizeof p, "pictures"));
   a->pictures[a->n_pictures++] = p;
   return VW_OK;
-}
-
-static vw_status not_xml(const reader *r, xmlParserCtxtPtr context) {
-  const xmlError *e = xmlCtxtGetLastError(context);
-  char reason[160] = "cannot be parsed";
-  if (e && e->message) (void)snprintf(reason, sizeof reason, "%.*s", (int)strcspn(e->message, "\n"), e->message);
-  return VW_RAISE(e && e->code == XML_ERR_NO_MEMORY ? VW_ERR_MEMORY : VW_ERR_INPUT, "%s:%d: not XML: %s", r->path,
-                  e ? e->line : 1, reason);
 }
 
 /* The file r->path. */
 static vw_status read_xml(reader *r, const char *name) {
   char *text = NULL;
   int64_t bytes = 0;
-  xmlParserCtxtPtr context = NULL;
-  xmlDocPtr document = NULL;
   vw_status st = VW_OK;
-  VW_GOTO(vw_file_read(r->path, &text, &bytes));
+  VW_TRY(vw_file_read(r->path, &text, &bytes));
   if (bytes > MOST_XML_BYTES)
     st = VW_RAISE(VW_ERR_INPUT, "%s: has %" PRId64 " bytes; VOC's files are small", r->path, bytes);
-  context = st == VW_OK ? xmlNewParserCtxt() : NULL;
-  if (st == VW_OK && !context) st = VW_RAISE(VW_ERR_MEMORY, "out of memory");
-  if (st != VW_OK) goto cleanup;
-  document = xmlCtxtReadMemory(context, text, (int)bytes, NULL, NULL,
-                               XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-  if (!document) {
-    st = not_xml(r, context);
-    goto cleanup;
-  }
-  if (document->intSubset || document->extSubset) {
-    st = VW_RAISE(VW_ERR_INPUT, "%s: has a document type declaration; VOC's files have none", r->path);
-    goto cleanup;
-  }
-  VW_GOTO(read_picture(r, xmlDocGetRootElement(document), name));
-cleanup:
-  if (document) xmlFreeDoc(document);
-  if (context) xmlFreeParserCtxt(context);
+  if (st == VW_OK) st = vw_xml_parse(r->path, text, bytes, &r->xml);
+  if (st == VW_OK) st = read_picture(r, r->xml.top, name);
+  vw_xml_fini(&r->xml);
   free(text);
   return st;
 }

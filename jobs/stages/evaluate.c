@@ -8,7 +8,7 @@
 #include "core/log.h"
 #include "io/block_file.h"
 #include "learn/baselines.h"
-#include "tasks/drawn.h"
+#include "tasks/generation/drawn.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The stage of figures: everything is in study.h5 and pictures/ by now. */
 #include "jobs/stages/rows.h"
 
-#include "results/figures.h"
+#include "results/figures/figures.h"
 
 static vw_status draw(const char *dir) {
   return vw_figures_make(dir, VW_FIGURES_ALL);

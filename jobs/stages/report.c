@@ -3,7 +3,7 @@
 
 #include "core/text.h"
 #include "jobs/report.h"
-#include "results/report.h"
+#include "results/report/report.h"
 
 static vw_status report(vw_session *s) {
   const vw_results_source source = vw_session_results(s);

@@ -6,8 +6,8 @@
 
 #include "core/log.h"
 #include "io/block_file.h"
-#include "results/collect.h"
-#include "tasks/drawn.h"
+#include "results/collect/collect.h"
+#include "tasks/generation/drawn.h"
 #include "transfer/carried.h"
 #include "transfer/vocabulary.h"
 

@@ -6,7 +6,7 @@
 #include "core/foreign.h"
 #include "core/text.h"
 #include "io/folders.h"
-#include "io/preprocess.h"
+#include "io/pictures/preprocess.h"
 #include "learn/memory.h"
 
 #include <errno.h>

@@ -8,8 +8,8 @@
 #include "kernels/rate.h"
 #include "learn/block_graph.h"
 #include "networks/owlv2.h"
-#include "tasks/detect.h"
-#include "tasks/detect_graph.h"
+#include "tasks/detect/detect.h"
+#include "tasks/detect/detect_graph.h"
 #include "tasks/leaves.h"
 
 #include <inttypes.h>

@@ -7,7 +7,7 @@
 #include "core/random.h"
 #include "core/text.h"
 #include "io/safetensors.h"
-#include "io/tokenizer.h"
+#include "io/tokenizer/tokenizer.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 
 #include "core/random.h"
 #include "learn/block_graph.h"
-#include "tasks/classify_graph.h"
+#include "tasks/classify/classify_graph.h"
 
 #include <stdio.h>
 #include <stdlib.h>

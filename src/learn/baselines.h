@@ -3,7 +3,7 @@
 #define VW_LEARN_BASELINES_H
 
 #include "learn/words.h"
-#include "tasks/drawn.h"
+#include "tasks/generation/drawn.h"
 
 typedef struct vw_baseline_row {
   const char *kind, *anchor; /* kind: vw_baseline_kinds; anchor "" where it does not apply */

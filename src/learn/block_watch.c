@@ -2,7 +2,7 @@
 #include "learn/block_internal.h"
 
 #include "study/metrics.h"
-#include "tasks/drawn.h"
+#include "tasks/generation/drawn.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -2,7 +2,7 @@
 #ifndef VW_NETWORKS_CLIP_H
 #define VW_NETWORKS_CLIP_H
 
-#include "io/hub_clip.h"
+#include "io/hub/hub_clip.h"
 #include "networks/prompts.h"
 
 typedef struct vw_clip_network {

@@ -3,7 +3,7 @@
 #ifndef VW_NETWORKS_OWLV2_H
 #define VW_NETWORKS_OWLV2_H
 
-#include "io/hub_owlv2.h"
+#include "io/hub/hub_owlv2.h"
 #include "models/owlv2.h"
 #include "networks/clip.h"
 

@@ -4,7 +4,7 @@
 #ifndef VW_NETWORKS_STABLE_DIFFUSION_H
 #define VW_NETWORKS_STABLE_DIFFUSION_H
 
-#include "io/hub_diffusers.h"
+#include "io/hub/hub_diffusers.h"
 #include "models/unet.h"
 #include "models/vae.h"
 #include "networks/network.h"

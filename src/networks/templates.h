@@ -3,7 +3,7 @@
 #ifndef VW_NETWORKS_TEMPLATES_H
 #define VW_NETWORKS_TEMPLATES_H
 
-#include "io/tokenizer.h"
+#include "io/tokenizer/tokenizer.h"
 
 typedef struct vw_templates {
   int64_t M;           /* templates */

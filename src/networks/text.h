@@ -3,7 +3,7 @@
 #ifndef VW_NETWORKS_TEXT_H
 #define VW_NETWORKS_TEXT_H
 
-#include "io/tokenizer.h"
+#include "io/tokenizer/tokenizer.h"
 #include "models/clip.h"
 #include "networks/weights.h"
 

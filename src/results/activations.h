@@ -11,7 +11,7 @@
 #define VW_RESULTS_ACTIVATIONS_H
 
 #include "networks/states.h"
-#include "results/collect.h"
+#include "results/collect/collect.h"
 
 /* Where a word comes from. Whoever adds words of another origin lists them in vw_activations_list. */
 typedef enum vw_origin { VW_ORIGIN_LEARNED, VW_ORIGIN_CARRIED, VW_ORIGIN_ANCHOR, VW_ORIGIN_NAME } vw_origin;

@@ -2,7 +2,7 @@
 
 #include "io/block_file.h"
 #include "learn/timing.h"
-#include "results/collect_time.h"
+#include "results/collect/collect_time.h"
 #include "results/truncation.h"
 #include "study/schedule.h"
 #include "transfer/carried.h"

@@ -4,7 +4,7 @@
 
 #include "learn/cost.h"
 #include "learn/rates.h"
-#include "results/collect.h"
+#include "results/collect/collect.h"
 
 enum {
   VW_PREDICT_START,

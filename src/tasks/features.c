@@ -2,7 +2,7 @@
 
 #include "cluster/progress.h"
 #include "core/durable.h"
-#include "io/preprocess.h"
+#include "io/pictures/preprocess.h"
 #include "io/safetensors.h"
 #include "tasks/cache_file.h"
 

@@ -14,7 +14,7 @@
 
 #include "core/hash.h"
 #include "io/annotations/dataset.h"
-#include "io/image.h"
+#include "io/pictures/image.h"
 #include "study/config.h"
 
 /* What a task sees of a data set, or-ed (vw_task_kind.sees). */
@@ -130,7 +130,7 @@ int64_t vw_picture_set_judged(const vw_picture_set *s, int64_t owner, int64_t *o
 vw_status vw_draw_distinct(uint64_t key, uint32_t purpose, uint32_t *i, int64_t n, int64_t want, int32_t *out,
                            int64_t *n_out);
 
-/* How the pictures of a data set are looked at: flags of io/image.h. */
+/* How the pictures of a data set are looked at: flags of io/pictures/image.h. */
 unsigned vw_data_look(const vw_data_config *d);
 
 #endif

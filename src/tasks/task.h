@@ -33,7 +33,8 @@ typedef struct vw_task_inputs {
   int64_t seed;
   vw_hash weights;   /* of the network and its words */
   const char *cache; /* directory of what is computed once and kept; NULL: nothing will be computed */
-  const char *drawn; /* folder for the pictures that judging draws, which is there (tasks/drawn.h); NULL: not kept */
+  const char *
+      drawn; /* folder for the pictures that judging draws, which is there (tasks/generation/drawn.h); NULL: not kept */
 } vw_task_inputs;
 
 /* The opened task: first member of every kind's own struct. */

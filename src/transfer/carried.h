@@ -17,7 +17,7 @@
 #ifndef VW_TRANSFER_CARRIED_H
 #define VW_TRANSFER_CARRIED_H
 
-#include "tasks/drawn.h"
+#include "tasks/generation/drawn.h"
 #include "transfer/sets.h"
 
 enum { VW_CARRIED_WORD_BYTES = 64 };

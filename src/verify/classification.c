@@ -1,8 +1,8 @@
 /* `verify --reference` of a CLIP directory: pixels, features of pictures, logits, and the loss of words that are one
  * more class. */
-#include "io/preprocess.h"
-#include "tasks/classify.h"
-#include "tasks/classify_graph.h"
+#include "io/pictures/preprocess.h"
+#include "tasks/classify/classify.h"
+#include "tasks/classify/classify_graph.h"
 #include "tasks/leaves.h"
 #include "verify/words.h"
 

@@ -1,7 +1,7 @@
 /* `verify --reference` of an OWL-v2 directory (tests/reference/verify_owl.py): pixels of pictures that are made square,
  * what the patches of prepared pictures are, logits of texts there, matching, and the focal loss of words. */
-#include "tasks/detect.h"
-#include "tasks/detect_graph.h"
+#include "tasks/detect/detect.h"
+#include "tasks/detect/detect_graph.h"
 #include "tasks/leaves.h"
 #include "verify/words.h"
 

@@ -3,7 +3,7 @@
 #define VW_VERIFY_VERIFY_H
 
 #include "core/pool.h"
-#include "io/image.h"
+#include "io/pictures/image.h"
 #include "io/safetensors.h"
 #include "networks/owlv2.h"
 #include "networks/stable_diffusion.h"

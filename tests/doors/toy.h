@@ -4,7 +4,7 @@
 #ifndef VW_TESTS_DOORS_TOY_H
 #define VW_TESTS_DOORS_TOY_H
 
-#include "io/hub_clip.h"
+#include "io/hub/hub_clip.h"
 #include "networks/prompts.h"
 #include "tasks/task.h"
 

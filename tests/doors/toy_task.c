@@ -2,13 +2,13 @@
 
 #include "core/durable.h"
 #include "core/random.h"
-#include "io/image.h"
+#include "io/pictures/image.h"
 #include "io/safetensors.h"
 #include "kernels/draw.h"
 #include "kernels/one_vs_rest_loss.h"
 #include "kernels/picture_logits.h"
 #include "networks/clip.h"
-#include "tasks/drawn.h"
+#include "tasks/generation/drawn.h"
 #include "tasks/leaves.h"
 
 #include <math.h>

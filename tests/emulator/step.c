@@ -3,7 +3,7 @@
  * backend and, bit for bit, those of steps that were not recorded. */
 #include "kernels/memory.h"
 #include "learn/block_graph.h"
-#include "tasks/classify_graph.h"
+#include "tasks/classify/classify_graph.h"
 #include "tests/emulator/calls.h"
 #include "tests/support/test.h"
 

@@ -1,7 +1,7 @@
 /* The JSON of a model directory: config.json, and after a 0 byte preprocessor_config.json. */
 #include <string.h>
 
-#include "io/hub_clip.h"
+#include "io/hub/hub_clip.h"
 #include "tests/fuzz/fuzz.h"
 
 void fuzz_one(const uint8_t *data, size_t size) {

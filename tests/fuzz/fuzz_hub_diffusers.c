@@ -3,7 +3,7 @@
  * one, so that the others are reached. */
 #include <string.h>
 
-#include "io/hub_diffusers.h"
+#include "io/hub/hub_diffusers.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char good_index[] =

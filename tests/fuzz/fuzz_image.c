@@ -1,6 +1,6 @@
 /* A picture: decoded, turned by its EXIF data, preprocessed. */
-#include "io/image.h"
-#include "io/preprocess.h"
+#include "io/pictures/image.h"
+#include "io/pictures/preprocess.h"
 #include "tests/fuzz/fuzz.h"
 
 void fuzz_one(const uint8_t *data, size_t size) {

@@ -1,5 +1,5 @@
 /* Any bytes as a text to tokenise, with the pad "!". */
-#include "io/tokenizer.h"
+#include "io/tokenizer/tokenizer.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The files of a tokenizer: the first byte says which one the rest is; the others are good ones. */
-#include "io/tokenizer.h"
+#include "io/tokenizer/tokenizer.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* A file of words, of any layout: opened, every word read to its last number. */
-#include "io/word_file.h"
+#include "io/hub/word_file.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 
 #include "cluster/ranks.h"
-#include "io/study_file.h"
+#include "io/study/study_file.h"
 
 enum { N = 37, WIDTH = 513, POINTS = 3001, ID = 12 };
 

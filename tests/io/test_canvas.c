@@ -3,7 +3,7 @@
 #include "tests/support/test.h"
 
 #include "core/durable.h"
-#include "io/canvas.h"
+#include "io/canvas/canvas.h"
 
 #include <stdlib.h>
 #include <string.h>

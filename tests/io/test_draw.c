@@ -1,7 +1,7 @@
 /* Boxes and labels on pictures: where their pixels are, read back from the PNG. */
 #include "tests/support/test.h"
 
-#include "io/draw.h"
+#include "io/pictures/draw.h"
 
 #include <stdio.h>
 #include <stdlib.h>

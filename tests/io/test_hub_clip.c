@@ -2,9 +2,9 @@
 #include "tests/support/test.h"
 
 #include "core/durable.h"
-#include "io/hub_clip.h"
+#include "io/hub/hub_clip.h"
 #include "io/json.h"
-#include "io/tokenizer.h"
+#include "io/tokenizer/tokenizer.h"
 
 #include <math.h>
 #include <stdlib.h>

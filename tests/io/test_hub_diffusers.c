@@ -2,7 +2,7 @@
  * refused, by file and key. */
 #include "tests/models/sd_fixture.h"
 
-#include "io/hub_diffusers.h"
+#include "io/hub/hub_diffusers.h"
 
 #include <sys/stat.h>
 

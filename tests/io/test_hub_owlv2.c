@@ -2,7 +2,7 @@
 #include "tests/support/test.h"
 
 #include "core/durable.h"
-#include "io/hub_owlv2.h"
+#include "io/hub/hub_owlv2.h"
 
 #include <math.h>
 #include <stdlib.h>

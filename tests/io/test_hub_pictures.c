@@ -2,7 +2,7 @@
 #include "tests/support/test.h"
 
 #include "core/durable.h"
-#include "io/hub_pictures.h"
+#include "io/hub/hub_pictures.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 #include "tests/support/test.h"
 
 #include "core/durable.h"
-#include "io/image.h"
-#include "io/preprocess.h"
+#include "io/pictures/image.h"
+#include "io/pictures/preprocess.h"
 #include "io/safetensors.h"
 
 #include <stdlib.h>

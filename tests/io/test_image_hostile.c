@@ -2,7 +2,7 @@
 #include "tests/support/test.h"
 
 #include "core/durable.h"
-#include "io/image.h"
+#include "io/pictures/image.h"
 
 #include <jpeglib.h>
 #include <stdlib.h>

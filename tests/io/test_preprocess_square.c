@@ -1,7 +1,7 @@
 /* OWL-v2's preprocessing against transformers' slow processor (tests/reference/preprocess_square.py). */
 #include "tests/support/test.h"
 
-#include "io/preprocess_square.h"
+#include "io/pictures/preprocess_square.h"
 #include "io/safetensors.h"
 
 #include <float.h>

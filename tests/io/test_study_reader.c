@@ -10,7 +10,7 @@
 #include "core/log.h"
 #include "core/random.h"
 #include "io/manifest.h"
-#include "io/study_child.h"
+#include "io/study/study_child.h"
 #include "tests/support/test.h"
 
 enum { ROWS = 40, WIDTH = 8, FILES = 400, SECONDS = 20 };

@@ -3,7 +3,7 @@
 
 #include "core/durable.h"
 #include "io/json.h"
-#include "io/tokenizer.h"
+#include "io/tokenizer/tokenizer.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -3,9 +3,9 @@
 #include "tests/support/test.h"
 
 #include "core/durable.h"
-#include "io/hub_pictures.h"
+#include "io/hub/hub_pictures.h"
 #include "io/json.h"
-#include "io/tokenizer.h"
+#include "io/tokenizer/tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>

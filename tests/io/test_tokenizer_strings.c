@@ -8,7 +8,7 @@
 
 #include "core/durable.h"
 #include "io/json.h"
-#include "io/tokenizer_internal.h"
+#include "io/tokenizer/tokenizer_internal.h"
 
 enum { COUNT = 6000, MOST = 8192 };
 

@@ -3,7 +3,7 @@
 #include "tests/support/test.h"
 
 #include "core/durable.h"
-#include "io/word_file.h"
+#include "io/hub/word_file.h"
 
 #include <math.h>
 #include <stdlib.h>

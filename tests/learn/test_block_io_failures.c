@@ -10,7 +10,7 @@
 #include "io/block_file.h"
 #include "learn/block_io.h"
 #include "networks/clip.h"
-#include "tasks/classify.h"
+#include "tasks/classify/classify.h"
 #include "tests/support/fail.h"
 
 enum { K = 2 };

@@ -6,7 +6,7 @@
 #include "core/pool.h"
 #include "io/safetensors.h"
 #include "networks/clip.h"
-#include "tasks/classify.h"
+#include "tasks/classify/classify.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #include "models/clip.h"
 #include "models/owlv2.h"
 #include "networks/clip.h"
-#include "tasks/classify_graph.h"
+#include "tasks/classify/classify_graph.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include "learn/cost.h"
 #include "learn/timing.h"
 #include "networks/clip.h"
-#include "tasks/classify.h"
+#include "tasks/classify/classify.h"
 
 #include <math.h>
 #include <stdlib.h>

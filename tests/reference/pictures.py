@@ -1,4 +1,4 @@
-"""Pictures of every kind that io/image.c reads, and what Pillow and transformers' CLIPImageProcessor make of them.
+"""Pictures of every kind that io/pictures/image.c reads, and what Pillow and transformers' CLIPImageProcessor make of them.
 
     python tests/reference/pictures.py       writes tests/reference/fixtures/pictures/
 

@@ -1,6 +1,6 @@
 """Where the Unicode tables of the tokenizer's reference are newer or older than utf8proc's.
 
-    python tests/reference/tokenizer_unicode.py FOLDER        writes io/tokenizer_unicode.inc
+    python tests/reference/tokenizer_unicode.py FOLDER        writes io/tokenizer/tokenizer_unicode.inc
 
 FOLDER holds vocab.json and merges.txt of any CLIP. The fast tokenizer (PyPI tokenizers) splits text by a recent Unicode,
 but composes (NFC) by an old one: combining marks that were added later are never reordered or composed. Every code point

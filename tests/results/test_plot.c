@@ -1,7 +1,7 @@
 /* Scales of figures: ticks, their texts, places in a panel, and names that figures have. */
 #include "tests/support/test.h"
 
-#include "results/figure.h"
+#include "results/figures/figure.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* The page of a study with 4,800 trials of 1,200 concepts whose names are hostile; of one in which nothing is learned yet.
  * What a browser makes of a page is tests/jobs/browser.py's. */
 #include "networks/clip.h"
-#include "results/report.h"
-#include "tasks/classify.h"
+#include "results/report/report.h"
+#include "tasks/classify/classify.h"
 #include "tests/support/test.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
  * the patches that answer for their boxes. */
 #include "tests/support/test.h"
 
-#include "tasks/detect.h"
+#include "tasks/detect/detect.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Which of the found boxes are kept. */
 #include "tests/support/test.h"
 
-#include "tasks/detected.h"
+#include "tasks/detect/detected.h"
 
 #include <string.h>
 

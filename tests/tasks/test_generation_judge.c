@@ -3,12 +3,12 @@
 #include "tests/support/test.h"
 
 #include "core/random.h"
-#include "io/image.h"
-#include "io/picture_settings.h"
-#include "io/preprocess.h"
-#include "tasks/drawn.h"
-#include "tasks/generation_draw.h"
-#include "tasks/generation_names.h"
+#include "io/pictures/image.h"
+#include "io/pictures/picture_settings.h"
+#include "io/pictures/preprocess.h"
+#include "tasks/generation/drawn.h"
+#include "tasks/generation/generation_draw.h"
+#include "tasks/generation/generation_names.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 #include "tests/models/sd_fixture.h"
 
 #include "core/random.h"
-#include "tasks/generation_graph.h"
-#include "tasks/latents.h"
+#include "tasks/generation/generation_graph.h"
+#include "tasks/generation/latents.h"
 #include "tasks/leaves.h"
 
 #include <math.h>

@@ -16,7 +16,7 @@ for o in options:
     assert o.startswith("CMAKE_") or o in cmake or o in ("BUILD_TESTING", "HDF5_PREFER_PARALLEL"), f"{o}: no such CMake option"
 needs = [c.args[0].value for c in calls if name(c) == "depends_on"]
 table = open("docs/install.md").read()
-for package in ("cmake", "hdf5", "openblas", "libyaml", "jansson", "cairo", "fontconfig", "libxml2", "xxhash", "utf8proc", "libjpeg-turbo", "libpng", "libwebp", "cmocka", "cuda", "nccl"):
+for package in ("cmake", "hdf5", "openblas", "libyaml", "jansson", "cairo", "fontconfig", "expat", "xxhash", "utf8proc", "libjpeg-turbo", "libpng", "libwebp", "cmocka", "cuda", "nccl"):
     assert any(re.match(package + r"(@|:|\+| |$)", n) for n in needs), f"the recipe lacks {package}"
 for n in needs:
     m = re.match(r"([a-z0-9-]+)@([0-9.]+):", n)

@@ -23,6 +23,8 @@ CORE_TILE = 64      # the embedded networks look at 64 px
 AUX_TILE = 48       # auxiliary drawings may be a little soft
 AUX_ROWS = 16       # concepts a shared sheet
 WEBP = dict(format="WEBP", quality=74, alpha_quality=60, method=6)
+# The networks that are shipped were trained on auxiliary sheets of WEBP's quality; these are what the repository has room for.
+AUX_WEBP = dict(WEBP, quality=45, alpha_quality=25)
 
 
 def load_tile(path, size):
@@ -37,7 +39,7 @@ def load_tile(path, size):
     return square.resize((size, size), Image.LANCZOS)  # Pillow resizes RGBA premultiplied
 
 
-def pack_sheet(source, entries, tile, path):
+def pack_sheet(source, entries, tile, path, webp=WEBP):
     """Write one sheet, a row an entry; return the manifest records."""
     columns = max(len(e["drawings"]) for e in entries)
     sheet = Image.new("RGBA", (columns * tile, len(entries) * tile))
@@ -49,7 +51,7 @@ def pack_sheet(source, entries, tile, path):
         records.append(dict(name=e["name"], role=e["role"], codepoint=e["codepoint"],
                             sheet=path.name, tile=tile, row=row, drawings=e["drawings"],
                             test=e["test"]))
-    sheet.save(path, **WEBP)
+    sheet.save(path, **webp)
     return records
 
 
@@ -82,7 +84,7 @@ def main():
         records += pack_sheet(a.source, [e], CORE_TILE, a.out / f"{e['name']}.webp")
     for i in range(0, len(aux), AUX_ROWS):
         path = a.out / f"auxiliary-{i // AUX_ROWS:02d}.webp"
-        records += pack_sheet(a.source, aux[i:i + AUX_ROWS], AUX_TILE, path)
+        records += pack_sheet(a.source, aux[i:i + AUX_ROWS], AUX_TILE, path, AUX_WEBP)
     lines = ",\n".join(json.dumps(r) for r in records)
     (a.out / "manifest.json").write_text("[\n" + lines + "\n]\n")
     print(f"{len(core)} concepts and {len(aux)} auxiliary ones in {a.out}")

@@ -191,6 +191,10 @@ static void test_voc_refused(void **state) {
   } cases[] = {
       {"", "not XML"},
       {"<annotation>", "not XML"},
+      {"<annotation>\n<size>\n</annotation>", "x.xml:3: not XML"},
+      {"<annotation/><annotation/>", "x.xml:1: not XML"},
+      {"<annotation>&more;</annotation>", "x.xml:1: not XML"},
+      {"<?xml version='1.0' encoding='none'?><annotation/>", "x.xml:1: not XML"},
       {"<other/>", "its top element is not <annotation>"},
       {"<annotation/>", "has no <size>"},
       {"<!DOCTYPE a [<!ENTITY b \"c\">]><annotation/>", "has a document type declaration"},
@@ -228,9 +232,37 @@ static void test_voc_refused(void **state) {
   assert_int_equal(vw_voc_read(root, "none", &a), VW_ERR_IO);
 }
 
+/* A hundred thousand elements in each other, CDATA, a comment inside text, another encoding. */
+static void test_voc_other_xml(void **state) {
+  (void)state;
+  static const char file[] = "<?xml version='1.0' encoding='ISO-8859-1'?>\n"
+                             "<annotation><!-- a picture --><filename><![CDATA[x&y.jpg]]></filename>"
+                             "<size><width>9</width><height> 8<!-- tall --></height></size><object><name>caf\xe9 "
+                             "<b>au</b> lait</name>" BOX("1", "1", "9", "8") "</object>";
+  enum { DEPTH = 100000 };
+  vw_annotations *a = NULL;
+  char root[128];
+  char *text = malloc(sizeof file + 7 * DEPTH + 64);
+  assert_non_null(text);
+  char *at = stpcpy(text, file);
+  for (int i = 0; i < DEPTH; i++) at = stpcpy(at, "<a>");
+  for (int i = 0; i < DEPTH; i++) at = stpcpy(at, "</a>");
+  (void)strcpy(at, "</annotation>");
+  (void)write_file("voc/Annotations/x.xml", text);
+  (void)snprintf(root, sizeof root, "%s/voc", folder);
+  assert_ok(vw_voc_read(root, "train", &a));
+  assert_string_equal(a->pictures[0].file, "x&y.jpg");
+  assert_int_equal(a->pictures[0].height, 8);
+  assert_int_equal(a->n_boxes, 1);
+  assert_string_equal(a->classes[0], "caf\xc3\xa9 au lait");
+  vw_annotations_destroy(a);
+  free(text);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_coco_scenes),  cmocka_unit_test(test_coco_any_order),
                                      cmocka_unit_test(test_coco_refused), cmocka_unit_test(test_coco_deep),
-                                     cmocka_unit_test(test_voc_scenes),   cmocka_unit_test(test_voc_refused)};
+                                     cmocka_unit_test(test_voc_scenes),   cmocka_unit_test(test_voc_refused),
+                                     cmocka_unit_test(test_voc_other_xml)};
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

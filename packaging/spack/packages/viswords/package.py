@@ -30,7 +30,7 @@ class Viswords(CMakePackage, CudaPackage):
     depends_on("jansson@2.12:")
     depends_on("cairo@1.16:+fc+ft+pdf+png+svg")
     depends_on("fontconfig@2.13:")
-    depends_on("libxml2@2.9:")
+    depends_on("expat@2.4:")
     depends_on("xxhash@0.8:")
     depends_on("utf8proc@2.5:")
     depends_on("libjpeg-turbo@2:")

@@ -1,0 +1,38 @@
+/* Pictures that words draw, for judging: programs that stay open, pictures that are kept as files. Private to
+ * src/tasks/generation_*.c and its tests. */
+#ifndef VW_TASKS_GENERATION_DRAW_H
+#define VW_TASKS_GENERATION_DRAW_H
+
+#include "networks/drawing.h"
+#include "tasks/generation/generation.h"
+
+typedef struct vw_word_drawer vw_word_drawer;
+
+/* How pictures of the words of a model are drawn: as judge.* says, at a side of `side` pixels; batch: 1. */
+vw_drawing vw_word_drawing(const vw_task_inputs *in, int64_t side);
+
+/* The programs; the task must outlive them. The caller destroys it. Errors: VW_ERR_ARG (a side, more steps than the
+ * network was trained with), VW_ERR_INPUT (a negative text that is too long), VW_ERR_MEMORY. */
+vw_status vw_word_drawer_create(vw_word_drawer **out, const vw_generation *t);
+void vw_word_drawer_destroy(vw_word_drawer *d); /* NULL allowed */
+
+/* Pictures that were drawn so far: files that were there do not count. */
+int64_t vw_word_drawer_count(const vw_word_drawer *d);
+
+/* Words that are drawn at once, at most; at least 1. */
+int64_t vw_word_drawer_most(const vw_word_drawer *d);
+
+/* Picture `picture` of words row[0 .. n) of w, n at most vw_word_drawer_most: rgb[n][side, side, 3], 8 bits. The same
+ * whatever is drawn with it. */
+vw_status vw_word_drawer_run(vw_word_drawer *d, const vw_judged *w, const int64_t *row, int64_t n, int64_t picture,
+                             uint8_t *const *rgb);
+
+/* The file of a picture in the folder of pictures that are kept. Found: it is there, drawn with the settings and kernels
+ * that would draw it now, and is read into rgb. Errors: VW_ERR_MEMORY, VW_ERR_ARG; a damaged file is not found. */
+vw_status vw_word_picture_find(const vw_word_drawer *d, const vw_judged *w, int64_t row, int64_t picture,
+                               const char *folder, uint8_t *rgb, bool *found);
+/* Writes it, in the place of any other picture of that name. */
+vw_status vw_word_picture_write(const vw_word_drawer *d, const vw_judged *w, int64_t row, int64_t picture,
+                                const char *folder, const uint8_t *rgb);
+
+#endif
