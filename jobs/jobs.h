@@ -44,6 +44,7 @@ int vw_job_detect(int argc, char **argv);
 int vw_job_doctor(int argc, char **argv);
 int vw_job_draws(int argc, char **argv);
 int vw_job_bench(int argc, char **argv);
+int vw_job_simulate(int argc, char **argv);
 int vw_job_random_clip(int argc, char **argv);
 int vw_job_random_owlv2(int argc, char **argv);
 int vw_job_random_sd(int argc, char **argv);

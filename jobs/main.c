@@ -34,6 +34,7 @@ static const job jobs[] = {
     {"verify", vw_job_verify, "compare a model with transformers, or every checksum of an output directory", true},
     {"draws", vw_job_draws, "write the random draws of a study to a file"},
     {"bench", vw_job_bench, "measure rates on this machine", true},
+    {"simulate", vw_job_simulate, "how busy many ranks would be with a study"},
     {"random-clip", vw_job_random_clip, "write a CLIP directory with random weights, for benchmarks"},
     {"random-owlv2", vw_job_random_owlv2, "the same of OWL-v2"},
     {"random-sd", vw_job_random_sd, "write a Stable Diffusion directory with random weights, for benchmarks"},
