@@ -12,11 +12,14 @@ static double number_of(const json_t *row, const char *key) {
 }
 
 static void print_queue(const json_t *row) {
-  (void)vw_print(stdout,
-                 "queue: %lld ranks%s: %.0f blocks a second while rank 0 computes, %.0f requests; one request %.2f us\n",
-                 (long long)json_integer_value(json_object_get(row, "ranks")),
-                 json_is_true(json_object_get(row, "progress_thread")) ? "" : " without progress thread",
-                 number_of(row, "rate"), number_of(row, "requests_a_second"), 1e6 * number_of(row, "latency_seconds"));
+  const int64_t ranks = json_integer_value(json_object_get(row, "ranks"));
+  (void)vw_print(
+      stdout,
+      "queue of %lld rank%s: %.0f blocks a second%s%s, %.0f requests; a rank alone: %.2f us each, at best %.0f a "
+      "second\n",
+      (long long)ranks, ranks == 1 ? "" : "s", number_of(row, "rate"), ranks > 1 ? " while rank 0 computes" : "",
+      ranks > 1 && !json_is_true(json_object_get(row, "progress_thread")) ? " without progress thread" : "",
+      number_of(row, "requests_a_second"), 1e6 * number_of(row, "latency_seconds"), number_of(row, "best_rate_alone"));
 }
 
 static vw_status bench_queue(vw_session *s, double seconds, json_t **all) {

@@ -109,9 +109,9 @@ static vw_status read_queue(simulate *m) {
   if (!m->queue) return VW_OK;
   VW_TRY(vw_json_read(m->queue, &all));
   const json_t *row = json_array_get(json_object_get(all, "rows"), 0);
-  const json_t *rate = json_object_get(row, "rate"), *latency = json_object_get(row, "latency_seconds");
+  const json_t *rate = json_object_get(row, "requests_a_second"), *latency = json_object_get(row, "latency_seconds");
   const bool is_ours = json_is_number(rate) && json_is_number(latency);
-  if (is_ours) m->with.capacity = 2 * json_number_value(rate), m->with.latency = json_number_value(latency);
+  if (is_ours) m->with.capacity = json_number_value(rate), m->with.latency = json_number_value(latency);
   json_decref(all);
   VW_CHECK(is_ours, VW_ERR_INPUT, "%s is no file of 'viswords bench queue --save'", m->queue);
   return VW_OK;
@@ -120,8 +120,8 @@ static vw_status read_queue(simulate *m) {
 static void print_head(const simulate *m) {
   double sum = 0;
   for (int64_t i = 0; i < m->n; i++) sum += m->took[i];
-  (void)vw_print(stdout, "%lld blocks, mean %.3g s (%s); a request takes %.3g us and rank 0 serves %.3g a second\n",
-                 (long long)m->n, sum / (double)m->n, m->source, 1e6 * m->with.latency, m->with.capacity);
+  (void)vw_print(stdout, "blocks of %.3g s (%s), of %lld; a request takes %.3g us, rank 0 serves %.6g a second\n",
+                 sum / (double)m->n, m->source, (long long)m->n, 1e6 * m->with.latency, m->with.capacity);
   (void)vw_print(stdout, "%7s %9s %9s %11s %8s %9s %11s %11s %8s %9s\n", "ranks", "blocks", "trials", "time", "busy",
                  "tail", "requests/s", "of rank 0", "files", "MB");
 }
@@ -135,7 +135,8 @@ static vw_status one_row(void *user, int64_t ranks) {
     VW_CHECK(!json_array_append_new(m->rows, vw_scale_json(&r)), VW_ERR_MEMORY, "out of memory");
     return VW_OK;
   }
-  if (json_integer_value(json_array_get(m->rows, 0)) == 0) print_head(m), json_array_append_new(m->rows, json_integer(1));
+  if (json_integer_value(json_array_get(m->rows, 0)) == 0)
+    print_head(m), json_array_append_new(m->rows, json_integer(1));
   (void)vw_print(stdout, "%7lld %9lld %9lld %11s %7.2f%% %9.3g %11.4g %10.3f%% %8lld %9.1f\n", (long long)r.ranks,
                  (long long)r.blocks, (long long)r.trials, vw_duration_text(r.run.makespan), 100 * r.run.utilisation,
                  r.run.tail, r.run.requests_a_second, 100 * r.run.served, (long long)r.files, 1e-6 * r.bytes);
@@ -181,8 +182,9 @@ int vw_job_simulate(int argc, char **argv) {
       {"per-rank", 0, VW_OPT_INT, &m.with.a_rank, "N", "draw N blocks a rank"},
       {"seconds", 0, VW_OPT_DOUBLE, &m.seconds, "S", "without STUDY.yaml: made-up blocks of S seconds"},
       {"block", 0, VW_OPT_COUNT, &m.per_block, "N", "of N trials each (default 10)"},
-      {"spread", 0, VW_OPT_DOUBLE, &m.with.spread, "X", "blocks differ by a factor, the queue knows it: its "
-                                                        "logarithm has the standard deviation X"},
+      {"spread", 0, VW_OPT_DOUBLE, &m.with.spread, "X",
+       "blocks differ by a factor, the queue knows it: its "
+       "logarithm has the standard deviation X"},
       {"noise", 0, VW_OPT_DOUBLE, &m.with.noise, "X", "the same, and the queue does not know it"},
       {"seed", 0, VW_OPT_INT, &m.with.seed, "N", "of what is drawn; the same seed gives the same run (default 0)"},
       {"latency", 0, VW_OPT_DOUBLE, &m.with.latency, "S", "of a request to rank 0 and back (default 50e-6)"},

@@ -14,9 +14,9 @@ typedef struct vw_bench {
   json_t *rows, *head; /* head: what stands beside the rows; NULL: sgemm and threads */
   bool json, ops;
   bool kernels,
-      count;        /* sd: each distinct call against this device's ceilings; bytes and operations, running nothing */
-  int64_t order;    /* of the products that give the ceilings; 0: by backend */
-  bool settle;      /* gpu, owl, sd: rows are timed until they settle, for `seconds` at most */
+      count;     /* sd: each distinct call against this device's ceilings; bytes and operations, running nothing */
+  int64_t order; /* of the products that give the ceilings; 0: by backend */
+  bool settle;   /* gpu, owl, sd: rows are timed until they settle, for `seconds` at most */
   const char *precision; /* NULL: auto (vw_precision_named) */
   vw_rates rates;        /* of this machine, for `viswords plan` */
 } vw_bench;

@@ -8,8 +8,8 @@
 #include <jansson.h>
 
 /* Collective. How many blocks a second all ranks but rank 0 take from the queue while rank 0 computes and never calls
- * MPI, and how long one request takes a rank that takes alone; each measured for `seconds`. One rank: its own takes. On
- * rank 0 *row is a new object, elsewhere NULL. Errors: VW_ERR_COMM, VW_ERR_MEMORY. */
+ * MPI; how long one block takes a rank that takes alone, and the rate that it reached within 2 ms at best, which a busy
+ * machine lets through; each measured for `seconds`. One rank: its own takes. On rank 0 *row is a new object, elsewhere NULL. Errors: VW_ERR_COMM, VW_ERR_MEMORY. */
 vw_status vw_bench_queue(const vw_ranks *ranks, double seconds, json_t **row);
 
 /* Collective. Training steps of blocks like `kind`, taken from the queue by the first 1, 2, 4 ... ranks and by all:

@@ -90,11 +90,11 @@ json_t *vw_scale_json(const vw_scale_row *row) {
   json_t *requests = json_object();
   for (int i = 0; i < VW_QUEUE_REQUESTS; i++)
     json_object_set_new(requests, vw_queue_request_names[i], json_integer((json_int_t)s->sent[i]));
-  json_t *all = json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "ranks", (json_int_t)row->ranks,
-                          "blocks", (json_int_t)row->blocks, "trials", (json_int_t)row->trials, "seconds", s->makespan,
-                          "utilisation", s->utilisation, "tail_seconds", s->tail, "rank_seconds_waited", s->waited,
-                          "longest_wait_seconds", s->longest_wait, "least_busy_rank_seconds", s->rank_least,
-                          "most_busy_rank_seconds", s->rank_most);
+  json_t *all =
+      json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "ranks", (json_int_t)row->ranks, "blocks",
+                (json_int_t)row->blocks, "trials", (json_int_t)row->trials, "seconds", s->makespan, "utilisation",
+                s->utilisation, "tail_seconds", s->tail, "rank_seconds_waited", s->waited, "longest_wait_seconds",
+                s->longest_wait, "least_busy_rank_seconds", s->rank_least, "most_busy_rank_seconds", s->rank_most);
   json_object_set_new(all, "requests", requests);
   json_object_set_new(all, "requests_a_second", json_real(s->requests_a_second));
   json_object_set_new(all, "most_requests_in_a_second", json_integer((json_int_t)s->most_in_a_second));

@@ -50,8 +50,7 @@ static vw_status do_blocks(const bench_study *b, vw_queue *q, double *busy, int6
   }
 }
 
-/* The first n ranks do `blocks` blocks. The others wait in the barrier behind it: on cores of their own, or beside the
- * program's `--threads`, that takes nothing from those that work. */
+/* The first n ranks do `blocks` blocks; the others rest meanwhile. */
 static vw_status run_blocks(const bench_study *b, int n, int64_t blocks, double *seconds, double *busy,
                             int64_t *steps) {
   vw_ranks part;
@@ -69,6 +68,7 @@ static vw_status run_blocks(const bench_study *b, int n, int64_t blocks, double 
     vw_queue_destroy(q);
   }
   vw_ranks_split_close(&part);
+  if (st == VW_OK || !is_in) st = vw_ranks_rest(b->all);
   return vw_agree_message(b->all, st);
 }
 

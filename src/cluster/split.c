@@ -1,6 +1,7 @@
 #include "cluster/split.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "cluster/comm.h"
 
@@ -34,4 +35,16 @@ void vw_ranks_split_close(vw_ranks *part) {
   if (part->comms->all != MPI_COMM_NULL) (void)MPI_Comm_free(&part->comms->all);
   free(part->comms);
   part->comms = NULL;
+}
+
+vw_status vw_ranks_rest(const vw_ranks *r) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  int flag = 0;
+  if (!r->comms) return VW_OK;
+  VW_TRY(VW_MPI(MPI_Ibarrier, r->comms->all, &request));
+  for (;;) {
+    VW_TRY(VW_MPI(MPI_Test, &request, &flag, MPI_STATUS_IGNORE));
+    if (flag) return VW_OK;
+    (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+  }
 }

@@ -12,4 +12,7 @@
 vw_status vw_ranks_split(const vw_ranks *all, int n, vw_ranks *part, bool *is_in);
 void vw_ranks_split_close(vw_ranks *part);
 
+/* vw_ranks_barrier for ranks that have nothing to do while others compute: they sleep, and leave up to 1 ms late. */
+vw_status vw_ranks_rest(const vw_ranks *r);
+
 #endif
