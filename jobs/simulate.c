@@ -42,7 +42,8 @@ static double bytes_by_size(const vw_session *s, const vw_block *b) {
   const vw_model_config *model = &s->config->models[b->model_index];
   const vw_network *n = s->networks[b->model_index];
   const double words = (double)n->width * (double)(model->vectors + 1) * (double)vw_dtype_bytes(n->word_type);
-  const double one = words + 8 * (double)(model->learn.loss_points + COLUMNS) + TRIAL_BYTES;
+  const int64_t most = model->learn.loss_points, steps = model->learn.steps;
+  const double one = words + 8 * (double)((steps < most ? steps : most) + COLUMNS) + TRIAL_BYTES;
   return HEADER_BYTES + (double)b->n * one;
 }
 

@@ -113,7 +113,7 @@ says "expected MODEL_DIR PICTURES_FOLDER"
 bench 2 load "$model" "$work"
 says "MODEL_DIR alone"
 bench 2 lode "$model"
-says "choose clip, gpu, load, owl, precision, preprocess, sd, tokenizer or tsne"
+says "choose clip, gpu, load, owl, precision, preprocess, queue, sd, study, tokenizer or tsne"
 
 # t-SNE of the points of a file, kept where asked.
 bench 0 tsne "$source_dir/tests/reference/fixtures/tsne.safetensors" --points "$work/points.safetensors"
@@ -237,7 +237,7 @@ says "expected STUDY.yaml"
 
 # ---- simulate: with what the queue was found to bear; a seed replays a run
 simulate() { "$viswords" simulate "$@" > "$work/out.txt" 2>&1; }
-simulate --seconds 20 --noise 0.05 --per-rank 8 --ranks 1024 --seed 3 --queue "$work/queue.json" --json || fail "simulate: $(cat "$work/out.txt")"
+simulate --seconds 20 --noise 0.03 --per-rank 8 --ranks 1024 --seed 3 --queue "$work/queue.json" --json || fail "simulate: $(cat "$work/out.txt")"
 cp "$work/out.txt" "$work/first.txt"
 python3 - "$work/first.txt" << 'END' || fail "simulate: $(cat "$work/first.txt")"
 import json, sys
@@ -248,9 +248,9 @@ assert row["requests"]["takes"] == 8192 + 1024 and row["requests"]["halts"] == 0
 assert row["utilisation"] >= 0.95 and row["share_of_rank_0"] < 1 # P7
 assert abs(row["utilisation"] * row["seconds"] * 1024 / (8192 * 20) - 1) < 0.01
 END
-simulate --seconds 20 --noise 0.05 --per-rank 8 --ranks 1024 --seed 3 --queue "$work/queue.json" --json
+simulate --seconds 20 --noise 0.03 --per-rank 8 --ranks 1024 --seed 3 --queue "$work/queue.json" --json
 cmp "$work/out.txt" "$work/first.txt" || fail "the same seed gives another run"
-simulate --seconds 20 --noise 0.05 --per-rank 8 --ranks 1024 --seed 4 --queue "$work/queue.json" --json
+simulate --seconds 20 --noise 0.03 --per-rank 8 --ranks 1024 --seed 4 --queue "$work/queue.json" --json
 ! cmp -s "$work/out.txt" "$work/first.txt" || fail "another seed gives the same run"
 ! simulate || fail "simulate without a study and without --seconds"
 says "either STUDY.yaml or --seconds"
