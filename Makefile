@@ -93,7 +93,7 @@ check-barriers: deps
 SOAK ?= 200
 soak: deps
 	@tools/build.sh ci $(JOBS)
-	@tests/jobs/soak.sh . build/ci $(SOAK) $(SEED)
+	@tests/jobs/soak.sh . build/ci $(SOAK) "$(or $(SEED),$(shell date +%s))" docs/soak.md
 
 coverage: deps
 	@tools/install-deps.sh test

@@ -14,6 +14,7 @@
 
 #include "core/fault.h"
 #include "core/log.h"
+#include "core/pulse.h"
 #include "io/lock_internal.h"
 
 enum { TRIES = 10, PART_BYTES = 64, GUARD_TRIES = 20 };
@@ -171,6 +172,7 @@ typedef struct taker {
 } taker;
 
 static bool asked_to_stop(taker *t) {
+  vw_pulse();
   if (t->how.stop && t->how.stop(t->how.user)) t->stopped = true;
   return t->stopped;
 }

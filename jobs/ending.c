@@ -35,8 +35,13 @@ void vw_exit_note_begin(void) {
   note("begin\n");
 }
 
-int vw_ending(int code) {
+void vw_exit_note_end(int code) {
   char line[32];
+  (void)snprintf(line, sizeof line, "end %d\n", code);
+  if (has_begun) note(line);
+}
+
+int vw_ending(int code) {
   const bool had_failed = ferror(stdout) != 0;
   errno = 0;
   if (fflush(stdout) != 0 || had_failed) {
@@ -44,7 +49,6 @@ int vw_ending(int code) {
                    errno ? ": " : "", errno ? strerror(errno) : "");
     if (code == VW_EXIT_OK) code = VW_EXIT_FAILED;
   }
-  (void)snprintf(line, sizeof line, "end %d\n", code);
-  if (has_begun) note(line);
+  vw_exit_note_end(code);
   return code;
 }

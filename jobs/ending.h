@@ -10,6 +10,9 @@ void vw_streams_begin(void);
  * there. tools/mpirun.sh makes it: launchers lose exit codes. */
 void vw_exit_note_begin(void);
 
+/* The line "end CODE" there: of a process that ends on the way, from any thread. */
+void vw_exit_note_end(int code);
+
 /* Last in main: what standard output still holds goes out, and where it did not (a full disk, a closed stream) a
  * message goes to stderr and VW_EXIT_OK becomes VW_EXIT_FAILED; other codes stay. Leaves "end CODE" in the file above.
  * Returns the process' exit code. */

@@ -10,8 +10,8 @@ enum {
   VW_EXIT_OK = 0,
   VW_EXIT_FAILED = 1,  /* the run failed: system, memory, device, communication */
   VW_EXIT_REFUSED = 2, /* usage, study file, weights, pictures: nothing was started or it was refused */
-  VW_EXIT_DIFFERS = 3, /* diff: the runs differ; verify: a file is damaged */
-  VW_EXIT_REQUEUE = 75 /* stopped on request, all saved: the same command goes on */
+  VW_EXIT_DIFFERS = 3, /* diff: the runs differ; verify: a file is damaged; bench: slower than its reference */
+  VW_EXIT_REQUEUE = 75 /* stopped on request, all saved, or by the watchdog: the same command goes on */
 };
 
 /* Prints the message (and the trail with --verbose) to standard error; returns the exit code for a status. */

@@ -61,8 +61,9 @@ static int run_job(int i, int argc, char **argv) {
 
 #define ABOUT "learns visual words against frozen vision-language models"
 #define EXIT_CODES                                                                                                     \
-  "0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff) or are damaged (verify);\n"          \
-  "            75 stopped on request (INT, TERM, HUP, XCPU, USR1, USR2), all saved: the same command goes on\n"
+  "0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff), are damaged (verify) or\n"          \
+  "            rates are low (bench --against); 75 stopped on request (INT, TERM, HUP, XCPU, USR1, USR2), all\n"       \
+  "            saved, or by --watchdog: the same command goes on\n"
 
 static void usage(FILE *to) {
   (void)vw_print(to, "usage: viswords COMMAND [ARGUMENTS]\n\nviswords " ABOUT ".\n\ncommands:\n");

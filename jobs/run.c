@@ -1,6 +1,7 @@
 /* `run` and its single stages: the same session, one or all stages of the table. */
 #include "jobs/stages/stage.h"
 #include "jobs/transfer_word.h"
+#include "jobs/watch.h"
 
 #include "core/log.h"
 #include "core/text.h"
@@ -77,7 +78,9 @@ static int finish(vw_session *s, vw_status st, bool stopped, const vw_stage *sta
                    "viswords: all trials failed: their words or losses are not finite; see learn.lr and the "
                    "weights; %s holds what there is\n",
                    s->out);
+  vw_watchdog *watchdog = s->watchdog;
   vw_session_close(s);
+  vw_watchdog_stop(watchdog);
   vw_ranks_close(&s->ranks);
   return code;
 }
@@ -116,8 +119,8 @@ static int run(const vw_stage *stage, int argc, char **argv) {
       {"keep-radius", 0, VW_OPT_FLAG, &w.keeps_radius, NULL,
        "of WORD: the anchor becomes the target's, the distance to it stays in radii"},
       {0}};
-  const char *log_level = "info", *max_time = NULL, *positional[1];
-  double seconds = 0;
+  const char *log_level = "info", *max_time = NULL, *watchdog = VW_WATCH_DEFAULT, *positional[1];
+  double seconds = 0, silence = 0;
   vw_option options[ROOM] = {
       {"out", 'o', VW_OPT_STRING, &o.out, "DIR", "output directory (made if missing)"},
       {"backend", 'b', VW_OPT_STRING, &o.backend, "NAME", "auto, ref (double, slow), cpu, cuda; default: the study's"},
@@ -130,6 +133,8 @@ static int run(const vw_stage *stage, int argc, char **argv) {
        "time between checkpoints of a block (default 60)"},
       {"max-time", 0, VW_OPT_STRING, &max_time, "T",
        "stop in time to have saved after T (90, 30m, 3.5h, 3:30:00), as on a signal: exit code 75"},
+      {"watchdog", 0, VW_OPT_STRING, &watchdog, "T",
+       "end the job when a rank stands still for T (default 30m; 0: never): exit code 75"},
       {"allow-other-kernels", 0, VW_OPT_FLAG, &o.allow_other_kernels, NULL,
        "go on with a plan made on another machine kind"},
       {"quiet", 'q', VW_OPT_FLAG, &o.quiet, NULL, "no progress, no table at the end"},
@@ -158,7 +163,8 @@ static int run(const vw_stage *stage, int argc, char **argv) {
     (void)vw_print(stderr, "viswords %s: -o DIR is missing: where shall the results go?\n", c.command);
     return VW_EXIT_REFUSED;
   }
-  if (max_time && vw_stop_time(max_time, &seconds) != VW_OK) return vw_report(VW_ERR_ARG);
+  if (max_time && vw_stop_time("--max-time", max_time, &seconds) != VW_OK) return vw_report(VW_ERR_ARG);
+  if (vw_watch_time(watchdog, &silence) != VW_OK) return vw_report(VW_ERR_ARG);
   if (max_time) vw_stop_after(seconds);
   vw_log_set_level(!strcmp(log_level, "debug")   ? VW_LOG_DEBUG
                    : !strcmp(log_level, "warn")  ? VW_LOG_WARN
@@ -172,7 +178,8 @@ static int run(const vw_stage *stage, int argc, char **argv) {
   vw_status st = vw_ranks_open(&s.ranks, NULL, NULL);
   if (st != VW_OK) return vw_report(st);
   vw_log_set_rank(s.ranks.rank);
-  st = vw_session_open(&s, &o, true);
+  st = vw_watch_start(&s, &o, silence);
+  if (st == VW_OK) st = vw_session_open(&s, &o, true);
   if (st == VW_OK && s.stopped) stopped = true;
   if (st == VW_OK && !s.stopped) st = run_stages(&s, stage, &now, &stopped);
   return finish(&s, st, stopped, now);

@@ -5,6 +5,7 @@
 #include "cluster/progress.h"
 #include "cluster/ranks.h"
 #include "cluster/sections.h"
+#include "cluster/watchdog.h"
 #include "io/parts.h"
 #include "jobs/jobs.h"
 #include "jobs/stop.h"
@@ -75,6 +76,7 @@ typedef struct vw_session {
   bool is_counted;         /* a data set or a network is not there: sizes are known, trials have no ids */
   bool is_undecided;       /* plan.backend is auto and no plan is there: only looked at, as the CPU's */
   bool has_shared_weights; /* vw_session_share_weights */
+  vw_watchdog *watchdog;   /* of a run; NULL: none */
   vw_sections sections;
   double started;
   bool all_failed; /* learn, collect: not one trial gave a word; the command ends with exit code 1 */

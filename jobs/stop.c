@@ -43,7 +43,7 @@ static double unit(char letter) {
   }
 }
 
-vw_status vw_stop_time(const char *text, double *seconds) {
+vw_status vw_stop_time(const char *option, const char *text, double *seconds) {
   char *end = NULL;
   int h = 0, m = 0, s = 0, length = 0;
   *seconds = 0;
@@ -54,7 +54,7 @@ vw_status vw_stop_time(const char *text, double *seconds) {
   else
     *seconds = 0;
   VW_CHECK(*seconds > 0 && isfinite(*seconds), VW_ERR_ARG,
-           "--max-time '%s': expected a time such as 90 (seconds), 30m, 3.5h, 1d or 3:30:00", text);
+           "%s '%s': expected a time such as 90 (seconds), 30m, 3.5h, 1d or 3:30:00", option, text);
   return VW_OK;
 }
 

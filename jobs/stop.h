@@ -10,8 +10,9 @@
  * with VW_EXIT_REQUEUE; one that was ignored when the process started stays ignored. */
 void vw_stop_signals_install(void);
 
-/* "90" or "90s", "30m", "1.5h", "1d", "2:30:00" (hours, minutes, seconds) to seconds. Errors: VW_ERR_ARG. */
-vw_status vw_stop_time(const char *text, double *seconds);
+/* "90" or "90s", "30m", "1.5h", "1d", "2:30:00" (hours, minutes, seconds) to seconds. Errors: VW_ERR_ARG, naming
+ * the option that it was given with. */
+vw_status vw_stop_time(const char *option, const char *text, double *seconds);
 
 /* The run is to be over `seconds` from now, saving included: it stops earlier by what saving takes. Until anything was
  * saved that is a twentieth of the time, 30 s at most. */

@@ -7,6 +7,7 @@
 
 #include "core/durable.h"
 #include "core/foreign.h"
+#include "core/pulse.h"
 #include "io/pictures/image_internal.h"
 
 vw_status vw_image_check_size(const char *path, int64_t height, int64_t width) {
@@ -69,6 +70,7 @@ static vw_status refuse_format(const char *path, const void *data, int64_t bytes
 vw_status vw_image_decode(const char *path, const void *data, int64_t bytes, unsigned look, vw_image *out) {
   vw_status st;
   *out = (vw_image){0};
+  vw_pulse();
   if (bytes >= 3 && memcmp(data, "\xff\xd8\xff", 3) == 0)
     st = vw_jpeg_decode(path, data, bytes, out);
   else if (bytes >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0)

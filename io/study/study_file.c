@@ -13,6 +13,7 @@
 #include "cluster/comm.h"
 #include "core/durable.h"
 #include "core/fault.h"
+#include "core/pulse.h"
 #include "io/manifest.h"
 #include "io/rows.h"
 #include "io/study/hdf.h"
@@ -151,6 +152,7 @@ vw_status vw_study_file_create(const vw_ranks *ranks, const char *path, vw_study
   if (st == VW_OK && f) st = vw_ranks_broadcast(ranks, f->partial, sizeof f->partial, 0);
   if (st == VW_OK && f) st = vw_agree_message(ranks, open_file(f));
   if (st == VW_OK) {
+    vw_pulse_wait(); /* until it is closed: HDF5's collective calls wait for the slowest rank */
     *out = f;
     return VW_OK;
   }
@@ -483,6 +485,7 @@ vw_status vw_study_file_close(vw_study_file *f, vw_status mine) {
     st = vw_first(st, done);
   }
   if (f->failed == VW_OK) st = vw_agree_message(f->ranks, st);
+  vw_pulse_resume();
   free_file(f);
   return st;
 }

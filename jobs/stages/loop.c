@@ -2,9 +2,11 @@
  * is asked to stop, then all agree on how it ended. */
 #include "jobs/stages/stage.h"
 
+#include "core/pulse.h"
 #include "core/text.h"
 #include "study/schedule.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 vw_status vw_stage_add(vw_stage_list *list, const vw_stage_item *item) {
@@ -89,6 +91,7 @@ bool vw_stage_should_stop(vw_stage_run *r) {
 }
 
 void vw_stage_advanced(vw_stage_run *r, int64_t step, int64_t steps) {
+  vw_pulse_step(step + 1);
   if (step + 1 == steps && vw_stage_leads(r)) (void)vw_queue_ask(r->queue);
   vw_queue_poll(r->queue);
   if (r->s->ranks.rank == 0)
@@ -114,6 +117,19 @@ typedef struct round_items {
   int64_t groups;
 } round_items;
 
+/* For the watchdog: what this rank is at. */
+static void name_item(const vw_stage_run *r, const vw_stage_list *list) {
+  char id[VW_BLOCK_ID], text[VW_PULSE_ITEM];
+  const vw_stage_item *it = r->item;
+  if (it->block >= 0) {
+    vw_block_file_id(&r->s->plan->blocks[it->block], "", id);
+    (void)snprintf(text, sizeof text, "block %s", id);
+  } else {
+    (void)snprintf(text, sizeof text, "item %lld of %lld", (long long)(it - list->items) + 1, (long long)list->n);
+  }
+  vw_pulse_item(text);
+}
+
 /* The items of a group, one after the other. *finished false: asked to stop, the rest is left. */
 static vw_status take_group(vw_stage_run *r, const vw_stage_list *list, const round_items *round, int64_t group,
                             bool *finished) {
@@ -124,6 +140,7 @@ static vw_status take_group(vw_stage_run *r, const vw_stage_list *list, const ro
     if (i > round->first[group] && vw_stop_requested()) *finished = false;
     if (!*finished) return VW_OK;
     const double start = vw_seconds();
+    name_item(r, list);
     VW_TRY(r->stage->item(r, r->item, finished));
     if (!*finished) return VW_OK;
     if (!r->has_asked) vw_stop_reserve(vw_seconds() - start); /* so long nobody can stop it */
@@ -264,6 +281,7 @@ vw_status vw_stage_go(const vw_stage *stage, vw_session *s, bool *stopped) {
   vw_stage_list list = {0};
   vw_status st = VW_OK;
   *stopped = false;
+  vw_pulse_stage(stage->name, stage->kept);
   if (s->part.n) VW_GOTO(vw_session_share_out(s, s->part.n));
   if (stage->items) VW_GOTO(share_list(s, stage, &list));
   say_what_is_left(s, stage, &list);

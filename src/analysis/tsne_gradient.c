@@ -10,6 +10,7 @@
 #include "analysis/lanes.h"
 #include "analysis/tsne_internal.h"
 #include "core/align.h"
+#include "core/pulse.h"
 
 #include <float.h>
 #include <math.h>
@@ -232,6 +233,7 @@ vw_status vw_tsne_descend(const vw_affinities *p, const vw_tsne_options *o, cons
   for (size_t i = 0; i < numbers; i++) gain[i] = 1;
   place_points(&f, y);
   for (int64_t i = 0; i < how->iterations && !*stopped; i++) {
+    vw_pulse();
     *stopped = o->stop && o->stop(o->user);
     if (!*stopped) iterate(&f, how, update, gain);
   }

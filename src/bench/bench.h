@@ -14,29 +14,38 @@ typedef struct vw_bench {
   json_t *rows, *head; /* head: what stands beside the rows; NULL: sgemm and threads */
   bool json, ops;
   bool kernels,
-      count;     /* sd: each distinct call against this device's ceilings; bytes and operations, running nothing */
-  int64_t order; /* of the products that give the ceilings; 0: by backend */
-  bool settle;   /* gpu, owl, sd: rows are timed until they settle, for `seconds` at most */
+      count;        /* sd: each distinct call against this device's ceilings; bytes and operations, running nothing */
+  int64_t segments; /* sd: of the word step's forward pass, which is recomputed; at most 1: it is not */
+  int64_t order;    /* of the products that give the ceilings; 0: by backend */
+  bool settle;      /* gpu, owl, sd: rows are timed until they settle, for `seconds` at most */
   const char *precision; /* NULL: auto (vw_precision_named) */
   vw_rates rates;        /* of this machine, for `viswords plan` */
 } vw_bench;
 
-/* Seconds of a steady clock. */
+/* Seconds of a steady clock; processor seconds of all threads of the process. */
 double vw_bench_now(void);
+double vw_bench_cpu(void);
 
 /* Numbers of a comma-separated list: calls `each` with every one of them. `option` names the list in messages. */
 vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(void *user, int64_t number),
                         void *user);
 
-/* Median seconds of runs for `seconds`, three at least, behind one that warms caches. */
-vw_status vw_bench_median(vw_program *p, double seconds, double *median);
+/* How long a run takes. */
+typedef struct vw_bench_rate {
+  double one, cpu; /* seconds of a run; of its threads together, which tells more where others keep the machine busy */
+  double measured; /* seconds of all runs (vw_bench_settle) */
+  bool settled;
+} vw_bench_rate;
+
+/* One run, to the end. */
+vw_status vw_bench_run(vw_program *p, vw_bench_rate *r);
+
+/* Medians of runs for `seconds`, three at least, behind one that warms caches. Where that one alone takes longer than
+ * `seconds` it counts and is the only one: a large network runs for minutes. */
+vw_status vw_bench_median(vw_program *p, double seconds, vw_bench_rate *r);
 
 /* Mean seconds of a run once a device has settled: the mean of the last third of all runs. They end when it is within 1 %
  * of the third before, after a third of `seconds` at the earliest, or after `seconds`. */
-typedef struct vw_bench_rate {
-  double one, measured; /* seconds of a run; of all runs */
-  bool settled;
-} vw_bench_rate;
 vw_status vw_bench_settle(vw_program *p, double seconds, vw_bench_rate *r);
 /* The rule on n windows of equal numbers of runs. */
 bool vw_bench_has_settled(const double *window, int n, double *one);

@@ -12,11 +12,15 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_RUNS = 4096 };
-
 double vw_bench_now(void) {
   struct timespec t;
   (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double vw_bench_cpu(void) {
+  struct timespec t;
+  (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -41,27 +45,6 @@ vw_status vw_bench_each(const char *option, const char *list, vw_status (*each)(
     VW_TRY(each(user, number));
     at = *end ? end + 1 : end;
   }
-  return VW_OK;
-}
-
-static int by_value(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
-
-vw_status vw_bench_median(vw_program *p, double seconds, double *median) {
-  static double times[MAX_RUNS];
-  int n = 0;
-  VW_TRY(vw_program_run(p)); /* caches, pages, threads */
-  VW_TRY(vw_program_wait(p));
-  for (const double start = vw_bench_now(); n < MAX_RUNS && (n < 3 || vw_bench_now() - start < seconds); n++) {
-    const double begun = vw_bench_now();
-    VW_TRY(vw_program_run(p));
-    VW_TRY(vw_program_wait(p));
-    times[n] = vw_bench_now() - begun;
-  }
-  qsort(times, (size_t)n, sizeof *times, by_value);
-  *median = times[n / 2];
   return VW_OK;
 }
 
@@ -118,13 +101,14 @@ static vw_status measure(void *user, int64_t K) {
   vw_bench *b = r->b;
   const struct variant *v = r->variant;
   vw_bench_program s = {0};
-  double seconds = 0;
+  vw_bench_rate rate = {0};
   vw_status st = VW_OK;
   VW_GOTO(vw_bench_text_step(b, v->P, v->T, K, &s));
-  VW_GOTO(vw_bench_median(s.program, b->seconds, &seconds));
-  report(b, v, K, seconds, vw_graph_flops(s.graph), vw_program_memory_of(s.program).arena);
+  VW_GOTO(vw_bench_median(s.program, b->seconds, &rate));
+  report(b, v, K, rate.one, vw_graph_flops(s.graph), vw_program_memory_of(s.program).arena);
   if (v->P)
-    VW_GOTO(vw_bench_keep(b, "classification step", (int64_t[]){K, v->P, v->T}, 3, &s, seconds)); /* as studies learn */
+    VW_GOTO(
+        vw_bench_keep(b, "classification step", (int64_t[]){K, v->P, v->T}, 3, &s, rate.one)); /* as studies learn */
   if (b->ops) VW_GOTO(vw_bench_print_ops(s.program));
 cleanup:
   vw_bench_program_close(&s);

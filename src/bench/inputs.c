@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MAX_RUNS = 4096 };
@@ -34,12 +33,6 @@ typedef struct duration {
   double wall, cpu;
 } duration;
 
-static double cpu_now(void) {
-  struct timespec t = {0};
-  (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static double median(double *x, int n) {
   qsort(x, (size_t)n, sizeof *x, by_value);
   return x[n / 2];
@@ -50,9 +43,9 @@ static vw_status time_pass(const vw_bench *b, bench_pass pass, void *user, durat
   int n = 0;
   VW_TRY(pass(user)); /* caches */
   for (const double start = vw_bench_now(); n < MAX_RUNS && (n < 3 || vw_bench_now() - start < b->seconds); n++) {
-    const double begun = vw_bench_now(), cpu_begun = cpu_now();
+    const double begun = vw_bench_now(), cpu_begun = vw_bench_cpu();
     VW_TRY(pass(user));
-    wall[n] = vw_bench_now() - begun, cpu[n] = cpu_now() - cpu_begun;
+    wall[n] = vw_bench_now() - begun, cpu[n] = vw_bench_cpu() - cpu_begun;
   }
   *d = (duration){median(wall, n), median(cpu, n)};
   return VW_OK;

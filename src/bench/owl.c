@@ -35,6 +35,7 @@ static void report(vw_bench *b, const char *pass, const char *unit, int64_t n, c
                    " %9.1f MB held\n",
                    pass, n, 1e3 * seconds, rate, unit, flops / seconds / giga, 100 * flops / seconds / b->sgemm,
                    (double)planned / mega, (double)taken / mega);
+  if (!b->json && r->cpu > 0) (void)vw_print(stdout, "          %.2f CPU seconds\n", r->cpu);
   if (r->measured > 0) vw_bench_settle_print(b, r); /* judging has the host's part: its shortest time counts */
   (void)fflush(stdout);
   json_t *row =
@@ -42,6 +43,7 @@ static void report(vw_bench *b, const char *pass, const char *unit, int64_t n, c
                 "seconds", seconds, "per_second", rate, "gflops", flops / seconds / giga, "share_of_sgemm",
                 flops / seconds / b->sgemm, "bytes_planned", (json_int_t)planned, "bytes_held", (json_int_t)taken);
   if (r->measured > 0) vw_bench_settle_json(b, r, row);
+  if (r->cpu > 0) json_object_set_new(row, "cpu_seconds", json_real(r->cpu));
   json_array_append_new(b->rows, row);
 }
 
@@ -64,8 +66,7 @@ static vw_status measure(owl_bench *o, const char *pass, const char *unit, int64
   vw_status st = VW_OK;
   VW_GOTO(vw_program_measure(p->graph, &b->ctx, policy, &m));
   VW_GOTO(vw_bench_ready(b, policy, integer, user, p));
-  VW_GOTO(b->settle ? vw_bench_settle(p->program, b->seconds, &rate)
-                    : vw_bench_median(p->program, b->seconds, &rate.one));
+  VW_GOTO(b->settle ? vw_bench_settle(p->program, b->seconds, &rate) : vw_bench_median(p->program, b->seconds, &rate));
   report(b, pass, unit, n, &rate, vw_graph_flops(p->graph), &m, vw_bench_held(&b->ctx) - before);
   if (b->ops) VW_GOTO(vw_bench_print_ops(p->program));
 cleanup:

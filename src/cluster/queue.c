@@ -9,6 +9,7 @@
 
 #include "cluster/comm.h"
 #include "cluster/queue_rules.h"
+#include "core/pulse.h"
 
 enum { NAP_NS = 1000, IDLE_NS = 200000, NAPS = 50 };
 
@@ -67,12 +68,15 @@ static vw_status hear(vw_queue *q, vw_queue_request what) {
 }
 
 static vw_status hear_wait(vw_queue *q, vw_queue_request what) {
+  vw_status st = VW_OK;
   if (!q->side.is_busy[what]) return VW_OK;
   if (q->has_window) { /* the checker does not follow send_due's MPI_Rget_accumulate */
-    VW_TRY(VW_MPI(MPI_Wait, &q->request[what], MPI_STATUS_IGNORE)); /* NOLINT(clang-analyzer-optin.mpi.MPI-Checker) */
+    vw_pulse_wait();
+    st = VW_MPI(MPI_Wait, &q->request[what], MPI_STATUS_IGNORE); /* NOLINT(clang-analyzer-optin.mpi.MPI-Checker) */
+    vw_pulse_resume();
   }
-  vw_queue_side_hears(&q->side, what, q->before[what]);
-  return VW_OK;
+  if (st == VW_OK) vw_queue_side_hears(&q->side, what, q->before[what]);
+  return st;
 }
 
 /* ---- the thread that lets MPI move on rank 0 ---- */
@@ -151,10 +155,13 @@ vw_status vw_queue_create(const vw_ranks *ranks, int64_t n_items, vw_queue **out
   q->ranks = ranks;
   vw_queue_side_open(&q->side, n_items, ranks->size);
   atomic_init(&q->signalled, false), atomic_init(&q->ending, false);
-  if (ranks->size == 1)
+  if (ranks->size == 1) {
     q->word = q->local;
-  else
+  } else {
+    vw_pulse_wait();
     st = open_window(q);
+    vw_pulse_resume();
+  }
   st = vw_agree_message(ranks, st); /* also the barrier: rank 0's words are zero before anybody adds */
   if (st == VW_OK)
     *out = q;
@@ -165,6 +172,7 @@ vw_status vw_queue_create(const vw_ranks *ranks, int64_t n_items, vw_queue **out
 
 void vw_queue_destroy(vw_queue *q) {
   if (!q) return;
+  vw_pulse_wait();
   if (q->has_window) {
     for (int i = 0; i < VW_QUEUE_REQUESTS; i++) (void)hear_wait(q, (vw_queue_request)i);
     if (send_due(q, VW_QUEUE_REPORT) == VW_OK) (void)hear_wait(q, VW_QUEUE_REPORT);
@@ -180,6 +188,7 @@ void vw_queue_destroy(vw_queue *q) {
     (void)MPI_Win_free(&q->window);
     (void)MPI_Comm_free(&q->comm);
   }
+  vw_pulse_resume();
   free(q);
 }
 

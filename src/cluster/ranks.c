@@ -10,6 +10,7 @@
 #include "cluster/mpi_files.h"
 #include "core/cores.h"
 #include "core/fault.h"
+#include "core/pulse.h"
 
 enum { PIECE = 64 << 20, MESSAGE_BYTES = 1024, ENDED_WITHIN = 10 /* s */ };
 
@@ -34,6 +35,12 @@ static vw_status share_cores(vw_ranks *r) {
   if (st == VW_OK) r->cores = vw_cores_share(mine, all, quota(), r->local_size);
   free(mine);
   return st;
+}
+
+/* Behind a collective call, before which vw_pulse_wait was called: another rank's time is not this one's. */
+static int resumed(int code) {
+  vw_pulse_resume();
+  return code;
 }
 
 void vw_ranks_single(vw_ranks *r) {
@@ -155,13 +162,15 @@ _Noreturn void vw_ranks_abort(const vw_ranks *r, int exit_code) {
 
 vw_status vw_ranks_barrier(const vw_ranks *r) {
   if (!r->comms) return VW_OK;
-  return VW_MPI(MPI_Barrier, r->comms->all);
+  vw_pulse_wait();
+  return vw_mpi_status("MPI_Barrier", resumed(MPI_Barrier(r->comms->all)));
 }
 
 vw_status vw_agree(const vw_ranks *r, vw_status mine) {
   int ends[2] = {(int)mine, -(int)mine};
   if (!r->comms) return mine;
-  const int err = MPI_Allreduce(MPI_IN_PLACE, ends, 2, MPI_INT, MPI_MIN, r->comms->all);
+  vw_pulse_wait();
+  const int err = resumed(MPI_Allreduce(MPI_IN_PLACE, ends, 2, MPI_INT, MPI_MIN, r->comms->all));
   if (err != MPI_SUCCESS) return vw_first(mine, vw_mpi_status("MPI_Allreduce", err));
   return (vw_status)(ends[0] < 0 ? ends[0] : -ends[1]);
 }
@@ -171,11 +180,13 @@ vw_status vw_agree_message(const vw_ranks *r, vw_status mine) {
   char text[MESSAGE_BYTES] = "";
   int speaker = mine == all ? r->rank : INT_MAX;
   if (all == VW_OK || !r->comms) return all;
-  int err = MPI_Allreduce(MPI_IN_PLACE, &speaker, 1, MPI_INT, MPI_MIN, r->comms->all);
+  vw_pulse_wait();
+  int err = resumed(MPI_Allreduce(MPI_IN_PLACE, &speaker, 1, MPI_INT, MPI_MIN, r->comms->all));
   if (err != MPI_SUCCESS || speaker >= r->size) return all;
   if (speaker == r->rank)
     (void)snprintf(text, sizeof text, "rank %d on %s: %.900s", r->rank, r->host, vw_error_message());
-  err = MPI_Bcast(text, (int)sizeof text, MPI_CHAR, speaker, r->comms->all);
+  vw_pulse_wait();
+  err = resumed(MPI_Bcast(text, (int)sizeof text, MPI_CHAR, speaker, r->comms->all));
   if (err == MPI_SUCCESS && speaker != r->rank) return VW_RAISE(all, "%s", text);
   return all;
 }
@@ -185,8 +196,9 @@ vw_status vw_ranks_broadcast(const vw_ranks *r, void *buffer, int64_t bytes, int
            (long long)bytes, root, r->size);
   if (r->size == 1) return VW_OK;
   for (int64_t at = 0; at < bytes; at += PIECE) {
-    const int64_t left = bytes - at;
-    VW_TRY(VW_MPI(MPI_Bcast, (char *)buffer + at, (int)(left < PIECE ? left : PIECE), MPI_BYTE, root, r->comms->all));
+    const int n = (int)(bytes - at < PIECE ? bytes - at : PIECE);
+    vw_pulse_wait();
+    VW_TRY(vw_mpi_status("MPI_Bcast", resumed(MPI_Bcast((char *)buffer + at, n, MPI_BYTE, root, r->comms->all))));
   }
   return VW_OK;
 }
@@ -208,7 +220,11 @@ vw_status vw_ranks_gather(const vw_ranks *r, const void *mine, int64_t bytes, vo
   static const char nothing;
   int *n = NULL;
   *all = NULL;
-  if (r->comms) VW_TRY(VW_MPI(MPI_Gather, &bytes, 1, MPI_INT64_T, counts, 1, MPI_INT64_T, 0, r->comms->all));
+  if (r->comms) {
+    vw_pulse_wait();
+    VW_TRY(vw_mpi_status("MPI_Gather",
+                         resumed(MPI_Gather(&bytes, 1, MPI_INT64_T, counts, 1, MPI_INT64_T, 0, r->comms->all))));
+  }
   if (!r->comms) counts[0] = bytes;
   if (r->rank == 0) {
     n = calloc((size_t)r->size, 2 * sizeof *n);
@@ -217,9 +233,11 @@ vw_status vw_ranks_gather(const vw_ranks *r, const void *mine, int64_t bytes, vo
       st = VW_RAISE(VW_ERR_MEMORY, "vw_ranks_gather: out of memory for %lld bytes", (long long)total);
   }
   st = vw_agree(r, st);
-  if (st == VW_OK && r->comms)
-    st = VW_MPI(MPI_Gatherv, mine, (int)bytes, MPI_BYTE, *all, n, n ? n + r->size : NULL, MPI_BYTE, 0, r->comms->all);
-  else if (st == VW_OK && *all)
+  if (st == VW_OK && r->comms) {
+    vw_pulse_wait();
+    st = vw_mpi_status("MPI_Gatherv", resumed(MPI_Gatherv(mine, (int)bytes, MPI_BYTE, *all, n, n ? n + r->size : NULL,
+                                                          MPI_BYTE, 0, r->comms->all)));
+  } else if (st == VW_OK && *all)
     memcpy(*all, bytes ? mine : &nothing, (size_t)bytes);
   if (st != VW_OK) free(*all), *all = NULL;
   free(n);
@@ -229,5 +247,6 @@ vw_status vw_ranks_gather(const vw_ranks *r, const void *mine, int64_t bytes, vo
 vw_status vw_ranks_reduce(const vw_ranks *r, int64_t *x, int n, vw_reduce how) {
   const MPI_Op op = how == VW_REDUCE_SUM ? MPI_SUM : how == VW_REDUCE_MIN ? MPI_MIN : MPI_MAX;
   if (!r->comms) return VW_OK;
-  return VW_MPI(MPI_Allreduce, MPI_IN_PLACE, x, n, MPI_INT64_T, op, r->comms->all);
+  vw_pulse_wait();
+  return vw_mpi_status("MPI_Allreduce", resumed(MPI_Allreduce(MPI_IN_PLACE, x, n, MPI_INT64_T, op, r->comms->all)));
 }

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "cluster/comm.h"
+#include "core/pulse.h"
 
 static vw_status open_comms(vw_ranks *part) {
   const vw_comms *c = part->comms;
@@ -41,10 +42,12 @@ vw_status vw_ranks_rest(const vw_ranks *r) {
   MPI_Request request = MPI_REQUEST_NULL;
   int flag = 0;
   if (!r->comms) return VW_OK;
-  VW_TRY(VW_MPI(MPI_Ibarrier, r->comms->all, &request));
-  for (;;) {
-    VW_TRY(VW_MPI(MPI_Test, &request, &flag, MPI_STATUS_IGNORE));
-    if (flag) return VW_OK;
-    (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+  vw_pulse_wait();
+  vw_status st = VW_MPI(MPI_Ibarrier, r->comms->all, &request);
+  while (st == VW_OK && !flag) {
+    st = VW_MPI(MPI_Test, &request, &flag, MPI_STATUS_IGNORE);
+    if (!flag) (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
   }
+  vw_pulse_resume();
+  return st;
 }

@@ -9,6 +9,7 @@
 #include "cluster/progress.h"
 #include "cluster/transport_internal.h"
 #include "core/log.h"
+#include "core/pulse.h"
 
 enum { PIECE = 16 << 20, SPINS = 2000, NAP_NS = 20000, COLUMNS = 256 };
 static const double default_timeout = 600;
@@ -156,13 +157,21 @@ static vw_status check_usable(const vw_transport *t) {
   return VW_OK;
 }
 
+static vw_status broadcast(vw_transport *t, void *data, int64_t bytes, int root) {
+  if (t->nccl) return vw_nccl_broadcast(t->nccl, data, bytes, root);
+  return t->size == 1 ? VW_OK : vw_transport_mpi_broadcast(t, data, bytes, root);
+}
+
+/* Waiting for the others is no fault of this rank (core/pulse.h): these calls have limits of their own. */
 vw_status vw_transport_broadcast(vw_transport *t, void *data, int64_t bytes, int root) {
   VW_CHECK(bytes >= 0 && root >= 0 && root < t->size, VW_ERR_ARG, "broadcast: %" PRId64 " bytes from rank %d of %d",
            bytes, root, t->size);
   VW_TRY(check_usable(t));
   if (bytes == 0) return VW_OK;
-  if (t->nccl) return vw_nccl_broadcast(t->nccl, data, bytes, root);
-  return t->size == 1 ? VW_OK : vw_transport_mpi_broadcast(t, data, bytes, root);
+  vw_pulse_wait();
+  const vw_status st = broadcast(t, data, bytes, root);
+  vw_pulse_resume();
+  return st;
 }
 
 vw_status vw_transport_gather(vw_transport *t, void *data, const int64_t *bytes, int root) {
@@ -170,8 +179,12 @@ vw_status vw_transport_gather(vw_transport *t, void *data, const int64_t *bytes,
   for (int i = 0; i < t->size; i++)
     VW_CHECK(bytes[i] >= 0, VW_ERR_ARG, "gather: %" PRId64 " bytes of rank %d", bytes[i], i);
   VW_TRY(check_usable(t));
-  if (t->nccl) return vw_nccl_gather(t->nccl, data, bytes, root);
-  return t->size == 1 ? VW_OK : vw_transport_mpi_gather(t, data, bytes, root);
+  vw_pulse_wait();
+  const vw_status st = t->nccl        ? vw_nccl_gather(t->nccl, data, bytes, root)
+                       : t->size == 1 ? VW_OK
+                                      : vw_transport_mpi_gather(t, data, bytes, root);
+  vw_pulse_resume();
+  return st;
 }
 
 /* ---- sum of slices ----------------------------------------------------------------------------------------------- */

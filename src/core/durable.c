@@ -18,6 +18,7 @@
 #include "core/fault.h"
 #include "core/foreign.h"
 #include "core/inputs.h"
+#include "core/pulse.h"
 
 enum { PIECE = 1 << 20, DIGITS = 16, A_DAY = 86400 };
 static const char beside[] = ".partial-", away_name[] = ".deleted";
@@ -209,6 +210,7 @@ vw_status vw_partial_write(vw_partial *p, const void *data, int64_t bytes) {
     const ssize_t n = write(p->fd, (const char *)data + at, (size_t)(left < PIECE ? left : PIECE));
     if (n < 0 && errno == EINTR) continue;
     const int err = n < 0 ? errno : ENOSPC;
+    vw_pulse();
     VW_CHECK(n > 0, VW_ERR_IO, "%s: cannot write: %s%s", p->path, strerror(err), vw_way_out(err));
     at += n;
   }
@@ -349,6 +351,7 @@ static vw_status read_some(int fd, const char *path, char *data, int64_t want, i
     if (n < 0 && errno == EINTR) continue;
     VW_CHECK(n >= 0, VW_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
     if (n == 0) break;
+    vw_pulse();
     *got += n;
   }
   return VW_OK;

@@ -10,12 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/durable.h"
 #include "core/log.h"
 
 enum { MOST = 8, TEXT_BYTES = 512 };
 
-typedef enum action { KILL, TORN, TERM, USR1, PAUSE, NO_SPACE, NO_DISK, ACTIONS } action;
-static const char *const action_name[ACTIONS] = {"kill", "torn", "term", "usr1", "pause", "enospc", "eio"};
+typedef enum action { KILL, TORN, TERM, USR1, PAUSE, NO_SPACE, NO_QUOTA, READ_ONLY, NO_DISK, ACTIONS } action;
+static const char *const action_name[ACTIONS] = {"kill",   "torn",   "term",  "usr1", "pause",
+                                                 "enospc", "edquot", "erofs", "eio"};
+static const int refusal[ACTIONS] = {[NO_SPACE] = ENOSPC, [NO_QUOTA] = EDQUOT, [READ_ONLY] = EROFS, [NO_DISK] = EIO};
 static const char *const states[] = {"writing",       "written", "fsynced",   "renamed",
                                      "checkpointing", "taking",  "gathering", "reading"};
 enum { STATES = sizeof states / sizeof *states };
@@ -35,6 +38,14 @@ static const struct {
              {"manifest", "*/MANIFEST.json*"},
              {"study", "*/study.h5*"},
              {"table", "*/summary.csv*"},
+             {"latents", "*/latents/*"},
+             {"activations", "*/blocks/*-activations.safetensors*"},
+             {"carried", "*/blocks/*-carried.safetensors*"},
+             {"map", "*/blocks/*-map.safetensors*"},
+             {"truncated", "*/blocks/*-truncated.safetensors*"},
+             {"tsne", "*/blocks/*-tsne.safetensors*"},
+             {"picture", "*/pictures/*.png*"},
+             {"report", "*/report.html*"},
              {"figure", "*/figures/*"}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -154,9 +165,12 @@ static vw_status act(const fault *f, const char *state, const char *path) {
     wait_for_signal(state, path);
     return VW_OK;
   case NO_SPACE:
+  case NO_QUOTA:
+  case READ_ONLY:
   case NO_DISK:
   default:
-    return VW_RAISE(VW_ERR_IO, "%s: %s: %s (injected)", path, state, strerror(f->action == NO_SPACE ? ENOSPC : EIO));
+    return VW_RAISE(VW_ERR_IO, "%s: %s: %s%s (injected)", path, state, strerror(refusal[f->action]),
+                    vw_way_out(refusal[f->action]));
   }
 }
 

@@ -5,7 +5,10 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "core/pulse.h"
+
 vw_hash vw_hash_bytes(const void *data, size_t bytes) {
+  vw_pulse();
   const XXH128_hash_t h = XXH3_128bits(data, bytes);
   return (vw_hash){.lo = h.low64, .hi = h.high64};
 }
@@ -26,6 +29,7 @@ void vw_hasher_destroy(vw_hasher *h) {
 }
 
 void vw_hasher_add(vw_hasher *h, const void *data, size_t bytes) {
+  vw_pulse();
   XXH3_128bits_update((XXH3_state_t *)(void *)h, data, bytes);
 }
 

@@ -24,7 +24,7 @@ vw_status vw_graph_create(vw_graph **g) {
 void vw_graph_destroy(vw_graph *g) {
   if (!g) return;
   for (int64_t i = 0; i < g->n_attrs; i++) free(g->attrs[i]);
-  free(g->attrs), free(g->values), free(g->nodes), free(g->leaves), free(g->outputs);
+  free(g->attrs), free(g->values), free(g->nodes), free(g->leaves), free(g->outputs), free(g->gradient_from);
   free(g);
 }
 

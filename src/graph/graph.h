@@ -72,6 +72,16 @@ vw_status vw_reverse(vw_graph *g, vw_value loss, const vw_value *leaves, int n, 
 /* The same from a given gradient of `y` (a value of its shape): vector-Jacobian products. */
 vw_status vw_reverse_from(vw_graph *g, vw_value y, vw_value dy, const vw_value *leaves, int n, vw_value *grads);
 
+/* After one vw_reverse, and when all outputs are described: cuts the forward nodes into at most `segments` segments,
+ * keeps what crosses the cuts, and makes what a gradient reads of the inside of a segment a second time, just before
+ * the gradients of that segment. Cuts are chosen for the least memory of programs with `policy`, which may be NULL as
+ * in vw_program_work (recompute.c says how). All values and all bits stay what they were, the counted operations grow
+ * by less than those of a forward pass. Does nothing for less than two segments, in a graph without gradients, and
+ * where no cut saves memory. Errors: VW_ERR_ARG (too many segments, a second time, several reverse modes),
+ * VW_ERR_MEMORY. */
+enum { VW_MOST_SEGMENTS = 64 };
+vw_status vw_recompute(vw_graph *g, const vw_policy *policy, int64_t segments);
+
 /* Counted floating-point operations of one run of all nodes. */
 double vw_graph_flops(const vw_graph *g);
 

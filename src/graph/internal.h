@@ -32,8 +32,11 @@ struct vw_graph {
   int64_t cap_values, cap_nodes, cap_leaves, cap_outputs;
   void **attrs; /* copies of attributes, owned */
   int64_t n_attrs, cap_attrs;
-  const uint8_t *wanted;       /* during vw_reverse: values whose gradient is asked for */
-  int scope;                   /* of what is described now */
+  const uint8_t *wanted;  /* during vw_reverse: values whose gradient is asked for */
+  int64_t n_forward;      /* nodes that were there when the first vw_reverse began; 0: none did */
+  int64_t *gradient_from; /* [n_forward] the first node of a node's gradients; NULL: not known any more (recompute.c) */
+  int64_t gradient_end;   /* behind the last gradient */
+  int scope;              /* of what is described now */
   vw_policy policy[VW_SCOPES]; /* of scopes that have one of their own */
   bool has_policy[VW_SCOPES];
   vw_status status; /* first failure of any builder */

@@ -45,6 +45,18 @@ static vw_status backpropagate(vw_graph *g, int64_t i, vw_value *grad) {
   return vw_graph_status(g);
 }
 
+/* Where the gradients of each node will begin, for vw_recompute; of several reverse modes in one graph nothing is kept. */
+static vw_status keep_places(vw_graph *g, int64_t n_nodes) {
+  const bool is_first = !g->n_forward;
+  free(g->gradient_from);
+  g->gradient_from = NULL;
+  if (!is_first) return VW_OK;
+  g->n_forward = n_nodes;
+  g->gradient_from = calloc((size_t)n_nodes + 1, sizeof *g->gradient_from);
+  VW_CHECK(g->gradient_from, VW_ERR_MEMORY, "reverse: out of memory");
+  return VW_OK;
+}
+
 vw_status vw_reverse_from(vw_graph *g, vw_value y, vw_value dy, const vw_value *leaves, int n, vw_value *grads) {
   VW_TRY(vw_graph_status(g));
   const int64_t n_values = g->n_values, n_nodes = g->n_nodes;
@@ -60,7 +72,12 @@ vw_status vw_reverse_from(vw_graph *g, vw_value y, vw_value dy, const vw_value *
   mark_dependents(g, leaves, n, depends);
   g->wanted = depends;
   if (depends[y]) grad[y] = dy;
-  for (int64_t i = n_nodes - 1; i >= 0; i--) VW_GOTO(backpropagate(g, i, grad));
+  VW_GOTO(keep_places(g, n_nodes));
+  for (int64_t i = n_nodes - 1; i >= 0; i--) {
+    if (g->gradient_from) g->gradient_from[i] = g->n_nodes;
+    VW_GOTO(backpropagate(g, i, grad));
+  }
+  g->gradient_end = g->n_nodes;
   for (int i = 0; i < n; i++) grads[i] = grad[leaves[i]];
 cleanup:
   g->wanted = NULL, g->scope = scope;

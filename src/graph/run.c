@@ -1,6 +1,8 @@
 /* Data in and out of a program, and the executor: a loop over calls. */
 #include "graph/program_internal.h"
 
+#include "core/pulse.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -145,7 +147,10 @@ vw_status vw_program_read(vw_program *p, vw_value value, const vw_tensor *host) 
 }
 
 static vw_status run_calls(vw_program *p) {
-  for (int64_t i = 0; i < p->n_calls; i++) VW_TRY(vw_call_run(p, &p->calls[i]));
+  for (int64_t i = 0; i < p->n_calls; i++) {
+    vw_pulse();
+    VW_TRY(vw_call_run(p, &p->calls[i]));
+  }
   return VW_OK;
 }
 
@@ -166,6 +171,7 @@ vw_status vw_program_run(vw_program *p) {
     return run_calls(p);
   }
   if (!p->recording) VW_TRY(record(p));
+  vw_pulse();
   return r->replay(p->ctx, p->recording);
 }
 

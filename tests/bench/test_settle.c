@@ -1,7 +1,9 @@
-/* When a rate counts as settled: the last third of equal windows is within 1 % of the third before. */
+/* How often what is timed runs. When a rate counts as settled: the last third of equal windows is within 1 % of the third
+ * before. */
 #include "tests/support/test.h"
 
 #include "bench/bench.h"
+#include "kernels/record.h"
 
 #define LENGTH(a) ((int)(sizeof(a) / sizeof *(a)))
 
@@ -37,8 +39,38 @@ static void one_percent_is_the_limit(void **state) {
   assert_false(vw_bench_has_settled(beyond, 7, &one));
 }
 
+/* Runs of a program that counts them, when its median is asked for. */
+static int64_t runs_in(double seconds) {
+  vw_context ctx;
+  vw_graph *g = NULL;
+  vw_program *p = NULL;
+  vw_bench_rate rate = {0};
+  int64_t count = 0;
+  vw_tensor t = vw_shape(VW_I64, 1);
+  t.data = &count;
+  assert_ok(vw_context_open(&ctx, VW_CPU, 1, 0));
+  assert_ok(vw_graph_create(&g));
+  const vw_value step = vw_state(g, vw_shape(VW_I64, 1), "step");
+  (void)vw_advance(g, step);
+  assert_ok(vw_program_create(&p, g, &ctx, NULL));
+  assert_ok(vw_program_write(p, step, &t));
+  assert_ok(vw_program_prepare(p));
+  assert_ok(vw_bench_median(p, seconds, &rate));
+  assert_ok(vw_program_read(p, step, &t));
+  assert_true(rate.one > 0);
+  vw_program_destroy(p), vw_graph_destroy(g), vw_context_close(&ctx);
+  return count;
+}
+
+static void what_takes_longer_than_its_time_runs_once(void **state) {
+  (void)state;
+  assert_int_equal(runs_in(0), 1);
+  assert_int_equal(runs_in(1e9), 1 + 4096); /* the one that warms, and as many as are kept at most */
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(steady_rates_settle), cmocka_unit_test(few_windows_do_not_settle),
-                                     cmocka_unit_test(one_percent_is_the_limit)};
+                                     cmocka_unit_test(one_percent_is_the_limit),
+                                     cmocka_unit_test(what_takes_longer_than_its_time_runs_once)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,16 +55,22 @@ static void test_where(void **state) {
   static const char *const others[] = {"o/blocks/0a-evaluation.safetensors.partial-12", "o/blocks/0a.checkpoint.a",
                                        "o/plan.yaml", "o/features/0a.safetensors"};
   (void)state;
-  ask("written:block:2=enospc,renamed:plan:0=eio");
+  ask("written:block:2=enospc,renamed:plan:0=eio,renamed:study=edquot,renamed:table=erofs");
   for (int i = 0; i < 4; i++) assert_ok(vw_fault_reach("written", others[i]));
   assert_ok(vw_fault_reach("fsynced", "o/blocks/0a.safetensors"));
   assert_ok(vw_fault_reach("written", "o/blocks/0a.safetensors.partial-12"));
   assert_int_equal(vw_fault_reach("written", "o/blocks/0b.safetensors.partial-13"), VW_ERR_IO);
-  assert_string_equal(vw_error_message(),
-                      "o/blocks/0b.safetensors.partial-13: written: No space left on device (injected)");
+  assert_string_equal(
+      vw_error_message(),
+      "o/blocks/0b.safetensors.partial-13: written: No space left on device; make space, then the same command goes "
+      "on (injected)");
   assert_ok(vw_fault_reach("written", "o/blocks/0b.safetensors"));
   for (int i = 0; i < 3; i++) assert_int_equal(vw_fault_reach("renamed", "o/plan.yaml"), VW_ERR_IO);
   assert_non_null(strstr(vw_error_message(), "Input/output error"));
+  assert_int_equal(vw_fault_reach("renamed", "o/study.h5"), VW_ERR_IO);
+  assert_non_null(strstr(vw_error_message(), "Disk quota exceeded; make space"));
+  assert_int_equal(vw_fault_reach("renamed", "o/summary.csv"), VW_ERR_IO);
+  assert_non_null(strstr(vw_error_message(), "Read-only file system; choose a place where you may write"));
 }
 
 static volatile sig_atomic_t came;
