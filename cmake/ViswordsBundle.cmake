@@ -3,7 +3,7 @@
 set(bundle_tests core_test_random graph_test_graph models_test_clip models_test_owlv2 models_test_sd kernels_test_context
   kernels_test_gemm kernels_test_network_ops kernels_test_learning_ops kernels_test_picture_ops kernels_test_detection_ops
   kernels_test_diffusion_ops
-  kernels_test_network_fixtures kernels_test_cuda_column kernels_test_cudnn kernels_test_algorithms golden_check_study
+  kernels_test_network_fixtures kernels_test_cuda_column kernels_test_cudnn kernels_test_algorithms analysis_test_tsne_device golden_check_study
   learn_mpi_transport)
 foreach(target viswords ${bundle_tests})
   target_link_options(${target} PRIVATE -Wl,--disable-new-dtags)

@@ -23,6 +23,8 @@ enable_language(CUDA)
 
 file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.cu)
 add_library(vw_cuda STATIC ${cuda_sources})
+# t-SNE's bits are the CPU's, which contracts nothing.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/kernels/cuda/pairs.cu PROPERTIES COMPILE_OPTIONS --fmad=false)
 target_include_directories(vw_cuda PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src)
 target_compile_features(vw_cuda PRIVATE cuda_std_17)
 target_compile_options(vw_cuda PRIVATE -Xcompiler=-Wall,-Wextra)

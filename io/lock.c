@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -375,18 +376,30 @@ vw_status vw_lock_take(vw_lock *lock, const char *dir, const vw_lock_how *how) {
   return VW_OK;
 }
 
-bool vw_lock_owner(const char *dir, const char *part, char text[VW_LOCK_OWNER_BYTES]) {
+bool vw_lock_look(const char *dir, const char *part, vw_lock_sign *sign) {
   char path[VW_PATH_BYTES];
   vw_lock_record who, self;
+  struct stat info;
   bool there = false, known = false;
+  *sign = (vw_lock_sign){0};
   if (path_of(path, dir, part) != VW_OK || vw_lock_record_self(&self) != VW_OK) return false;
   const vw_status st = vw_lock_record_read(path, &who, &there, &known);
   if (st == VW_OK && !there) return false;
-  if (st != VW_OK || !known)
-    (void)snprintf(text, VW_LOCK_OWNER_BYTES, "somebody unknown (%s)",
+  if (lstat(path, &info) == 0) sign->age = (double)(time(NULL) - info.st_mtime);
+  if (st != VW_OK || !known) {
+    (void)snprintf(sign->owner, sizeof sign->owner, "somebody unknown (%s)",
                    st == VW_OK ? "damaged lock" : "unreadable lock");
-  else
-    (void)snprintf(text, VW_LOCK_OWNER_BYTES, "process %ld on %s%s", who.pid, who.host,
-                   vw_lock_record_life(&who, &self) == VW_LOCK_DEAD ? ", which is dead: the next run takes over" : "");
+    return true;
+  }
+  sign->is_dead = vw_lock_record_life(&who, &self) == VW_LOCK_DEAD;
+  (void)snprintf(sign->owner, sizeof sign->owner, "process %ld on %s%s", who.pid, who.host,
+                 sign->is_dead ? ", which is dead: the next run takes over" : "");
+  return true;
+}
+
+bool vw_lock_owner(const char *dir, const char *part, char text[VW_LOCK_OWNER_BYTES]) {
+  vw_lock_sign sign;
+  if (!vw_lock_look(dir, part, &sign)) return false;
+  memcpy(text, sign.owner, sizeof sign.owner);
   return true;
 }

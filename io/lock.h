@@ -63,6 +63,15 @@ vw_status vw_lock_check(const vw_lock *lock);
  * known of a lock that a dead process left. */
 bool vw_lock_owner(const char *dir, const char *part, char text[VW_LOCK_OWNER_BYTES]);
 
+/* What a lock shows to those who only look. age: seconds since its owner last gave a sign of life, by the clocks of the
+ * file system and of this machine. */
+typedef struct vw_lock_sign {
+  char owner[VW_LOCK_OWNER_BYTES]; /* as vw_lock_owner */
+  bool is_dead;                    /* known to be */
+  double age;
+} vw_lock_sign;
+bool vw_lock_look(const char *dir, const char *part, vw_lock_sign *sign);
+
 /* Gives it back, unless another run took it over; ends following. Harmless when it is not held. */
 void vw_lock_release(vw_lock *lock);
 

@@ -133,12 +133,15 @@ int vw_job_bench(int argc, char **argv) {
   const vw_command_line c = {
       "bench",
       "clip MODEL_DIR | gpu MODEL_DIR | owl MODEL_DIR | sd MODEL_DIR | load MODEL_DIR | tokenizer MODEL_DIR TEXTS_FILE "
-      "| preprocess MODEL_DIR PICTURES_FOLDER | precision BOXES_FILE | tsne POINTS_FILE | queue | study STUDY.yaml",
+      "| preprocess MODEL_DIR PICTURES_FOLDER | precision BOXES_FILE | tsne POINTS_FILE | tsne random:NxD | queue "
+      "| study STUDY.yaml",
       "Rates of a training step of a CLIP text encoder (directory with real weights, or of 'viswords random-clip'); of "
       "both towers and each of their kernels against the ceilings of a device; of an OWL-v2 network's tower, steps and "
       "judging; of the passes of Stable Diffusion; of reading weights; of tokenising a file of texts, one a line; of "
-      "reading pictures; of average precision. The time of t-SNE of the points x [n, d] in a safetensors file. Under "
-      "mpirun or srun: of the queue of blocks, and of a study's training steps on 1, 2, 4 ... of the ranks and on all.",
+      "reading pictures; of average precision. The time of t-SNE of the points x [n, d] in a safetensors file, or of N "
+      "made-up points of D numbers. Under mpirun or srun: of the queue of blocks, and of a study's training steps on "
+      "1, "
+      "2, 4 ... of the ranks and on all.",
       options,
       names,
       1,

@@ -8,10 +8,37 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-static void print_memory(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task) {
+/* The largest block of a plan. */
+typedef struct largest_block {
+  vw_learn_memory memory;
+  const vw_task_kind *task; /* NULL: there is none */
+  const vw_block *block;
+  int64_t kept; /* bytes of the block if its steps kept all */
+  double more;  /* operations of a step that makes segments again, as a part of one that keeps all */
+} largest_block;
+
+static vw_status find_largest(vw_session *s, largest_block *l) {
+  vw_block_cost now, kept;
+  vw_block whole;
+  *l = (largest_block){0};
+  VW_TRY(vw_session_memory(s, &l->memory, &l->task, &l->block));
+  if (!l->block || l->block->segments <= 1) return VW_OK;
+  whole = *l->block, whole.segments = 1;
+  VW_TRY(vw_session_cost(s, l->block, &now));
+  VW_TRY(vw_session_cost(s, &whole, &kept));
+  l->kept = kept.memory.block, l->more = now.step.flops / kept.step.flops - 1;
+  return VW_OK;
+}
+
+static void print_memory(const vw_session *s, const largest_block *l) {
   const bool device = s->ctx.backend == VW_CUDA;
+  const vw_learn_memory *m = &l->memory;
+  const vw_task_kind *task = l->task;
   (void)vw_print(stdout, "  memory of a rank%s: %.1f MiB for the largest block", device ? " on its device" : "",
                  (double)m->block / 1048576);
+  if (l->kept)
+    (void)vw_print(stdout, " (its forward pass made again in %lld segments, for %.0f %% more operations; %.1f without)",
+                   (long long)l->block->segments, 100 * l->more, (double)l->kept / 1048576);
   for (int i = 0; task && i < task->n_passes; i++)
     (void)vw_print(stdout, ", %.1f for %s", (double)m->pass[i] / 1048576, task->passes[i].per);
   (void)vw_print(stdout, "; weights %.1f\n", (double)m->weights / 1048576);
@@ -98,8 +125,9 @@ static json_t *json_missing(const vw_session *s) {
 
 /* ---- the plan ---------------------------------------------------------------------------------------------------- */
 
-static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_task_kind *task,
-                       const vw_prediction *p) {
+static void print_json(const vw_session *s, const largest_block *l, const vw_prediction *p) {
+  const vw_learn_memory *m = &l->memory;
+  const vw_task_kind *task = l->task;
   json_t *blocks = json_array();
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
@@ -113,6 +141,9 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_t
   for (int i = 0; task && i < task->n_passes; i++)
     json_object_set_new(memory, task->passes[i].name, json_integer((json_int_t)m->pass[i]));
   json_object_set_new(memory, "block", json_integer((json_int_t)m->block));
+  json_object_set_new(memory, "segments", json_integer(l->block ? (json_int_t)l->block->segments : 1));
+  if (l->kept) json_object_set_new(memory, "block_kept", json_integer((json_int_t)l->kept));
+  if (l->kept) json_object_set_new(memory, "more_operations", json_real(l->more));
   json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:o, s:o}", "study", s->config->study, "trials",
                           (json_int_t)s->plan->n_selected, "new", (json_int_t)s->plan->n_new, "ranks",
                           (json_int_t)s->config->ranks, "memory", memory, "blocks", blocks);
@@ -129,8 +160,7 @@ static void print_json(const vw_session *s, const vw_learn_memory *m, const vw_t
 }
 
 static vw_status show(vw_session *s, int64_t ranks, bool measure) {
-  vw_learn_memory memory;
-  const vw_task_kind *task = NULL;
+  largest_block largest;
   vw_prediction prediction;
   double *cost = NULL;
   absent_network absent;
@@ -138,15 +168,15 @@ static vw_status show(vw_session *s, int64_t ranks, bool measure) {
   if (measure && absent_at(s, 0, &absent))
     VW_GOTO(VW_RAISE(VW_ERR_INPUT, "--measure needs the networks, and %s is not there: hf download %s --local-dir %s",
                      absent.weights, absent.hub, absent.weights));
-  VW_GOTO(vw_session_memory(s, &memory, &task));
+  VW_GOTO(find_largest(s, &largest));
   VW_GOTO(vw_session_costs(s, &cost));
   VW_GOTO(vw_session_predict(s, ranks, measure, &prediction, NULL));
   if (s->options.json) {
-    print_json(s, &memory, task, &prediction);
+    print_json(s, &largest, &prediction);
     goto cleanup;
   }
   VW_GOTO(vw_plan_print(s->plan, s->config->ranks, cost, stdout));
-  print_memory(s, &memory, task);
+  print_memory(s, &largest);
   (void)vw_print(stdout, "  cache: %.1f MiB for what pictures look like to the networks\n", cache_bytes(s) / 1048576);
   vw_predict_print(s, &prediction);
   if (s->is_counted) print_missing(s);

@@ -15,7 +15,7 @@ static vw_status print_device(vw_session *s) {
   vw_learn_memory predicted;
   const vw_task_kind *task = NULL;
   if (s->ctx.backend != VW_CUDA) return VW_OK;
-  VW_TRY(vw_session_memory(s, &predicted, &task));
+  VW_TRY(vw_session_memory(s, &predicted, &task, NULL));
   (void)vw_print(stderr, "device memory of rank 0: at most %.1f MiB held, %.1f predicted; %s\n",
                  (double)vw_memory_used(&s->ctx).most / 1048576, (double)predicted.peak / 1048576,
                  vw_precision_name(&s->ctx));
@@ -78,6 +78,7 @@ static int finish(vw_session *s, vw_status st, bool stopped, const vw_stage *sta
                    "viswords: all trials failed: their words or losses are not finite; see learn.lr and the "
                    "weights; %s holds what there is\n",
                    s->out);
+  vw_signs_close(&s->signs, st != VW_OK || s->all_failed ? "failed" : stopped ? "stopped" : "finished");
   vw_watchdog *watchdog = s->watchdog;
   vw_session_close(s);
   vw_watchdog_stop(watchdog);

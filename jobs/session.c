@@ -170,43 +170,6 @@ int64_t vw_session_concepts(const vw_session *s, int64_t model, int64_t data) {
   return vw_study_data_of(s->config, model, data)->concepts.n + s->config->null_concepts;
 }
 
-/* What a rank may count on, whatever runs: blocks never depend on how many ranks there are, nor on what else a device
- * holds today. */
-static int64_t device_budget(const vw_session *s) {
-  return vw_memory_used(&s->ctx).total / 10 * 8;
-}
-
-/* Rows of new blocks of a model on a data set, *least to *most. On a GPU, which many rows fill, the most that fit; a
- * processor likes what the task says. */
-static vw_status rows_of_pair(const vw_session *s, int64_t m, int64_t d, int64_t *least, int64_t *most) {
-  const vw_study_config *c = s->config;
-  const vw_block_kind kind = vw_session_block_kind(s, m, d, 1, c->models[m].plan.ranks_per_block);
-  VW_TRY(vw_block_efficient_rows(&kind, least));
-  if (*least < VW_LEAST_ROWS) *least = VW_LEAST_ROWS;
-  *most = kind.task->most_rows;
-  if (s->ctx.backend != VW_CUDA) return VW_OK;
-  VW_TRY(vw_learn_rows_within(kind.task, &kind.in, kind.slices, device_budget(s), VW_MOST_GPU_ROWS, most));
-  VW_CHECK(*most > 0, VW_ERR_MEMORY,
-           "model '%s' and data set '%s' do not fit into the device's memory: %.1f MiB of it are for a rank; use fewer "
-           "pictures a class, or cut a step into slices (plan.ranks_per_block), which one rank computes one after the "
-           "other",
-           c->models[m].name, c->data[d].name, (double)device_budget(s) / 1048576);
-  return VW_OK;
-}
-
-/* For every model and data set that it learns on: least[i], most[i]. Models for which the study says how many rows a
- * block has need none. */
-static vw_status rows_of_blocks(const vw_session *s, int64_t **least, int64_t **most) {
-  const vw_study_config *c = s->config;
-  const int64_t pairs = c->n_models * c->n_data;
-  *least = calloc((size_t)pairs + 1, sizeof **least), *most = calloc((size_t)pairs + 1, sizeof **most);
-  VW_CHECK(*least && *most, VW_ERR_MEMORY, "out of memory");
-  for (int64_t i = 0; i < pairs; i++)
-    if (s->pictures[i] && !c->models[i / c->n_data].plan.block)
-      VW_TRY(rows_of_pair(s, i / c->n_data, i % c->n_data, *least + i, *most + i));
-  return VW_OK;
-}
-
 /* Prepares every kind of block once, with a clock. */
 static vw_status time_blocks(const vw_session *s, vw_context *ctx, char **text) {
   vw_log(VW_LOG_INFO, "timing the device's algorithms for the products of %lld blocks", (long long)s->plan->n_blocks);
@@ -214,12 +177,13 @@ static vw_status time_blocks(const vw_session *s, vw_context *ctx, char **text) 
   for (int64_t i = 0; i < s->plan->n_blocks; i++) {
     const vw_block *b = &s->plan->blocks[i];
     int64_t same = 0;
-    while (same < i && (s->plan->blocks[same].n != b->n || s->plan->blocks[same].model_index != b->model_index ||
-                        s->plan->blocks[same].data_index != b->data_index))
+    while (same < i &&
+           (s->plan->blocks[same].n != b->n || s->plan->blocks[same].model_index != b->model_index ||
+            s->plan->blocks[same].data_index != b->data_index || s->plan->blocks[same].segments != b->segments))
       same++;
     if (same < i) continue;
     const vw_task_inputs in = vw_session_inputs(s, b->model_index, b->data_index);
-    VW_TRY(vw_learn_rehearse(s->kinds[b->model_index]->task, &in, b->n));
+    VW_TRY(vw_learn_rehearse(s->kinds[b->model_index]->task, &in, b->n, b->segments));
   }
   vw_algorithms_time(ctx, false);
   return vw_algorithms_text(ctx, text);
@@ -279,7 +243,7 @@ static vw_status open_plan(vw_session *s, bool save) {
   const vw_plan_kernels here = {
       .backend = vw_backend_name(s->ctx.backend), .precision = vw_precision_name(&s->ctx), .kernels = kernels};
   VW_GOTO(picture_hashes(s, &hashes, &rows));
-  VW_GOTO(rows_of_blocks(s, &least, &most));
+  VW_GOTO(vw_session_rows(s, &least, &most));
   const vw_study_inputs inputs = {.weights = s->weights,
                                   .pictures = rows,
                                   .most_rows = most,
@@ -296,6 +260,8 @@ static vw_status open_plan(vw_session *s, bool save) {
     VW_GOTO(vw_plan_update(s->plan, s->config, &inputs, &here, s->options.allow_other_kernels));
     count_done(s);
   }
+  if (s->ranks.rank == 0) VW_GOTO(vw_session_choose_segments(s, save));
+  if (save && s->ranks.rank == 0) VW_GOTO(vw_plan_save(s->plan, path));
   VW_GOTO(settle_algorithms(s, save, path));
 cleanup:
   free(hashes), free((void *)(uintptr_t)rows), free(least), free(most), free(concepts);
@@ -439,7 +405,7 @@ static vw_status open_log(vw_session *s) {
   VW_TRY(vw_file_append(path, &fd));
   s->log_file = fd + 1;
   vw_log_set_file(fd);
-  return VW_OK;
+  return vw_signs_open(&s->signs, &s->ranks, s->out, part);
 }
 
 /* What `check` calls warnings is said by a run too, and goes on. */
@@ -606,13 +572,14 @@ vw_results_source vw_session_results(const vw_session *s) {
                              .started = s->started};
 }
 
-vw_block_kind vw_session_block_kind(const vw_session *s, int64_t model, int64_t data, int64_t rows, int64_t slices) {
+vw_block_kind vw_session_block_kind(const vw_session *s, int64_t model, int64_t data, int64_t rows, vw_step_cut cut) {
   return (vw_block_kind){
-      .task = s->kinds[model]->task, .in = vw_session_inputs(s, model, data), .rows = rows, .slices = slices};
+      .task = s->kinds[model]->task, .in = vw_session_inputs(s, model, data), .rows = rows, .cut = cut};
 }
 
 vw_status vw_session_cost(vw_session *s, const vw_block *b, vw_block_cost *out) {
-  const vw_block_kind kind = vw_session_block_kind(s, b->model_index, b->data_index, b->n, b->slices);
+  const vw_block_kind kind =
+      vw_session_block_kind(s, b->model_index, b->data_index, b->n, (vw_step_cut){b->slices, b->segments});
   return vw_costs_find(&s->costs, &kind, out);
 }
 
@@ -625,18 +592,6 @@ vw_status vw_session_costs(vw_session *s, double **cost) {
     if (!vw_block_is_active(b)) continue;
     VW_TRY(vw_session_cost(s, b, &c));
     (*cost)[i] = (double)c.runs * c.step.flops;
-  }
-  return VW_OK;
-}
-
-vw_status vw_session_memory(vw_session *s, vw_learn_memory *out, const vw_task_kind **task) {
-  *out = (vw_learn_memory){0}, *task = NULL;
-  for (int64_t i = 0; i < s->plan->n_blocks; i++) {
-    const vw_block *b = &s->plan->blocks[i];
-    vw_block_cost c;
-    if (!vw_block_is_active(b)) continue;
-    VW_TRY(vw_session_cost(s, b, &c));
-    if (c.memory.peak > out->peak) *out = c.memory, *task = s->kinds[b->model_index]->task;
   }
   return VW_OK;
 }

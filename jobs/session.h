@@ -8,6 +8,7 @@
 #include "cluster/watchdog.h"
 #include "io/parts.h"
 #include "jobs/jobs.h"
+#include "jobs/signs.h"
 #include "jobs/stop.h"
 #include "learn/block_io.h"
 #include "learn/cost.h"
@@ -78,6 +79,7 @@ typedef struct vw_session {
   bool has_shared_weights; /* vw_session_share_weights */
   vw_watchdog *watchdog;   /* of a run; NULL: none */
   vw_sections sections;
+  vw_signs signs; /* what others see of this rank */
   double started;
   bool all_failed; /* learn, collect: not one trial gave a word; the command ends with exit code 1 */
 } vw_session;
@@ -149,12 +151,22 @@ vw_results_source vw_session_results(const vw_session *s);
 /* Concepts that a model learns of a data set, and null concepts. */
 int64_t vw_session_concepts(const vw_session *s, int64_t model, int64_t data);
 
-/* What the block that needs most will take of a rank's memory; weights of several models are not added. *task: whose
- * block it is; NULL: there is none. */
-vw_status vw_session_memory(vw_session *s, vw_learn_memory *out, const vw_task_kind **task);
+/* What the block that needs most will take of a rank's memory; weights of several models are not added. *task, *block:
+ * whose block it is and which; NULL: there is none. `block` may be NULL. (jobs/session_memory.c, as the next two.) */
+vw_status vw_session_memory(vw_session *s, vw_learn_memory *out, const vw_task_kind **task, const vw_block **block);
+
+/* Rows of new blocks for every model and data set that it learns on: at least least[i], at most most[i], both
+ * [n_models * n_data] and the caller's to free. What other ranks run changes nothing. Errors: VW_ERR_MEMORY, which says
+ * what is needed where not even one word fits. */
+vw_status vw_session_rows(const vw_session *s, int64_t **least, int64_t **most);
+
+/* Decides for all blocks without results how many segments of a step are made again on the way back: as many as the
+ * study says, else as few as the memory of a rank needs; what the plan has is kept where it fits. A block that cannot
+ * fit is an error where `is_run`, else a warning. Rank 0 alone. */
+vw_status vw_session_choose_segments(vw_session *s, bool is_run);
 
 /* What the memory and work of blocks of a model and a data set follow from. */
-vw_block_kind vw_session_block_kind(const vw_session *s, int64_t model, int64_t data, int64_t rows, int64_t slices);
+vw_block_kind vw_session_block_kind(const vw_session *s, int64_t model, int64_t data, int64_t rows, vw_step_cut cut);
 
 /* Memory and work of a block that the study asks for (model_index, data_index >= 0). */
 vw_status vw_session_cost(vw_session *s, const vw_block *b, vw_block_cost *out);

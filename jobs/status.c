@@ -2,6 +2,7 @@
  * study. */
 #include "jobs/jobs.h"
 #include "jobs/slurm_jobs.h"
+#include "jobs/status_ranks.h"
 
 #include "cluster/progress.h"
 #include "core/foreign.h"
@@ -38,7 +39,8 @@ typedef struct look {
   char owner[VW_LOCK_OWNER_BYTES];
   bool locked;
   vw_slurm_jobs jobs;
-  json_t *held; /* of {"part", "by"}: parts of an array that are at work */
+  vw_rank_views runs; /* what ranks told of themselves */
+  json_t *held;       /* of {"part", "by"}: parts of an array that are at work */
 } look;
 
 static bool is_same(const char *a, const char *b) {
@@ -147,12 +149,17 @@ static const char *look_at_study_file(const char *dir) {
   return "damaged";
 }
 
+static vw_status check_folder(const char *dir) {
+  struct stat info;
+  VW_CHECK(stat(dir, &info) == 0, VW_ERR_INPUT, "%s: no such directory", dir);
+  VW_CHECK(S_ISDIR(info.st_mode), VW_ERR_INPUT, "%s: is %s, not an output directory of 'viswords run'", dir,
+           vw_file_kind(info.st_mode));
+  return VW_OK;
+}
+
 static vw_status look_at(look *l) {
   char path[VW_PATH_BYTES];
-  struct stat info;
-  VW_CHECK(stat(l->dir, &info) == 0, VW_ERR_INPUT, "%s: no such directory", l->dir);
-  VW_CHECK(S_ISDIR(info.st_mode), VW_ERR_INPUT, "%s: is %s, not an output directory of 'viswords run'", l->dir,
-           vw_file_kind(info.st_mode));
+  VW_TRY(check_folder(l->dir));
   VW_TRY(vw_path_format(path, "%s/plan.yaml", l->dir));
   VW_TRY(vw_slurm_jobs_look(l->dir, &l->jobs));
   if (!vw_file_exists(path) && l->jobs.n) return VW_OK; /* submitted, and no job has begun */
@@ -168,7 +175,7 @@ static vw_status look_at(look *l) {
   l->study_file = look_at_study_file(l->dir);
   l->locked = vw_lock_owner(l->dir, NULL, l->owner);
   vw_part_owners(l->dir, look_at_part, l);
-  return VW_OK;
+  return vw_rank_views_look(l->dir, &l->runs);
 }
 
 /* ---- saying it --------------------------------------------------------------------------------------------------- */
@@ -236,6 +243,8 @@ static void print_submitted(const look *l, bool json) {
   json_decref(all);
 }
 
+enum { RANKS_SHOWN = 16 };
+
 static void print_text(const look *l) {
   const progress *a = &l->all;
   const char *study = l->study_file;
@@ -275,6 +284,9 @@ static void print_text(const look *l) {
   }
   if (l->locked || !json_array_size(l->held))
     (void)vw_print(stdout, "  %s%s\n", l->locked ? "held by " : "nobody is working here", l->locked ? l->owner : "");
+  for (int64_t i = 0; i < l->runs.n; i++)
+    if (l->runs.view[i].life != VW_RUN_FINISHED || l->runs.n == 1)
+      vw_rank_view_print(&l->runs.view[i], l->runs.living == 1 ? RANKS_SHOWN : 0, "\n");
   print_jobs(l);
 }
 
@@ -301,6 +313,7 @@ static void print_json(const look *l) {
   const double left = seconds_left(l);
   json_object_set_new(all, "learn_rank_seconds_left", left >= 0 ? json_real(left) : json_null());
   json_object_set_new(all, "slurm_jobs", json_of_jobs(l));
+  json_object_set_new(all, "runs", vw_rank_views_json(&l->runs));
   (void)vw_json_print(all, JSON_INDENT(1), stdout);
   (void)vw_print(stdout, "\n");
   json_decref(all);
@@ -308,13 +321,19 @@ static void print_json(const look *l) {
 
 int vw_job_status(int argc, char **argv) {
   const char *positional[1];
-  bool json = false;
-  const vw_option options[] = {{"json", 0, VW_OPT_FLAG, &json, NULL, "as JSON"}, {0}};
+  bool json = false, watch = false, failed = false;
+  double every = 0;
+  const vw_option options[] = {
+      {"watch", 'w', VW_OPT_FLAG, &watch, NULL,
+       "again and again until nothing works there; exit code 1: it ended badly"},
+      {"every", 0, VW_OPT_DOUBLE, &every, "S", "of --watch: seconds between (default 2 on a terminal, else 10)"},
+      {"json", 0, VW_OPT_FLAG, &json, NULL, "as JSON; with --watch a line each time"},
+      {0}};
   static const char *const names[] = {"DIR"};
   const vw_command_line c = {"status",
-                             "DIR [--json]",
-                             "How far an output directory is: trials learned and judged, checkpoints, study.h5. Only "
-                             "looks; works beside a running study.",
+                             "DIR [--watch] [--json]",
+                             "How far an output directory is: trials learned and judged, checkpoints, study.h5, and "
+                             "what each rank does. Only looks; works beside a running study, on any machine.",
                              options,
                              names,
                              1,
@@ -322,7 +341,9 @@ int vw_job_status(int argc, char **argv) {
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
   look l = {.dir = positional[0]};
-  const vw_status st = look_at(&l);
+  vw_status st = watch ? check_folder(l.dir) : look_at(&l);
+  if (watch && st == VW_OK) st = vw_rank_views_watch(l.dir, every, json, &failed);
+  if (watch) return st != VW_OK ? vw_report(st) : failed ? VW_EXIT_FAILED : VW_EXIT_OK;
   if (st == VW_OK && !l.plan)
     print_submitted(&l, json);
   else if (st == VW_OK && json)
@@ -332,6 +353,7 @@ int vw_job_status(int argc, char **argv) {
   if (st != VW_OK && json) print_failure(&l);
   vw_plan_destroy(l.plan);
   vw_slurm_jobs_free(&l.jobs);
+  vw_rank_views_free(&l.runs);
   free(l.part);
   json_decref(l.running), json_decref(l.held), json_decref(l.concepts);
   return vw_report(st);

@@ -101,7 +101,7 @@ static vw_status print_cost(submission *b, const vw_prediction *p) {
   vw_learn_memory memory;
   const vw_task_kind *task = NULL;
   double seconds = 0;
-  VW_TRY(vw_session_memory(s, &memory, &task));
+  VW_TRY(vw_session_memory(s, &memory, &task, NULL));
   for (int i = 0; i < VW_PREDICT_STAGES; i++) seconds += p->seconds[i];
   (void)vw_print(stdout, "study %s: %lld trials, %lld new, into %s\n", s->config->study, (long long)s->plan->n_selected,
                  (long long)s->plan->n_new, b->out);

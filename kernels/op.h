@@ -125,6 +125,9 @@ typedef struct vw_call {
   /* Where input i really lies, or NULL; only for inputs that the kernel packs (vw_kernel.packs). in[i].data is then
    * NULL. */
   const vw_parts *parts[VW_MAX_IN];
+  /* The type in which frozen input i lies in its files, as far as it is known when memory is planned (vw_policy.stored):
+   * for `measure` alone. */
+  vw_dtype stored[VW_MAX_IN];
   const void *attr; /* the op's typed struct */
   void *scratch;    /* from the program, VW_ALIGN-aligned, shared between calls: holds nothing between runs */
   size_t scratch_bytes;

@@ -78,7 +78,7 @@ gpu_sizes=(--seconds 2) sd_word=(--pictures 32,64 --seconds "$settle" --settle) 
 owl_sizes=(--trials 1,64,1024 --seconds 4) python_gpu=(--limit 150) python_sd='--device cuda --dtype bfloat16 --pictures 32'
 operations=(kernels_test_network_ops kernels_test_picture_ops kernels_test_diffusion_ops kernels_test_learning_ops
   kernels_test_detection_ops kernels_test_cuda_column kernels_test_network_fixtures kernels_test_context kernels_test_algorithms
-  kernels_test_cudnn)
+  kernels_test_cudnn analysis_test_tsne_device)
 networks=(models_test_clip models_test_owlv2 models_test_sd)
 if [ $small = 1 ]; then
   gpu_sizes=(--trials 1,2 --pictures 1 --order 64 --seconds 0) sd_word=(--pictures 1 --seconds 0) sd_rest=(--pictures 1 --seconds 0)
@@ -114,6 +114,7 @@ steps() {
   row ranks 15 120 alone ranks
   row studies 30 150 alone studies
   row draw 15 90 alone draw
+  row maps 15 90 alone maps
   row word-ops 25 90 alone bench_sd word-ops --pictures 16 --seconds 1 --kernels --order 4096 --only word
   unless "$one_gpu" row gpus 30 200 alone several
   unless "$no_torch" row torch-word-compiled 110 240 alone torch_sd torch-word-compiled --only word --compile --settle --seconds $((settle / 2 + 1))
@@ -209,6 +210,14 @@ draw() { # 16 pictures of 20 guided steps: 640 evaluations of the UNet, and the 
   began=$(date +%s.%N)
   "$viswords" generate "$(sd_model)" "a photo of a dog" -n 16 --batch 16 --steps 20 --backend $backend -o "$scratch/pictures" || return
   awk -v a="$began" -v b="$(date +%s.%N)" 'BEGIN { printf "16 pictures of 20 steps in %.1f s with loading\n", b - a }'
+}
+maps() { # t-SNE: the processor's bits, and the time of many points
+  local some=1500x256 many=10000x1024
+  [ $small = 0 ] || some=60x8 many=80x8
+  "$viswords" bench tsne random:$some --backend cpu --threads "$(nproc)" --points "$scratch/cpu.safetensors" || return
+  "$viswords" bench tsne random:$some --backend $backend --points "$scratch/device.safetensors" || return
+  cmp "$scratch/cpu.safetensors" "$scratch/device.safetensors" || return
+  "$viswords" bench tsne random:$many --backend $backend --threads "$(nproc)" --save "$out/tsne.json"
 }
 several() { # on $gpus devices: broadcast, gather, sums of slices; NCCL and MPI with the same bits as one rank
   local failed=0 kind
@@ -325,7 +334,7 @@ trap 'rm -rf "$scratch"' EXIT
 export XDG_CACHE_HOME=$scratch/cache OMP_WAIT_POLICY=passive
 cd "$root" || exit 1 # random-clip takes the tokenizer of data/clip-tiny
 export python_sd out scratch backend small viswords tests suffix root mpirun sanitizer gpus
-export -f machine sd_model have_sd bench_sd torch_sd own_kernels bench_clip bench_owl golden smoke ranks studies draw several sanitize
+export -f machine sd_model have_sd bench_sd torch_sd own_kernels bench_clip bench_owl golden smoke ranks studies draw maps several sanitize
 steps
 for i in "${!names[@]}"; do try_step "$i"; done
 again=("${waiting[@]}") && waiting=()

@@ -24,12 +24,23 @@ static bool should_stop(void *user) {
   return vw_stage_should_stop(l->run);
 }
 
+/* Mean of the newest training losses that were recorded, of words that have one; NaN: there are none. */
+static double newest_loss(const vw_block_state *state) {
+  double sum = 0;
+  int64_t n = 0;
+  for (int64_t i = state->points - 1; i >= 0 && !n; i--)
+    for (int64_t k = 0; k < state->K; k++)
+      if (isfinite(state->history[i * state->K + k])) sum += state->history[i * state->K + k], n++;
+  return n ? sum / (double)n : NAN;
+}
+
 static vw_status checkpoint(void *user, const vw_block_state *state) {
   learner *l = user;
   const double start = vw_seconds();
   VW_TRY(vw_session_inputs_unchanged(l->s));
   VW_TRY(vw_fault("checkpointing", l->id));
   VW_TRY(vw_block_checkpoint_save(l->s->out, l->id, state));
+  vw_signs_loss(&l->s->signs, newest_loss(state));
   const double took = vw_seconds() - start;
   l->saving += took;
   vw_stop_reserve(took);
@@ -54,8 +65,9 @@ static vw_status learn_words(learner *l, vw_task *task, vw_block_state *state, b
   VW_TRY(vw_block_start(state, &l->s->words[b->model_index], trials));
   if (vw_stage_leads(l->run)) VW_TRY(vw_block_checkpoint_load(l->s->out, l->id, state, &resumed));
   if (resumed) vw_log(VW_LOG_INFO, "block %s goes on from its checkpoint at step %lld", l->id, (long long)state->step);
-  return vw_block_learn(state, task, l->s->config, trials, (vw_block_share){.slices = b->slices, .team = l->run->team},
-                        &hooks, finished);
+  return vw_block_learn(state, task, l->s->config, trials,
+                        (vw_block_share){.slices = b->slices, .segments = b->segments, .team = l->run->team}, &hooks,
+                        finished);
 }
 
 static vw_status learn_block(learner *l, bool *finished) {
@@ -71,6 +83,7 @@ static vw_status learn_block(learner *l, bool *finished) {
   vw_sections_add(&l->s->sections, "learn", "steps", vw_seconds() - begun - l->saving);
   if (st == VW_OK && *finished && vw_stage_leads(l->run)) {
     const double write = vw_seconds();
+    vw_signs_loss(&l->s->signs, newest_loss(&state));
     vw_block_tell_failed(b, l->s->plan->trials + b->first, &state);
     st = vw_session_inputs_unchanged(l->s);
     if (st == VW_OK)
@@ -151,6 +164,7 @@ const vw_stage vw_stage_learn = {.name = "learn",
                                  .done = "done",
                                  .kept = "finished blocks and checkpoints",
                                  .needs = VW_STAGE_WEIGHTS | VW_STAGE_CACHE_OF_BLOCKS,
+                                 .costs_operations = true,
                                  .has_parts = true,
                                  .items = list_blocks,
                                  .item = learn,

@@ -4,10 +4,12 @@
 
 #include "core/pulse.h"
 #include "core/text.h"
+#include "learn/block_io.h"
 #include "study/schedule.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 vw_status vw_stage_add(vw_stage_list *list, const vw_stage_item *item) {
   if (list->n == list->room) {
@@ -94,6 +96,7 @@ void vw_stage_advanced(vw_stage_run *r, int64_t step, int64_t steps) {
   vw_pulse_step(step + 1);
   if (step + 1 == steps && vw_stage_leads(r)) (void)vw_queue_ask(r->queue);
   vw_queue_poll(r->queue);
+  vw_signs_step(&r->s->signs, step + 1, steps);
   if (r->s->ranks.rank == 0)
     vw_progress_update(&r->progress, r->before + vw_queue_done(r->queue) + r->item->units * step / steps);
 }
@@ -117,16 +120,21 @@ typedef struct round_items {
   int64_t groups;
 } round_items;
 
-/* For the watchdog: what this rank is at. */
-static void name_item(const vw_stage_run *r, const vw_stage_list *list) {
-  char id[VW_BLOCK_ID], text[VW_PULSE_ITEM];
+/* What the item is, for those who look on (status) and for the watchdog. */
+static void tell_item(const vw_stage_run *r, const vw_stage_list *list) {
+  const vw_study_config *c = r->s->config;
   const vw_stage_item *it = r->item;
-  if (it->block >= 0) {
-    vw_block_file_id(&r->s->plan->blocks[it->block], "", id);
-    (void)snprintf(text, sizeof text, "block %s", id);
-  } else {
-    (void)snprintf(text, sizeof text, "item %lld of %lld", (long long)(it - list->items) + 1, (long long)list->n);
+  char id[VW_BLOCK_ID] = "", name[VW_RANK_ITEM], text[VW_PULSE_ITEM];
+  if (it->block >= 0) vw_block_file_id(&r->s->plan->blocks[it->block], "", id);
+  (void)snprintf(name, sizeof name, "%.40s", id[0] ? id : it->model < c->n_models ? c->models[it->model].name : "");
+  if (it->picture >= 0) {
+    const size_t n = strlen(name);
+    (void)snprintf(name + n, sizeof name - n, " picture %lld", (long long)it->picture);
   }
+  vw_signs_item(&r->s->signs, name, vw_stage_leads(r) ? it->units : 0, it->cost);
+  (void)snprintf(text, sizeof text, "%s%s", id[0] ? "block " : "", name);
+  if (!name[0])
+    (void)snprintf(text, sizeof text, "item %lld of %lld", (long long)(it - list->items) + 1, (long long)list->n);
   vw_pulse_item(text);
 }
 
@@ -140,9 +148,10 @@ static vw_status take_group(vw_stage_run *r, const vw_stage_list *list, const ro
     if (i > round->first[group] && vw_stop_requested()) *finished = false;
     if (!*finished) return VW_OK;
     const double start = vw_seconds();
-    name_item(r, list);
+    tell_item(r, list);
     VW_TRY(r->stage->item(r, r->item, finished));
     if (!*finished) return VW_OK;
+    vw_signs_item_done(&r->s->signs);
     if (!r->has_asked) vw_stop_reserve(vw_seconds() - start); /* so long nobody can stop it */
     if (vw_stage_leads(r)) VW_TRY(vw_queue_report_done(r->queue, r->item->units));
     if (r->s->ranks.rank == 0) vw_progress_update(&r->progress, r->before + vw_queue_done(r->queue));
@@ -168,7 +177,8 @@ static vw_status take_with_team(vw_stage_run *r, const vw_stage_list *list, cons
   if (!r->team) return st;
   if (st != VW_OK && !vw_team_is_broken(r->team)) st = vw_team_meet(r->team, st, &wants, NULL);
   if (vw_team_is_broken(r->team)) {
-    (void)vw_report(st);
+    (void)vw_print(stderr, "viswords: rank %d on %s: %s\n", r->s->ranks.rank, r->s->ranks.host, vw_error_message());
+    vw_report_trail();
     vw_ranks_abort(&r->s->ranks, VW_EXIT_FAILED);
   }
   return st;
@@ -182,6 +192,7 @@ static vw_status run_queue(vw_stage_run *r, const vw_stage_list *list, const rou
   VW_TRY(vw_queue_create(&s->ranks, round->groups, &r->queue));
   vw_status st = take_with_team(r, list, round);
   if (st != VW_OK) (void)vw_queue_stop(r->queue); /* the others save what they have and come to the same place */
+  vw_signs_waiting(&s->signs);
   int64_t any = st == VW_OK && vw_stop_requested();
   const double start = vw_seconds();
   st = vw_agree_message(&s->ranks, st);
@@ -261,6 +272,17 @@ static vw_status prepare(vw_session *s, const vw_stage *stage, bool *stopped) {
   return VW_OK;
 }
 
+static void tell_stage(vw_session *s, const vw_stage *stage, const vw_stage_list *list) {
+  vw_signs_stage now = {.stage = stage->name,
+                        .unit = stage->unit,
+                        .items = list->n,
+                        .before = list->units,
+                        .left = units_left(list),
+                        .is_operations = stage->costs_operations};
+  for (int64_t i = 0; i < list->n; i++) now.cost += list->items[i].cost;
+  vw_signs_begin(&s->signs, &now);
+}
+
 static vw_status run_list(vw_session *s, const vw_stage *stage, const vw_stage_list *list, bool *stopped) {
   vw_stage_run r = {.s = s, .stage = stage};
   vw_team team = {0};
@@ -268,10 +290,12 @@ static vw_status run_list(vw_session *s, const vw_stage *stage, const vw_stage_l
   VW_TRY(prepare(s, stage, stopped));
   if (*stopped) return VW_OK;
   VW_GOTO(open_team(&r, list, &team));
+  tell_stage(s, stage, list);
   vw_progress_start(&r.progress, s->ranks.rank == 0 && !s->options.quiet ? stderr : NULL, stage->name, stage->unit, 0,
                     units_left(list));
   VW_GOTO(run_rounds(&r, list, stopped));
   if (s->ranks.rank == 0) vw_progress_finish(&r.progress, r.before);
+  vw_signs_end(&s->signs);
 cleanup:
   vw_team_close(&team);
   return st;

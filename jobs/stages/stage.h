@@ -70,6 +70,7 @@ typedef struct vw_stage {
   unsigned needs;      /* VW_STAGE_... */
   bool carries_words;  /* its subcommand also does so for words of a file (jobs/transfer_word.h) */
   int (*command)(int argc, char **argv); /* its subcommand, where that is not the one of all stages */
+  bool costs_operations;                 /* items' costs are floating-point operations */
   bool has_parts; /* --part: items() lists those of this part alone (vw_session_has_block, _item) */
 
   /* Rank 0: what is left to do. NULL: there are no items, `end` does all. Errors: any. */

@@ -103,7 +103,7 @@ static void set_scratch(vw_call *c, int weight, const sizes *s) {
   const int64_t b = c->frozen >> weight & 1 ? 0 : aligned_floats(vw_packed_b(vw_tile_best(), s->M, s->K));
   c->scratch_bytes = (size_t)(s->a + b) * sizeof(float);
   const vw_tensor *w = &c->in[weight]; /* frozen: packed for the result, whoever reads it */
-  if (!b) c->kept = vw_packed_plan(weight, true, w->dim[0], w->dim[1] * s->taps, s->taps);
+  if (!b) c->kept = vw_packed_plan(c, weight, true, w->dim[0], w->dim[1] * s->taps, s->taps);
 }
 
 static vw_status prepare_weight(vw_context *ctx, vw_call *c, int weight) {
@@ -123,7 +123,7 @@ static void release(vw_context *ctx, vw_call *c) {
   c->state = NULL;
 }
 
-static const float *weight_of(vw_context *ctx, const vw_call *c, int weight, bool transposed, const sizes *s) {
+static const void *weight_of(vw_context *ctx, const vw_call *c, int weight, bool transposed, const sizes *s) {
   const vw_tile *t = vw_tile_best();
   if (c->state) return vw_packed_data(c->state);
   float *b = (float *)c->scratch + s->a;
@@ -179,6 +179,7 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
   const vw_product whole = {.M = s.M,
                             .K = s.K,
                             .b = weight_of(ctx, c, CONV_WEIGHT, true, &s),
+                            .b_type = c->state ? vw_packed_type(c->state) : VW_F32,
                             .c = vw_f32(y),
                             .bias = vw_f32(&c->in[CONV_BIAS]),
                             .residual = vw_f32(&c->in[CONV_RESIDUAL]),
@@ -213,6 +214,7 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   const vw_product whole = {.M = s.M,
                             .K = s.K,
                             .b = weight_of(ctx, c, CONV_GRAD_WEIGHT, false, &s),
+                            .b_type = c->state ? vw_packed_type(c->state) : VW_F32,
                             .turned_taps = c->state ? s.taps : 0,
                             .c = vw_f32(dx)};
   if (s.winograd)

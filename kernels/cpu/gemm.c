@@ -27,91 +27,7 @@ int64_t vw_packed_b(const vw_tile *t, int64_t M, int64_t K) {
   return pieces(M, t->NR) * t->NR * K;
 }
 
-/* ---- packing */
-
-/* A weight of `rows` rows of `width`, its parts stacked. */
-typedef struct stack {
-  const vw_parts *w;
-  int64_t rows, width;
-} stack;
-
-/* n elements of a row from column `at` on: where they lie if they are fp32, else converted into `room`. */
-static const float *elements(const stack *s, int64_t row, int64_t at, int64_t n, float *room) {
-  const int64_t each = s->rows / s->w->n;
-  const vw_tensor *t = &s->w->part[row / each];
-  const char *from = (const char *)t->data + (size_t)(row % each * s->width + at) * vw_dtype_bytes(t->dtype);
-  if (t->dtype == VW_F32) return (const float *)from;
-  (void)vw_convert(room, VW_F32, from, t->dtype, n); /* the type was checked when the weight was bound */
-  return room;
-}
-
-enum { RUN = 1024, MOST_COLUMNS = 48 };
-
-/* Columns at.. of w' to [K][NR]: rows of w are read RUN elements at a time (pages of a mapped file: long runs are
- * fetched ahead), eight of them become columns at once. */
-VW_SIMD static void pack_rows(const stack *s, int64_t at, int64_t columns, int64_t NR, float *restrict out) {
-  static const float zeros[RUN];
-  float room[VW_MOST_ROWS][RUN];
-  for (int64_t k0 = 0; k0 < s->width; k0 += RUN) {
-    const int64_t n = s->width - k0 < RUN ? s->width - k0 : RUN;
-    for (int64_t j = 0; j < NR; j += VW_MOST_ROWS) {
-      const float *row[VW_MOST_ROWS];
-      for (int i = 0; i < VW_MOST_ROWS; i++) row[i] = j + i < columns ? elements(s, at + j + i, k0, n, room[i]) : zeros;
-      for (int64_t k = 0; k < n; k++)
-        for (int i = 0; i < VW_MOST_ROWS; i++) out[(k0 + k) * NR + j + i] = row[i][k];
-    }
-  }
-}
-
-/* Columns at.. of w itself to [K][NR]. */
-static void pack_columns(const stack *s, int64_t at, int64_t columns, int64_t NR, float *out) {
-  float room[MOST_COLUMNS];
-  for (int64_t k = 0; k < s->rows; k++, out += NR) {
-    memcpy(out, elements(s, k, at, columns, room), (size_t)columns * sizeof *out);
-    for (int64_t j = columns; j < NR; j++) out[j] = 0;
-  }
-}
-
-void vw_pack_b(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, const vw_parts *w,
-               float *out) {
-  const int64_t panels = pieces(M, t->NR), NR = t->NR;
-  const stack s = {w, transposed ? M : K, transposed ? K : M};
-#pragma omp parallel for num_threads(ctx->threads) schedule(static) if (M * K > FEW_FLOPS)
-  for (int64_t p = 0; p < panels; p++)
-    (transposed ? pack_rows : pack_columns)(&s, p * NR, M - p * NR < NR ? M - p * NR : NR, NR, out + p * NR * K);
-}
-
-/* Columns at.. to [K][NR]: row m of w is column m of b; element c taps + tap becomes k = tap C + c. */
-static void pack_tap_rows(const stack *s, int64_t at, int64_t columns, int64_t NR, int64_t taps, float *out) {
-  float room[RUN];
-  const int64_t C = s->width / taps;
-  for (int64_t j = 0; j < NR; j++)
-    for (int64_t e0 = 0; e0 < s->width; e0 += RUN) {
-      const int64_t n = s->width - e0 < RUN ? s->width - e0 : RUN;
-      const float *from = j < columns ? elements(s, at + j, e0, n, room) : NULL;
-      for (int64_t e = e0; e < e0 + n; e++) out[(e % taps * C + e / taps) * NR + j] = from ? from[e - e0] : 0;
-    }
-}
-
-/* Columns at.. to [K][NR]: row o of w holds column c at c taps + tap, for k = tap O + o. */
-static void pack_tap_columns(const stack *s, int64_t at, int64_t columns, int64_t NR, int64_t taps, float *out) {
-  float room[RUN];
-  for (int64_t o = 0; o < s->rows; o++)
-    for (int64_t j = 0; j < NR; j++) {
-      const float *from = j < columns ? elements(s, o, (at + j) * taps, taps, room) : NULL;
-      for (int64_t tap = 0; tap < taps; tap++) out[(tap * s->rows + o) * NR + j] = from ? from[tap] : 0;
-    }
-}
-
-void vw_pack_taps(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, int64_t taps,
-                  const vw_parts *w, float *out) {
-  const int64_t panels = pieces(M, t->NR), NR = t->NR;
-  const stack s = {w, transposed ? M : K / taps, transposed ? K : M * taps};
-#pragma omp parallel for num_threads(ctx->threads) schedule(static) if (M * K > FEW_FLOPS)
-  for (int64_t p = 0; p < panels; p++)
-    (transposed ? pack_tap_rows : pack_tap_columns)(&s, p * NR, M - p * NR < NR ? M - p * NR : NR, NR, taps,
-                                                    out + p * NR * K);
-}
+/* ---- packing of the left factor */
 
 enum { BLOCK = VW_GATHERED };
 
@@ -162,14 +78,26 @@ VW_SIMD static void finish_panel(const vw_product *p, int64_t from, int64_t to, 
   }
 }
 
-enum { LINE = 16 }; /* floats */
+enum { LINE = 64 }; /* bytes */
 
-/* Asks for a part of the next block of b: `lines` of 64 bytes. */
-VW_INLINE void prefetch(const float *b, int64_t lines) {
-  for (int64_t i = 0; i < lines; i++) __builtin_prefetch(b + i * LINE, 0, 2);
+enum { MOST_COLUMNS = 48, PIECE = 128 * MOST_COLUMNS }; /* PIECE: floats of a panel that are made at a time */
+
+/* n floats of p->b from `at` on: where they lie, or in `room`. */
+VW_INLINE const float *packed_at(const vw_product *p, int64_t at, int64_t n, float *room) {
+  if (p->b_type == VW_F32) return (const float *)p->b + at;
+  vw_widen((const uint16_t *)p->b + at, p->b_type, n, room);
+  return room;
 }
 
-enum { PIECE = 128 * MOST_COLUMNS }; /* floats of a panel that are turned at a time */
+/* Asks for lines first..first+lines of what begins at number `at` of b. */
+VW_INLINE void prefetch(const vw_product *p, int64_t at, int64_t first, int64_t lines) {
+  const char *from = (const char *)p->b + (size_t)at * vw_dtype_bytes(p->b_type) + first * LINE;
+  for (int64_t i = 0; i < lines; i++) __builtin_prefetch(from + i * LINE, 0, 2);
+}
+
+static int64_t lines_of(const vw_product *p, int64_t n) {
+  return n * (int64_t)vw_dtype_bytes(p->b_type) / LINE;
+}
 
 /* Columns at.. for outputs from..from+n of a tap, out of the panels of the result: NR outputs of an input lie there
  * side by side. `from` is a multiple of NR. */
@@ -177,14 +105,16 @@ VW_SIMD static void turn(const vw_product *p, int64_t NR, int64_t at, int64_t ta
                          float *restrict out) {
   static const float zeros[MOST_COLUMNS];
   float eight[MOST_COLUMNS * VW_MOST_ROWS] __attribute__((aligned(VW_ALIGN))); /* side by side: shuffles of vectors */
-  const int64_t inputs = p->turned_taps * p->M;
+  float wide[MOST_COLUMNS * MOST_COLUMNS] __attribute__((aligned(VW_ALIGN)));
+  const int64_t inputs = p->turned_taps * p->M, columns = p->M - at < NR ? p->M - at : NR;
   for (int64_t o = 0; o < n; o += NR) {
-    const float *tile = p->b + ((from + o) * inputs + (tap * p->M + at) * NR);
+    const int64_t first = (from + o) * inputs + (tap * p->M + at) * NR;
+    const float *tile = packed_at(p, first, columns * NR, wide);
     const int64_t outputs = n - o < NR ? n - o : NR;
-    prefetch(tile + inputs * NR, NR * NR / LINE); /* the next tile lies far away */
+    prefetch(p, first + inputs * NR, 0, lines_of(p, NR * NR)); /* the next tile lies far away */
     for (int64_t j = 0; j < NR; j += VW_MOST_ROWS) {
       const float *row[VW_MOST_ROWS];
-      for (int64_t i = 0; i < VW_MOST_ROWS; i++) row[i] = at + j + i < p->M ? tile + (j + i) * NR : zeros;
+      for (int64_t i = 0; i < VW_MOST_ROWS; i++) row[i] = j + i < columns ? tile + (j + i) * NR : zeros;
       vw_interleave(row, outputs, VW_MOST_ROWS, eight);
       for (int64_t k = 0; k < outputs; k++)
         memcpy(out + (o + k) * NR + j, eight + k * VW_MOST_ROWS, VW_MOST_ROWS * sizeof *out);
@@ -203,7 +133,7 @@ static int64_t next_block(const vw_tile *t, const vw_product *p, int64_t k0) {
 const float *vw_product_block(const vw_tile *t, const vw_product *p, int64_t panel, int64_t k0, int64_t k,
                               float *room) {
   const int64_t NR = t->NR;
-  if (!p->turned_taps) return p->b + panel * NR * p->K + k0 * NR;
+  if (!p->turned_taps) return packed_at(p, panel * NR * p->K + k0 * NR, k * NR, room);
   const int64_t outputs = p->K / p->turned_taps;
   turn(p, NR, panel * NR, k0 / outputs, k0 % outputs, k, room);
   return room;
@@ -216,7 +146,8 @@ static void run_panel(const vw_tile *t, const vw_product *p, const float *a, int
   float edge[MOST] __attribute__((aligned(VW_ALIGN))), room[PIECE] __attribute__((aligned(VW_ALIGN)));
   const int64_t NR = t->NR, MR = t->MR, at = panel * NR, columns = p->M - at < NR ? p->M - at : NR;
   const int64_t to = p->N - from < rows_of(p) ? p->N : from + rows_of(p), tiles = pieces(to - from, MR);
-  const int64_t even = pieces(t->KC * NR / 16, tiles), lines = even < 32 ? even : 32; /* of the next block, a tile */
+  const int64_t all = lines_of(p, t->KC * NR), even = pieces(all, tiles);
+  const int64_t lines = even < 32 ? even : 32; /* of the next block, a tile */
   for (int64_t k0 = 0, k; k0 < p->K; k0 += k) {
     k = next_block(t, p, k0);
     const float *b = vw_product_block(t, p, panel, k0, k, room);
@@ -225,7 +156,7 @@ static void run_panel(const vw_tile *t, const vw_product *p, const float *a, int
       const int rows = (int)(to - row < MR ? to - row : MR);
       const float *tile_a = a + row * p->K + k0 * MR;
       float *c = p->c + row * p->M + at;
-      if (!p->turned_taps && i * lines * 16 < t->KC * NR) prefetch(b + k * NR + i * lines * 16, lines);
+      if (!p->turned_taps && i * lines < all) prefetch(p, at * p->K + (k0 + k) * NR, i * lines, lines);
       if (columns % t->lanes == 0) {
         t->run(rows, (int)columns, k, tile_a, b, c, p->M, k0 == 0);
         continue;

@@ -1,7 +1,9 @@
 /* The matrix product behind linear and patch_embed: c [N, M] = act(a [N, K] b + bias) + residual, row-major fp32.
  *
  *   panels    b is packed once into panels of NR columns, [K][NR] each, padded with zeros (frozen weights: in prepare,
- *             shared by all programs of the process; others: at every run, into scratch)
+ *             shared by all programs of the process; others: at every run, into scratch). Large frozen weights that
+ *             lie in 16 bits in their files stay so: a piece of a panel is made fp32, which is exact, while it is in
+ *             the cache, and used for many rows: the same bits for half the memory
  *   a         is packed at every run into tiles of MR rows, [K][MR] each; where a_z is given, times act'(a_z)
  *   threads   each makes its own panels with all rows and all of k, KC at a time; then the panel's bias, activation
  *             and residual while it is in the cache
@@ -35,7 +37,8 @@ struct vw_product {
   const float *(*gather)(const vw_product *p, int64_t row, int64_t k0, int64_t n, float *room);
   const void *of;
   const float *a_z;      /* [N, K] or NULL: a is multiplied by act'(a_z) */
-  const float *b;        /* packed: vw_pack_b, vw_pack_taps */
+  const void *b;         /* packed: vw_pack_b, vw_pack_taps, or vw_pack_halves */
+  vw_dtype b_type;       /* VW_F32, or the 16 bits of vw_pack_halves */
   int64_t turned_taps;   /* 0; or the taps of a weight [K / taps, M, taps], and b is packed for the result (transposed,
                           * [K / taps, M taps]) in place of the gradient */
   float *c;              /* [N, M] */
@@ -71,7 +74,14 @@ void vw_product_run(const vw_context *ctx, const vw_tile *t, const vw_product *p
 void vw_pack_taps(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, int64_t taps,
                   const vw_parts *w, float *out);
 
-/* k0..k0+k of a panel of p->b as a tile reads it, [k][NR]: where it lies, or turned into `room` (k NR floats). Of a
+/* Both, for parts that are all of one 16-bit type, which `out` keeps; taps 1: as vw_pack_b. */
+void vw_pack_halves(const vw_context *ctx, const vw_tile *t, bool transposed, int64_t M, int64_t K, int64_t taps,
+                    const vw_parts *w, uint16_t *out);
+/* n numbers of such a type, a multiple of 8, to fp32. */
+void vw_widen(const uint16_t *h, vw_dtype type, int64_t n, float *out);
+
+/* k0..k0+k of a panel of p->b as a tile reads it, [k][NR]: where it lies, or widened or turned into `room` (k NR
+ * floats). Of a
  * turned weight k0 is whole tiles of NR from a tap's first on, and k ends within the tap. */
 const float *vw_product_block(const vw_tile *t, const vw_product *p, int64_t panel, int64_t k0, int64_t k, float *room);
 
@@ -80,13 +90,16 @@ const float *vw_product_block(const vw_tile *t, const vw_product *p, int64_t pan
 enum { VW_OWN_ROWS = 64 };
 
 /* Packed weights shared in the process, counted by reference; keyed by the weight's address, type, shape and packing.
- * taps 1: vw_pack_b, more: vw_pack_taps. */
+ * taps 1: vw_pack_b, more: vw_pack_taps. What lies in one 16-bit type stays in it if it is large; products of weights
+ * that fit into a cache would wait for the conversion. */
 typedef struct vw_packed vw_packed;
 vw_status vw_packed_get(const vw_context *ctx, bool transposed, int64_t M, int64_t K, int64_t taps, const vw_parts *w,
                         vw_packed **out);
 void vw_packed_put(vw_packed *p); /* NULL allowed */
-const float *vw_packed_data(const vw_packed *p);
-int64_t vw_packed_bytes(void); /* of all weights packed now */
-/* For a kernel's `measure`: what vw_packed_get will hold for input `weight` of the call. */
-vw_kept vw_packed_plan(int weight, bool transposed, int64_t M, int64_t K, int64_t taps);
+const void *vw_packed_data(const vw_packed *p);
+vw_dtype vw_packed_type(const vw_packed *p); /* of the data */
+int64_t vw_packed_bytes(void);               /* of all weights packed now */
+/* For a kernel's `measure`: what vw_packed_get will hold for input `weight` of the call, of weights that lie in files
+ * as the call says (vw_call.stored). */
+vw_kept vw_packed_plan(const vw_call *c, int weight, bool transposed, int64_t M, int64_t K, int64_t taps);
 #endif

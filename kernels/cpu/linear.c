@@ -32,7 +32,7 @@ static packing packing_of(const vw_tensor *w, bool transposed) {
 
 static void keep(vw_call *c, int weight, bool transposed) {
   const packing p = packing_of(&c->in[weight], transposed);
-  if (c->frozen >> weight & 1) c->kept = vw_packed_plan(weight, p.transposed, p.M, p.K, 1);
+  if (c->frozen >> weight & 1) c->kept = vw_packed_plan(c, weight, p.transposed, p.M, p.K, 1);
 }
 
 static vw_status set_state(vw_context *ctx, vw_call *c, int weight, bool transposed) {
@@ -54,12 +54,12 @@ static void release(vw_context *ctx, vw_call *c) {
 static void run_product(vw_context *ctx, const vw_call *c, vw_product *p, int weight, bool transposed) {
   const vw_tile *t = vw_tile_best();
   if (c->state) {
-    p->b = vw_packed_data(c->state);
+    p->b = vw_packed_data(c->state), p->b_type = vw_packed_type(c->state);
   } else {
     float *b = (float *)c->scratch + aligned_floats(vw_packed_a(t, p->N, p->K));
     const vw_parts w = vw_parts_of(c, weight);
     vw_pack_b(ctx, t, transposed, p->M, p->K, &w, b);
-    p->b = b;
+    p->b = b, p->b_type = VW_F32;
   }
   vw_product_run(ctx, t, p, c->scratch);
 }

@@ -28,7 +28,7 @@ static vw_status measure(vw_context *ctx, vw_call *c) {
   (void)ctx;
   const layout l = layout_of(c);
   c->scratch_bytes = (l.patches + l.a + l.b) * sizeof(float);
-  if (!l.b) c->kept = vw_packed_plan(PATCH_WEIGHT, true, l.D, l.K, 1);
+  if (!l.b) c->kept = vw_packed_plan(c, PATCH_WEIGHT, true, l.D, l.K, 1);
   return VW_OK;
 }
 
@@ -75,6 +75,7 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
                           .K = l.K,
                           .a = patches,
                           .b = c->state ? vw_packed_data(c->state) : a + l.a,
+                          .b_type = c->state ? vw_packed_type(c->state) : VW_F32,
                           .c = x + D,
                           .residual = position + D};
     vw_product_run(ctx, t, &p, a);

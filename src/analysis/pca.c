@@ -10,16 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VECTORS = 8, CHUNKS = 16, MOST_ROUNDS = 50 };
+enum { VECTORS = VW_PAIRS_VECTORS, CHUNKS = VW_PAIRS_CHUNKS, MOST_ROUNDS = 50 };
 
 typedef struct pca {
   const float *x; /* [n, d] */
   int64_t n, d;
   int threads;
-  double *mean;   /* [d] */
-  double *v;      /* [d, VECTORS] orthonormal */
-  double *part;   /* [CHUNKS, d, VECTORS] */
-  double *scores; /* [n, VECTORS] */
+  vw_pairs *device; /* that has x, or NULL */
+  double *mean;     /* [d] */
+  double *v;        /* [d, VECTORS] orthonormal */
+  double *part;     /* [CHUNKS, d, VECTORS] */
+  double *scores;   /* [n, VECTORS] */
 } pca;
 
 static void chunk_range(const pca *a, int64_t chunk, int64_t *first, int64_t *end) {
@@ -60,9 +61,11 @@ static void multiply_chunk(const pca *a, int64_t chunk) {
   }
 }
 
-static void multiply(const pca *a) {
+static vw_status multiply(const pca *a) {
+  if (a->device) return vw_pairs_scores(a->device, a->v, a->scores, a->part);
 #pragma omp parallel for schedule(dynamic) num_threads(a->threads)
   for (int64_t c = 0; c < CHUNKS; c++) multiply_chunk(a, c);
+  return VW_OK;
 }
 
 /* Eigenvectors of a symmetric matrix m (Jacobi 1846), in the columns of e, eigenvalues on m's diagonal. */
@@ -155,13 +158,13 @@ static double write_scores(const pca *a, double e[VECTORS][VECTORS], int place, 
   return sum;
 }
 
-static void find_components(const pca *a, double *points) {
+static vw_status find_components(const pca *a, double *points) {
   double e[VECTORS][VECTORS], value[2], last[2] = {-1, -1};
   int place[2];
-  find_mean(a);
+  if (!a->device) find_mean(a);
   first_vectors(a);
   for (int round = 0; round < MOST_ROUNDS; round++) {
-    multiply(a);
+    VW_TRY(multiply(a));
     rotate_scores(a, e, value, place);
     if (fabs(value[0] - last[0]) <= 1e-6 * value[0] && fabs(value[1] - last[1]) <= 1e-6 * value[0]) break;
     last[0] = value[0], last[1] = value[1];
@@ -171,16 +174,18 @@ static void find_components(const pca *a, double *points) {
   (void)write_scores(a, e, place[1], points + 1);
   const double scale = square > 0 ? 1e-4 / sqrt(square / (double)a->n) : 0;
   for (int64_t i = 0; i < 2 * a->n; i++) points[i] *= scale;
+  return VW_OK;
 }
 
-vw_status vw_pca_start(const float *x, int64_t n, int64_t d, int threads, double *points) {
-  pca a = {.x = x, .n = n, .d = d, .threads = threads};
+vw_status vw_pca_start(const float *x, int64_t n, int64_t d, int threads, vw_pairs *device, double *points) {
+  pca a = {.x = x, .n = n, .d = d, .threads = threads, .device = device};
   const size_t vectors = (size_t)(d * VECTORS) * sizeof(double);
   a.mean = malloc((size_t)d * sizeof *a.mean), a.v = aligned_alloc(VW_ALIGN, vectors);
   a.part = aligned_alloc(VW_ALIGN, CHUNKS * vectors);
   a.scores = aligned_alloc(VW_ALIGN, (size_t)(n * VECTORS) * sizeof *a.scores);
-  const bool has_memory = a.mean && a.v && a.part && a.scores;
-  if (has_memory) find_components(&a, points);
+  const vw_status st = a.mean && a.v && a.part && a.scores
+                           ? find_components(&a, points)
+                           : VW_RAISE(VW_ERR_MEMORY, "t-SNE: out of memory for the principal components");
   free(a.mean), free(a.v), free(a.part), free(a.scores);
-  return has_memory ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "t-SNE: out of memory for the principal components");
+  return st;
 }

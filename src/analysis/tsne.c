@@ -1,5 +1,7 @@
 #include "analysis/tsne_internal.h"
+#include "core/log.h"
 #include "core/random.h"
+#include "kernels/memory.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -39,8 +41,9 @@ static void random_start(const vw_tsne_options *o, int64_t n, double *points) {
   }
 }
 
-static vw_status start(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, double *points) {
-  if (!o->random_start) VW_TRY(vw_pca_start(x, n, d, o->threads, points));
+vw_status vw_tsne_begin(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, vw_pairs *device,
+                        double *points) {
+  if (!o->random_start) VW_TRY(vw_pca_start(x, n, d, o->threads, device, points));
   bool has_spread = false;
   for (int64_t i = 0; i < 2 * n && !o->random_start; i++) has_spread |= points[i] != 0;
   if (!has_spread) random_start(o, n, points);
@@ -48,26 +51,22 @@ static vw_status start(const float *x, int64_t n, int64_t d, const vw_tsne_optio
 }
 
 /* Update and gains begin anew in the second part, as scikit-learn has it. */
-static vw_status descend(const vw_affinities *p, const vw_tsne_options *o, double rate, double *points, bool *stopped) {
+vw_tsne_parts vw_tsne_parts_of(const vw_tsne_options *o, double rate) {
   const int64_t first = o->exaggerated < o->iterations ? o->exaggerated : o->iterations;
-  vw_tsne_descent how = {
-      .exaggeration = o->exaggeration, .learning_rate = rate / 4, .momentum = 0.5, .iterations = first};
-  VW_TRY(vw_tsne_descend(p, o, &how, points, stopped));
-  if (*stopped) return VW_OK;
-  how.exaggeration = 1, how.momentum = 0.8, how.iterations = o->iterations - first;
-  return vw_tsne_descend(p, o, &how, points, stopped);
+  return (vw_tsne_parts){
+      {{.exaggeration = o->exaggeration, .learning_rate = rate / 4, .momentum = 0.5, .iterations = first},
+       {.exaggeration = 1, .learning_rate = rate / 4, .momentum = 0.8, .iterations = o->iterations - first}}};
 }
 
-vw_status vw_tsne(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, double *points, vw_tsne_result *out) {
+static vw_status on_host(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, double *points,
+                         vw_tsne_result *out) {
+  const vw_tsne_parts parts = vw_tsne_parts_of(o, out->learning_rate);
   vw_affinities *p = NULL;
   double *gradient = NULL;
   vw_status st = VW_OK;
-  *out = (vw_tsne_result){0};
-  VW_TRY(check(x, n, d, o));
-  out->perplexity = usable_perplexity(o, n), out->learning_rate = usable_rate(o, n);
-  VW_GOTO(start(x, n, d, o, points));
+  VW_GOTO(vw_tsne_begin(x, n, d, o, NULL, points));
   VW_GOTO(vw_affinities_create(&p, x, n, d, out->perplexity, o->threads));
-  VW_GOTO(descend(p, o, out->learning_rate, points, &out->stopped));
+  for (int i = 0; i < 2 && !out->stopped; i++) VW_GOTO(vw_tsne_descend(p, o, &parts.part[i], points, &out->stopped));
   if (out->stopped) goto cleanup;
   gradient = malloc((size_t)(2 * n) * sizeof *gradient);
   if (!gradient) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "t-SNE: out of memory"));
@@ -78,8 +77,37 @@ cleanup:
   return st;
 }
 
+static void say_no_room(int64_t n, int64_t d, const vw_tsne_options *o) {
+  vw_log(VW_LOG_WARN,
+         "t-SNE of %lld points takes %.1f GB of the device's memory, and %.1f GB are free: the processor computes it "
+         "with %d thread%s",
+         (long long)n, 1e-9 * (double)vw_pairs_bytes(n, d), 1e-9 * (double)vw_memory_used(o->device).free, o->threads,
+         o->threads == 1 ? "" : "s");
+}
+
+/* Another program may take the device's memory between the question whether it fits and the answer. */
+vw_status vw_tsne(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, double *points, vw_tsne_result *out) {
+  *out = (vw_tsne_result){0};
+  VW_TRY(check(x, n, d, o));
+  out->perplexity = usable_perplexity(o, n), out->learning_rate = usable_rate(o, n);
+  out->on_device = vw_tsne_fits_device(o, n, d);
+  if (out->on_device) {
+    const vw_status st = vw_tsne_on_device(x, n, d, o, points, out);
+    if (st != VW_ERR_MEMORY) return st;
+    vw_error_clear();
+    out->on_device = false;
+  }
+  if (o->device && o->device->backend == VW_CUDA) say_no_room(n, d, o);
+  return on_host(x, n, d, o, points, out);
+}
+
 vw_status vw_tsne_seconds(int64_t n, int64_t d, const vw_tsne_options *o, double *seconds) {
   double distances = 0, forces = 0;
+  if (vw_tsne_fits_device(o, n, d)) {
+    const vw_status st = vw_tsne_device_seconds(n, d, o, seconds);
+    if (st != VW_ERR_MEMORY) return st;
+    vw_error_clear();
+  }
   VW_TRY(vw_tile_seconds_distances(d, &distances));
   VW_TRY(vw_tile_seconds_forces(&forces));
   const double blocks = ceil((double)n / VW_TSNE_SIDE), tiles = blocks * (blocks + 1) / 2;

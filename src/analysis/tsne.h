@@ -1,6 +1,7 @@
 /* t-SNE (van der Maaten and Hinton 2008), exact: every pair of points counts in every iteration, no tree and no grid.
  * All arithmetic is in double, each pair is computed once, and every sum has one order: the same input gives the same
- * bits on any number of threads and on any processor.
+ * bits on any number of threads and on any processor. A CUDA device gives the points the same bits, and a divergence
+ * that differs in its last digits.
  *
  * The conventions are scikit-learn's (0.22 and later): joint probabilities by perplexity, gradient and divergence, the
  * descent with momentum and gains, PCA as the start. The learning rate is that of Belkina et al. 2019, whose gradient
@@ -9,6 +10,7 @@
 #define VW_ANALYSIS_TSNE_H
 
 #include "core/status.h"
+#include "kernels/op.h"
 
 #include <stdint.h>
 
@@ -23,6 +25,7 @@ typedef struct vw_tsne_options {
   bool random_start;    /* normals of `seed` instead of the first two principal components */
   uint64_t seed;
   int threads;
+  vw_context *device;       /* an open context: with cuda the pairs are there, where they fit; NULL: they are here */
   bool (*stop)(void *user); /* asked before every iteration; NULL: never */
   void *user;
 } vw_tsne_options;
@@ -33,14 +36,19 @@ vw_tsne_options vw_tsne_defaults(void);
 typedef struct vw_tsne_result {
   double kl, perplexity, learning_rate; /* of the returned points; those that were used */
   bool stopped;                         /* `stop` said so: the points are none */
+  bool on_device;                       /* the pairs were there */
 } vw_tsne_result;
 
 /* Points [n, 2] (caller's) of x [n, d]. Errors: VW_ERR_ARG (fewer than VW_TSNE_LEAST points, numbers that are not
- * finite), VW_ERR_MEMORY with the bytes that it takes: about 6 n^2. */
+ * finite), VW_ERR_MEMORY with the bytes that it takes: about 6 n^2, of the device where one is used. Where that has not so
+ * many, a line says so and the processor computes. */
 vw_status vw_tsne(const float *x, int64_t n, int64_t d, const vw_tsne_options *o, double *points, vw_tsne_result *out);
 
-/* Seconds that vw_tsne of such sizes will take here: some pairs are timed, a few milliseconds. Errors:
- * VW_ERR_MEMORY. */
+/* Does o->device have room for n points of d numbers now? False where there is none, or no cuda. */
+bool vw_tsne_fits_device(const vw_tsne_options *o, int64_t n, int64_t d);
+
+/* Seconds that vw_tsne of such sizes will take, here or on o->device, as that one would choose: some pairs are timed, a
+ * few milliseconds. Errors: VW_ERR_MEMORY, VW_ERR_DEVICE. */
 vw_status vw_tsne_seconds(int64_t n, int64_t d, const vw_tsne_options *o, double *seconds);
 
 /* ---- its parts */

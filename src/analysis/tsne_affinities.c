@@ -138,13 +138,9 @@ static void panel_rows(const vw_affinities *p, const double *t, int64_t panel, i
   }
 }
 
-/* Sums over e = exp(-beta x): of e, x e, x^2 e. */
-typedef struct moments {
-  double e, xe, xxe;
-} moments;
-
+/* Of the distances x, each minus the least. */
 VW_SIMD
-static moments moments_of(const double *x, int64_t room, double beta) {
+static vw_moments moments_of(const double *x, int64_t room, double beta) {
   vw_lanes e = {0}, xe = {0}, xxe = {0};
   for (int64_t j = 0; j < room / VW_LANES; j++) {
     const vw_lanes v = ((const vw_lanes *)x)[j], minus = -beta * v;
@@ -152,30 +148,38 @@ static moments moments_of(const double *x, int64_t room, double beta) {
     vw_lanes_exp(&minus, &y);
     e += y, xe += v * y, xxe += v * (v * y);
   }
-  return (moments){vw_lanes_sum(&e), vw_lanes_sum(&xe), vw_lanes_sum(&xxe)};
+  return (vw_moments){vw_lanes_sum(&e), vw_lanes_sum(&xe), vw_lanes_sum(&xxe)};
 }
 
-/* The root of the entropy minus `target`: Newton's steps in log(beta), within a bracket that shrinks; where a step
- * leaves it, the bracket is cut. Where more points than the perplexity are equally near there is none, and beta grows
- * until only those count. */
-static width find_width(const double *x, int64_t room, double least, double scale, double target) {
+vw_width_search vw_width_begin(double scale, double target) {
+  return (vw_width_search){
+      .beta = scale > 0 ? 1 / scale : 1, .high = INFINITY, .target = target, .has_root = scale > 0};
+}
+
+bool vw_width_next(vw_width_search *s, const vw_moments *m) {
   enum { MOST = 200 };
-  double low = 0, high = INFINITY, beta = scale > 0 ? 1 / scale : 1;
-  moments m = moments_of(x, room, beta);
-  for (int i = 0; i < MOST && scale > 0; i++) {
-    const double mean = m.xe / m.e, entropy = log(m.e) + beta * mean, off = entropy - target;
-    const double variance = m.xxe / m.e - mean * mean, slope = -beta * beta * variance; /* by log(beta) */
-    if (fabs(off) < 1e-13) break;
-    if (off > 0)
-      low = beta;
-    else
-      high = beta;
-    double next = slope < 0 ? beta * exp(fmin(fmax(-off / slope, -2), 2)) : INFINITY;
-    if (!(next > low && next < high)) next = isinf(high) ? 2 * beta : low + (high - low) / 2;
-    if (next == beta || isinf(next)) break;
-    beta = next, m = moments_of(x, room, beta);
-  }
-  return (width){beta, least, m.e};
+  s->sum = m->e;
+  if (!s->has_root || s->tries++ == MOST) return false;
+  const double mean = m->xe / m->e, entropy = log(m->e) + s->beta * mean, off = entropy - s->target;
+  const double variance = m->xxe / m->e - mean * mean, slope = -s->beta * s->beta * variance; /* by log(beta) */
+  if (fabs(off) < 1e-13) return false;
+  if (off > 0)
+    s->low = s->beta;
+  else
+    s->high = s->beta;
+  double next = slope < 0 ? s->beta * exp(fmin(fmax(-off / slope, -2), 2)) : INFINITY;
+  if (!(next > s->low && next < s->high)) next = isinf(s->high) ? 2 * s->beta : s->low + (s->high - s->low) / 2;
+  if (next == s->beta || isinf(next)) return false;
+  s->beta = next;
+  return true;
+}
+
+static width find_width(const double *x, int64_t room, double least, double scale, double target) {
+  vw_width_search s = vw_width_begin(scale, target);
+  vw_moments m;
+  do m = moments_of(x, room, s.beta);
+  while (vw_width_next(&s, &m));
+  return (width){s.beta, least, s.sum};
 }
 
 static double mean_of(const double *x, int64_t n) {

@@ -74,8 +74,7 @@ typedef struct tile_pass {
   double *row_sums, *columns; /* [SIDE / LANES, SUMS, LANES] what is added to its rows and to its columns */
 } tile_pass;
 
-/* All pairs of a tile; returns the sum of w. 1 / (1 + d) is fp32's quotient and a step of Newton's, which leaves less
- * than 1e-14 of it: a third of the time of a quotient in double. */
+/* All pairs of a tile; returns the sum of w. */
 VW_SIMD
 static double tile_forces(const tile_pass *t) {
   const vw_lanes *x = (const vw_lanes *)t->column_x, *y = (const vw_lanes *)t->column_y;

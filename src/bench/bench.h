@@ -115,8 +115,8 @@ vw_status vw_bench_owl(vw_bench *b, const char *dir, const char *trials, const c
 /* `bench precision`: average precision of the boxes in a file (see src/bench/precision.c). */
 vw_status vw_bench_precision(vw_bench *b, const char *file);
 
-/* `bench tsne`: see src/bench/tsne.c. file: safetensors with the points x [n, d] f32. points_file: gets where they end;
- * NULL: nowhere. */
+/* `bench tsne`: see src/bench/tsne.c. file: safetensors with the points x [n, d] f32, or "random:NxD" for made-up ones.
+ * points_file: gets where they end; NULL: nowhere. */
 vw_status vw_bench_tsne(vw_bench *b, const char *file, const char *points_file);
 
 /* `bench gpu`: see src/bench/gpu.c. */

@@ -260,6 +260,22 @@ vw_status vw_file_append(const char *path, int *fd) {
                   S_ISREG(info.st_mode) ? "a file with a second name (hard link)" : vw_file_kind(info.st_mode));
 }
 
+vw_status vw_file_patch(const char *path, int64_t offset, const void *data, int64_t bytes) {
+  struct stat info;
+  VW_TRY(ask_guards(path));
+  const int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  VW_CHECK(fd >= 0, errno == ELOOP ? VW_ERR_INPUT : VW_ERR_IO, "%s: cannot open: %s%s", path, strerror(errno),
+           vw_way_out(errno));
+  const bool is_own = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1;
+  const bool fits = is_own && offset >= 0 && bytes <= info.st_size && offset <= info.st_size - bytes;
+  const ssize_t n = fits ? pwrite(fd, data, (size_t)bytes, (off_t)offset) : 0;
+  const int err = errno;
+  (void)close(fd);
+  VW_CHECK(fits, VW_ERR_INPUT, "%s: not the file that this run made", path);
+  VW_CHECK(n == (ssize_t)bytes, VW_ERR_IO, "%s: cannot write: %s", path, n < 0 ? strerror(err) : "only a part");
+  return VW_OK;
+}
+
 vw_status vw_file_remove(const char *path) {
   char away[VW_PATH_BYTES];
   VW_TRY(vw_path_format(away, "%s%s", path, away_name));

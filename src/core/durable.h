@@ -68,6 +68,12 @@ vw_status vw_file_commit(const char *from, const char *to);
 /* Opens a log for appending, made if missing. VW_ERR_INPUT when it is a link, has a second name or is no file. */
 vw_status vw_file_append(const char *path, int *fd);
 
+/* Writes over `bytes` of a file that is there and long enough, from `offset` on: for what is of use only while a run
+ * lives. Neither synced nor atomic: whoever reads it must know a torn piece. The file is opened and closed each time, so
+ * that readers on other nodes see it. Errors: also VW_ERR_INPUT when it is a link, has a second name, is no file or is
+ * shorter; the guards'. */
+vw_status vw_file_patch(const char *path, int64_t offset, const void *data, int64_t bytes);
+
 /* Renames to `path`.deleted, fsyncs the folder, unlinks. No error when there is no such file. */
 vw_status vw_file_remove(const char *path);
 

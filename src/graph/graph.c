@@ -125,10 +125,14 @@ void vw_graph_set_policy(vw_graph *g, int scope, const vw_policy *policy) {
   if (policy) g->policy[scope] = *policy;
 }
 
+const vw_policy *vw_graph_policy(const vw_graph *g, const vw_policy *policy, vw_value v) {
+  const int scope = g->values[v].scope;
+  return g->has_policy[scope] ? &g->policy[scope] : policy;
+}
+
 vw_dtype vw_graph_storage(const vw_graph *g, const vw_policy *policy, vw_value v) {
   if (v < 0 || v >= g->n_values) return VW_F32;
-  const value_record *r = &g->values[v];
-  return vw_resolve(g->has_policy[r->scope] ? &g->policy[r->scope] : policy, r->tensor.dtype);
+  return vw_resolve(vw_graph_policy(g, policy, v), g->values[v].tensor.dtype);
 }
 
 vw_tensor vw_value_tensor(const vw_graph *g, vw_value v) {

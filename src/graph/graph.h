@@ -23,9 +23,10 @@ typedef enum vw_leaf_kind {
 
 enum { VW_NAME_BYTES = 128 };
 
-/* Storage type of each role. */
+/* Storage type of each role; and the type in which the weights that kernels only pack lie in their files, which kernels
+ * may keep (VW_F32 where it is not known): memory is planned with it, results do not depend on it. */
 typedef struct vw_policy {
-  vw_dtype param, act, residual, head, stat;
+  vw_dtype param, act, residual, head, stat, stored;
 } vw_policy;
 vw_policy vw_default_policy(vw_backend b); /* ref: f64; cpu, cuda: f32 */
 /* Weights and activations in bf16; the residual stream, heads and statistics stay f32. */
@@ -50,6 +51,8 @@ int vw_graph_scope(vw_graph *g, int scope);
 void vw_graph_set_policy(vw_graph *g, int scope, const vw_policy *policy);
 /* The storage type of a value in a program that is created with `policy`. */
 vw_dtype vw_graph_storage(const vw_graph *g, const vw_policy *policy, vw_value v);
+/* The policy of a value's scope: its own, or `policy`. */
+const vw_policy *vw_graph_policy(const vw_graph *g, const vw_policy *policy, vw_value v);
 
 /* Leaves. Names are unique within a graph and printf-formatted; a weight's name is its name in the hub's file, where
  * "a.{q,k,v}_proj.weight" means those tensors stacked along the first axis. */

@@ -48,6 +48,7 @@ static vw_status copy_values(vw_program *p, const vw_graph *g, const vw_policy *
     v->tensor = g->values[i].tensor;
     v->tensor.dtype = vw_graph_storage(g, policy, (vw_value)i);
     v->leaf = g->values[i].leaf;
+    v->stored = vw_graph_policy(g, policy, (vw_value)i)->stored;
     v->first = v->last = -1;
     v->storage = (vw_value)i;
   }
@@ -192,7 +193,7 @@ static void describe_call(vw_program *p, plan_call *c) {
     if (c->in_value[j] == VW_NONE) continue;
     const plan_value *v = vw_program_base(p, c->in_value[j]);
     c->in[j] = p->values[c->in_value[j]].tensor;
-    c->call.parts[j] = v->parts;
+    c->call.parts[j] = v->parts, c->call.stored[j] = v->stored;
     if (v->leaf >= 0 && p->leaves[v->leaf].kind == VW_LEAF_WEIGHT) c->call.frozen |= 1u << j;
   }
   for (int j = 0; j < c->op->n_out; j++) c->out[j] = p->values[c->out_value[j]].tensor;

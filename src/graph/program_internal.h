@@ -7,6 +7,7 @@
 
 typedef struct plan_value {
   vw_tensor tensor;      /* storage type resolved; data from prepare on (leaves: from binding on) */
+  vw_dtype stored;       /* of a weight: what its policy says of the files */
   const vw_parts *parts; /* a weight that is only packed: where it lies instead; borrowed */
   int64_t leaf;          /* -1: made by a call */
   int64_t first, last;   /* calls between which the value lives; -1: never touched */

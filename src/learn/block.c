@@ -1,5 +1,6 @@
 #include "learn/block_internal.h"
 
+#include "core/log.h"
 #include "core/random.h"
 #include "study/metrics.h"
 #include "tasks/leaves.h"
@@ -75,10 +76,8 @@ vw_tensor vw_block_matrix(const vw_block_state *s) {
 static vw_status make_program(const vw_block_run *r, vw_block_mode mode, const vw_block_shape *shape,
                               vw_block_part_program *p) {
   const vw_network *n = r->t->in.network;
-  const vw_task_loss of = {r->t->kind, &r->t->in};
-  const vw_block_loss loss = vw_block_loss_of(&of);
   VW_TRY(vw_graph_create(&p->graph));
-  VW_TRY(vw_block_graph(p->graph, &loss, r->learn, shape, r->s->C / r->s->vectors, mode));
+  VW_TRY(vw_block_task_graph(p->graph, r->t->kind, &r->t->in, r->learn, shape, mode));
   VW_TRY(vw_program_create_beside(&p->program, p->graph, n->ctx, &n->policy, r->watch.program));
   return vw_weights_bind(n->weights, p->program);
 }
@@ -235,10 +234,11 @@ static vw_status train(const vw_block_run *r, const vw_block_hooks *h, bool *fin
 /* `plan.memory`: what all programs of a block take, without the weights that all blocks share. */
 static vw_status check_memory(const vw_block_run *r, int64_t limit) {
   const int64_t bytes = vw_block_bytes(r);
+  vw_log(VW_LOG_DEBUG, "words=%lld segments=%lld block_bytes=%lld", (long long)r->s->K, (long long)r->shape.segments,
+         (long long)bytes);
   VW_CHECK(!limit || bytes <= limit, VW_ERR_MEMORY,
            "a block of %lld trials takes %.1f MiB, plan.memory allows %.1f: set plan.block to fewer rows and use a new "
-           "output "
-           "directory",
+           "output directory, or plan.recompute to more segments",
            (long long)r->s->K, (double)bytes / 1048576, (double)limit / 1048576);
   return VW_OK;
 }
@@ -289,8 +289,11 @@ vw_status vw_block_learn(vw_block_state *s, vw_task *t, const vw_study_config *c
   vw_status st = VW_OK;
   bool go_on = true;
   *finished = false;
-  r.shape = (vw_block_shape){
-      .step = {.K = s->K, .slices = share.slices}, .vectors = s->vectors, .points = s->points, .every = s->every};
+  r.shape = (vw_block_shape){.step = {.K = s->K, .slices = share.slices},
+                             .vectors = s->vectors,
+                             .points = s->points,
+                             .every = s->every,
+                             .segments = share.segments};
   if (team) VW_GOTO(share_state(s, team, &go_on));
   if (!go_on) goto cleanup;
   vw_block_stop_words(&r);

@@ -57,6 +57,7 @@ typedef struct vw_block_hooks {
  * learns it alone, team is not used. */
 typedef struct vw_block_share {
   int64_t slices;
+  int64_t segments; /* of a step's forward pass, made again on the way back; at most 1: all is kept. Changes no bit */
   vw_team *team;
 } vw_block_share;
 

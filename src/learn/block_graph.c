@@ -75,3 +75,11 @@ vw_status vw_block_graph(vw_graph *g, const vw_block_loss *emit, const vw_learn_
   vw_output(g, loss, "loss");
   return vw_graph_status(g);
 }
+
+vw_status vw_block_task_graph(vw_graph *g, const vw_task_kind *task, const vw_task_inputs *in,
+                              const vw_learn_config *learn, const vw_block_shape *s, vw_block_mode mode) {
+  const vw_task_loss of = {task, in};
+  const vw_block_loss loss = vw_block_loss_of(&of);
+  VW_TRY(vw_block_graph(g, &loss, learn, s, in->network->width, mode));
+  return vw_recompute(g, &in->network->policy, s->segments);
+}

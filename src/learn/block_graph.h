@@ -10,6 +10,7 @@ typedef struct vw_block_shape {
   int64_t vectors;    /* of a word: n; 0: one */
   int64_t points;     /* rows of the loss record */
   int64_t every;      /* steps between them */
+  int64_t segments;   /* of the forward pass, made again on the way back (vw_recompute); at most 1: all is kept */
 } vw_block_shape;
 
 typedef enum vw_block_mode {
@@ -40,5 +41,10 @@ vw_block_loss vw_block_loss_of(const vw_task_loss *of);
  * the same numbers. */
 vw_status vw_block_graph(vw_graph *g, const vw_block_loss *loss, const vw_learn_config *learn, const vw_block_shape *s,
                          int64_t width, vw_block_mode mode);
+
+/* The same for a task made of these inputs, on its network, recomputed in s->segments. `learn`: that of the inputs'
+ * model, or a copy with another end. */
+vw_status vw_block_task_graph(vw_graph *g, const vw_task_kind *task, const vw_task_inputs *in,
+                              const vw_learn_config *learn, const vw_block_shape *s, vw_block_mode mode);
 
 #endif

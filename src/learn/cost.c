@@ -18,19 +18,18 @@ void vw_costs_free(vw_costs *c) {
 static bool same(const vw_block_kind *a, const vw_block_kind *b) {
   return a->task == b->task && a->in.network == b->in.network && a->in.model == b->in.model &&
          a->in.pictures == b->in.pictures && a->in.concepts == b->in.concepts && a->in.vectors == b->in.vectors &&
-         a->rows == b->rows && a->slices == b->slices;
+         a->rows == b->rows && a->cut.slices == b->cut.slices && a->cut.segments == b->cut.segments;
 }
 
 /* A training step, or a draw of a look, whole: slices are parts of the same work. */
 static vw_status count(const vw_block_kind *k, vw_block_mode mode, vw_work *work) {
   const vw_network *n = k->in.network;
-  const vw_task_loss of = {k->task, &k->in};
-  const vw_block_loss loss = vw_block_loss_of(&of);
   vw_block_shape shape;
   vw_graph *g = NULL;
   VW_TRY(vw_learn_shape_of(k->task, &k->in, k->rows, &shape));
+  shape.segments = k->cut.segments;
   vw_status st = vw_graph_create(&g);
-  if (st == VW_OK) st = vw_block_graph(g, &loss, &k->in.model->learn, &shape, n->width, mode);
+  if (st == VW_OK) st = vw_block_task_graph(g, k->task, &k->in, &k->in.model->learn, &shape, mode);
   if (st == VW_OK) st = vw_program_work(g, &n->policy, work);
   vw_graph_destroy(g);
   return st;
@@ -50,7 +49,7 @@ static vw_status add_looks(const vw_block_kind *k, vw_block_cost *out) {
 
 static vw_status measure(const vw_block_kind *k, vw_block_cost *out) {
   *out = (vw_block_cost){.runs = k->in.model->learn.steps + 2 * vw_task_watch_draws(k->task)};
-  VW_TRY(vw_learn_memory_of(k->task, &k->in, k->rows, k->slices, &out->memory));
+  VW_TRY(vw_learn_memory_of(k->task, &k->in, k->rows, k->cut, &out->memory));
   VW_TRY(count(k, VW_BLOCK_TRAIN, &out->step));
   return add_looks(k, out);
 }

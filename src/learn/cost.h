@@ -10,7 +10,8 @@
 typedef struct vw_block_kind {
   const vw_task_kind *task;
   vw_task_inputs in;
-  int64_t rows, slices; /* slices <= 1: whole */
+  int64_t rows;
+  vw_step_cut cut;
 } vw_block_kind;
 
 typedef struct vw_block_cost {

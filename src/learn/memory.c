@@ -18,9 +18,7 @@ static measured measured_of(const vw_task_kind *task, const vw_task_inputs *in) 
 }
 
 static vw_status emit(const measured *of, vw_graph *g, const vw_block_shape *s, vw_block_mode mode) {
-  const vw_task_loss task = {of->task, of->in};
-  const vw_block_loss loss = vw_block_loss_of(&task);
-  return vw_block_graph(g, &loss, of->learn, s, of->n->width, mode);
+  return vw_block_task_graph(g, of->task, of->in, of->learn, s, mode);
 }
 
 vw_status vw_learn_shape_of(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows, vw_block_shape *shape) {
@@ -110,12 +108,12 @@ static vw_status measure_passes(const measured *of, vw_learn_memory *out) {
   return VW_OK;
 }
 
-static vw_status measure_all(const measured *of, int64_t rows, int64_t slices, const vw_learn_memory *passes,
+static vw_status measure_all(const measured *of, int64_t rows, vw_step_cut cut, const vw_learn_memory *passes,
                              vw_learn_memory *out) {
   vw_block_shape shape;
   *out = *passes;
   VW_TRY(vw_learn_shape_of(of->task, of->in, rows, &shape));
-  shape.step.slices = slices;
+  shape.step.slices = cut.slices, shape.segments = cut.segments;
   VW_TRY(measure_block(of, &shape, out));
   out->weights += passes->weights;
   int64_t pass = 0;
@@ -126,16 +124,27 @@ static vw_status measure_all(const measured *of, int64_t rows, int64_t slices, c
   return VW_OK;
 }
 
-vw_status vw_learn_memory_of(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows, int64_t slices,
+vw_status vw_learn_memory_of(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows, vw_step_cut cut,
                              vw_learn_memory *out) {
   const measured of = measured_of(task, in);
   vw_learn_memory passes;
   VW_TRY(measure_passes(&of, &passes));
-  return measure_all(&of, rows, slices, &passes, out);
+  return measure_all(&of, rows, cut, &passes, out);
 }
 
-vw_status vw_learn_rows_within(const vw_task_kind *task, const vw_task_inputs *in, int64_t slices, int64_t bytes,
-                               int64_t most, int64_t *rows) {
+/* Bytes that are missing; 0: it fits. */
+static int64_t missing(const vw_learn_memory *m, const vw_learn_limit *limit) {
+  const int64_t peak = limit->peak ? m->peak - limit->peak : 0, block = limit->block ? m->block - limit->block : 0;
+  const int64_t more = peak > block ? peak : block;
+  return more > 0 ? more : 0;
+}
+
+bool vw_learn_fits(const vw_learn_memory *m, const vw_learn_limit *limit) {
+  return missing(m, limit) == 0;
+}
+
+vw_status vw_learn_rows_within(const vw_task_kind *task, const vw_task_inputs *in, vw_step_cut cut,
+                               const vw_learn_limit *limit, int64_t most, int64_t *rows) {
   const measured of = measured_of(task, in);
   int64_t fits = 0, fails = most + 1;
   vw_learn_memory passes;
@@ -143,13 +152,28 @@ vw_status vw_learn_rows_within(const vw_task_kind *task, const vw_task_inputs *i
   while (fails - fits > 1) {
     vw_learn_memory m;
     const int64_t middle = fails == most + 1 ? most : fits + (fails - fits) / 2; /* try `most` first; it usually fits */
-    VW_TRY(measure_all(&of, middle, slices, &passes, &m));
-    if (m.peak <= bytes)
+    VW_TRY(measure_all(&of, middle, cut, &passes, &m));
+    if (vw_learn_fits(&m, limit))
       fits = middle;
     else
       fails = middle;
   }
   *rows = fits;
+  return VW_OK;
+}
+
+vw_status vw_learn_segments_within(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows, int64_t slices,
+                                   const vw_learn_limit *limit, int64_t *segments, vw_learn_memory *out) {
+  static const int64_t tried[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, VW_MOST_SEGMENTS};
+  const measured of = measured_of(task, in);
+  int64_t least = INT64_MAX;
+  vw_learn_memory passes, m;
+  VW_TRY(measure_passes(&of, &passes));
+  for (size_t i = 0; i < sizeof tried / sizeof *tried && least > 0; i++) {
+    VW_TRY(measure_all(&of, rows, (vw_step_cut){slices, tried[i]}, &passes, &m));
+    if (missing(&m, limit) >= least) break; /* more cuts bring nothing any more */
+    least = missing(&m, limit), *segments = tried[i], *out = m;
+  }
   return VW_OK;
 }
 
@@ -179,10 +203,11 @@ cleanup:
   return st;
 }
 
-vw_status vw_learn_rehearse(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows) {
+vw_status vw_learn_rehearse(const vw_task_kind *task, const vw_task_inputs *in, int64_t rows, int64_t segments) {
   const measured of = measured_of(task, in);
   vw_block_shape shape;
   VW_TRY(vw_learn_shape_of(task, in, rows, &shape));
+  shape.segments = segments;
   const int modes = of.learn->watch_every ? 3 : 2; /* VW_BLOCK_TRAIN, _WATCH, _LOOK */
   for (int what = 0; what < modes + task->n_passes; what++) {
     const vw_policy *policy = &of.n->policy;

@@ -54,25 +54,25 @@ bool vw_can_time(const vw_block_kind *k, vw_timed what) {
 }
 
 static vw_status step_graph(vw_graph *g, const vw_block_kind *k, const vw_block_shape *shape) {
-  const vw_task_loss of = {k->task, &k->in};
-  const vw_block_loss loss = vw_block_loss_of(&of);
   vw_learn_config learn = k->in.model->learn;
   vw_block_shape s = *shape;
-  learn.steps = s.every = endless, s.points = 1;
-  return vw_block_graph(g, &loss, &learn, &s, k->in.network->width, VW_BLOCK_TRAIN);
+  learn.steps = s.every = endless, s.points = 1, s.segments = k->cut.segments;
+  return vw_block_task_graph(g, k->task, &k->in, &learn, &s, VW_BLOCK_TRAIN);
 }
 
 /* All that shapes a step but the network. */
 static void name_step(const vw_block_kind *k, const vw_step_shape *s, vw_part_name *name) {
   const vw_learn_config *learn = &k->in.model->learn;
   const vw_transformer_config *text = &k->in.network->text.tower.t;
-  const int64_t vectors = k->in.vectors; /* times of words of one vector keep their name */
-  int64_t size[5 + VW_TASK_SIZES] = {s->K, learn->positives, learn->negatives, learn->optimiser};
+  const int64_t vectors = k->in.vectors, segments = k->cut.segments;
+  int64_t size[6 + VW_TASK_SIZES] = {s->K, learn->positives, learn->negatives, learn->optimiser};
   memcpy(size + 4, s->size, sizeof s->size);
-  size[4 + VW_TASK_SIZES] = vectors;
+  size[4 + VW_TASK_SIZES] = vectors, size[5 + VW_TASK_SIZES] = segments;
   (void)snprintf(name->kind, sizeof name->kind, "%s step %lldx%lld", k->task->name, (long long)text->width,
                  (long long)text->layers);
-  name->shape = vw_hash_bytes(size, sizeof size - (vectors > 1 ? 0 : sizeof *size));
+  /* times of words of one vector, and of steps that keep all, keep their names */
+  const size_t named = segments > 1 ? 2 : vectors > 1 ? 1 : 0;
+  name->shape = vw_hash_bytes(size, (4 + VW_TASK_SIZES + named) * sizeof *size);
 }
 
 static vw_status graph_of(vw_graph *g, const vw_block_kind *k, vw_timed what, const vw_block_shape *s,

@@ -32,10 +32,11 @@ static vw_status describe(const vw_clip_network *n, bool text, bool vision, vw_g
   return VW_OK;
 }
 
-static vw_status check_weights(const vw_clip_network *n, bool text, bool vision) {
+static vw_status check_weights(vw_clip_network *n, bool text, bool vision) {
   vw_graph *g = NULL;
   VW_TRY(describe(n, text, vision, &g));
   const vw_status st = vw_weights_check(n->net.weights, g);
+  if (st == VW_OK) n->net.policy.stored = n->image_policy.stored = vw_weights_stored(n->net.weights, g, "");
   vw_graph_destroy(g);
   return st;
 }

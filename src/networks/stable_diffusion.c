@@ -112,11 +112,15 @@ static vw_status check_all_described(const vw_sd_network *n, const vw_graph *g) 
   return VW_OK;
 }
 
-static vw_status check_weights(const vw_sd_network *n) {
+static vw_status check_weights(vw_sd_network *n) {
   vw_graph *g = NULL;
   vw_status st = describe(n, true, true, &g);
   if (st == VW_OK) st = vw_weights_check(n->net.weights, g);
   if (st == VW_OK) st = check_all_described(n, g);
+  if (st == VW_OK) {
+    n->net.policy.stored = vw_weights_stored(n->net.weights, g, "text_encoder.");
+    n->image_policy.stored = vw_weights_stored(n->net.weights, g, "unet.");
+  }
   vw_graph_destroy(g);
   return st;
 }

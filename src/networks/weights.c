@@ -156,6 +156,22 @@ vw_status vw_weights_check(const vw_weights *w, const vw_graph *g) {
   return VW_OK;
 }
 
+vw_dtype vw_weights_stored(const vw_weights *w, const vw_graph *g, const char *prefix) {
+  int64_t numbers[VW_STORAGE_TYPES] = {0};
+  vw_dtype most = VW_F32;
+  for (int64_t i = 0; i < vw_graph_leaf_count(g); i++) {
+    const vw_leaf leaf = vw_graph_leaf(g, i);
+    vw_tensor part[VW_MAX_PARTS];
+    int n = 0;
+    if (leaf.kind != VW_LEAF_WEIGHT || strncmp(leaf.name, prefix, strlen(prefix)) != 0) continue;
+    if (find_parts(w, &leaf, part, &n) != VW_OK) continue;
+    for (int j = 0; j < n; j++) numbers[part[j].dtype] += vw_count(&part[j]);
+  }
+  for (int t = 0; t < VW_STORAGE_TYPES; t++)
+    if (numbers[t] > numbers[most]) most = (vw_dtype)t;
+  return most;
+}
+
 static void name_entry(entry *e, const char *name, vw_tensor tensor) {
   *e = (entry){.tensor = tensor};
   (void)snprintf(e->name, sizeof e->name, "%s", name);

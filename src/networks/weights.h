@@ -35,6 +35,10 @@ int64_t vw_weights_bytes_read(const vw_weights *w);
  * work. */
 vw_status vw_weights_check(const vw_weights *w, const vw_graph *g);
 
+/* The type in which most numbers of the weights of `g` whose names begin with `prefix` lie in the files, for
+ * vw_policy.stored; VW_F32 where there are none. Behind vw_weights_check. */
+vw_dtype vw_weights_stored(const vw_weights *w, const vw_graph *g, const char *prefix);
+
 /* Bytes held beside the mapped file. */
 int64_t vw_weights_bytes(const vw_weights *w);
 

@@ -102,9 +102,9 @@ static vw_status say_how_long(const vw_results_source *s, const vw_activations *
   double seconds = 0;
   if (p->n < VW_TSNE_MANY) return VW_OK;
   VW_TRY(vw_tsne_seconds(p->n, a->width, o, &seconds));
-  vw_log(VW_LOG_INFO, "t-SNE of model %s: %lld points take about %s a layer, and %.1f GB",
+  vw_log(VW_LOG_INFO, "t-SNE of model %s: %lld points take about %s a layer, and %.1f GB%s",
          s->config->models[a->model].name, (long long)p->n, vw_duration_text(seconds),
-         6e-9 * (double)p->n * (double)p->n);
+         6e-9 * (double)p->n * (double)p->n, vw_tsne_fits_device(o, p->n, a->width) ? " of the device" : "");
   return VW_OK;
 }
 
@@ -123,11 +123,12 @@ static vw_status write_map(const vw_results_source *s, const vw_activations *a, 
 
 vw_status vw_tsne_map_make(const vw_results_source *s, const vw_activations *a, int64_t layer, bool (*stop)(void *user),
                            void *user, bool *stopped) {
+  vw_context ctx = s->ctx;
   vw_tsne_options o = options_of(s);
   vw_tsne_result r = {0};
   picked p = {0};
   vw_status st = VW_OK;
-  o.stop = stop, o.user = user;
+  o.stop = stop, o.user = user, o.device = &ctx;
   VW_GOTO(pick(s, a, layer, &p));
   VW_GOTO(say_how_long(s, a, &p, &o));
   VW_GOTO(vw_tsne(p.x, p.n, a->width, &o, p.points, &r));

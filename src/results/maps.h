@@ -28,7 +28,7 @@ int vw_tsne_map_position(int64_t layer);
 /* The stem of a layer's file. Errors: VW_ERR_MEMORY. */
 vw_status vw_tsne_map_id(const vw_results_source *s, const vw_activations *a, int64_t layer, char id[VW_BLOCK_ID]);
 
-/* Computes and writes it; all files of `a` are open. *stopped: `stop` said so, nothing is written. Errors: also
+/* Computes and writes it, on the device where the study runs on cuda; all files of `a` are open. *stopped: `stop` said so, nothing is written. Errors: also
  * VW_ERR_INPUT: too few points. */
 vw_status vw_tsne_map_make(const vw_results_source *s, const vw_activations *a, int64_t layer, bool (*stop)(void *user),
                            void *user, bool *stopped);

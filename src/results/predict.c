@@ -69,11 +69,13 @@ static bool has_file(const vw_predict_source *s, const char *id) {
   return s->results.out[0] && !s->is_counted && vw_block_file_exists(s->results.out, id);
 }
 
-static vw_block_kind kind_of(const predictor *p, int64_t model, int64_t data, int64_t rows, int64_t slices) {
+static const vw_step_cut whole = {1, 1};
+
+static vw_block_kind kind_of(const predictor *p, int64_t model, int64_t data, int64_t rows, vw_step_cut cut) {
   return (vw_block_kind){.task = p->s->results.kinds[model]->task,
                          .in = p->s->inputs[model * p->config->n_data + data],
                          .rows = rows,
-                         .slices = slices};
+                         .cut = cut};
 }
 
 /* Words of one concept are judged together. */
@@ -97,7 +99,7 @@ static vw_status add_block(predictor *p, int64_t i) {
   const vw_predict_source *s = p->s;
   const vw_block *b = &p->plan->blocks[i];
   if (!vw_block_is_active(b)) return VW_OK;
-  const vw_block_kind k = kind_of(p, b->model_index, b->data_index, b->n, b->slices);
+  const vw_block_kind k = kind_of(p, b->model_index, b->data_index, b->n, (vw_step_cut){b->slices, b->segments});
   vw_block_cost cost;
   char id[VW_BLOCK_ID];
   double one = 0;
@@ -130,7 +132,7 @@ static bool is_used(const predictor *p, int64_t model, int64_t data) {
 static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
   const vw_predict_source *s = p->s;
   const vw_trials_config *trials = &p->config->models[m].trials;
-  const vw_block_kind k = kind_of(p, m, d, 1, 1);
+  const vw_block_kind k = kind_of(p, m, d, 1, whole);
   int64_t runs = 0;
   double one = 0;
   if (!is_used(p, m, d)) return VW_OK;
@@ -163,7 +165,7 @@ static double share_of_pictures(const vw_block_kind *k, int64_t pictures) {
 /* Seconds of judging what a set carries, as runs of its target; 0: done. */
 static vw_status seconds_of_set(predictor *p, const vw_transfer_source *t, const vw_transfer_set *set,
                                 double *seconds) {
-  const vw_block_kind k = kind_of(p, set->to, set->data, 1, 1);
+  const vw_block_kind k = kind_of(p, set->to, set->data, 1, whole);
   char id[VW_BLOCK_ID];
   vw_carried c = {0};
   double one = 0;
@@ -209,7 +211,7 @@ cleanup:
  * words and baselines ask for it. */
 static vw_status seconds_of_cut(predictor *p, const vw_cut_set *set, int64_t depth, bool is_first, double *seconds) {
   const vw_results_source *s = &p->s->results;
-  vw_block_kind k = kind_of(p, set->model, set->data, 1, 1);
+  vw_block_kind k = kind_of(p, set->model, set->data, 1, whole);
   const bool lends = k.task->lends_to_cut;
   char id[VW_BLOCK_ID];
   vw_cut_words w = {0};

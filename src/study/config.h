@@ -106,8 +106,9 @@ typedef struct vw_trials_config {
 typedef struct vw_plan_config {
   int64_t block; /* rows of a block; 0: auto */
   int64_t ranks_per_block;
-  int64_t memory; /* bytes that a block may take; 0: no limit */
-  int precision;  /* vw_precision_choice */
+  int64_t recompute; /* segments of a step's forward pass, made again on the way back; 1: never; 0: as memory asks */
+  int64_t memory;    /* bytes that a block may take; 0: no limit */
+  int precision;     /* vw_precision_choice */
 } vw_plan_config;
 
 /* How words are judged, where no trial depends on it: judge.*, then models.<name>.judge.* */

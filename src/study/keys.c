@@ -99,7 +99,7 @@ const vw_key vw_study_keys[] = {
     {"models.<name>.trials.pictures.test", VW_KEY_INT, TRIALS(test), "", .min = 1, .max = MOST, .alone = true,
      .help = "in the place of data.<name>.pictures.test"},
     {"models.<name>.plan", VW_KEY_SECTION, MODEL(plan), "",
-     .help = "its own block, ranks_per_block, memory and precision"},
+     .help = "its own block, ranks_per_block, memory, recompute and precision"},
     {"models.<name>.judge", VW_KEY_SECTION, MODEL(judge), "", .help = "any key of judge, for this model only"},
     {"models.<name>.truncation", VW_KEY_SECTION, MODEL(truncation), "",
      .help = "any key of truncation, for this model only"},
@@ -212,7 +212,12 @@ const vw_key vw_study_keys[] = {
     {"plan.threads", VW_KEY_AUTO, STUDY(threads), "auto", .min = 1, .max = 65536,
      .help = "of a rank; auto: the cores that the node's ranks may use, shared among them"},
     {"plan.memory", VW_KEY_MEMORY, PLAN(memory), "auto", .min = 1, .max = 9e15,
-     .help = "of a rank: bytes, or with KiB, MiB, GiB, TiB"},
+     .help =
+         "that a block may take of a rank beside weights: bytes, or with KiB, MiB, GiB, TiB; auto: four fifths of a "
+         "device or of this machine, for everything"},
+    {"plan.recompute", VW_KEY_AUTO, PLAN(recompute), "auto", .min = 1, .max = 64,
+     .help = "segments of a step's forward pass that are computed a second time on the way back, for less memory and "
+             "the same bits; 1: never; auto: as few as memory needs"},
     {"transfer.all", VW_KEY_CHOICE, STUDY(transfer.all), "false", "false true",
      .help =
          "of the stage transfer: false: words whose concept, anchor, delta and replica the target learned too; true: "

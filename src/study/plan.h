@@ -10,6 +10,7 @@
 #include "study/trial.h"
 
 /* Rows of a new block, where the study does not say. */
+enum { VW_PLAN_SEGMENTS = 64 }; /* of a step at most: VW_MOST_SEGMENTS of src/graph */
 enum { VW_LEAST_ROWS = 4, VW_MOST_CPU_ROWS = 64, VW_MOST_GPU_ROWS = 2048 };
 
 typedef struct vw_block {
@@ -20,6 +21,7 @@ typedef struct vw_block {
   int64_t first, n;                /* trials[first .. first + n) of the plan */
   const char *precision;           /* of its words; NULL: the plan's */
   int64_t slices;                  /* parts of a step's pictures, which ranks may share (learn/team.h); 1: whole */
+  int64_t segments;                /* of the forward pass, made again on the way back; 1: none; 0: not decided yet */
   int64_t n_selected;              /* trials with row >= 0; 0: nothing to do */
   int64_t model_index, data_index; /* places in the study file, -1: not in it */
 } vw_block;

@@ -12,6 +12,7 @@
  *     protocol: "<hash>"
  *     rows: 22
  *     slices: 2                only where a step is cut
+ *     segments: 4              only where its forward pass is made again on the way back
  *     trials:                  id, hash of pictures, concept, concept or null, anchor, delta, replica
  *     - ["<id>", "<hash>", "teapot", concept, "strawberry", 0.1, 0] */
 #include "study/plan_file.h"
@@ -73,6 +74,7 @@ static void put_block(FILE *out, const vw_plan *plan, const vw_block *b) {
   if (vw_judging_is_own(b->judging)) put_line(out, "  judging", id);
   if (b->precision) put_line(out, "  precision", b->precision);
   if (b->slices > 1) (void)fprintf(out, "  slices: %" PRId64 "\n", b->slices);
+  if (b->segments > 1) (void)fprintf(out, "  segments: %" PRId64 "\n", b->segments);
   (void)fprintf(out, "  trials:\n");
   for (const vw_trial *t = &plan->trials[b->first]; t < &plan->trials[b->first + b->n]; t++) {
     vw_hash_text(t->id, id);
@@ -334,9 +336,10 @@ static vw_status read_trial(cursor *c, const vw_block *b, vw_trial *t) {
   return line_end(c);
 }
 
-/* `trials:`, in front of it what a block may have: keys of judging, a precision of its own, slices of its steps. */
+/* `trials:`, in front of it what a block may have: keys of judging, a precision of its own, slices and segments of its
+ * steps. */
 static vw_status trials_line(cursor *c, vw_block *b) {
-  b->slices = 1;
+  b->slices = b->segments = 1;
   if (!advance(c)) return AT(c, "the file ends where trials: should stand");
   if (skip(c, "  judging: ")) {
     VW_TRY(get_hash(c, &b->judging));
@@ -352,6 +355,12 @@ static vw_status trials_line(cursor *c, vw_block *b) {
     VW_TRY(get_int(c, &b->slices));
     VW_TRY(line_end(c));
     if (b->slices < 2 || b->slices > 1024) return AT(c, "expected 2 to 1024 slices");
+    if (!advance(c)) return AT(c, "the file ends where trials: should stand");
+  }
+  if (skip(c, "  segments: ")) {
+    VW_TRY(get_int(c, &b->segments));
+    VW_TRY(line_end(c));
+    if (b->segments < 2 || b->segments > VW_PLAN_SEGMENTS) return AT(c, "expected 2 to %d segments", VW_PLAN_SEGMENTS);
     if (!advance(c)) return AT(c, "the file ends where trials: should stand");
   }
   return skip(c, "  trials:") ? VW_OK : AT(c, "expected trials:");

@@ -14,8 +14,8 @@ while IFS=: read -r file line text; do
   [[ $text != *"memory's order"* ]] || continue
   [ $# = 0 ] || [[ " $* " == *" $name "* ]] || continue
   noticed=
-  for suite in learning network detection picture; do
-    VISWORDS_EMULATOR_WITHOUT=$name:$line timeout 600 "$build/tests/emulated_test_${suite}_ops" >/dev/null 2>&1 || noticed=$suite
+  for suite in learning_ops network_ops detection_ops picture_ops tsne_device; do
+    VISWORDS_EMULATOR_WITHOUT=$name:$line timeout 600 "$build/tests/emulated_test_$suite" >/dev/null 2>&1 || noticed=$suite
     [ -z "$noticed" ] || break
   done
   taken=$((taken + 1))

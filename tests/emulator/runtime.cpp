@@ -14,7 +14,7 @@
 #include <vector>
 
 /* What goes wrong with the device is asked for by the environment: VW_EMULATOR_DEVICES, _DRIVER, _CAPABILITY,
- * _FREE_MIB; _FAIL_AFTER and _FAIL_FILE: the device is lost at this call of those that answer vw_emulated_alive(), once
+ * _FREE_MIB, _FULL (1: no memory is given out); _FAIL_AFTER and _FAIL_FILE: the device is lost at this call of those that answer vw_emulated_alive(), once
  * this file exists. */
 static int asked(const char *name, int otherwise) {
   const char *text = getenv(name);
@@ -99,7 +99,7 @@ static void *reserve(size_t bytes) {
 
 cudaError_t cudaMalloc(void **out, size_t bytes) {
   vw_emulated_refuse("cudaMalloc");
-  const bool fits = bytes < static_cast<size_t>(1) << 40;
+  const bool fits = bytes < static_cast<size_t>(1) << 40 && !asked("VW_EMULATOR_FULL", 0);
   *out = !fits ? nullptr : vw_emulated_checks_only() ? reserve(bytes) : aligned_alloc(256, (bytes + 255) / 256 * 256);
   return *out ? cudaSuccess : cudaErrorMemoryAllocation;
 }

@@ -12,7 +12,7 @@
 
 enum { N = 6, K = 24, M = 16, WIDE = 0, NARROW = 1 };
 
-static const vw_policy bf16 = {VW_BF16, VW_BF16, VW_BF16, VW_F32, VW_F32};
+static const vw_policy bf16 = {.param = VW_BF16, .act = VW_BF16, .residual = VW_BF16, .head = VW_F32, .stat = VW_F32};
 
 /* x in fp32, there and back again through a scope in bf16; the loss is its sum. */
 static vw_graph *round_trip(void) {

@@ -81,7 +81,7 @@ static void test_defaults(void **state) {
   const vw_learn_config *l = &c->models[0].learn;
   assert_string_equal(c->study, "study");
   assert_true(c->seed == 0 && c->ranks == 8 && c->threads == 0 && c->models[0].plan.block == 0 &&
-              c->models[0].plan.memory == 0 && !c->cache);
+              c->models[0].plan.memory == 0 && c->models[0].plan.recompute == 0 && !c->cache);
   assert_true(c->models[0].trials.deltas.n == 4 && c->models[0].trials.deltas.v[0] == 0.1 &&
               c->models[0].trials.deltas.v[3] == 1.0);
   assert_true(c->models[0].trials.replicas == 1 && c->null_concepts == 1 && c->stages.n == 3);
@@ -185,6 +185,8 @@ static const struct {
     {"@tsne: {perplexity: 0.5}\n", "s.yaml:4:20: tsne.perplexity: expected a number from 1 to 10000, got '0.5'",
      VW_ERR_INPUT},
     {"@plan: {memory: 3 GB}\n", "s.yaml:4:16: plan.memory: expected auto or an amount such as 4 GiB, got '3 GB'",
+     VW_ERR_INPUT},
+    {"@plan: {recompute: 65}\n", "s.yaml:4:19: plan.recompute: expected auto or an integer from 1 to 64, got '65'",
      VW_ERR_INPUT},
     {"@plan: {block: none}\n", "s.yaml:4:15: plan.block: expected auto or an integer from 1 to 65536, got 'none'",
      VW_ERR_INPUT},
@@ -530,7 +532,7 @@ static void test_values_of_a_model(void **state) {
   static const char text[] =
       PAIRS "models:\n"
             "  a: {weights: w, data: [o], trials: {deltas: [free, 1], concepts: [dog], pictures: {train: 4}},\n"
-            "      plan: {block: 2, precision: tf32, ranks_per_block: 2}}\n"
+            "      plan: {block: 2, precision: tf32, ranks_per_block: 2, recompute: 3}}\n"
             "  b: {weights: w, trials: {replicas: 3}}\n";
   (void)state;
   vw_study_config *c = parse(text);
@@ -540,6 +542,7 @@ static void test_values_of_a_model(void **state) {
   assert_true(a->trials.replicas == 1 && b->trials.replicas == 3);
   assert_true(a->plan.block == 2 && b->plan.block == 32 && a->plan.memory == b->plan.memory);
   assert_true(a->plan.ranks_per_block == 2 && b->plan.ranks_per_block == 1);
+  assert_true(a->plan.recompute == 3 && b->plan.recompute == 0);
   assert_true(a->plan.precision == VW_PRECISION_TF32 && b->plan.precision == VW_PRECISION_AUTO);
   assert_int_equal(c->precision, VW_PRECISION_AUTO);
   assert_true(vw_study_learns_on(c, 0, 0) && !vw_study_learns_on(c, 0, 1));
@@ -613,7 +616,7 @@ static void test_wrong_of_a_model(void **state) {
       {PAIRS "models: {a: {weights: w, plan: {block: 1}}, b: {weights: w, plan: {block: 2}}}\n",
        "s.yaml:3:15: plan.block: nothing uses it; every model has its own: remove it"},
       {PAIRS "models: {a: {weights: w, plan: {ranks: 1}}}\n",
-       "s.yaml:4:33: models.a.plan.ranks: unknown key; known here: ranks_per_block block precision memory"},
+       "s.yaml:4:33: models.a.plan.ranks: unknown key; known here: ranks_per_block block precision memory recompute"},
       {PAIRS "models: {a: {weights: w, trials: {vocabulary: all}}}\n",
        "s.yaml:4:35: models.a.trials.vocabulary: unknown key; known here: concepts pictures anchors deltas replicas"},
       {PAIRS "models: {a: {weights: w, plan: {ranks_per_block: 9}}}\n",

@@ -122,6 +122,10 @@ says '1000 iterations, divergence 0'
 grep -q '"points":{"dtype":"F64","shape":\[60,2\]' "$work/points.safetensors" || fail "no points"
 bench 2 tsne "$work/points.safetensors"
 says 'has no tensor x'
+bench 0 tsne random:30x5 --json
+says '"points": 30'
+bench 2 tsne random:30
+says 'such as random:10000x1024'
 bench 2 tsne "$work/points.safetensors" "$work/points.safetensors"
 says "POINTS_FILE alone"
 

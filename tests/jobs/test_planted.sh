@@ -20,8 +20,8 @@ echo precious > victim
 echo "links, symbolic and hard, under the names that were used once"
 known=(plan.yaml.partial study.h5.partial MANIFEST.json.partial summary.csv.partial trials.csv.partial figures/recall_against_delta.svg.partial)
 for how in -s -; do
-  rm -rf out && mkdir -p out/figures out/blocks
-  for name in "${known[@]}" plan.yaml study.h5 MANIFEST.json summary.csv trials.csv study-file figures/recall_against_delta.svg; do
+  rm -rf out && mkdir -p out/figures out/blocks out/log
+  for name in "${known[@]}" plan.yaml study.h5 MANIFEST.json summary.csv trials.csv study-file log/ranks.jsonl figures/recall_against_delta.svg; do
     [ $how = -s ] || [ "$name" != plan.yaml ] || continue # read, and refused, below
     [ "$name" != plan.yaml ] || { ln -s "$work/nothing" out/plan.yaml && continue; }
     if [ $how = -s ]; then ln -s "$work/victim" "out/$name"; else ln victim "out/$name"; fi
@@ -30,7 +30,7 @@ for how in -s -; do
   untouched "$how"
   [ ! -e nothing ] || fail "a dangling link was followed"
   for name in "${known[@]}"; do [ -e "out/$name" ] || fail "$name was deleted: it is not ours"; done
-  for name in plan.yaml study.h5 MANIFEST.json summary.csv trials.csv study-file figures/recall_against_delta.svg; do
+  for name in plan.yaml study.h5 MANIFEST.json summary.csv trials.csv study-file log/ranks.jsonl figures/recall_against_delta.svg; do
     [ -f "out/$name" ] && [ ! -L "out/$name" ] || fail "$name is no file of its own"
   done
 done
@@ -46,6 +46,10 @@ rm out/log/rank-0.jsonl
 mkfifo out/log/rank-0.jsonl
 run 2 'out/log/rank-0.jsonl: a FIFO'
 rm out/log/rank-0.jsonl
+rm out/metrics.jsonl
+ln -s "$work/victim" out/metrics.jsonl
+run 2 'out/metrics.jsonl: a symbolic link'
+rm out/metrics.jsonl
 untouched log
 
 echo "folders must be real; the output directory itself may be a link"

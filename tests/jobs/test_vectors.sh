@@ -48,6 +48,21 @@ END
 }
 run() { "$viswords" "$@" "${options[@]}" > log 2>&1 || { cat log >&2 && fail "$*"; }; }
 
+# Words of several vectors hold what is planned for them, for each task.
+write four.yaml ', vectors: 4'
+for model in clip owl sd; do
+  python3 -c "
+import re, sys
+text = open('four.yaml').read()
+for other in {'clip', 'owl', 'sd'} - {'$model'}:
+    text = re.sub(r'^  %s:.*?(?=^  \\w+:|^\\w)' % other, '', text, flags=re.M | re.S)
+open('$model.yaml', 'w').write(re.sub('transfer: .*|stages: .*', '', text) + 'stages: [learn]\n')"
+  "$viswords" learn "$model.yaml" -o "$model" "${options[@]}" --log debug > log 2>&1 || { cat log >&2 && fail "$model"; }
+  held=$(grep -o 'block_bytes=[0-9]*' log | cut -d = -f 2 | sort -n | tail -1)
+  planned=$("$viswords" plan "$model.yaml" --cache cache --json | python3 -c "import json, sys; print(json.load(sys.stdin)['memory']['block'])")
+  [ $((100 * held)) -le $((103 * planned)) ] && [ $((103 * held)) -ge $((100 * planned)) ] || fail "$model: $planned bytes planned, $held held"
+done
+
 write two.yaml ', vectors: 2'
 run run two.yaml -o one
 code=0

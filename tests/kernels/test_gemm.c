@@ -127,6 +127,83 @@ static void turned_weights_have_the_bits_of_their_own_packing(void **state) {
     }
 }
 
+/* Weights kept in 16 bits: the products have the bits of the same numbers in fp32, whichever way they are read. */
+static void halves_have_the_bits_of_floats(void **state) {
+  (void)state;
+  static const int64_t sizes[][4] = {{1, 1, 1, 1},   {5, 23, 49, 1}, {9, 50, 300, 1},  {200, 97, 130, 1},
+                                     {3, 47, 30, 9}, {200, 5, 7, 4}, {17, 100, 130, 9}};
+  static const vw_dtype types[] = {VW_F16, VW_BF16};
+  const vw_context ctx = {.backend = VW_CPU, .threads = 2};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    for (size_t j = 0; j < 4 * sizeof names / sizeof *names; j++) {
+      const vw_tile *t = vw_tile_named(names[j / 4]);
+      const vw_dtype type = types[j % 2];
+      const bool turned = j / 2 % 2;
+      const int64_t N = sizes[i][0], M = sizes[i][1], O = sizes[i][2], taps = sizes[i][3];
+      const int64_t inner = turned ? M : O, outer = turned ? O : M; /* of the weight [outer, inner, taps] */
+      if (!t) continue;
+      float *a = random_floats(N * O * taps, 1), *w = random_floats(outer * inner * taps, 2), *c[2];
+      uint16_t *h = malloc((size_t)(outer * inner * taps) * sizeof *h);
+      assert_non_null(h);
+      assert_ok(vw_convert(h, type, w, VW_F32, outer * inner * taps));
+      h[0] = 1; /* a subnormal */
+      vw_parts parts = {1, {vw_shape(type, outer, inner * taps)}};
+      parts.part[0].data = h;
+      for (int kept = 0; kept < 2; kept++) {
+        float *b = floats(vw_packed_b(t, outer, inner * taps)), *scratch = floats(vw_packed_a(t, N, O * taps));
+        c[kept] = floats(N * M);
+        if (kept)
+          vw_pack_halves(&ctx, t, true, outer, inner * taps, taps, &parts, (uint16_t *)b);
+        else if (taps > 1)
+          vw_pack_taps(&ctx, t, true, outer, inner * taps, taps, &parts, b);
+        else
+          vw_pack_b(&ctx, t, true, outer, inner, &parts, b);
+        vw_product_run(&ctx, t,
+                       &(vw_product){.N = N,
+                                     .M = M,
+                                     .K = O * taps,
+                                     .a = a,
+                                     .b = b,
+                                     .b_type = kept ? type : VW_F32,
+                                     .turned_taps = turned ? taps : 0,
+                                     .c = c[kept]},
+                       scratch);
+        free(b), free(scratch);
+      }
+      assert_memory_equal(c[0], c[1], (size_t)(N * M) * sizeof(float));
+      free(a), free(w), free(h), free(c[0]), free(c[1]);
+    }
+}
+
+/* A large weight in one 16-bit type stays in it, and memory is planned so; small ones and mixed ones become fp32. */
+static void large_weights_stay_in_sixteen_bits(void **state) {
+  (void)state;
+  enum { M = 512, K = 520 };
+  const vw_context ctx = {.backend = VW_CPU, .threads = 1};
+  uint16_t *h = calloc((size_t)M * K, sizeof *h);
+  float *f = calloc((size_t)M * K, sizeof *f);
+  assert_true(h && f);
+  vw_parts halves = {2, {vw_shape(VW_F16, M / 2, K), vw_shape(VW_F16, M / 2, K)}}, mixed = halves, small = halves;
+  halves.part[0].data = h, halves.part[1].data = h + M / 2 * K;
+  mixed.part[0].data = f, mixed.part[0].dtype = VW_F32, mixed.part[1].data = h;
+  small.n = 1, small.part[0].data = h, small.part[0].dim[0] = 16;
+  const struct {
+    const vw_parts *parts;
+    int64_t rows;
+    vw_dtype stored, kept;
+  } cases[] = {{&halves, M, VW_F16, VW_F16}, {&mixed, M, VW_F32, VW_F32}, {&small, 16, VW_F16, VW_F32}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    vw_packed *p = NULL;
+    vw_call c = {.stored = {[1] = cases[i].stored}};
+    const int64_t before = vw_packed_bytes();
+    assert_ok(vw_packed_get(&ctx, true, cases[i].rows, K, 1, cases[i].parts, &p));
+    assert_int_equal(vw_packed_type(p), cases[i].kept);
+    assert_int_equal(vw_packed_bytes() - before, vw_packed_plan(&c, 1, true, cases[i].rows, K, 1).bytes);
+    vw_packed_put(p);
+  }
+  free(h), free(f);
+}
+
 static void packed_weights_are_shared(void **state) {
   (void)state;
   const vw_context ctx = {.backend = VW_CPU, .threads = 1};
@@ -138,7 +215,8 @@ static void packed_weights_are_shared(void **state) {
   assert_ok(vw_packed_get(&ctx, false, 20, 30, 1, &p, &other));
   assert_ptr_equal(a, b);
   assert_ptr_not_equal(a, other);
-  const vw_kept one = vw_packed_plan(3, true, 30, 20, 1), turned = vw_packed_plan(3, false, 20, 30, 1);
+  const vw_kept one = vw_packed_plan(&(vw_call){0}, 3, true, 30, 20, 1),
+                turned = vw_packed_plan(&(vw_call){0}, 3, false, 20, 30, 1);
   assert_int_equal(vw_packed_bytes(), one.bytes + turned.bytes);
   assert_true(one.input == 3 && one.bytes >= sizeof(float) * 30 * 20 && one.form != turned.form);
   vw_packed *taps = NULL; /* the same numbers as a convolution's weight: other bits */
@@ -219,6 +297,8 @@ int main(void) {
                                      cmocka_unit_test(taps_are_packed_one_by_one),
                                      cmocka_unit_test(bits_depend_on_operands_alone),
                                      cmocka_unit_test(turned_weights_have_the_bits_of_their_own_packing),
+                                     cmocka_unit_test(halves_have_the_bits_of_floats),
+                                     cmocka_unit_test(large_weights_stay_in_sixteen_bits),
                                      cmocka_unit_test(packed_weights_are_shared)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,6 +201,8 @@ static void activations_agree(void **state) {
       {"gelu_grad", &vw_activate_grad_op, &gelu, {X(5, 33), WIDE(5, 33)}, SUM(16), 0},
       {"geglu_odd", &vw_geglu_op, NULL, {WIDE(2, 3, 14)}, SUM(16), 1},
       {"geglu_1280", &vw_geglu_op, NULL, {WIDE(9, 2560)}, SUM(16), 0},
+      {"geglu_2600", &vw_geglu_op, NULL, {WIDE(2, 5200)}, SUM(16), 0}, /* more than a block at once, and a rest */
+      {"geglu_grad_2600", &vw_geglu_grad_op, NULL, {X(2, 2600), WIDE(2, 5200)}, SUM(16), 0},
       {"geglu_grad_odd", &vw_geglu_grad_op, NULL, {X(2, 3, 7), WIDE(2, 3, 14)}, SUM(16), 0},
       {"geglu_grad_1280", &vw_geglu_grad_op, NULL, {X(9, 1280), WIDE(9, 2560)}, SUM(16), 0},
   };

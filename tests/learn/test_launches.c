@@ -46,8 +46,9 @@ static const vision_size visions[] = {
 };
 
 /* fp32 throughout, and bf16 weights and activations with fp32 residuals, heads and statistics. */
-static const vw_policy policies[] = {{VW_F32, VW_F32, VW_F32, VW_F32, VW_F32},
-                                     {VW_BF16, VW_BF16, VW_F32, VW_F32, VW_F32}};
+static const vw_policy policies[] = {
+    {.param = VW_F32, .act = VW_F32, .residual = VW_F32, .head = VW_F32, .stat = VW_F32},
+    {.param = VW_BF16, .act = VW_BF16, .residual = VW_F32, .head = VW_F32, .stat = VW_F32}};
 static const int64_t row_counts[] = {1, 64, 1600};
 
 #define LENGTH(a) (sizeof(a) / sizeof *(a))

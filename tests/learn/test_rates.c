@@ -84,7 +84,7 @@ static void test_costs(void **state) {
   vw_block_kind k = {.task = &vw_classification_kind,
                      .in = {.network = n, .model = &model, .pictures = &pictures, .concepts = 3, .vectors = 1},
                      .rows = 8,
-                     .slices = 1};
+                     .cut = {1, 1}};
   assert_ok(vw_costs_find(&costs, &k, &one));
   assert_int_equal(one.runs, 10 + 64);
   assert_true(one.step.flops > 0 && one.memory.peak > one.memory.block);

@@ -216,6 +216,31 @@ static void test_damage(void **state) {
   vw_study_config_destroy(c);
 }
 
+/* Segments are told only where a step's forward pass is made again; a plan without them keeps all. */
+static void test_segments(void **state) {
+  (void)state;
+  vw_study_config *c = study(2, TWO, "plan: {ranks: 2, ranks_per_block: 3}");
+  vw_plan *plan = NULL, *again = NULL;
+  char *text = NULL;
+  assert_ok(vw_plan_open(path, c, &inputs, &here, false, &plan));
+  for (int64_t i = 0; i < plan->n_blocks; i++) assert_int_equal(plan->blocks[i].segments, 0); /* nobody has decided */
+  assert_ok(vw_file_read(path, &text, NULL));
+  assert_null(strstr(text, "segments"));
+  free(text);
+  plan->blocks[0].segments = 12, plan->changed = true;
+  assert_ok(vw_plan_save(plan, path));
+  assert_ok(vw_plan_load(path, &again));
+  for (int64_t i = 0; i < again->n_blocks; i++) assert_int_equal(again->blocks[i].segments, i ? 1 : 12);
+  assert_int_equal(again->blocks[0].slices, 3);
+  assert_ok(vw_file_read(path, &text, NULL));
+  assert_non_null(strstr(damage(text, "segments: 12", "segments: 01"), "expected 2 to 64 segments"));
+  assert_non_null(strstr(damage(text, "segments: 12", "segments: 65"), "expected 2 to 64 segments"));
+  assert_non_null(strstr(damage(text, "segments: 12", "segments: x2"), "expected a count"));
+  free(text);
+  vw_plan_destroy(plan), vw_plan_destroy(again);
+  vw_study_config_destroy(c);
+}
+
 /* Slices are a block's own: those of a plan that is there stay when the study asks for others. */
 static void test_slices(void **state) {
   (void)state;
@@ -434,6 +459,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_kernels, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_slices, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_segments, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_judging, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_precision, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_algorithms, set_up, tear_down),

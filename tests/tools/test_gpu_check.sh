@@ -40,7 +40,8 @@ cat > "$work/build/viswords" << 'END'
 case $1 in doctor) sleep 60 ;; *) echo "viswords 0" ;; esac
 END
 for test in kernels_test_network_ops kernels_test_picture_ops kernels_test_diffusion_ops kernels_test_learning_ops kernels_test_detection_ops \
-  kernels_test_cuda_column kernels_test_network_fixtures kernels_test_context kernels_test_algorithms kernels_test_cudnn; do
+  kernels_test_cuda_column kernels_test_network_fixtures kernels_test_context kernels_test_algorithms kernels_test_cudnn \
+  analysis_test_tsne_device; do
   printf '#!/bin/sh\necho 3 test functions\n' > "$work/build/tests/$test"
 done
 printf '#!/bin/sh\necho broken\nexit 3\n' > "$work/build/tests/kernels_test_picture_ops"
@@ -71,11 +72,13 @@ echo '{"rows": [{"pass": "word", "pictures": 32, "seconds": 0.2, "pictures_per_s
 echo "{\"rows\": [{\"pass\": \"decode\", \"pictures\": 1, \"pictures_per_s\": 12.34, $row, \"ops\": [{\"op\": \"attention\", \"calls\": 1, \"seconds\": 0.002,
   \"share_of_time\": 0.75, \"share_of_ceiling\": 0.5, \"bytes\": 3e6}], \"kernels\": [{\"op\": \"group_norm\", \"in\": [\"bf16[1, 512, 512, 128]\"], \"bound\": \"copy\",
   \"bytes\": 1.3e8, \"seconds\": 4e-5, \"gb_per_s\": 3250, \"share_of_ceiling\": 0.76, \"share_of_time\": 0.1}]}]}" > autoencoder-decode.json
+echo '{"rows": [{"points": 10000, "width": 1024, "on_device": true, "seconds": 0.51, "kl": 1.25, "iterations": 1000}]}' > tsne.json
 echo '{"networks": [' > bench.json # cut off
 "$source_dir/tools/gpu-report.sh" "$PWD" > report.md || fail "the report"
 for line in 'Measured on NVIDIA H900, driver 600.1; viswords 1 of a test; torch 3.0 14.0.' '1 steps passed. 9 s in all.' '- left out owl: takes about 25 s' \
   '| word, 32 | 320 samples/s | settled in 21 s | 360 | 160 |  | 2.00 |  |' '| word, 64 | 321 samples/s | NOT settled in 60 s | 360 |  |  |  |  |' \
   '| decode, 1 | 12.3 pictures/s | shortest run | 360 | 2.00, 2.00 GB |  |' '| attention | 1 | 2.00 ms | 75 % | 50 % | 3.00 |' \
+  '| 10,000 x 1,024 | 0.51 s | 1,000 | 1.2500 |' \
   '| group_norm | bf16[1, 512, 512, 128] | 40.0 us | 3,250 GB/s | 76 % | 10 % |'; do
   grep -qxF -- "$line" report.md || fail "no line '$line' in: $(cat report.md)"
 done

@@ -137,6 +137,12 @@ def owl(folder):
                    f"{r['bytes_planned'] / 1e9:.2f}, {r['bytes_held'] / 1e9:.2f} GB"] for r in sd_rows(folder, "owl.json")])
 
 
+def maps(folder):
+    return table(["points", "in all", "iterations", "divergence"],
+                 [[f"{r['points']:,} x {r['width']:,}", f"{number(r['seconds'])} s" + ("" if r["on_device"] else " on the processor"),
+                   f"{r['iterations']:,}", f"{r['kl']:.4f}"] for r in sd_rows(folder, "tsne.json")])
+
+
 def memory_bound(folder):
     """Calls that a copy bounds: the goal is 85 % of it."""
     rows, seen = [], set()
@@ -170,6 +176,7 @@ def report(folder):
         ("By op", ops(folder, "word-ops-word.json", "A word step") + ops(folder, "autoencoder-decode.json", "Decoding")),
         ("CLIP ViT-L/14", clip(folder)),
         ("OWL-v2 base", owl(folder)),
+        ("Exact t-SNE", maps(folder)),
         ("Passes that a copy bounds", memory_bound(folder)),
     )
     for title, lines in sections:
