@@ -72,7 +72,8 @@ static vw_status bench_study(vw_session *s, double seconds, json_t **all) {
   json_t *rows = NULL, *each = NULL;
   VW_TRY(vw_session_share_weights(s));
   VW_TRY(vw_agree_message(&s->ranks, dearest(s, &b)));
-  const vw_block_kind kind = vw_session_block_kind(s, b->model_index, b->data_index, b->n, b->slices);
+  const vw_block_kind kind =
+      vw_session_block_kind(s, b->model_index, b->data_index, b->n, (vw_step_cut){b->slices, b->segments});
   VW_TRY(vw_bench_study(&s->ranks, &kind, seconds, &rows, &each));
   if (s->ranks.rank != 0) return VW_OK;
   if (!s->options.json) print_study(s, b, rows, each);
