@@ -7,6 +7,7 @@
 #include "jobs/random_weights.h"
 #include "jobs/session.h"
 #include "tasks/alike.h"
+#include "tasks/looks.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -339,7 +340,7 @@ static vw_status find_alike(vw_session *s) {
   return st;
 }
 
-vw_status vw_session_open_inputs(vw_session *s) {
+static vw_status open_networks(vw_session *s) {
   const vw_study_config *c = s->config;
   const size_t n_data = (size_t)c->n_data, n_models = (size_t)c->n_models;
   s->sets = calloc(n_models * n_data + 1, sizeof *s->sets);
@@ -353,8 +354,33 @@ vw_status vw_session_open_inputs(vw_session *s) {
            VW_ERR_MEMORY, "out of memory");
   for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_model(s, i));
   for (int64_t i = 0; i < c->n_models; i++) VW_TRY(open_judge(s, i));
-  list_sets(s);
+  return VW_OK;
+}
+
+static vw_status open_sets(vw_session *s) {
   for (int64_t i = 0; i < s->n_sets; i++) VW_TRY(open_data_set(s, &s->sets[i]));
+  return VW_OK;
+}
+
+/* Collective: rank 0 reads the pictures, then the others look whether theirs are the same (tasks/looks.h). */
+static vw_status open_data_sets(vw_session *s) {
+  const bool reads = s->ranks.rank == 0;
+  list_sets(s);
+  vw_looks_begin();
+  vw_status st = reads ? open_sets(s) : VW_OK;
+  const vw_status shared = vw_looks_share(&s->ranks);
+  if (st == VW_OK) st = shared;
+  if (st == VW_OK && !reads) st = open_sets(s);
+  vw_log(VW_LOG_DEBUG, "pictures read=%lld", (long long)vw_looks_read());
+  vw_looks_end();
+  return st;
+}
+
+vw_status vw_session_open_inputs(vw_session *s) {
+  const vw_study_config *c = s->config;
+  const vw_status opened = open_networks(s);
+  if (vw_agree(&s->ranks, opened) != VW_OK) return opened; /* another rank's message comes to all later */
+  VW_TRY(open_data_sets(s));
   VW_TRY(find_alike(s));
   VW_TRY(digest_inputs(s));
   /* reads all weights: no use where nothing will be planned; rank 0 tells the others (vw_session_agree_inputs) */

@@ -10,7 +10,7 @@ enum {
   VW_EXIT_OK = 0,
   VW_EXIT_FAILED = 1,  /* the run failed: system, memory, device, communication */
   VW_EXIT_REFUSED = 2, /* usage, study file, weights, pictures: nothing was started or it was refused */
-  VW_EXIT_DIFFERS = 3, /* diff: the runs differ; verify: a file is damaged */
+  VW_EXIT_DIFFERS = 3, /* diff: the runs differ; verify: a file is damaged; bench: slower than its reference */
   VW_EXIT_REQUEUE = 75 /* stopped on request, all saved, or by the watchdog: the same command goes on */
 };
 
@@ -44,6 +44,7 @@ int vw_job_detect(int argc, char **argv);
 int vw_job_doctor(int argc, char **argv);
 int vw_job_draws(int argc, char **argv);
 int vw_job_bench(int argc, char **argv);
+int vw_job_simulate(int argc, char **argv);
 int vw_job_random_clip(int argc, char **argv);
 int vw_job_random_owlv2(int argc, char **argv);
 int vw_job_random_sd(int argc, char **argv);

@@ -34,6 +34,7 @@ static const job jobs[] = {
     {"verify", vw_job_verify, "compare a model with transformers, or every checksum of an output directory", true},
     {"draws", vw_job_draws, "write the random draws of a study to a file"},
     {"bench", vw_job_bench, "measure rates on this machine", true},
+    {"simulate", vw_job_simulate, "how busy many ranks would be with a study"},
     {"random-clip", vw_job_random_clip, "write a CLIP directory with random weights, for benchmarks"},
     {"random-owlv2", vw_job_random_owlv2, "the same of OWL-v2"},
     {"random-sd", vw_job_random_sd, "write a Stable Diffusion directory with random weights, for benchmarks"},
@@ -60,9 +61,9 @@ static int run_job(int i, int argc, char **argv) {
 
 #define ABOUT "learns visual words against frozen vision-language models"
 #define EXIT_CODES                                                                                                     \
-  "0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff) or are damaged (verify);\n"          \
-  "            75 stopped on request (INT, TERM, HUP, XCPU, USR1, USR2), all saved, or by --watchdog: the same\n"      \
-  "            command goes on\n"
+  "0 done; 1 the run failed; 2 bad usage, study or input; 3 results differ (diff), are damaged (verify) or\n"          \
+  "            rates are low (bench --against); 75 stopped on request (INT, TERM, HUP, XCPU, USR1, USR2), all\n"       \
+  "            saved, or by --watchdog: the same command goes on\n"
 
 static void usage(FILE *to) {
   (void)vw_print(to, "usage: viswords COMMAND [ARGUMENTS]\n\nviswords " ABOUT ".\n\ncommands:\n");

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out) {
+vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out, double *learn) {
   const int64_t n_models = s->config->n_models, n_data = s->config->n_data;
   vw_task_inputs *inputs = calloc((size_t)(n_models * n_data) + 1, sizeof *inputs);
   VW_CHECK(inputs, VW_ERR_MEMORY, "out of memory");
@@ -14,7 +14,8 @@ vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_pred
                                     .precision = s->precision,
                                     .inputs = inputs,
                                     .costs = &s->costs,
-                                    .is_counted = s->is_counted};
+                                    .is_counted = s->is_counted,
+                                    .learn = learn};
   const vw_status st = vw_predict(&source, ranks, measure, out);
   free(inputs);
   return st;

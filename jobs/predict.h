@@ -5,8 +5,8 @@
 #include "jobs/session.h"
 #include "results/predict.h"
 
-/* Errors: as vw_predict. */
-vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out);
+/* learn: NULL, or gets [plan->n_blocks] the seconds of learning each block. Errors: as vw_predict. */
+vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out, double *learn);
 
 /* Whether the study has this part: all but transfer always are there. */
 bool vw_predict_has(const vw_session *s, int part);

@@ -300,13 +300,18 @@ vw_status vw_session_set_precision(vw_session *s) {
   return any_failed ? vw_problems_first(&s->problems) : VW_OK;
 }
 
-static vw_status open_local(vw_session *s, vw_backend backend) {
+static vw_status open_context(vw_session *s, vw_backend backend) {
   vw_status opened = VW_OK;
   if (!s->ctx.threads) opened = vw_context_open(&s->ctx, backend, choose_threads(s), s->ranks.local_rank);
   VW_TRY(vw_study_keep(s->config, &s->problems, "plan.backend", -1, false, opened));
   if (opened != VW_OK) return vw_problems_first(&s->problems);
-  VW_TRY(vw_session_set_precision(s));
-  return vw_session_open_inputs(s);
+  return vw_session_set_precision(s);
+}
+
+/* Collective. A rank that could open nothing says so; the others then return VW_OK with nothing opened. */
+static vw_status open_local(vw_session *s, vw_backend backend) {
+  const vw_status opened = open_context(s, backend);
+  return vw_agree(&s->ranks, opened) == VW_OK ? vw_session_open_inputs(s) : opened;
 }
 
 static bool wants_stop(void *user) {

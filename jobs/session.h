@@ -108,7 +108,8 @@ vw_status vw_session_set_precision(vw_session *s);
  * was built on. Errors: VW_ERR_ARG, VW_ERR_UNSUPPORTED (not with this backend). */
 vw_status vw_precision_named(const char *name, vw_context *ctx);
 
-/* Opens what s->config names, part of vw_session_open. Errors: the first problem; all are in s->problems. */
+/* Collective. Opens what s->config names, part of vw_session_open. Errors: the first problem; all are in s->problems.
+ * Where another rank fails, VW_OK and not all is opened: the caller agrees. */
 vw_status vw_session_open_inputs(vw_session *s);
 
 /* The weights of all networks still are what was hashed; asked before anything computed with them is committed. Not

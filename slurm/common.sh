@@ -37,3 +37,19 @@ load_site() {
   fi
   ranks=$((site_nodes * site_ranks_per_node))
 }
+
+# Inside a job: launch=(...) starts the ranks as the site does.
+choose_launch() {
+  local kinds
+  case $site_mpi in
+    mpirun) launch=("$site_mpirun" -n "${SLURM_NTASKS:-$ranks}") ;;
+    *)
+      kinds=$(srun --mpi=list 2>&1)
+      grep -qwE -- "$site_mpi" <<<"$kinds" ||
+        fail 2 "this Slurm's srun has no --mpi=$site_mpi (it has: $(tail -n +2 <<<"$kinds" | tr -s '\n\t ' ' ')): set site_mpi in $site, for example to mpirun"
+      launch=(srun "--mpi=$site_mpi")
+      [ -z "${SLURM_CPUS_PER_TASK:-}" ] || launch+=("--cpus-per-task=$SLURM_CPUS_PER_TASK")
+      launch+=(${site_srun[@]+"${site_srun[@]}"})
+      ;;
+  esac
+}

@@ -153,7 +153,7 @@ static vw_status take_group(vw_stage_run *r, const vw_stage_list *list, const ro
     if (!*finished) return VW_OK;
     vw_signs_item_done(&r->s->signs);
     if (!r->has_asked) vw_stop_reserve(vw_seconds() - start); /* so long nobody can stop it */
-    for (int64_t k = 0; vw_stage_leads(r) && k < r->item->units; k++) VW_TRY(vw_queue_report_done(r->queue));
+    if (vw_stage_leads(r)) VW_TRY(vw_queue_report_done(r->queue, r->item->units));
     if (r->s->ranks.rank == 0) vw_progress_update(&r->progress, r->before + vw_queue_done(r->queue));
   }
   return VW_OK;

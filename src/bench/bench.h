@@ -18,7 +18,6 @@ typedef struct vw_bench {
   int64_t segments; /* sd: of the word step's forward pass, which is recomputed; at most 1: it is not */
   int64_t order;    /* of the products that give the ceilings; 0: by backend */
   bool settle;      /* gpu, owl, sd: rows are timed until they settle, for `seconds` at most */
-  const char *save; /* NULL, or a file that gets the JSON */
   const char *precision; /* NULL: auto (vw_precision_named) */
   vw_rates rates;        /* of this machine, for `viswords plan` */
 } vw_bench;
@@ -94,6 +93,14 @@ vw_status vw_bench_keep(vw_bench *b, const char *what, const int64_t *sizes, int
 vw_status vw_bench_load(vw_bench *b, const char *dir);
 vw_status vw_bench_tokenizer(vw_bench *b, const char *dir, const char *texts);
 vw_status vw_bench_preprocess(vw_bench *b, const char *dir, const char *folder);
+
+/* Compares the rows of a bench's JSON with those of a file of `bench --save`: rows are the same where all their texts and
+ * sizes are; what is compared is the row's rate, else the inverse of its seconds. Tells a line on standard error for each
+ * row that is slower by more than the share `tolerance`, with this host and the row; *slower: how many. Rows of one side
+ * alone are passed over, but one must be there. `name`: of the bench. Errors: VW_ERR_INPUT (no such file; of another bench,
+ * kernels, precision or number of threads; no row in common). */
+vw_status vw_bench_against(const json_t *now, const char *name, const char *host, const char *file, double tolerance,
+                           int64_t *slower);
 
 /* `bench clip`: see src/bench/clip.c. trials: batch sizes, a comma-separated list; only: a variant, NULL: all. */
 vw_status vw_bench_clip(vw_bench *b, const char *dir, const char *trials, const char *only);

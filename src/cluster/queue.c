@@ -4,36 +4,25 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "cluster/comm.h"
+#include "cluster/queue_rules.h"
 #include "core/pulse.h"
 
-enum { NEXT, DONE, WORDS };
-enum { NAP_NS = 1000, IDLE_NS = 200000, NAPS = 50, LOOK_NS = 50000000 };
-/* One rank stops at most once, so 2^40 items and 2^22 ranks fit into 63 bits. */
-static const int64_t STOP = INT64_C(1) << 40;
-
-/* One request under way: an atomic add to a word on rank 0 that brings back what was there before. */
-typedef struct remote_add {
-  MPI_Request request;
-  int64_t add, before;
-  bool busy;
-} remote_add;
+enum { NAP_NS = 1000, IDLE_NS = 200000, NAPS = 50 };
 
 struct vw_queue {
   const vw_ranks *ranks;
-  int64_t n_items;
-  int64_t local[WORDS]; /* the words themselves when there is one rank */
-  int64_t *word;        /* rank 0: the window's memory, or `local`; NULL elsewhere */
+  int64_t local[VW_QUEUE_WORDS]; /* the words themselves when there is one rank */
+  int64_t *word;                 /* rank 0: the window's memory, or `local`; NULL elsewhere */
   MPI_Win window;
   MPI_Comm comm; /* the progress thread's own: it never takes a message meant for others */
   bool has_window, is_locked, has_thread;
-  remote_add take, report, look, halt;
-  int64_t unreported; /* done here, not yet sent */
-  int64_t done_seen;
-  int64_t looked_ns; /* when the stop word was last asked for */
-  bool is_stopped;
+  vw_queue_side side; /* what is asked, and when */
+  MPI_Request request[VW_QUEUE_REQUESTS];
+  int64_t before[VW_QUEUE_REQUESTS]; /* answers */
   atomic_bool signalled;
   atomic_bool ending; /* tells the thread to leave */
   pthread_t thread;
@@ -52,53 +41,59 @@ static int64_t own_word(const vw_queue *q, int i) {
 
 /* ---- one-sided adds ---- */
 
-static vw_status add_start(vw_queue *q, remote_add *a, int word, int64_t add) {
-  a->add = add;
+/* Sends a request where it is due. */
+static vw_status send_due(vw_queue *q, vw_queue_request what) {
+  const int word = vw_queue_word_of(what);
+  if (!vw_queue_side_sends(&q->side, what, now_ns())) return VW_OK;
+  const int64_t *add = &q->side.add[what];
   if (!q->has_window) {
-    a->before = q->local[word];
-    q->local[word] += add;
-    a->request = MPI_REQUEST_NULL, a->busy = true;
+    q->before[what] = q->local[word];
+    q->local[word] += *add;
+    q->request[what] = MPI_REQUEST_NULL;
     return VW_OK;
   }
-  VW_TRY(VW_MPI(MPI_Rget_accumulate, &a->add, 1, MPI_INT64_T, &a->before, 1, MPI_INT64_T, 0, word, 1, MPI_INT64_T,
-                add ? MPI_SUM : MPI_NO_OP, q->window, &a->request));
-  a->busy = true;
-  return VW_OK;
+  const vw_status st = VW_MPI(MPI_Rget_accumulate, add, 1, MPI_INT64_T, &q->before[what], 1, MPI_INT64_T, 0, word, 1,
+                              MPI_INT64_T, *add ? MPI_SUM : MPI_NO_OP, q->window, &q->request[what]);
+  if (st != VW_OK) q->side.is_busy[what] = false;
+  return st;
 }
 
-/* Is the answer here? Never waits. */
-static vw_status add_test(vw_queue *q, remote_add *a, bool *is_here) {
+/* Hears the answer if it is here. Never waits. */
+static vw_status hear(vw_queue *q, vw_queue_request what) {
   int flag = 1;
-  *is_here = false;
-  if (!a->busy) return VW_OK;
-  if (q->has_window) VW_TRY(VW_MPI(MPI_Test, &a->request, &flag, MPI_STATUS_IGNORE));
-  if (!flag) return VW_OK;
-  a->busy = false, *is_here = true;
+  if (!q->side.is_busy[what]) return VW_OK;
+  if (q->has_window) VW_TRY(VW_MPI(MPI_Test, &q->request[what], &flag, MPI_STATUS_IGNORE));
+  if (flag) vw_queue_side_hears(&q->side, what, q->before[what]);
   return VW_OK;
 }
 
-static vw_status add_wait(vw_queue *q, remote_add *a) {
+static vw_status hear_wait(vw_queue *q, vw_queue_request what) {
   vw_status st = VW_OK;
-  if (a->busy && q->has_window) { /* the checker does not follow add_start's MPI_Rget_accumulate */
+  if (!q->side.is_busy[what]) return VW_OK;
+  if (q->has_window) { /* the checker does not follow send_due's MPI_Rget_accumulate */
     vw_pulse_wait();
-    st = VW_MPI(MPI_Wait, &a->request, MPI_STATUS_IGNORE); /* NOLINT(clang-analyzer-optin.mpi.MPI-Checker) */
+    st = VW_MPI(MPI_Wait, &q->request[what], MPI_STATUS_IGNORE); /* NOLINT(clang-analyzer-optin.mpi.MPI-Checker) */
     vw_pulse_resume();
   }
-  if (st == VW_OK) a->busy = false;
+  if (st == VW_OK) vw_queue_side_hears(&q->side, what, q->before[what]);
   return st;
 }
 
 /* ---- the thread that lets MPI move on rank 0 ---- */
 
 /* Naps for 1 us while the words change (a yield would wait for the thread that computes: measured 1,300 against 3,400
- * takes a second over TCP, two busy cores) and for 200 us when they do not: next to no load. */
+ * takes a second over TCP, two busy cores) and for 200 us when they do not: next to no load. Linux lets a nap last 50 us
+ * longer than asked for, which alone would keep a rank below 20,000 takes a second: not here. */
 static void *progress(void *argument) {
   vw_queue *q = argument;
   int64_t seen = 0;
+#ifdef PR_SET_TIMERSLACK
+  (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* of this thread alone */
+#endif
   for (int quiet = 0; !atomic_load(&q->ending); quiet += quiet < NAPS) {
     int flag = 0;
     if (MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, q->comm, &flag, MPI_STATUS_IGNORE) != MPI_SUCCESS) break;
-    const int64_t sum = own_word(q, NEXT) + own_word(q, DONE);
+    const int64_t sum = own_word(q, VW_QUEUE_NEXT) + own_word(q, VW_QUEUE_DONE);
     if (sum != seen) seen = sum, quiet = 0;
     (void)nanosleep(&(struct timespec){.tv_nsec = quiet < NAPS ? NAP_NS : IDLE_NS}, NULL);
   }
@@ -127,7 +122,7 @@ static vw_status duplicate(vw_queue *q) {
 /* Ranks agree before each call that needs all of them. What only some of them got cannot be given back, which needs all
  * too: MPI keeps it, and the run ends anyway. */
 static vw_status open_window(vw_queue *q) {
-  const MPI_Aint bytes = q->ranks->rank == 0 ? WORDS * (MPI_Aint)sizeof(int64_t) : 0;
+  const MPI_Aint bytes = q->ranks->rank == 0 ? VW_QUEUE_WORDS * (MPI_Aint)sizeof(int64_t) : 0;
   void *base = NULL;
   VW_TRY(vw_agree_message(q->ranks, duplicate(q)));
   VW_TRY(vw_agree_message(
@@ -138,7 +133,7 @@ static vw_status open_window(vw_queue *q) {
   q->is_locked = true;
   if (q->ranks->rank == 0) {
     q->word = base;
-    for (int i = 0; i < WORDS; i++) __atomic_store_n(&q->word[i], 0, __ATOMIC_RELEASE);
+    for (int i = 0; i < VW_QUEUE_WORDS; i++) __atomic_store_n(&q->word[i], 0, __ATOMIC_RELEASE);
     VW_TRY(VW_MPI(MPI_Win_sync, q->window));
     if (q->ranks->threads) VW_TRY(start_thread(q));
   }
@@ -148,7 +143,8 @@ static vw_status open_window(vw_queue *q) {
 vw_status vw_queue_create(const vw_ranks *ranks, int64_t n_items, vw_queue **out) {
   vw_queue *q = NULL;
   *out = NULL;
-  VW_CHECK(n_items >= 0 && n_items < STOP, VW_ERR_ARG, "queue: %lld items; 0 to 2^40 are possible", (long long)n_items);
+  VW_CHECK(n_items >= 0 && n_items < VW_QUEUE_STOP, VW_ERR_ARG, "queue: %lld items; 0 to 2^40 are possible",
+           (long long)n_items);
   q = calloc(1, sizeof *q);
   vw_status st = q ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "queue: out of memory");
   st = vw_agree_message(ranks, st);
@@ -156,7 +152,8 @@ vw_status vw_queue_create(const vw_ranks *ranks, int64_t n_items, vw_queue **out
     free(q);
     return st;
   }
-  q->ranks = ranks, q->n_items = n_items;
+  q->ranks = ranks;
+  vw_queue_side_open(&q->side, n_items, ranks->size);
   atomic_init(&q->signalled, false), atomic_init(&q->ending, false);
   if (ranks->size == 1) {
     q->word = q->local;
@@ -177,9 +174,8 @@ void vw_queue_destroy(vw_queue *q) {
   if (!q) return;
   vw_pulse_wait();
   if (q->has_window) {
-    remote_add *const all[] = {&q->take, &q->report, &q->look, &q->halt};
-    for (int i = 0; i < 4; i++) (void)add_wait(q, all[i]);
-    if (q->unreported && add_start(q, &q->report, DONE, q->unreported) == VW_OK) (void)add_wait(q, &q->report);
+    for (int i = 0; i < VW_QUEUE_REQUESTS; i++) (void)hear_wait(q, (vw_queue_request)i);
+    if (send_due(q, VW_QUEUE_REPORT) == VW_OK) (void)hear_wait(q, VW_QUEUE_REPORT);
     if (q->is_locked) (void)MPI_Win_flush_all(q->window);
     (void)MPI_Barrier(q->comm); /* rank 0 serves until everybody is through */
   }
@@ -200,39 +196,27 @@ void vw_queue_destroy(vw_queue *q) {
 
 /* What every call does first: passes a signal on, collects answers that have arrived, sends what has piled up. */
 static vw_status advance(vw_queue *q) {
-  bool is_here = false;
   int flag = 0;
   if (q->has_window && !q->has_thread) /* moves what others ask of rank 0, where no thread does */
     VW_TRY(VW_MPI(MPI_Iprobe, MPI_ANY_SOURCE, MPI_ANY_TAG, q->comm, &flag, MPI_STATUS_IGNORE));
   if (atomic_exchange(&q->signalled, false)) VW_TRY(vw_queue_stop(q));
-  VW_TRY(add_test(q, &q->look, &is_here));
-  if (is_here && q->look.before >= STOP) q->is_stopped = true;
-  VW_TRY(add_test(q, &q->halt, &is_here));
-  VW_TRY(add_test(q, &q->report, &is_here));
-  if (is_here && q->report.before + q->report.add > q->done_seen) q->done_seen = q->report.before + q->report.add;
-  if (q->unreported && !q->report.busy) {
-    const int64_t n = q->unreported;
-    q->unreported = 0;
-    VW_TRY(add_start(q, &q->report, DONE, n));
-  }
-  return VW_OK;
+  VW_TRY(hear(q, VW_QUEUE_LOOK));
+  VW_TRY(hear(q, VW_QUEUE_HALT));
+  VW_TRY(hear(q, VW_QUEUE_REPORT));
+  return send_due(q, VW_QUEUE_REPORT);
 }
 
 vw_status vw_queue_ask(vw_queue *q) {
   VW_TRY(advance(q));
-  if (!q->take.busy && !q->is_stopped) VW_TRY(add_start(q, &q->take, NEXT, 1));
-  return VW_OK;
+  return send_due(q, VW_QUEUE_TAKE);
 }
 
 /* What has been heard of a stop word; asks again from time to time. */
 static vw_status hear_stop(vw_queue *q, bool *is_stopped) {
   VW_TRY(advance(q));
-  if (!q->is_stopped && q->word && own_word(q, NEXT) >= STOP) q->is_stopped = true;
-  if (!q->is_stopped && !q->word && !q->look.busy && now_ns() - q->looked_ns > LOOK_NS) {
-    q->looked_ns = now_ns();
-    VW_TRY(add_start(q, &q->look, NEXT, 0));
-  }
-  *is_stopped = q->is_stopped;
+  if (q->word && own_word(q, VW_QUEUE_NEXT) >= VW_QUEUE_STOP) q->side.is_stopped = true;
+  if (!q->word) VW_TRY(send_due(q, VW_QUEUE_LOOK));
+  *is_stopped = q->side.is_stopped;
   return VW_OK;
 }
 
@@ -240,32 +224,27 @@ vw_status vw_queue_take(vw_queue *q, int64_t *index) {
   bool is_stopped = false;
   *index = -1;
   VW_TRY(vw_queue_ask(q));
-  if (q->take.busy) {
-    VW_TRY(add_wait(q, &q->take));
-    if (q->take.before >= STOP) q->is_stopped = true;
-    if (!q->is_stopped && q->take.before < q->n_items) *index = q->take.before;
+  if (q->side.is_busy[VW_QUEUE_TAKE]) {
+    VW_TRY(hear_wait(q, VW_QUEUE_TAKE));
+    *index = vw_queue_side_index(&q->side, q->before[VW_QUEUE_TAKE]);
   }
   const vw_status st = hear_stop(q, &is_stopped);
   if (st != VW_OK || is_stopped) *index = -1; /* stopped after the index was asked for */
   return st;
 }
 
-vw_status vw_queue_report_done(vw_queue *q) {
-  q->unreported++;
-  VW_TRY(advance(q));
-  return VW_OK;
+vw_status vw_queue_report_done(vw_queue *q, int64_t units) {
+  vw_queue_side_did(&q->side, units);
+  return advance(q);
 }
 
 int64_t vw_queue_done(vw_queue *q) {
-  if (advance(q) == VW_OK && q->word) return own_word(q, DONE);
-  return q->done_seen;
+  if (advance(q) == VW_OK && q->word) return own_word(q, VW_QUEUE_DONE);
+  return q->side.done_seen;
 }
 
 vw_status vw_queue_stop(vw_queue *q) {
-  if (q->is_stopped || q->halt.busy) return VW_OK;
-  q->is_stopped = true;
-  VW_TRY(add_start(q, &q->halt, NEXT, STOP));
-  return VW_OK;
+  return send_due(q, VW_QUEUE_HALT);
 }
 
 void vw_queue_signal(vw_queue *q) {
@@ -280,4 +259,8 @@ bool vw_queue_stopped(vw_queue *q) {
 
 void vw_queue_poll(vw_queue *q) {
   (void)advance(q);
+}
+
+int64_t vw_queue_sent(const vw_queue *q, vw_queue_request what) {
+  return q->side.sent[what];
 }

@@ -8,6 +8,8 @@
  * threads; else rank 0 should call vw_queue_stopped or vw_queue_poll often (each training step): everybody else waits
  * for it.
  *
+ * What is asked when are the rules of cluster/queue_rules.h.
+ *
  * Asking early: vw_queue_ask starts the request and returns; the take that follows finds the answer there. Ask shortly
  * before an item is finished (one training step), not before it is begun: an index belongs to the rank that asked, and
  * would wait for as long as that rank is busy while others go idle.
@@ -18,6 +20,7 @@
 
 #include <stdint.h>
 
+#include "cluster/queue_rules.h"
 #include "cluster/ranks.h"
 
 typedef struct vw_queue vw_queue;
@@ -35,10 +38,10 @@ vw_status vw_queue_ask(vw_queue *q);
 /* The next index, or -1: no more items, or stopped. Waits for the answer if it was not asked for early. */
 vw_status vw_queue_take(vw_queue *q, int64_t *index);
 
-/* One more item is done, for the progress shown. Never waits. */
-vw_status vw_queue_report_done(vw_queue *q);
+/* So many more units are done, for the progress shown: of an item all at once, which is one message. Never waits. */
+vw_status vw_queue_report_done(vw_queue *q, int64_t units);
 
-/* Items reported done by all. Rank 0 reads its own memory; elsewhere the number is as old as the last report. */
+/* Units reported done by all. Rank 0 reads its own memory; elsewhere the number is as old as the last report. */
 int64_t vw_queue_done(vw_queue *q);
 
 /* Ends the queue for all: takes return -1, vw_queue_stopped turns true everywhere. Never waits. */
@@ -47,10 +50,14 @@ vw_status vw_queue_stop(vw_queue *q);
 /* For signal handlers: only sets a flag, which this rank's next call of any function here turns into vw_queue_stop. */
 void vw_queue_signal(vw_queue *q);
 
-/* Has anybody stopped the queue? Cheap enough for every training step: never waits, asks rank 0 at most every 50 ms. */
+/* Has anybody stopped the queue? Cheap enough for every training step: never waits, asks rank 0 at most every 50 ms
+ * (cluster/queue_rules.h). */
 bool vw_queue_stopped(vw_queue *q);
 
 /* Lets MPI move messages, as every call above does. */
 void vw_queue_poll(vw_queue *q);
+
+/* Requests of a kind that this rank has sent so far. Not collective. */
+int64_t vw_queue_sent(const vw_queue *q, vw_queue_request what);
 
 #endif

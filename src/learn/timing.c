@@ -154,6 +154,25 @@ cleanup:
   return st;
 }
 
+vw_status vw_time_open(const vw_block_kind *k, vw_timed_program *out) {
+  const vw_policy *policy = NULL;
+  vw_part_name ignored;
+  vw_block_shape s;
+  *out = (vw_timed_program){0};
+  VW_CHECK(vw_can_time(k, VW_TIMED_STEP), VW_ERR_UNSUPPORTED, "the task '%s' does not say how to time this",
+           k->task->name);
+  VW_TRY(vw_learn_shape_of(k->task, &k->in, k->rows, &s));
+  VW_TRY(vw_graph_create(&out->graph));
+  VW_TRY(graph_of(out->graph, k, VW_TIMED_STEP, &s, &policy, &ignored));
+  return ready(out->graph, k, &s.step, policy, &out->program);
+}
+
+void vw_time_close(vw_timed_program *t) {
+  vw_program_destroy(t->program);
+  vw_graph_destroy(t->graph);
+  *t = (vw_timed_program){0};
+}
+
 /* The fastest of some products of n x n matrices, in seconds. */
 static vw_status time_square(vw_context *ctx, int64_t n, double seconds, double *best) {
   const vw_policy policy = vw_default_policy(ctx->backend);

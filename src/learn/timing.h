@@ -32,6 +32,15 @@ vw_status vw_timed_name_of(const vw_block_kind *k, vw_timed what, vw_timed_name 
  * VW_ERR_UNSUPPORTED (not vw_can_time). */
 vw_status vw_time_runs(const vw_block_kind *k, vw_timed what, double seconds, double *one);
 
+/* A training step of a kind of block with made-up data, ready to run as often as wanted. The caller closes it, after a
+ * failure too. Errors: as of vw_time_runs. */
+typedef struct vw_timed_program {
+  vw_graph *graph;
+  vw_program *program;
+} vw_timed_program;
+vw_status vw_time_open(const vw_block_kind *k, vw_timed_program *out);
+void vw_time_close(vw_timed_program *t);
+
 /* Operations a second of the backend's own product of a large matrix with another, the fastest of some. */
 vw_status vw_time_product(vw_context *ctx, double seconds, double *flops_per_second);
 

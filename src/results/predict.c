@@ -105,10 +105,12 @@ static vw_status add_block(predictor *p, int64_t i) {
   double one = 0;
   int64_t runs = 0;
   vw_block_file_id(b, "", id);
-  if (!has_file(s, id)) {
+  const bool is_learned = has_file(s, id);
+  if (!is_learned || s->learn) {
     VW_TRY(vw_costs_find(s->costs, &k, &cost));
     VW_TRY(seconds_of(p, &k, VW_TIMED_STEP, &one));
-    p->learn[i] = one * (double)cost.runs;
+    if (s->learn) s->learn[i] = one * (double)cost.runs;
+    if (!is_learned) p->learn[i] = one * (double)cost.runs;
   }
   vw_block_evaluation_id(b, id);
   if (has_file(s, id)) return VW_OK;

@@ -32,6 +32,7 @@ typedef struct vw_predict_source {
   const vw_task_inputs *inputs; /* [n_models * n_data] */
   vw_costs *costs;              /* of blocks, kept for more questions */
   bool is_counted;              /* a data set is not there: sizes are known, no result is */
+  double *learn;                /* NULL, or gets [n_blocks] the seconds of learning each block, also where it is done */
 } vw_predict_source;
 
 /* For `ranks` ranks as fast as this one: every rank with threads of its own. `measure`: times first one block of each

@@ -11,7 +11,7 @@ static vw_status do_mine(const vw_cache_work *w, vw_queue *q, const vw_task_hook
     if (item < 0) break;
     const int64_t first = item * w->at_once, end = first + w->at_once;
     VW_GOTO(w->make(w->user, first, end < w->n ? end : w->n, hooks, computed));
-    VW_GOTO(vw_queue_report_done(q));
+    VW_GOTO(vw_queue_report_done(q, 1));
   }
 cleanup:
   if (st != VW_OK || vw_cache_work_ends(hooks)) (void)vw_queue_stop(q);

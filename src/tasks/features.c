@@ -169,7 +169,7 @@ static vw_status ensure_mine(const vw_picture_set *s, vw_clip_network *n, vw_has
     } else if (hooks->told) {
       hooks->told(hooks->user, o->n_train + o->n_test);
     }
-    VW_GOTO(vw_queue_report_done(q));
+    VW_GOTO(vw_queue_report_done(q, 1));
   }
 cleanup:
   if (st != VW_OK || asked_to_stop(hooks)) (void)vw_queue_stop(q);

@@ -1,5 +1,7 @@
 #include "tasks/pictures_internal.h"
 
+#include "tasks/looks.h"
+
 #include "core/random.h"
 
 #include "core/durable.h"
@@ -37,12 +39,12 @@ vw_status vw_picture_take(vw_picture_set *s, const vw_dataset *d, vw_part part, 
   const vw_dataset_picture *p = &d->part[part].picture[i];
   char path[VW_PATH_BYTES];
   vw_hash hash;
-  int64_t bytes = 0;
+  bool turned = false;
   VW_TRY(vw_dataset_path(&d->part[part], p, path));
-  VW_TRY(vw_file_hash(path, &hash, &bytes));
+  VW_TRY(vw_look_at(path, &hash, s->data->exif != VW_EXIF_TURN ? &turned : NULL));
   *out = (vw_picture){.path = vw_pool_text(&s->pool, path, -1), .crop = *crop, .width = p->width, .height = p->height};
   VW_CHECK(out->path, VW_ERR_MEMORY, "pictures: out of memory");
-  if (s->data->exif != VW_EXIF_TURN) VW_TRY(vw_image_is_turned(path, &out->turned));
+  out->turned = turned;
   out->hash = vw_picture_looked_at(hash, vw_data_look(s->data), crop, s->data->pad);
   return VW_OK;
 }

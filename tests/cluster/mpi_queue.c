@@ -47,7 +47,7 @@ static vw_status once(const vw_ranks *r, int64_t n, bool is_rate) {
       VW_GOTO(vw_queue_ask(q));
       work(0.001);
     }
-    VW_GOTO(vw_queue_report_done(q));
+    VW_GOTO(vw_queue_report_done(q, 1));
     if (vw_queue_stopped(q)) VW_GOTO(expect(false, "nobody stopped the queue"));
   }
   const double end = seconds();

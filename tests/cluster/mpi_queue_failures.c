@@ -73,7 +73,7 @@ static vw_status take_items(vw_queue *q, int64_t most, int64_t *taken) {
     VW_TRY(vw_queue_take(q, &index));
     if (index < 0) return VW_OK;
     taken[index]++;
-    VW_TRY(vw_queue_report_done(q));
+    VW_TRY(vw_queue_report_done(q, 1));
     vw_queue_poll(q);
   }
   return VW_OK;

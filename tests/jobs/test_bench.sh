@@ -113,7 +113,7 @@ says "expected MODEL_DIR PICTURES_FOLDER"
 bench 2 load "$model" "$work"
 says "MODEL_DIR alone"
 bench 2 lode "$model"
-says "choose clip, gpu, load, owl, precision, preprocess, sd, tokenizer or tsne"
+says "choose clip, gpu, load, owl, precision, preprocess, queue, sd, study, tokenizer or tsne"
 
 # t-SNE of the points of a file, kept where asked.
 bench 0 tsne "$source_dir/tests/reference/fixtures/tsne.safetensors" --points "$work/points.safetensors"
@@ -193,3 +193,85 @@ bench 2 precision "$work/boxes.safetensors" "$work"
 says "expected BOXES_FILE alone"
 bench 2 clip "$model" --backend gpu
 says "choose auto, ref, cpu or cuda"
+
+# ---- against what was kept: slower rows are named, other conditions are refused
+bench 0 clip "$model" --trials 1,2 --variant cached --save "$work/kept.json"
+grep -q '"host": "' "$work/kept.json" || fail "--save: no host"
+sed 's/"trial_steps_per_s": [0-9.e+]*/"trial_steps_per_s": 1e-3/' "$work/kept.json" > "$work/slow.json"
+bench 0 clip "$model" --trials 1,2 --variant cached --against "$work/slow.json"
+awk '/"trials": 2/ { two = 1 } two && /trial_steps_per_s/ { sub(/: .*/, ": 1e12,") } { print }' "$work/slow.json" > "$work/fast.json"
+bench 3 clip "$model" --trials 1,2 --variant cached --against "$work/fast.json"
+[ "$(grep -c '^slow: ' "$work/out.txt")" = 1 ] || fail "one row is slower: $(cat "$work/out.txt")"
+says "bench clip (cached, trials 2): "
+says " 100 % below the 1e+12 of $work/fast.json"
+sed 's/"threads": 1/"threads": 3/' "$work/kept.json" > "$work/other.json"
+bench 2 clip "$model" --trials 1 --variant cached --against "$work/other.json"
+says "cannot be compared: its \"threads\" is 3, here it is 1"
+bench 2 load "$model" --against "$work/kept.json"
+says 'its "bench" is "clip", here it is "load"'
+
+# ---- several ranks: the queue, and a study's steps
+on_two() { # CODE ARGUMENTS...
+  local code=0
+  mpi 2 "$viswords" bench "${@:2}" > "$work/out.txt" 2>&1 || code=$?
+  [ "$code" = "$1" ] || fail "bench ${*:2} on 2 ranks: exit code $code, expected $1: $(cat "$work/out.txt")"
+}
+on_two 0 queue --seconds 0.05 --save "$work/queue.json"
+grep -q '"ranks": 2' "$work/queue.json" && grep -q '"requests_a_second": [1-9]' "$work/queue.json" || fail "queue: $(cat "$work/queue.json")"
+on_two 0 study "$source_dir/jobs/studies/smoke.yaml" --seconds 0 --threads 1 --save "$work/study.json"
+python3 - "$work/study.json" << 'END' || fail "bench study: $(cat "$work/study.json")"
+import json, sys
+all = json.load(open(sys.argv[1]))
+one, two = [r for r in all["rows"] if r["what"] == "ranks"]
+assert [one["ranks"], two["ranks"]] == [1, 2] and one["weak_efficiency"] == one["strong_efficiency"] == 1
+for r in one, two:
+    assert 0 < r["least"] <= r["most"] and r["rate"] > 0 and r["weak_seconds"] > 0
+# 8 blocks by one rank against the same by two; 4 by one against 8 by two
+assert abs(two["strong_efficiency"] - one["strong_seconds"] / (2 * two["strong_seconds"])) < 1e-9
+assert abs(two["weak_efficiency"] - two["rate"] / (2 * one["rate"])) < 1e-9
+assert [r["rank"] for r in all["rows"] if r["what"] == "rank"] == [0, 1] and all["study"] == "smoke"
+END
+sed 's/"rate": [0-9.e+]*/"rate": 1e15/' "$work/study.json" > "$work/fast.json"
+on_two 3 study "$source_dir/jobs/studies/smoke.yaml" --seconds 0 --threads 1 --against "$work/fast.json"
+says "slow: rank 1 on "
+bench 2 queue "$model"
+says "expected no file"
+bench 2 study
+says "expected STUDY.yaml"
+
+# ---- simulate: with what the queue was found to bear; a seed replays a run
+simulate() { "$viswords" simulate "$@" > "$work/out.txt" 2>&1; }
+simulate --seconds 20 --noise 0.03 --per-rank 8 --ranks 1024 --seed 3 --queue "$work/queue.json" --json || fail "simulate: $(cat "$work/out.txt")"
+cp "$work/out.txt" "$work/first.txt"
+python3 - "$work/first.txt" << 'END' || fail "simulate: $(cat "$work/first.txt")"
+import json, sys
+all = json.load(open(sys.argv[1]))
+(row,) = all["rows"]
+assert row["ranks"] == 1024 and row["blocks"] == 8192 and row["trials"] == 81920 and row["files"] == 8192 + 1024
+assert row["requests"]["takes"] == 8192 + 1024 and row["requests"]["halts"] == 0
+assert row["utilisation"] >= 0.95 and row["share_of_rank_0"] < 1 # P7
+assert abs(row["utilisation"] * row["seconds"] * 1024 / (8192 * 20) - 1) < 0.01
+END
+simulate --seconds 20 --noise 0.03 --per-rank 8 --ranks 1024 --seed 3 --queue "$work/queue.json" --json
+cmp "$work/out.txt" "$work/first.txt" || fail "the same seed gives another run"
+simulate --seconds 20 --noise 0.03 --per-rank 8 --ranks 1024 --seed 4 --queue "$work/queue.json" --json
+! cmp -s "$work/out.txt" "$work/first.txt" || fail "another seed gives the same run"
+! simulate || fail "simulate without a study and without --seconds"
+says "either STUDY.yaml or --seconds"
+# a study that was learned: its own times, its own files
+study "$work/small.yaml" 2 dog
+"$viswords" learn "$work/small.yaml" -o "$work/made" --quiet --threads 1
+simulate "$work/small.yaml" -o "$work/made" --ranks 1,2 --json || fail "simulate: $(cat "$work/out.txt")"
+sed -n '/^{/,$p' "$work/out.txt" > "$work/json.txt"
+bytes=$(find "$work/made/blocks" -name '*.safetensors' -printf '%s\n' | awk '{ sum += $1 } END { print sum }')
+simulate "$work/small.yaml" --ranks 1 --json
+sed -n '/^{/,$p' "$work/out.txt" > "$work/by-size.txt"
+python3 - "$work/json.txt" "$work/by-size.txt" "$bytes" << 'END' || fail "simulate of a finished study: $(cat "$work/json.txt")"
+import json, sys
+made, planned, size = json.load(open(sys.argv[1])), json.load(open(sys.argv[2])), float(sys.argv[3])
+assert made["seconds_from"] == "finished blocks" and made["blocks"] == made["measured"] == 4
+assert made["rows"][0]["bytes"] == size and made["rows"][0]["trials"] == 12
+assert planned["measured"] == 0 and abs(planned["rows"][0]["bytes"] / size - 1) < 0.25
+one, two = made["rows"]
+assert one["requests"]["takes"] == 5 and two["requests"]["takes"] == 6 and two["seconds"] < one["seconds"]
+END

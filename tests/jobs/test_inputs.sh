@@ -122,9 +122,19 @@ done
 # two_ranks NAME: each rank in a folder of its own, results in one.
 two_ranks() {
   name=$1 code=0
-  mpi 2 bash -c "cd rank\${OMPI_COMM_WORLD_RANK:-\$PMI_RANK} && exec '$viswords' run s.yaml -o '$work/$1' --cache '$work/cache-$1' --quiet --threads 1" > "$1.log" 2>&1 || code=$?
+  mpi 2 bash -c "cd rank\${OMPI_COMM_WORLD_RANK:-\$PMI_RANK} && exec '$viswords' run s.yaml -o '$work/$1' --cache '$work/cache-$1' --quiet --threads 1 --log debug" > "$1.log" 2>&1 || code=$?
 }
+options+=(--log debug)
+name=one code=0
+mpi 2 "$viswords" run s.yaml -o one --cache cache-one "${options[@]}" > one.log 2>&1 || code=$?
+[ "$code" = 0 ] || { cat one.log >&2 && fail "two ranks: exit code $code"; }
+same reference one
+# rank 0 reads the pictures, the other takes its word; of copies, which are other files, every rank reads its own
+read_pictures() { grep -o 'pictures read=[0-9]*' "$1" | sort -t = -k 2 -n | paste -sd ' '; }
+all=$(read_pictures one.log | sed -n 's/^pictures read=0 pictures read=\([1-9][0-9]*\)$/\1/p')
+[ -n "$all" ] || { cat one.log >&2 && fail "two ranks in one folder: $(read_pictures one.log)"; }
 two_ranks copies
+[ "$(read_pictures copies.log)" = "pictures read=$all pictures read=$all" ] || { cat copies.log >&2 && fail "ranks with copies do not read their own"; }
 [ "$code" = 0 ] || { cat copies.log >&2 && fail "equal copies: exit code $code"; }
 same reference copies
 dd if=keep/model.safetensors of=rank1/weights/model.safetensors bs=64k skip=8 seek=60 count=16 conv=notrunc status=none

@@ -120,6 +120,8 @@ submit small.yaml -o two --site two.sh > /dev/null
 submit endless.yaml -o cancelled --site saving.sh > /dev/null
 [ "$(wc -l < chain/slurm-jobs.txt) $(wc -l < array/slurm-jobs.txt)" = "5 5" ] || wrong "a chain and an array have a job a stage"
 
+measured=$(VISWORDS_SLURM=$source_dir/slurm sbatch --parsable --ntasks=2 --output="$work/bench.out" "$source_dir/slurm/bench.sbatch" small.yaml bench --seconds 0.2)
+
 has_checkpoint() { [ -n "$(find "$1/blocks" -name '*.checkpoint.?' 2> /dev/null | head -n 1)" ]; }
 wait_for "a checkpoint of cancelled" has_checkpoint cancelled
 "$viswords" status cancelled > out.txt
@@ -132,6 +134,9 @@ grep -q '"active_tasks": 0' out.txt || wrong "status --json: the cancelled job i
 submit endless.yaml -o cancelled --site saving.sh > /dev/null || wrong "a cancelled study can be submitted again"
 wait_for "the cancelled study to go on" says cancelled 'goes on from its checkpoint at step [1-9]'
 scancel "$(job_of cancelled 2)"
+
+wait_for "bench.sbatch to end" over "$measured"
+{ grep -q '"strong_efficiency"' bench/study.json && grep -q '"ranks": 2' bench/queue.json; } || { cat bench.out >&2 && wrong "bench.sbatch"; }
 
 for dir in plain chain array two; do
   wait_for "$dir to be done" test -s $dir/MANIFEST.json

@@ -167,7 +167,7 @@ static vw_status ensure_mine(const vw_task_inputs *in, vw_queue *q, const vw_tas
     st = vw_queue_take(q, &item);
     if (st != VW_OK || item < 0) break;
     st = ensure_file(in, item, hooks, computed);
-    if (st == VW_OK) st = vw_queue_report_done(q);
+    if (st == VW_OK) st = vw_queue_report_done(q, 1);
   }
   if (st != VW_OK || asked_to_stop(hooks)) (void)vw_queue_stop(q);
   return st;
