@@ -70,3 +70,18 @@ echo 'cublaslt forward 1x2x3 f32 f32 f32 plain: id 12 tile 17 stages 0 split 1 r
 grep -q ' id 15 tile 20 ' "$work/again/plan.yaml" && ! grep -qE ' id 12 tile 17 |1x2x3' "$work/again/plan.yaml" ||
   fail "the device's choices were not taken: $(grep cublaslt "$work/again/plan.yaml")"
 grep -q '^cublaslt forward 1x2x3 ' "$kept" || fail "a product that this plan lacks was forgotten"
+
+# A map of the words' states on the device; with little memory there the processor makes the same one, and says so.
+sed 's/^stages:.*/tsne: {layers: [1], iterations: 12}\nstages: [learn, evaluate, probe, tsne]/' "$work/study.yaml" > "$work/maps.yaml"
+map() { # FILE: makes the map and takes it away
+  "$emulated" tsne "$work/maps.yaml" -o "$work/cuda" --backend cuda --precision fp32 -t 1 -q --log warn > /dev/null 2> "$work/err" &&
+    mv "$work"/cuda/blocks/*/*-tsne.safetensors "$1"
+}
+"$emulated" probe "$work/maps.yaml" -o "$work/cuda" --backend cuda --precision fp32 -t 1 -q --log error > /dev/null
+map "$work/there" || fail "no map: $(cat "$work/err")"
+! grep -qF 'the processor computes' "$work/err" || fail "the map is not made on the device: $(cat "$work/err")"
+VW_EMULATOR_FREE_MIB=100 map "$work/here" || fail "no map without the device's memory: $(cat "$work/err")"
+grep -qF 'GB are free: the processor computes it with 1 thread' "$work/err" || fail "nothing said: $(cat "$work/err")"
+points() { tail -c "+$((9 + $(od -An -t u8 -N 8 "$1")))" "$1" | head -c -64; } # without the header and the 8 numbers behind them
+cmp <(points "$work/there") <(points "$work/here") || fail "the processor's map is another one"
+[ "$(points "$work/here" | wc -c)" -ge 64 ] || fail "no points in the map"
