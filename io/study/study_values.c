@@ -344,6 +344,9 @@ static vw_status list_items(vw_reader *r, const vw_key *o, yaml_node_t *node, co
   *n = node->data.sequence.items.top - node->data.sequence.items.start;
   if (!*n) return VW_AT(r, node, "%s: the list is empty; give at least one", path);
   if (*n > VW_MOST_NAMES) return VW_AT(r, node, "%s: a list of %" PRId64 "; at most %d", path, *n, VW_MOST_NAMES);
+  r->entries += *n, r->pairs += *n * *n;
+  if (r->entries > VW_MOST_ENTRIES || r->pairs > 2 * (int64_t)VW_MOST_NAMES * VW_MOST_NAMES)
+    return VW_AT(r, node, "%s: with this one the file's lists are too long together (an alias counts each time)", path);
   return VW_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <yaml.h>
 
 enum { VW_MOST_KEYS = 128, VW_MOST_NAMES = 32768 }; /* names: twins are looked for pair by pair */
+enum { VW_MOST_ENTRIES = 1 << 20 };                 /* of all lists: aliases make many of few bytes */
 
 typedef struct vw_reader {
   const char *path; /* in messages, and what relative paths start from */
@@ -15,12 +16,13 @@ typedef struct vw_reader {
   size_t bytes;
   vw_study_config *config;
   const vw_study_kinds *kinds;
-  const char *model;     /* whose sections are read: picks from a map of steps; NULL: those of all */
-  vw_pool scratch;       /* until the file is read */
-  vw_problems *problems; /* NULL while a default is read: it must be right */
-  bool alone;            /* opens no file */
-  const char *key;       /* of the value that is read, in the config's pool */
-  int64_t line, column;  /* of the last refusal */
+  const char *model;      /* whose sections are read: picks from a map of steps; NULL: those of all */
+  vw_pool scratch;        /* until the file is read */
+  vw_problems *problems;  /* NULL while a default is read: it must be right */
+  bool alone;             /* opens no file */
+  const char *key;        /* of the value that is read, in the config's pool */
+  int64_t line, column;   /* of the last refusal */
+  int64_t entries, pairs; /* of all lists read so far; their squares */
 } vw_reader;
 
 /* Raises VW_ERR_INPUT with "file:line:column: " before the message. */

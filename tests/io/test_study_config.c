@@ -401,6 +401,37 @@ static void test_many_models(void **state) {
   }
 }
 
+/* Aliases make much of few bytes: a list that thousands of data sets share counts each time, and mappings of mappings of
+ * aliases ("billion laughs") are never expanded. */
+static void test_aliases(void **state) {
+  (void)state;
+  enum { NAMES = 300, SETS = 4000, LAUGHS = 24 };
+  for (int laughs = 0; laughs < 2; laughs++) {
+    char *text = NULL;
+    size_t bytes = 0;
+    vw_problems problems = {0};
+    vw_study_config *c = NULL;
+    FILE *out = open_memstream(&text, &bytes);
+    assert_non_null(out);
+    (void)fprintf(out, "models: {m: {weights: w}}\ntrials: {anchors: [the]}\n");
+    for (int i = 0; laughs && i <= LAUGHS; i++)
+      (void)fprintf(out, i ? "x%d: &x%d {a: *x%d, b: *x%d}\n" : "x%d: &x%d {a: 1}\n", i, i, i - 1, i - 1);
+    (void)fprintf(out, "data:\n  d: {root: r, concepts: &all [");
+    for (int i = 0; i < NAMES; i++) (void)fprintf(out, "n%d,", i);
+    (void)fprintf(out, "]}\n");
+    for (int i = 0; !laughs && i < SETS; i++) (void)fprintf(out, "  d%d: {root: r, concepts: *all}\n", i);
+    assert_int_equal(fclose(out), 0);
+    assert_ok(vw_study_config_parse("s.yaml", text, bytes, &vw_test_kinds, &problems, &c));
+    bool told = false;
+    for (int64_t i = 0; i < problems.n; i++)
+      told |= strstr(problems.item[i].text, laughs ? "x24: unknown key" : "too long together") != NULL;
+    assert_true(told);
+    vw_study_config_destroy(c);
+    vw_problems_fini(&problems);
+    free(text);
+  }
+}
+
 /* Many models times many data sets: refused at once, with nothing allocated for each pair. */
 static void test_many_pairs(void **state) {
   (void)state;
@@ -821,6 +852,7 @@ int main(void) {
       cmocka_unit_test(test_missing_file),
       cmocka_unit_test(test_template_fill),
       cmocka_unit_test(test_many_models),
+      cmocka_unit_test(test_aliases),
       cmocka_unit_test(test_many_pairs),
       cmocka_unit_test(test_reference_is_current),
       cmocka_unit_test(test_shipped),
