@@ -48,6 +48,18 @@ def main():
         put("image", f"{name}.webp", (FIXTURES / "webp" / f"{name}.webp").read_bytes())
     for i, case in enumerate(json.loads((FIXTURES / "hub_configs.json").read_text())["cases"]):
         put("hub", f"config-{i}", json.dumps(case["config"]))
+    run = {"state": "running", "stage": "learn", "unit": "trials", "host": "a", "ranks": 1, "pid": 1, "items": 2, "total": 8,
+           "before": 0, "cost": 1e9, "is_operations": True, "started": 1.5e9, "stage_started": 1.5e9, "time": 1.5e9}
+    rank = {"rank": 0, "host": "a", "pid": 1, "state": "working", "stage": "learn", "item": "0123", "step": 2, "steps": 9, "units": 4,
+            "done": 4, "items": 1, "unit_steps": 44.0, "step_seconds": 0.5, "cost": 5e8, "cost_done": 5e8, "cost_made": 6e8,
+            "loss": None, "started": 1.5e9, "item_started": 1.5e9, "ended": 0.0, "time": 1.500000009e9}
+    put("ranks", "one", json.dumps(run)[1:] + "\0" + json.dumps(rank)[1:])
+    put("ranks", "torn", json.dumps(run)[1:] + "\0" + json.dumps(rank)[1:80])
+    names = "n02000001 fox, red fox\nn02000002 goldfish\n"
+    put("lists", "kaggle", "# a comment\na.JPEG 1 2 30 40.5\n\0" + names + "\0ImageId,PredictionString\n"
+        "v1,n02000001 1 2 30 40 n02000001 5 6 7 8 \nv2,n02000002 1 1 2 2 \n")
+    put("lists", "val", "\0" + names + "\0\0v1.JPEG n02000001\nv2.JPEG 1\n")
+    put("lists", "ilsvrc", "\0" + names + "\0\0\0" + "1\n2\n\0n02000001 1 fox\nn02000002 2 goldfish\n")
     coco = {"info": {"year": 2017}, "licenses": [{"id": 1}],
             "images": [{"id": 5, "file_name": "b.jpg", "width": 640, "height": 480, "license": 1}],
             "categories": [{"id": 70, "name": "hair drier", "supercategory": "x"}],
