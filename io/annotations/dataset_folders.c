@@ -71,8 +71,9 @@ static vw_status say_limit(const vw_folders *f, int part, const vw_data_config *
   for (int64_t i = 0; i < f->n; i++) {
     const vw_class_pictures *c = &f->classes[i];
     const int64_t n = part == VW_TRAIN ? c->train_there : c->test_there;
-    used += part == VW_TRAIN ? c->train.n : c->test.n, there += n;
-    if (part == VW_TRAIN && !c->test_there) used += c->test.n; /* one folder for both */
+    there += n;
+    if (part == VW_TRAIN) used += c->train.n + (c->test_there ? 0 : c->test.n); /* one folder for both */
+    if (part == VW_TEST && c->test_there) used += c->test.n;
     if (n > most) most = n, where = i;
   }
   if (used == there) return VW_OK;
