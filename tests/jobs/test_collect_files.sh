@@ -28,7 +28,7 @@ traced() {
 # Paths that were made: the last one of a call, "" removed.
 made() { grep -o '"[^"]*"' "$work/calls" | tr -d '"' | sort -u; }
 # Its own names in its folder; MPI's in the folder of sessions and its memory that ranks share.
-own='(study\.h5|MANIFEST\.json|(summary|trials)\.csv|plan\.yaml|study-file|\.lock|log(/(rank-[0-9]+|times)\.jsonl)?|figures(/recall_against_delta\.(svg|pdf|png|csv))?|blocks(/[0-9a-f][0-9a-f])?)'
+own='(study\.h5|MANIFEST\.json|(summary|trials)\.csv|plan\.yaml|study-file|\.lock|metrics\.jsonl|log(/(rank-[0-9]+|ranks|times)\.jsonl)?|figures(/recall_against_delta\.(svg|pdf|png|csv))?|blocks(/[0-9a-f][0-9a-f])?)'
 mpis='/(vader_segment|sm_segment|open_mpi|mpich|psm|ucx)[^/]*'
 foreign() {
   made | grep -vE "^$work/[a-z0-9]+(/$own([._-][A-Za-z0-9._-]*)?)?$|^/dev/shm$mpis$|^(/tmp|$TMPDIR)/(ompi|prte|pmix)[^/]*(/[^/]*)*$|^/dev/(null|tty|urandom)$|^/(proc|sys)/" |
