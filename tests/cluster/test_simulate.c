@@ -22,7 +22,7 @@ static vw_simulation simulate(vw_simulated in) {
 
 /* Positive times with a mean near 1, the longest first. */
 static void draw(int64_t n, double spread, uint64_t key) {
-  double drawn[MOST];
+  double drawn[MOST] = {0};
   int64_t order[MOST];
   for (int64_t i = 0; i < n; i++) {
     order[i] = i;
