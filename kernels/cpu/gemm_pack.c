@@ -2,6 +2,7 @@
 #include "core/align.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/simd.h"
+#include <stdatomic.h>
 #include <string.h>
 
 enum {
@@ -65,6 +66,7 @@ void vw_pack_halves(const vw_context *ctx, const vw_tile *t, bool transposed, in
 /* ---- back to fp32 */
 
 #ifdef __x86_64__
+#include <cpuid.h>
 #include <immintrin.h>
 
 /* n is a multiple of 8. */
@@ -73,8 +75,16 @@ __attribute__((target("avx2,f16c"))) static void widen_fast(const uint16_t *h, i
     _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(h + i))));
 }
 
+/* clang's __builtin_cpu_supports does not know f16c. Asking the processor traps in virtual machines: once is enough. */
 static bool is_fast(void) {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+  static _Atomic int known;
+  int is = atomic_load_explicit(&known, memory_order_relaxed);
+  if (is == 0) {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    is = __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C && __builtin_cpu_supports("avx2") ? 1 : -1;
+    atomic_store_explicit(&known, is, memory_order_relaxed);
+  }
+  return is > 0;
 }
 #else
 static void widen_fast(const uint16_t *h, int64_t n, float *out) {
