@@ -55,10 +55,14 @@ static vw_pairs *open_pairs(int64_t n, int64_t d) {
   return p;
 }
 
+static bool has_other_bits(const void *a, const void *b, size_t bytes) {
+  return memcmp(a, b, bytes) != 0;
+}
+
 /* Fails with the first number that differs. */
 static void assert_same_bits(const char *what, const double *a, const double *b, int64_t n) {
   for (int64_t i = 0; i < n; i++)
-    if (memcmp(&a[i], &b[i], sizeof *a) != 0)
+    if (has_other_bits(&a[i], &b[i], sizeof *a))
       fail_msg("%s: number %lld is %.17g, not %.17g", what, (long long)i, a[i], b[i]);
 }
 
@@ -69,7 +73,7 @@ static void assert_same_joint(vw_pairs *p, const vw_affinities *expected) {
   assert_non_null(joint);
   assert_ok(vw_pairs_get_joint(p, joint));
   for (size_t i = 0; i < count; i++)
-    if (memcmp(&joint[i], &expected->p[i], sizeof *joint) != 0)
+    if (has_other_bits(&joint[i], &expected->p[i], sizeof *joint))
       fail_msg("tile %zu: pair %zu has %.9g, not %.9g", i / VW_TSNE_PAIRS, i % VW_TSNE_PAIRS, (double)joint[i],
                (double)expected->p[i]);
   free(joint);

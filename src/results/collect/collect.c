@@ -32,13 +32,13 @@ static void say_what_is_missing(const vw_collected *c) {
 
 /* Metrics of earlier versions count; what is computed from what they did not keep is NaN. */
 static void say_what_was_not_kept(const vw_collected *c) {
-  const int64_t own = c->unkept, carried = c->transfer.unkept;
-  if (own || carried)
+  const int64_t own = c->unkept, carried = c->transfer.unkept, all = own + carried;
+  if (all)
     vw_log(
         VW_LOG_WARN,
         "%lld files with metrics are of an earlier version, which kept neither features of pictures nor boxes: these "
         "are NaN. To judge their words again (pictures that are there are not drawn again): %s%s%s, then collect again",
-        (long long)(own + carried), own ? "'viswords evaluate --complete'" : "", own && carried ? ", " : "",
+        (long long)all, own ? "'viswords evaluate --complete'" : "", own && carried ? ", " : "",
         carried ? "'viswords transfer --complete'" : "");
 }
 
