@@ -141,7 +141,7 @@ vw_status vw_time_runs(const vw_block_kind *k, vw_timed what, double seconds, do
   VW_TRY(vw_learn_shape_of(k->task, &k->in, k->rows, &s));
   VW_GOTO(vw_graph_create(&g));
   VW_GOTO(graph_of(g, k, what, &s, &policy, &ignored));
-  if (what != VW_TIMED_JUDGE) {
+  if (what != VW_TIMED_JUDGE || k->task->draws_parts) {
     VW_GOTO(time_once(k, g, &s.step, policy, seconds, one));
     goto cleanup;
   }

@@ -79,10 +79,10 @@ static vw_block_kind kind_of(const predictor *p, int64_t model, int64_t data, in
 }
 
 /* Words of one concept are judged together. */
-static vw_status judging_runs(const vw_block_kind *k, const vw_trial *trials, int64_t n, int64_t *runs) {
+static vw_status judging_runs(const vw_block_kind *k, const vw_trial *trials, int64_t n, double *runs) {
   *runs = 0;
   for (int64_t first = 0, end; k->task->part_runs && first < n; first = end) {
-    int64_t some = 0;
+    double some = 0;
     for (end = first + 1; end < n && !strcmp(trials[end].concept, trials[first].concept);) end++;
     VW_TRY(k->task->part_runs(&k->in, VW_PART_JUDGE, end - first, &some));
     *runs += some;
@@ -90,7 +90,7 @@ static vw_status judging_runs(const vw_block_kind *k, const vw_trial *trials, in
   return VW_OK;
 }
 
-static vw_status runs_of(const vw_block_kind *k, vw_task_part what, int64_t words, int64_t *runs) {
+static vw_status runs_of(const vw_block_kind *k, vw_task_part what, int64_t words, double *runs) {
   *runs = 0;
   return k->task->part_runs ? k->task->part_runs(&k->in, what, words, runs) : VW_OK;
 }
@@ -103,7 +103,7 @@ static vw_status add_block(predictor *p, int64_t i) {
   vw_block_cost cost;
   char id[VW_BLOCK_ID];
   double one = 0;
-  int64_t runs = 0;
+  double runs = 0;
   vw_block_file_id(b, "", id);
   const bool is_learned = has_file(s, id);
   if (!is_learned || s->learn) {
@@ -116,7 +116,7 @@ static vw_status add_block(predictor *p, int64_t i) {
   if (has_file(s, id)) return VW_OK;
   VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
   VW_TRY(judging_runs(&k, p->plan->trials + b->first, b->n, &runs));
-  p->judge[p->n_judge++] = one * (double)runs;
+  p->judge[p->n_judge++] = one * runs;
   return VW_OK;
 }
 
@@ -128,30 +128,36 @@ static bool is_used(const predictor *p, int64_t model, int64_t data) {
   return false;
 }
 
+/* Words of a concept's baselines (learn/baselines.h). What an untouched anchor draws serves all concepts. */
+static int64_t baseline_words(const vw_block_kind *k, const vw_trials_config *trials, bool is_first) {
+  const int64_t directions = trials->anchors.n * (k->task->few_directions ? 1 : trials->deltas.n);
+  return 2 + directions + (k->task->draws_parts && !is_first ? 0 : trials->anchors.n);
+}
+
 /* Pictures without features, the texts of the classes, baselines. */
 static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
   const vw_predict_source *s = p->s;
   const vw_trials_config *trials = &p->config->models[m].trials;
   const vw_block_kind k = kind_of(p, m, d, 1, whole);
-  int64_t runs = 0;
+  double runs = 0;
   double one = 0;
   if (!is_used(p, m, d)) return VW_OK;
   VW_TRY(runs_of(&k, VW_PART_CACHE, 0, &runs));
   if (runs) VW_TRY(seconds_of(p, &k, VW_TIMED_CACHE, &one));
-  p->out->seconds[VW_PREDICT_FEATURES] += one * (double)runs / (double)p->out->ranks;
+  p->out->seconds[VW_PREDICT_FEATURES] += one * runs / (double)p->out->ranks;
   VW_TRY(seconds_of(p, &k, VW_TIMED_OPEN, &one));
   VW_TRY(runs_of(&k, VW_PART_OPEN, 0, &runs));
   if (k.task->shares_open && k.task->shares_open(&k.in))
-    p->out->seconds[VW_PREDICT_FEATURES] += one * (double)runs / (double)p->out->ranks;
+    p->out->seconds[VW_PREDICT_FEATURES] += one * runs / (double)p->out->ranks;
   else
-    *texts += one * (double)runs;
+    *texts += one * runs;
   VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
-  VW_TRY(runs_of(&k, VW_PART_JUDGE, 1 + trials->anchors.n * (1 + trials->deltas.n), &runs));
   for (int64_t i = 0; i < vw_study_data_of(p->config, m, d)->concepts.n; i++) {
     char id[VW_BLOCK_ID];
     VW_TRY(vw_results_baseline_id(&s->results, m, d, i, id));
     if (has_file(s, id)) continue;
-    p->judge[p->n_judge++] = one * (double)runs;
+    VW_TRY(runs_of(&k, VW_PART_JUDGE, baseline_words(&k, trials, i == 0), &runs));
+    p->judge[p->n_judge++] = one * runs;
   }
   return VW_OK;
 }
@@ -176,10 +182,10 @@ static vw_status seconds_of_set(predictor *p, const vw_transfer_source *t, const
   VW_GOTO(vw_carried_list(&c, t, set));
   VW_GOTO(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
   for (int64_t first = 0, end; first < c.n; first = end) {
-    int64_t runs = 0;
+    double runs = 0;
     for (end = first + 1; end < c.n && !strcmp(c.rows[end].concept, c.rows[first].concept);) end++;
     VW_GOTO(runs_of(&k, VW_PART_JUDGE, end - first, &runs));
-    *seconds += one * (double)runs * share_of_pictures(&k, p->config->transfer.pictures);
+    *seconds += one * runs * share_of_pictures(&k, p->config->transfer.pictures);
   }
 cleanup:
   vw_carried_free(&c);
@@ -225,10 +231,10 @@ static vw_status seconds_of_cut(predictor *p, const vw_cut_set *set, int64_t dep
   VW_GOTO(vw_cut_words_list(&w, s, set));
   VW_GOTO(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
   for (int64_t first = 0, end; first < w.n; first = end) {
-    int64_t runs = 0;
+    double runs = 0;
     for (end = first + 1; end < w.n && !strcmp(w.rows[end].concept, w.rows[first].concept);) end++;
     VW_GOTO(runs_of(&k, VW_PART_JUDGE, end - first, &runs));
-    *seconds += one * (double)runs * share_of_pictures(&k, vw_cut_pictures(s, set)) * (lends ? 2 : 1);
+    *seconds += one * runs * share_of_pictures(&k, vw_cut_pictures(s, set)) * (lends ? 2 : 1);
   }
 cleanup:
   vw_cut_words_free(&w);

@@ -151,7 +151,8 @@ typedef struct vw_draw_sink {
 /* Work beside the steps, whose time `viswords plan` tells. */
 typedef enum vw_task_part {
   VW_PART_OPEN,  /* a run of what `open` computes, on every rank, or (shares_open) `cache`, which shares it out */
-  VW_PART_JUDGE, /* a run of judging words, with making its program ready: judging does so each time */
+  VW_PART_JUDGE, /* a run of judging words; with making its program ready, as judging does each time, unless draws_parts:
+                  * a sampler's steps are runs of one program */
   VW_PART_CACHE, /* one of the things that `cache` makes */
   VW_TASK_PARTS
 } vw_task_part;
@@ -204,8 +205,9 @@ typedef struct vw_task_kind {
   /* Emits one run of a part of the work, and names it. */
   vw_status (*part)(const vw_task_inputs *in, vw_task_part what, vw_graph *g, const vw_policy **policy,
                     vw_part_name *name);
-  /* How often it runs: VW_PART_JUDGE for so many words of one concept, VW_PART_CACHE for what is missing. */
-  vw_status (*part_runs)(const vw_task_inputs *in, vw_task_part what, int64_t words, int64_t *runs);
+  /* How often it runs: VW_PART_JUDGE for so many words of one concept, VW_PART_CACHE for what is missing. A run that has
+   * fewer words than `part` emits may count as a part of one. */
+  vw_status (*part_runs)(const vw_task_inputs *in, vw_task_part what, int64_t words, double *runs);
   /* Mean seconds of one run of VW_PART_CACHE with its files, over at least `seconds`; writes nothing. */
   vw_status (*time_cache)(const vw_task_inputs *in, double seconds, double *one);
 

@@ -313,12 +313,7 @@ static const vw_column summary_columns[] = {
     VW_TEXT(summary_row, quantity, "quantity", "the value, or a paired difference"),
     VW_NUMBER(summary_row, delta, VW_F64, "delta", "1", "0: untouched anchors; inf: free; NaN: does not apply"),
     VW_TEXT(summary_row, metric, "metric", "what was measured (docs/protocol.md)"),
-    VW_NUMBER(summary_row, i.n, VW_I64, "n", "1", "how many numbers"),
-    VW_NUMBER(summary_row, i.mean, VW_F64, "mean", "1", "their mean"),
-    VW_NUMBER(summary_row, i.low, VW_F64, "low", "1", "mean - 1.96 standard errors over trials"),
-    VW_NUMBER(summary_row, i.high, VW_F64, "high", "1", "mean + 1.96 standard errors over trials"),
-    VW_NUMBER(summary_row, i.boot_low, VW_F64, "boot_low", "1", "2.5 % of a bootstrap over concepts and anchors"),
-    VW_NUMBER(summary_row, i.boot_high, VW_F64, "boot_high", "1", "97.5 % of a bootstrap over concepts and anchors"),
+    VW_INTERVAL(summary_row, "how many numbers"),
 };
 
 static vw_status write_summary(const vw_writer *w, const task_part *p) {

@@ -175,12 +175,7 @@ static const vw_column probe_columns[] = {
     VW_NUMBER(vw_probe_row, layer, VW_I64, "layer", "1", "behind which layer; 0: the embedding"),
     VW_NUMBER(vw_probe_row, delta, VW_F64, "delta", "1", "of the words; inf: free"),
     VW_TEXT(vw_probe_row, quantity_name, "quantity", "what was asked of a word (docs/protocol.md)"),
-    VW_NUMBER(vw_probe_row, i.n, VW_I64, "n", "1", "how many words"),
-    VW_NUMBER(vw_probe_row, i.mean, VW_F64, "mean", "1", "their mean"),
-    VW_NUMBER(vw_probe_row, i.low, VW_F64, "low", "1", "mean - 1.96 standard errors over trials"),
-    VW_NUMBER(vw_probe_row, i.high, VW_F64, "high", "1", "mean + 1.96 standard errors over trials"),
-    VW_NUMBER(vw_probe_row, i.boot_low, VW_F64, "boot_low", "1", "2.5 % of a bootstrap over concepts and anchors"),
-    VW_NUMBER(vw_probe_row, i.boot_high, VW_F64, "boot_high", "1", "97.5 % of a bootstrap over concepts and anchors"),
+    VW_INTERVAL(vw_probe_row, "how many words"),
 };
 
 static vw_status write_model(const vw_writer *w, int64_t model) {

@@ -16,6 +16,13 @@ typedef struct vw_column {
   { (name), offsetof(type, member), (dtype), false, (units), (description) }
 #define VW_TEXT(type, member, name, description)                                                                       \
   { (name), offsetof(type, member), VW_U8, true, "utf-8", (description) }
+/* The interval `i` of a row, over trials. `counted`: what its n counts. */
+#define VW_INTERVAL(type, counted)                                                                                     \
+  VW_NUMBER(type, i.n, VW_I64, "n", "1", counted), VW_NUMBER(type, i.mean, VW_F64, "mean", "1", "their mean"),         \
+      VW_NUMBER(type, i.low, VW_F64, "low", "1", "mean - 1.96 standard errors over trials"),                           \
+      VW_NUMBER(type, i.high, VW_F64, "high", "1", "mean + 1.96 standard errors over trials"),                         \
+      VW_NUMBER(type, i.boot_low, VW_F64, "boot_low", "1", "2.5 % of a bootstrap over concepts and anchors"),          \
+      VW_NUMBER(type, i.boot_high, VW_F64, "boot_high", "1", "97.5 % of a bootstrap over concepts and anchors")
 
 /* rows[n_rows] of `stride` bytes, complete on all ranks; this rank brings mine[n_mine] of them. */
 typedef struct vw_table {

@@ -108,17 +108,16 @@ static vw_status part(const vw_task_inputs *in, vw_task_part what, vw_graph *g, 
   return vw_clip_word_graph(g, &n->net.text.tower, BATCH, BATCH, &s);
 }
 
-static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, int64_t *runs) {
-  if (what == VW_PART_CACHE && in->pictures->is_counted) {
-    *runs = in->pictures->n_train + in->pictures->n_test;
-    return VW_OK;
-  }
-  if (what == VW_PART_CACHE)
-    return vw_features_missing_pictures(in->pictures, vw_clip_of(in->network), in->weights, in->cache, runs);
-  /* the sentences of judging are taken to be as long as those of learning */
-  if (what == VW_PART_OPEN) VW_TRY(vw_class_texts_missing(in, runs));
-  *runs =
-      what == VW_PART_JUDGE ? vw_ensemble_size(in->model) * ((words + BATCH - 1) / BATCH) : (*runs + BATCH - 1) / BATCH;
+static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, double *runs) {
+  int64_t n = 0;
+  if (what == VW_PART_CACHE && in->pictures->is_counted)
+    n = in->pictures->n_train + in->pictures->n_test;
+  else if (what == VW_PART_CACHE)
+    VW_TRY(vw_features_missing_pictures(in->pictures, vw_clip_of(in->network), in->weights, in->cache, &n));
+  else if (what == VW_PART_OPEN) /* the sentences of judging are taken to be as long as those of learning */
+    VW_TRY(vw_class_texts_missing(in, &n));
+  const int64_t batches = ((what == VW_PART_JUDGE ? words : n) + BATCH - 1) / BATCH;
+  *runs = (double)(what == VW_PART_CACHE ? n : what == VW_PART_JUDGE ? vw_ensemble_size(in->model) * batches : batches);
   return VW_OK;
 }
 

@@ -139,11 +139,12 @@ static vw_status missing(const vw_task_inputs *in, int64_t *n) {
 
 /* Every picture is judged once whatever the words: it is shared out among the concepts, each of which asks twice, for a
  * block and for its baselines (more often where it has more blocks). */
-static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, int64_t *runs) {
+static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, double *runs) {
   const int64_t asked = 2 * (in->concepts > 0 ? in->concepts : 1);
-  *runs = 1;
-  if (what == VW_PART_CACHE) return missing(in, runs);
-  if (what == VW_PART_JUDGE) *runs = words ? (in->pictures->test_scenes.n + asked - 1) / asked : 0;
+  int64_t n = 1;
+  if (what == VW_PART_CACHE) VW_TRY(missing(in, &n));
+  if (what == VW_PART_JUDGE) n = words ? (in->pictures->test_scenes.n + asked - 1) / asked : 0;
+  *runs = (double)n;
   return VW_OK;
 }
 

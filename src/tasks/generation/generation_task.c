@@ -92,8 +92,9 @@ static vw_status part(const vw_task_inputs *in, vw_task_part what, vw_graph *g, 
   const int i = what == VW_PART_CACHE ? PICTURES : DRAWING;
   int64_t side = 0;
   VW_TRY(vw_generation_side(in, &side));
-  (void)snprintf(name->kind, sizeof name->kind, "sd %s %" PRId64 "x%" PRId64, passes[i].name, n->unet.level[0].width,
-                 n->unet.levels);
+  /* "drawing" was the name when its times held making the program ready */
+  (void)snprintf(name->kind, sizeof name->kind, "sd %s %" PRId64 "x%" PRId64,
+                 i == DRAWING ? "sampling" : passes[i].name, n->unet.level[0].width, n->unet.levels);
   name->shape = vw_hash_bytes(&side, sizeof side);
   return pass(in, i, g, policy);
 }
@@ -119,11 +120,12 @@ static vw_status missing(const vw_task_inputs *in, int64_t *n) {
 }
 
 /* Of judging the sampler's steps count alone: the decoder and the judge see a picture once. */
-static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, int64_t *runs) {
+static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, double *runs) {
   const vw_judge_config *judge = &in->model->judge;
-  *runs = 0;
-  if (what == VW_PART_CACHE) return missing(in, runs);
-  if (what == VW_PART_JUDGE) *runs = (words + DRAWN_TOGETHER - 1) / DRAWN_TOGETHER * judge->pictures * judge->steps;
+  int64_t n = 0;
+  if (what == VW_PART_CACHE) VW_TRY(missing(in, &n));
+  *runs = (double)n;
+  if (what == VW_PART_JUDGE) *runs = (double)words / DRAWN_TOGETHER * (double)(judge->pictures * judge->steps);
   return VW_OK;
 }
 
