@@ -33,6 +33,9 @@ stop_ranks() { # SIGNAL
     set +m
   fi
 }
+# From here on no $(...), <(...) or >(...): bash 5.2 runs the trap of a signal that has come while it reads one, takes the
+# trap for its inside, and ends with code 2 and "unexpected EOF". What programs print is read through pipes.
+shopt -s lastpipe
 trap 'stop_ranks INT " (Ctrl-\\ ends them at once)"' INT
 for signal in TERM HUP XCPU USR1 USR2; do
   # shellcheck disable=SC2064 # the name of now
@@ -47,28 +50,33 @@ if ! { : 9>&1; } 2>/dev/null; then
   exit 1
 fi
 flags=()
-version=$("$launcher" --version 2>/dev/null || true)
+version=
+{ "$launcher" --version 2>/dev/null || true; } | IFS= read -r -d '' version || true # until the end: no NUL comes
 case $version in
   *"Open MPI"* | *OpenRTE*)
     flags=(--oversubscribe --bind-to none)
     # Open MPI 5 finds no way from one IPv6 address of a machine to itself, and says so in every run.
     export OMPI_MCA_btl_tcp_disable_family=${OMPI_MCA_btl_tcp_disable_family:-6}
-    if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+    if [ "$EUID" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
     ;;
 esac
 # Waiting threads sleep and waiting ranks yield: ranks x threads may exceed the free cores of a machine that others use too.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} OMPI_MCA_mpi_yield_when_idle=${OMPI_MCA_mpi_yield_when_idle:-1}
 
 # Each process of viswords on this machine leaves "begin" and "end CODE" here: launchers lose exit codes.
-note=$(mktemp "${TMPDIR:-/tmp}/viswords-exit.XXXXXX" 2>/dev/null) || note=
+note=
+mktemp "${TMPDIR:-/tmp}/viswords-exit.XXXXXX" 2>/dev/null | read -r note || note=
 trap '[ -z "$note" ] || rm -f "$note"' EXIT
 export VISWORDS_EXIT_NOTE=$note
 
 # A launcher drops output that a full disk refuses, and says nothing: `cat` notices, and goes on reading.
 drain=
 if [ -f /dev/stdout ] || { [ -c /dev/stdout ] && [ ! -t 1 ]; }; then
-  exec 3> >(trap '' INT TERM HUP QUIT XCPU USR1 USR2; cat || { cat >/dev/null; exit 9; })
-  drain=$!
+  exec 5>&1
+  coproc output { trap '' INT TERM HUP QUIT XCPU USR1 USR2; cat >&5 || { cat >/dev/null; exit 9; }; }
+  # shellcheck disable=SC2154 # set by coproc
+  drain=$output_PID to_drain=${output[1]} from_drain=${output[0]}
+  exec 3>&"$to_drain" 5>&- {to_drain}>&- {from_drain}<&-
 else
   exec 3>&1
 fi
@@ -119,7 +127,7 @@ if [ -n "$note" ]; then
     esac
   done <"$note"
 fi
-usr1=$(kill -l USR1)
+kill -l USR1 | read -r usr1
 if [ -n "$asked" ] && { [ $status = $((128 + usr1)) ] || [ $status = "$usr1" ]; }; then
   status=75 # asked before the launcher or a rank listened: nothing was begun
 elif [ "$worst" != 0 ]; then
