@@ -64,7 +64,7 @@ static vw_status read_lines(const char *path, char *text, vw_name_list *out) {
 vw_status vw_name_list_read(const char *path, vw_name_list *out) {
   char *text;
   *out = (vw_name_list){0};
-  VW_TRY(vw_file_read(path, &text, NULL));
+  VW_TRY(vw_file_read_lines(path, &text));
   const vw_status st = read_lines(path, text, out);
   if (st != VW_OK) vw_name_list_free(out);
   free(text);

@@ -49,10 +49,13 @@ static vw_status add_lines(vw_encode_inputs *in, FILE *file, const char *path, b
   vw_status st = VW_OK;
   for (int64_t number = 1; st == VW_OK && (errno = 0, n = getline(&line, &room, file)) >= 0; number++) {
     while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) line[--n] = 0;
-    if (strlen(line) != (size_t)n)
+    const size_t mark =
+        number == 1 && n >= 3 && !memcmp(line, "\xef\xbb\xbf", 3) ? 3 : 0; /* what some editors put first */
+    n -= (ssize_t)mark;
+    if (strlen(line + mark) != (size_t)n)
       st = VW_RAISE(VW_ERR_INPUT, "%s:%" PRId64 ": a 0 byte; expected UTF-8 text, one a line", path, number);
     else if (n > 0)
-      st = add_text(in, line, fill);
+      st = add_text(in, line + mark, fill);
     else
       empty++;
   }

@@ -86,14 +86,19 @@ static vw_status add_word(vw_word_list *l, const vw_word_file *f, int64_t i, con
   return VW_OK;
 }
 
-/* Whether a name holds `only` (NULL: any will do), of chosen words all the parts between its '+'. */
-static bool is_meant(const vw_word_list *l, const char *name, const char *only) {
-  if (!l->is_choice) return !only || strstr(name, only);
+/* Names end in an id's first digits; tables have all of them. */
+static bool holds(const vw_file_word *w, const char *part) {
+  return strstr(w->name, part) || (w->id && !strcmp(w->id, part));
+}
+
+/* Whether a word's name holds `only` (NULL: any will do), of chosen words all the parts between its '+'. */
+static bool is_meant(const vw_word_list *l, const vw_file_word *w, const char *only) {
+  if (!l->is_choice) return !only || holds(w, only);
   for (const char *at = only; at && *at;) {
     char part[PART_BYTES];
     const size_t n = strcspn(at, "+");
     (void)snprintf(part, sizeof part, "%.*s", (int)n, at);
-    if (!strstr(name, part)) return false;
+    if (!holds(w, part)) return false;
     at += n + (at[n] == '+');
   }
   return true;
@@ -120,7 +125,7 @@ static vw_status add_file(vw_word_list *l, const char *path, const char *only, i
     const vw_file_word *w = &f.words[i];
     const bool fits = !width || w->width == width;
     if (w->is_of_block && l->model && (!w->model || strcmp(l->model, w->model) != 0)) continue;
-    if (!is_meant(l, w->name, only)) continue;
+    if (!is_meant(l, w, only)) continue;
     if (fits && !is_chosen(l, w->name)) st = add_word(l, &f, i, path);
     if (fits || other->width) continue;
     (void)snprintf(other->name, sizeof other->name, "%s", w->name);

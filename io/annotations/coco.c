@@ -43,7 +43,7 @@ typedef struct raw_box {
 } raw_box;
 
 typedef struct category {
-  int64_t id, place; /* place: in the file */
+  int64_t id, place; /* place: in the file, later in the list of classes */
   const char *name;
 } category;
 
@@ -386,6 +386,43 @@ static vw_status check_ids(const reader *r) {
   return VW_OK;
 }
 
+static int by_name(const void *x, const void *y) {
+  const category *const a = *(const category *const *)x, *const b = *(const category *const *)y;
+  const int names = strcmp(a->name, b->name);
+  return names ? names : a->place < b->place ? -1 : a->place > b->place;
+}
+
+static int by_first_place(const void *x, const void *y) {
+  const category *const a = *(const category *const *)x, *const b = *(const category *const *)y;
+  return a->place < b->place ? -1 : a->place > b->place;
+}
+
+/* The file's list of classes. Categories of one name are one class, at the place of the first: some tools write a
+ * category for a whole data set, without a box, that is called like the only class in it. */
+static vw_status list_classes(reader *r) {
+  vw_annotations *a = r->a;
+  const int64_t n = r->n_categories;
+  category **order = malloc(((size_t)n + 1) * sizeof *order);
+  a->classes = calloc((size_t)n + 1, sizeof *a->classes);
+  if (!order || !a->classes || n > INT32_MAX) {
+    free((void *)order);
+    return VW_RAISE(VW_ERR_MEMORY, "%s: no memory for its classes", r->path);
+  }
+  for (int64_t i = 0; i < n; i++) order[i] = &r->categories[i];
+  qsort((void *)order, (size_t)n, sizeof *order, by_name);
+  for (int64_t i = 1; i < n; i++)
+    if (!strcmp(order[i]->name, order[i - 1]->name)) order[i]->place = order[i - 1]->place;
+  qsort((void *)order, (size_t)n, sizeof *order, by_first_place);
+  for (int64_t i = 0, before = -1; i < n; i++) {
+    const int64_t place = order[i]->place;
+    if (place != before) a->classes[a->n_classes++] = order[i]->name;
+    before = place;
+    order[i]->place = a->n_classes - 1;
+  }
+  free((void *)order);
+  return VW_OK;
+}
+
 static vw_status resolve_box(const reader *r, const raw_box *raw, vw_annotated_box *out) {
   const vw_annotated_picture key = {.id = raw->image}, *p;
   const category wanted = {.id = raw->category}, *c;
@@ -409,12 +446,9 @@ static vw_status resolve(reader *r) {
   if (a->n_pictures) qsort(a->pictures, (size_t)a->n_pictures, sizeof *a->pictures, by_picture_id);
   if (r->n_categories) qsort(r->categories, (size_t)r->n_categories, sizeof *r->categories, by_category_id);
   VW_TRY(check_ids(r));
-  a->classes = calloc((size_t)r->n_categories + 1, sizeof *a->classes);
+  VW_TRY(list_classes(r));
   a->boxes = malloc(((size_t)r->n_raw + 1) * sizeof *a->boxes);
-  VW_CHECK(a->classes && a->boxes && r->n_categories <= INT32_MAX, VW_ERR_MEMORY, "%s: no memory for its boxes",
-           r->path);
-  for (int64_t i = 0; i < r->n_categories; i++) a->classes[r->categories[i].place] = r->categories[i].name;
-  a->n_classes = r->n_categories;
+  VW_CHECK(a->boxes, VW_ERR_MEMORY, "%s: no memory for its boxes", r->path);
   for (int64_t i = 0; i < r->n_raw; i++) {
     VW_TRY(resolve_box(r, &r->raw[i], &a->boxes[i]));
     a->n_boxes++;

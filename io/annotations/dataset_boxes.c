@@ -71,7 +71,7 @@ static vw_status open_file(box_file *f, const char *folder) {
   VW_TRY(vw_path_format(f->folder, "%s", folder));
   VW_TRY(vw_path_format(f->path, "%s/boxes.txt", folder));
   if (!vw_file_exists(f->path)) return VW_OK;
-  VW_TRY(vw_file_read(f->path, &f->text, NULL));
+  VW_TRY(vw_file_read_lines(f->path, &f->text));
   for (const char *p = f->text; *p; p++) lines += *p == '\n';
   f->line = calloc((size_t)lines, sizeof *f->line);
   VW_CHECK(f->line, VW_ERR_MEMORY, "%s: out of memory", f->path);

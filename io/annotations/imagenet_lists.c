@@ -88,7 +88,7 @@ vw_status vw_wnid_names_read(const char *root, const char *path, vw_wnid_names *
   else
     VW_TRY(find_file(&root, 1, files, sizeof files / sizeof *files, names->path));
   if (!names->path[0]) return VW_OK;
-  VW_TRY(vw_file_read(names->path, &names->text, NULL));
+  VW_TRY(vw_file_read_lines(names->path, &names->text));
   return read_names(names);
 }
 
@@ -210,7 +210,7 @@ static vw_status read_numbers(const labelling *l, const char *root, const char *
       "\"WNID NUMBER NAME\") beside it, or LOC_val_solution.csv instead",
       l->list->path);
   for (int64_t i = 0; i < NUMBERS; i++) of_number[i] = -1;
-  VW_TRY(vw_file_read(path, &text, NULL));
+  VW_TRY(vw_file_read_lines(path, &text));
   vw_status st = VW_OK;
   int64_t number = 0;
   for (char *at = text, *line = NULL; st == VW_OK && (line = next_line(&at));) {
@@ -293,7 +293,7 @@ vw_status vw_label_list_read(const char *root, const char *folder, const vw_name
       "%s: has no class folders, and no list says what its pictures are of; expected LOC_val_solution.csv, val.txt "
       "or ILSVRC2012_validation_ground_truth.txt in %s",
       folder, root);
-  VW_TRY(vw_file_read(list->path, &list->text, NULL));
+  VW_TRY(vw_file_read_lines(list->path, &list->text));
   list->label = calloc((size_t)pictures->n + 1, sizeof *list->label);
   VW_CHECK(list->label, VW_ERR_MEMORY, "%s: out of memory", list->path);
   labelling l = {.list = list, .pictures = pictures, .wnids = wnids};

@@ -110,15 +110,29 @@ static vw_status read_object(reader *r, const vw_xml_element *object) {
   return VW_OK;
 }
 
+/* The picture that the list names, as VOC's own tools find it; else what the file says of itself, which may be out of
+ * date: pictures are renamed and copied with it. */
+static vw_status name_file(const reader *r, const vw_xml_element *top, const char *name, char *file, size_t bytes) {
+  char path[VW_PATH_BYTES];
+  VW_TRY(text_of(r, top, "filename", file, bytes));
+  VW_CHECK(!file[0] || vw_name_stays_below(file), VW_ERR_INPUT, "%s: <filename> '%s' leaves the folder of the pictures",
+           r->path, file);
+  bool listed = !file[0];
+  if (!listed && r->root) {
+    VW_TRY(vw_path_format(path, "%s/JPEGImages/%s.jpg", r->root, name));
+    listed = vw_file_exists(path);
+  }
+  if (!listed) return VW_OK;
+  VW_CHECK((size_t)snprintf(file, bytes, "%s.jpg", name) < bytes, VW_ERR_INPUT, "%s: its name is too long", r->path);
+  return VW_OK;
+}
+
 static vw_status read_picture(reader *r, const vw_xml_element *top, const char *name) {
   vw_annotations *a = r->a;
   vw_annotated_picture p = {.id = a->n_pictures};
   char file[512];
   VW_CHECK(!strcmp(top->name, "annotation"), VW_ERR_INPUT, "%s: its top element is not <annotation>", r->path);
-  VW_TRY(text_of(r, top, "filename", file, sizeof file));
-  if (!file[0]) (void)snprintf(file, sizeof file, "%s.jpg", name);
-  VW_CHECK(vw_name_stays_below(file), VW_ERR_INPUT, "%s: <filename> '%s' leaves the folder of the pictures", r->path,
-           file);
+  VW_TRY(name_file(r, top, name, file, sizeof file));
   VW_TRY(size_of(r, top, "width", &p.width));
   VW_TRY(size_of(r, top, "height", &p.height));
   p.file = vw_pool_text(&a->pool, file, -1);
@@ -203,7 +217,7 @@ vw_status vw_voc_read(const char *root, const char *split, vw_annotations **out)
   vw_status st = VW_OK;
   *out = NULL;
   VW_TRY(vw_path_format(list, "%s/ImageSets/Main/%s.txt", root, split));
-  VW_TRY(vw_file_read(list, &text, NULL));
+  VW_TRY(vw_file_read_lines(list, &text));
   r.a = calloc(1, sizeof *r.a);
   if (!r.a) st = VW_RAISE(VW_ERR_MEMORY, "out of memory");
   int64_t line = 1;

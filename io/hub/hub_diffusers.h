@@ -33,6 +33,7 @@ typedef struct vw_hub_scheduler {
   char class_name[48];
   int64_t steps, offset;
   double beta_start, beta_end;
+  double clip_range;         /* what DDIM cuts its guess to, where it clips */
   bool scaled;               /* scaled_linear; else linear */
   bool velocity;             /* v_prediction; else epsilon */
   bool last_alpha_one, clip; /* what DDIM makes of this configuration */

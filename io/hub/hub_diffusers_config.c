@@ -314,6 +314,9 @@ vw_status vw_hub_scheduler_read(const char *path, const json_t *c, vw_hub_schedu
   VW_TRY(vw_json_double(path, "", c, "beta_end", 0.02, &s->beta_end));
   VW_TRY(read_bool(path, c, "set_alpha_to_one", true, &s->last_alpha_one));
   VW_TRY(read_bool(path, c, "clip_sample", true, &s->clip));
+  VW_TRY(vw_json_double(path, "", c, "clip_sample_range", 1, &s->clip_range));
+  VW_CHECK(isfinite(s->clip_range) && s->clip_range > 0, VW_ERR_INPUT,
+           "%s: clip_sample_range is %g, expected a positive number", path, s->clip_range);
   VW_CHECK(s->beta_start > 0 && s->beta_end >= s->beta_start && s->beta_end < 1, VW_ERR_INPUT,
            "%s: beta_start %g and beta_end %g: expected 0 < beta_start <= beta_end < 1", path, s->beta_start,
            s->beta_end);

@@ -461,7 +461,7 @@ static vw_status assign_classes(vw_reader *r, const vw_key *o, vw_names *member,
   const char *file = absolute(r, s);
   if (!file) return out_of_memory(r);
   if (!vw_file_exists(file)) return VW_AT(r, node, "%s: no file %s (a name a line), nor a list", path, file);
-  if (vw_file_read(file, &text, NULL) != VW_OK) return VW_AT(r, node, "%s: cannot read %s", path, file);
+  if (vw_file_read_lines(file, &text) != VW_OK) return VW_AT(r, node, "%s: cannot read %s", path, file);
   const vw_status st = names_of_text(r, file, text, member);
   free(text);
   return st;

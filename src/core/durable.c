@@ -413,3 +413,15 @@ cleanup:
   (void)close(fd);
   return st;
 }
+
+vw_status vw_file_read_lines(const char *path, char **text) {
+  static const char mark[] = "\xef\xbb\xbf";
+  int64_t bytes = 0;
+  VW_TRY(vw_file_read(path, text, &bytes));
+  if (memchr(*text, 0, (size_t)bytes)) {
+    free(*text), *text = NULL;
+    return VW_RAISE(VW_ERR_INPUT, "%s: a 0 byte; expected UTF-8 text", path);
+  }
+  if (!strncmp(*text, mark, 3)) memmove(*text, *text + 3, (size_t)bytes - 2);
+  return VW_OK;
+}

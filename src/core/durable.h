@@ -109,4 +109,8 @@ vw_status vw_file_hash(const char *path, vw_hash *hash, int64_t *bytes);
  * be NULL. Errors: those of vw_foreign_open, VW_ERR_MEMORY. */
 vw_status vw_file_read(const char *path, char **data, int64_t *bytes);
 
+/* The same of a file of lines that people write: without the byte order mark that some editors put before the first.
+ * Errors: also VW_ERR_INPUT where it holds a 0 byte (UTF-16, or no text at all). */
+vw_status vw_file_read_lines(const char *path, char **text);
+
 #endif

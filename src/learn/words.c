@@ -12,7 +12,7 @@ static vw_status read_list(vw_word_table *w, const char *path) {
   char *text = NULL, *save = NULL;
   vw_status st = VW_OK;
   int64_t line = 0;
-  VW_TRY(vw_file_read(path, &text, NULL));
+  VW_TRY(vw_file_read_lines(path, &text));
   for (char *rest = text, *word; (word = strsep(&rest, "\n")) != NULL;) {
     int32_t id = 0;
     line++;

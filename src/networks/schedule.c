@@ -133,7 +133,7 @@ static void ddim_step(const vw_sampler *s, double *x, const double *prediction) 
     const bool velocity = s->config.prediction == VW_PREDICTS_VELOCITY;
     const double noise = velocity ? a * prediction[i] + b * x[i] : prediction[i];
     double x0 = clean(s, abar, x[i], prediction[i]);
-    if (s->config.clip) x0 = fmin(fmax(x0, -1), 1);
+    if (s->config.clip > 0) x0 = fmin(fmax(x0, -s->config.clip), s->config.clip);
     x[i] = sqrt(to) * x0 + sqrt(1 - to) * noise;
   }
 }

@@ -21,7 +21,7 @@ typedef struct vw_schedule_config {
   vw_spacing spacing;  /* DEFAULT: each sampler's own: DDIM leading, DPM-Solver++ linspace */
   int64_t offset;      /* added to timesteps of leading spacing */
   bool last_alpha_one; /* DDIM's last step ends without noise; else with that of timestep 0 */
-  bool clip;           /* DDIM cuts its guess of the latents to [-1, 1] */
+  double clip;         /* DDIM cuts its guess of the latents to [-clip, clip]; 0: it does not */
 } vw_schedule_config;
 
 /* abar[t] = prod_{s <= t} (1 - beta_s), [steps] doubles; the caller frees it. Errors: VW_ERR_ARG, VW_ERR_MEMORY. */

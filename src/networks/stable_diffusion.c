@@ -61,10 +61,16 @@ static vw_schedule_config schedule_config(const vw_hub_scheduler *h) {
                           .prediction = h->velocity ? VW_PREDICTS_VELOCITY : VW_PREDICTS_NOISE,
                           .offset = h->offset,
                           .last_alpha_one = h->last_alpha_one,
-                          .clip = h->clip};
+                          .clip = h->clip ? h->clip_range : 0};
   for (int i = VW_SPACING_DEFAULT; i <= VW_SPACING_TRAILING; i++)
     if (!strcmp(h->spacing, vw_spacing_name((vw_spacing)i))) c.spacing = (vw_spacing)i;
   return c;
+}
+
+/* The smallest latents that a UNet takes: one without padding around its strided convolutions halves them at every level,
+ * and needs two to halve. */
+static int64_t least_side(const vw_unet_config *u) {
+  return u->down_padding ? 1 : (int64_t)1 << (u->levels - 1);
 }
 
 /* Everything at the smallest sizes, for the names and shapes of the weights. The caller destroys *g. */
@@ -75,7 +81,7 @@ static vw_status describe(const vw_sd_network *n, bool steps, bool pictures, vw_
   if (steps) {
     const vw_value x = vw_input(*g, vw_shape(VW_RESIDUAL, 1, 1, n->net.width), "embedded");
     (void)vw_clip_text_states(*g, &n->net.text.tower, x, rows);
-    VW_TRY(vw_sd_unet_graph(*g, n, 1, 1, 1, 1));
+    VW_TRY(vw_sd_unet_graph(*g, n, 1, 1, least_side(&n->unet), least_side(&n->unet)));
   }
   if (pictures) VW_TRY(vw_sd_encoder_graph(*g, n, side, side));
   if (pictures) VW_TRY(vw_sd_decoder_graph(*g, n, 1, 1));
@@ -418,7 +424,8 @@ static vw_status share_network(vw_network *net, unsigned parts, const vw_ranks *
     VW_GOTO(share_described(n, text, &net->policy, ranks, transport, mine));
   }
   vw_status mine = vw_graph_create(&images);
-  if (mine == VW_OK && parts & VW_NETWORK_STEPS) mine = vw_sd_unet_graph(images, n, 1, 1, 1, 1);
+  if (mine == VW_OK && parts & VW_NETWORK_STEPS)
+    mine = vw_sd_unet_graph(images, n, 1, 1, least_side(&n->unet), least_side(&n->unet));
   if (mine == VW_OK && parts & VW_NETWORK_PICTURES) mine = vw_sd_encoder_graph(images, n, side, side);
   VW_GOTO(share_described(n, images, &n->image_policy, ranks, transport, mine));
 cleanup:

@@ -140,7 +140,7 @@ static void split_sizes(void **state) {
 static void class_file(void **state) {
   (void)state;
   vw_name_list names;
-  const char text[] = "# known\n\n fox \r\nred panda\n#x\nzebra";
+  const char text[] = "\xef\xbb\xbf# known\n\n fox \r\nred panda\n#x\nzebra";
   assert_ok(vw_file_write(in_root("known.txt"), text, sizeof text - 1));
   assert_ok(vw_name_list_read(in_root("known.txt"), &names));
   assert_int_equal(names.n, 3);
@@ -151,6 +151,12 @@ static void class_file(void **state) {
   assert_ok(vw_file_write(in_root("known.txt"), "fox\nfox\n", 8));
   assert_int_equal(vw_name_list_read(in_root("known.txt"), &names), VW_ERR_INPUT);
   assert_non_null(strstr(vw_error_message(), "known.txt:2: 'fox' is listed twice"));
+  assert_ok(vw_file_write(in_root("known.txt"),
+                          "\xff\xfe"
+                          "f\0o\0x\0",
+                          8)); /* UTF-16 */
+  assert_int_equal(vw_name_list_read(in_root("known.txt"), &names), VW_ERR_INPUT);
+  assert_non_null(strstr(vw_error_message(), "known.txt: a 0 byte; expected UTF-8 text"));
   assert_ok(vw_file_write(in_root("known.txt"), "# none\n", 7));
   assert_int_equal(vw_name_list_read(in_root("known.txt"), &names), VW_ERR_INPUT);
   assert_int_equal(vw_name_list_read(in_root("absent.txt"), &names), VW_ERR_IO);

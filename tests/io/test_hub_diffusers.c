@@ -104,13 +104,14 @@ static void stable_diffusion_2_1_is_read(void **state) {
          "\"_class_name\": \"DPMSolverMultistepScheduler\", \"beta_schedule\": \"scaled_linear\", \"beta_start\": "
          "0.00085, \"beta_end\": 0.012, \"prediction_type\": \"v_prediction\", \"steps_offset\": 1, "
          "\"lambda_min_clipped\": -Infinity, \"timestep_spacing\": \"leading\", \"set_alpha_to_one\": false, "
-         "\"clip_sample\": false, \"trained_betas\": null");
+         "\"clip_sample\": false, \"clip_sample_range\": 2.5, \"trained_betas\": null");
   assert_ok(vw_hub_diffusers_read_configs(&h, dir));
   for (int i = 0; i < 4; i++) assert_int_equal(h.unet.heads[i], heads[i]);
   assert_true(h.unet.context == 1024 && h.unet.linear_projection && h.unet.sample_size == 96);
   assert_true(h.vae.levels == 4 && h.vae.width[1] == 256 && h.vae.layers == 2);
   assert_true(h.scheduler.scaled && h.scheduler.velocity && h.scheduler.offset == 1);
-  assert_true(!h.scheduler.last_alpha_one && !h.scheduler.clip && h.scheduler.beta_end == .012);
+  assert_true(!h.scheduler.last_alpha_one && !h.scheduler.clip && h.scheduler.beta_end == .012 &&
+              h.scheduler.clip_range == 2.5);
   assert_string_equal(h.scheduler.spacing, "leading");
   assert_string_equal(h.scheduler.class_name, "DPMSolverMultistepScheduler");
   assert_true(h.text.layers == 23 && h.text.eos_token_id == 2);
@@ -172,6 +173,7 @@ static void configurations_are_refused(void **state) {
       {scheduler_file, "\"beta_end\": 1.5", "beta_start 0.0001 and beta_end 1.5"},
       {scheduler_file, "\"num_train_timesteps\": 0", "num_train_timesteps is 0"},
       {scheduler_file, "\"steps_offset\": -1", "steps_offset is -1"},
+      {scheduler_file, "\"clip_sample_range\": 0", "clip_sample_range is 0"},
       {scheduler_file, "]", "not valid JSON"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

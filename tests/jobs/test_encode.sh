@@ -33,7 +33,7 @@ ids=$(grep -o '"text":"a photo of a dog".*' "$work/out.txt" | grep -o '"id":[0-9
 [ "ids ${ids% }" = "$(grep '^ids' "$expected")" ] || fail "tokens: $ids"
 
 # A folder, texts of a file and of standard input, the best first.
-printf 'a photo of a hammer\r\n\na photo of a fox\n' > "$work/texts.txt"
+printf '\xef\xbb\xbfa photo of a fox\r\n\na photo of a hammer\n' > "$work/texts.txt"
 encode 0 "$model" --texts "$work/texts.txt" "$pictures/fox" --top 1
 says "texts.txt: 1 empty line is left out"
 [ "$(grep -c '%  a photo of a fox' "$work/out.txt")" -gt 10 ] || fail "foxes: $(cat "$work/out.txt")"

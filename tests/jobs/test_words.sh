@@ -40,6 +40,9 @@ of_study=$(grep -A6 '"metrics"' "$work/said" | head -6)
 expect 0 import "$word" s.yaml "${options[@]}" --json
 [ "$(grep -A6 '"metrics"' "$work/said" | head -6)" = "$of_study" ] || fail "other metrics: $(cat "$work/said")"
 says '"what": "untouched anchor"'
+whole=$(sed -n 's/^ *- \["\([0-9a-f]*\)".*"fox", concept, "dog", 0.5, 0\]/\1/p' out/plan.yaml) # as tables have it
+expect 0 import "out:$whole" s.yaml "${options[@]}" --json
+[ "$(grep -A6 '"metrics"' "$work/said" | head -6)" = "$of_study" ] || fail "by its id: $(cat "$work/said")"
 expect 2 import out s.yaml "${options[@]}"
 says "which concept"
 expect 2 import "$word" s.yaml --concept dog "${options[@]}"

@@ -19,7 +19,7 @@ static const struct {
 } configs[] = {
     {"v", {SCALED, .prediction = VW_PREDICTS_VELOCITY, .offset = 1}},
     {"epsilon", {SCALED, .offset = 1, .spacing = VW_SPACING_LEADING}},
-    {"silent", {.steps = 1000, .beta_start = .0001, .beta_end = .02, .last_alpha_one = true, .clip = true}},
+    {"silent", {.steps = 1000, .beta_start = .0001, .beta_end = .02, .last_alpha_one = true, .clip = 1}},
     {"linspace", {SCALED, .prediction = VW_PREDICTS_VELOCITY, .spacing = VW_SPACING_LINSPACE, .last_alpha_one = true}},
     {"trailing", {SCALED, .spacing = VW_SPACING_TRAILING, .offset = 1, .last_alpha_one = true}},
     {"short", {.steps = 40, .beta_start = .00085, .beta_end = .012, .scaled = true, .last_alpha_one = true}},
@@ -107,6 +107,23 @@ static void what_cannot_be_is_refused(void **state) {
   assert_int_equal(kind, VW_SAMPLER_DPM_2M);
 }
 
+/* A guess of 8 behind noise that takes all of the latents: DDIM keeps as much of it as the configuration lets it. */
+static void guesses_are_cut_to_the_range(void **state) {
+  (void)state;
+  static const double clip[] = {0, 1, 3};
+  for (int i = 0; i < 3; i++) {
+    vw_schedule_config c = configs[4].config; /* its only step leads to latents without noise */
+    vw_sampler s;
+    c.clip = clip[i];
+    assert_ok(vw_sampler_create(&s, VW_SAMPLER_DDIM, &c, 1, 2));
+    const double a = sqrt(s.abar[s.timestep[0]]), no_noise[] = {0, 0};
+    double x[] = {8 * a, -.5 * a};
+    vw_sampler_step(&s, x, no_noise);
+    assert_true(fabs(x[0] - (clip[i] > 0 ? clip[i] : 8)) < 1e-12 && fabs(x[1] + .5) < 1e-12);
+    vw_sampler_free(&s);
+  }
+}
+
 static void guidance_goes_beyond(void **state) {
   (void)state;
   const double without[] = {1, -2}, with[] = {2, -2};
@@ -118,6 +135,7 @@ static void guidance_goes_beyond(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(samplers_follow_diffusers), cmocka_unit_test(velocity_turns_back_to_latents),
-      cmocka_unit_test(what_cannot_be_is_refused), cmocka_unit_test(guidance_goes_beyond)};
+      cmocka_unit_test(guesses_are_cut_to_the_range), cmocka_unit_test(what_cannot_be_is_refused),
+      cmocka_unit_test(guidance_goes_beyond)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

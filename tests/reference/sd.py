@@ -56,14 +56,14 @@ def channels_first(x):
 
 # Only what differs from the classes' defaults, as old directories of the hub have it.
 NETWORKS = {
-    # three levels, heads a level, linear projections, velocity, odd latents; the new names
+    # three levels, heads a level, linear projections, velocity, odd latents, no padding; the new names
     "sd_a": dict(
         latent=(5, 7), scheduler={"_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear",
                                   "beta_start": 0.00085, "beta_end": 0.012, "prediction_type": "v_prediction",
                                   "set_alpha_to_one": False, "steps_offset": 1, "clip_sample": False},
         text=dict(vocab_size=61, hidden_size=20, intermediate_size=36, num_hidden_layers=2, num_attention_heads=2,
                   max_position_embeddings=11, hidden_act="gelu", eos_token_id=2),
-        unet=dict(block_out_channels=[16, 24, 32], layers_per_block=1, cross_attention_dim=20,
+        unet=dict(block_out_channels=[16, 24, 32], layers_per_block=1, cross_attention_dim=20, downsample_padding=0,
                   attention_head_dim=[2, 3, 4], norm_num_groups=4, use_linear_projection=True, sample_size=8,
                   down_block_types=["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
                   up_block_types=["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]),

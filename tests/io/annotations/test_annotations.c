@@ -93,6 +93,28 @@ static void test_coco_any_order(void **state) {
   vw_annotations_destroy(a);
 }
 
+/* Categories of one name are one class: what tools write that give the data set itself a category. */
+static void test_coco_one_name_twice(void **state) {
+  (void)state;
+  static const char text[] =
+      "{\"categories\": [{\"id\": 4, \"name\": \"dog\"}, {\"id\": 0, \"name\": \"cat\"}, {\"id\": 9, \"name\": "
+      "\"dog\"}, "
+      "{\"id\": 1, \"name\": \"bus\"}, {\"id\": 2, \"name\": \"cat\"}],\n"
+      " \"images\": [{\"id\": 5, \"file_name\": \"x.jpg\", \"width\": 10, \"height\": 20}],\n"
+      " \"annotations\": [{\"id\": 1, \"image_id\": 5, \"category_id\": 9, \"bbox\": [0, 0, 1, 1]},\n"
+      "  {\"id\": 2, \"image_id\": 5, \"category_id\": 2, \"bbox\": [0, 0, 2, 2]},\n"
+      "  {\"id\": 3, \"image_id\": 5, \"category_id\": 1, \"bbox\": [0, 0, 3, 3]},\n"
+      "  {\"id\": 4, \"image_id\": 5, \"category_id\": 4, \"bbox\": [0, 0, 4, 4]}]}";
+  static const char *const classes[] = {"dog", "cat", "bus"};
+  static const int32_t of_box[] = {0, 1, 2, 0};
+  vw_annotations *a = NULL;
+  assert_ok(vw_coco_read(write_file("twice.json", text), &a));
+  assert_int_equal(a->n_classes, 3);
+  for (int i = 0; i < 3; i++) assert_string_equal(a->classes[i], classes[i]);
+  for (int i = 0; i < 4; i++) assert_int_equal(a->boxes[i].class_index, of_box[i]);
+  vw_annotations_destroy(a);
+}
+
 #define IMAGE    "{\"id\": 1, \"file_name\": \"a.jpg\", \"width\": 7, \"height\": 8}"
 #define CATEGORY "{\"id\": 1, \"name\": \"cat\"}"
 #define COCO(images, categories, annotations)                                                                          \
@@ -207,7 +229,7 @@ static void test_voc_refused(void **state) {
       {VOC("<object><name>cat</name>" BOX("1", "2", "nan", "4") "</object>"), "<xmax> is not a number: 'nan'"},
       {VOC("<object><name>cat</name>" BOX("5", "2", "3", "4") "</object>"), "<bndbox> ends before it begins"},
   };
-  (void)write_file("voc/ImageSets/Main/train.txt", "x  1\n\n");
+  (void)write_file("voc/ImageSets/Main/train.txt", "\xef\xbb\xbfx  1\r\n\n"); /* as Windows writes it */
   (void)write_file("voc/ImageSets/Main/out.txt", "x\n../x\n");
   (void)write_file("voc/ImageSets/Main/twice.txt", "x\nx\n");
   char root[128];
@@ -251,7 +273,11 @@ static void test_voc_other_xml(void **state) {
   (void)write_file("voc/Annotations/x.xml", text);
   (void)snprintf(root, sizeof root, "%s/voc", folder);
   assert_ok(vw_voc_read(root, "train", &a));
-  assert_string_equal(a->pictures[0].file, "x&y.jpg");
+  assert_string_equal(a->pictures[0].file, "x&y.jpg"); /* there is no x.jpg */
+  vw_annotations_destroy(a);
+  (void)write_file("voc/JPEGImages/x.jpg", "");
+  assert_ok(vw_voc_read(root, "train", &a));
+  assert_string_equal(a->pictures[0].file, "x.jpg");
   assert_int_equal(a->pictures[0].height, 8);
   assert_int_equal(a->n_boxes, 1);
   assert_string_equal(a->classes[0], "caf\xc3\xa9 au lait");
@@ -260,9 +286,9 @@ static void test_voc_other_xml(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_coco_scenes),  cmocka_unit_test(test_coco_any_order),
-                                     cmocka_unit_test(test_coco_refused), cmocka_unit_test(test_coco_deep),
-                                     cmocka_unit_test(test_voc_scenes),   cmocka_unit_test(test_voc_refused),
-                                     cmocka_unit_test(test_voc_other_xml)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_coco_scenes),         cmocka_unit_test(test_coco_any_order),
+                                     cmocka_unit_test(test_coco_one_name_twice), cmocka_unit_test(test_coco_refused),
+                                     cmocka_unit_test(test_coco_deep),           cmocka_unit_test(test_voc_scenes),
+                                     cmocka_unit_test(test_voc_refused),         cmocka_unit_test(test_voc_other_xml)};
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
