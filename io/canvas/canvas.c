@@ -253,7 +253,7 @@ static vw_status write_png(const vw_page *page, vw_fonts *fonts, const char *pat
     rgb[3 * i] = (uint8_t)(pixel >> 16), rgb[3 * i + 1] = (uint8_t)(pixel >> 8), rgb[3 * i + 2] = (uint8_t)pixel;
   }
   VW_GOTO(vw_path_format(full, "%s.png", path));
-  VW_GOTO(vw_png_write(full, height, width, rgb));
+  VW_GOTO(vw_png_write_drawing(full, height, width, rgb));
 cleanup:
   cairo_surface_destroy(s);
   free(rgb);
