@@ -2,7 +2,8 @@
 # Fuzzes the readers of foreign files with libFuzzer under the address and undefined-behaviour sanitizers.
 #   tools/fuzz.sh [JOBS]
 #     FUZZ_RUNS=10000000    executions a target, those of earlier calls counted too
-#     FUZZ_SECONDS=n        instead: at most n seconds a target, after replaying the committed corpus
+#     FUZZ_SECONDS=n        instead: at most n seconds a target, after replaying the committed corpus; with FUZZ_RUNS too:
+#                           whatever comes first
 #     FUZZ_TARGETS="image study"    only these (default: all)
 # New inputs go to build/fuzz/corpus/TARGET, what crashes or hangs to build/fuzz/found/TARGET-*; another call goes on.
 set -uo pipefail
@@ -25,10 +26,10 @@ one() {
   local name=$1 corpus=$build/corpus/$1 log=$build/runs/$1.log done_before=0 limit
   mkdir -p "$corpus"
   [ -s "$build/runs/$name.count" ] && done_before=$(cat "$build/runs/$name.count")
-  if [ -n "${FUZZ_SECONDS:-}" ]; then
+  if [ -n "$FUZZ_SECONDS" ] && [ -z "$FUZZ_RUNS" ]; then
     limit=(-max_total_time="$FUZZ_SECONDS" -seed=1)
   else
-    limit=(-runs="$((FUZZ_RUNS - done_before))")
+    limit=(-runs="$((FUZZ_RUNS - done_before))" ${FUZZ_SECONDS:+-max_total_time="$FUZZ_SECONDS"})
     if [ "$done_before" -ge "$FUZZ_RUNS" ]; then echo "$name $done_before - 0" && return 0; fi
   fi
   local dictionary=()
@@ -49,7 +50,9 @@ one() {
   return $code
 }
 export -f one
-export build FUZZ_RUNS=${FUZZ_RUNS:-10000000} FUZZ_SECONDS=${FUZZ_SECONDS:-}
+export build FUZZ_SECONDS=${FUZZ_SECONDS:-}
+export FUZZ_RUNS=${FUZZ_RUNS:-}
+[ -n "$FUZZ_SECONDS$FUZZ_RUNS" ] || FUZZ_RUNS=10000000
 targets=${FUZZ_TARGETS:-$(ls tests/fuzz/corpus)}
 # shellcheck disable=SC2086 # a list
 printf '%s\n' $targets | xargs -P "$jobs" -I{} bash -c 'one {}' >$build/runs/summary
