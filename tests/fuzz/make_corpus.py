@@ -1,18 +1,19 @@
-"""Seeds of the fuzz targets from the tests' fixtures and the shipped studies: tests/fuzz/corpus/<target>/<name>.
+"""Seeds of the fuzz targets from the tests' fixtures and the shipped studies: OUT/<target>/<name>.
 
-    python3 tests/fuzz/make_corpus.py       standard library only; files of regressions (regression-*) are left alone
+    python3 tests/fuzz/make_corpus.py OUT       standard library only
 """
 
 import json
 import pathlib
 import struct
+import sys
 
 HERE = pathlib.Path(__file__).parent
 FIXTURES = HERE.parent / "reference" / "fixtures"
 
 
 def put(target, name, data):
-    folder = HERE / "corpus" / target
+    folder = pathlib.Path(sys.argv[1]) / target
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
 
