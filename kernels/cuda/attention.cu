@@ -4,9 +4,9 @@
  *   s_j = q . k_j / sqrt(D);  lse = log sum exp s_j;  p_j = exp(s_j - lse);  y = sum p_j v_j
  *   dp_j = dy . v_j;  ds_j = p_j (dp_j - dy . y) / sqrt(D);  dq = sum ds_j k_j;  dk_j = sum ds_j q;  dv_j = sum p_j dy
  *
- * Four families: few own positions (attention_few.cu), bf16 on tensor cores (attention_flash.cu), heads of more than 128
- * channels forward (attention_wide.cu), and here whatever is left: fp32 pictures and texts of more than 16 positions,
- * wide heads that are causal, padded or behind a prefix, and their gradient. Where a network has asked for cuDNN it
+ * Four families: few own positions (attention_few.cu), tensor cores (attention_flash.cu: bf16, and fp32 that may
+ * be rounded to TF32), heads of more than 128 channels forward (attention_wide.cu), and here whatever is left: pictures
+ * and texts of more than 16 positions in fp32, wide heads that are causal, padded or behind a prefix, and their gradient. Where a network has asked for cuDNN it
  * takes the large shapes of bf16 (attention_library.cu).
  *
  * One warp a query (dk, dv: a key), 8 warps a block that share tiles of 32 keys (queries) in shared memory, padded by
@@ -249,7 +249,7 @@ template <typename X, int N> static vw_status launch_grad(vw_context *ctx, const
  * in: from qkv on, as vw_attention_geometry_of wants it. False: never. */
 static bool library_shape(const vw_tensor *in, const void *attr, bool forward, vw_attention_shape *s) {
   const geometry g = vw_attention_geometry_of(in, attr);
-  *s = {g.B, g.heads, g.T, g.T, g.D, 3 * g.C, 3 * g.C, forward};
+  *s = {g.B, g.heads, g.T, g.T, g.D, 3 * g.C, 3 * g.C, forward, false};
   return in[ATTN_QKV].dtype == VW_BF16 && !vw_present(&in[ATTN_PREFIX]) && !vw_present(&in[ATTN_LENGTH]) && !g.causal;
 }
 
@@ -314,7 +314,7 @@ static vw_status run(vw_context *ctx, const vw_call *c) {
   if (c->state) return vw_attention_library_run(ctx, static_cast<const vw_attention_call *>(c->state));
   VW_TRY(check_types("attention", qkv, &c->in[ATTN_PREFIX], &c->out[ATTN_Y], &c->out[ATTN_LSE]));
   if (vw_attention_is_few(g.T, g.D)) return vw_attention_few(ctx, c);
-  if (vw_attention_is_flash(g.T, g.D, qkv->dtype)) return vw_attention_flash(ctx, c);
+  if (vw_attention_is_flash(ctx, g.D, qkv->dtype)) return vw_attention_flash(ctx, c);
   return vw_with_type("attention", qkv, [&](auto x) {
     return with_channels<MAX_CHANNELS_FORWARD>("attention", g.D,
                                                [&](auto n) { return launch<decltype(x), decltype(n)::value>(ctx, c); });
@@ -339,7 +339,7 @@ static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   VW_TRY(check_types("attention_grad", qkv, &c->in[ATTNG_PREFIX], &c->in[ATTNG_DY], &c->in[ATTNG_LSE]));
   VW_TRY(check_types("attention_grad", qkv, &c->in[ATTNG_Y], &c->out[0], &c->in[ATTNG_LSE]));
   if (vw_attention_is_few(g.T, g.D)) return vw_attention_few_grad(ctx, c);
-  if (vw_attention_is_flash(g.T, g.D, qkv->dtype)) return vw_attention_flash_grad(ctx, c);
+  if (vw_attention_is_flash(ctx, g.D, qkv->dtype)) return vw_attention_flash_grad(ctx, c);
   return vw_with_type("attention_grad", qkv, [&](auto x) {
     return with_channels<MAX_CHANNELS>("attention_grad", g.D,
                                        [&](auto n) { return launch_grad<decltype(x), decltype(n)::value>(ctx, c); });
@@ -357,8 +357,8 @@ static vw_status bind_gradient(vw_context *ctx, vw_call *c) {
 /* A call that the library takes, and computes as the own kernel does. */
 static vw_status prepare_library(vw_context *ctx, vw_call *c, bool forward) {
   const vw_library_kernel kernel =
-      forward ? vw_library_kernel{static_cast<int>(ATTN_LENGTH) + 1, 2, bind_forward, run, release}
-              : vw_library_kernel{static_cast<int>(ATTNG_LSE) + 1, 1, bind_gradient, run_grad, release};
+      forward ? vw_library_kernel{static_cast<int>(ATTN_LENGTH) + 1, 2, bind_forward, run, release, false}
+              : vw_library_kernel{static_cast<int>(ATTNG_LSE) + 1, 1, bind_gradient, run_grad, release, false};
   vw_attention_shape s;
   bool agrees = false;
   int64_t bytes = 0;

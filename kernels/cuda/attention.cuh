@@ -3,7 +3,7 @@
  *   attention.cu        any shape, CUDA cores
  *   attention_few.cu    up to 16 own positions, usually behind a prefix: a word's text
  *   attention_short.cu  of these, up to 4 positions of heads of 64 channels: most words' texts
- *   attention_flash.cu  bf16, tensor cores: pictures and long texts
+ *   attention_flash.cu  tensor cores, bf16 or TF32: pictures and long texts
  *   attention_wide.cu   heads of more than 128 channels, by products: an autoencoder's */
 #ifndef VW_KERNELS_CUDA_ATTENTION_CUH
 #define VW_KERNELS_CUDA_ATTENTION_CUH
@@ -69,10 +69,11 @@ static inline bool vw_attention_packs(const vw_attention_geometry &g, const vw_t
   return packs;
 }
 
-/* Which family takes a call of T positions and heads of D channels, stored as `stored`. */
+/* Which family takes a call of T positions and heads of D channels, stored as `stored`; the context
+ * says whether fp32 may be rounded to TF32. */
 bool vw_attention_is_few(int64_t T, int64_t D);
 bool vw_attention_is_short(int64_t T, int64_t D); /* of the few, where all lies in packs */
-bool vw_attention_is_flash(int64_t T, int64_t D, vw_dtype stored);
+bool vw_attention_is_flash(const vw_context *ctx, int64_t D, vw_dtype stored);
 
 vw_status vw_attention_few(vw_context *ctx, const vw_call *c);
 vw_status vw_attention_few_grad(vw_context *ctx, const vw_call *c);

@@ -130,6 +130,7 @@ static vw_status plan_of(vw_context *ctx, const vw_attention_shape *s, vw_cudnn_
                  static_cast<long long>(s->B), static_cast<long long>(s->heads), static_cast<long long>(s->T),
                  static_cast<long long>(s->J), static_cast<long long>(s->D), static_cast<long long>(s->q_stride),
                  static_cast<long long>(s->kv_stride));
+  if (s->has_rival && !vw_cudnn_is_asked(ctx, key)) return VW_OK;
   return vw_cudnn_plan_of(ctx, key, {MOST_WORKSPACE, true}, describe, s, plan);
 }
 

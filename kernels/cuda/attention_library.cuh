@@ -9,6 +9,7 @@
 struct vw_attention_shape {
   int64_t B, heads, T, J, D, q_stride, kv_stride;
   bool forward;
+  bool has_rival; /* an own kernel that should be as fast: the library only where algorithms are timed, or recorded */
 };
 
 /* lse [B, heads, T] fp32; dq, dk, dv lie as q, k, v; NULL where forward. */

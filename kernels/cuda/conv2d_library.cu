@@ -226,7 +226,11 @@ vw_status vw_conv2d_library_prepare(vw_context *ctx, vw_call *c, bool forward, v
   if (!vw_cudnn_is_tried(plan)) {
     const vw_library_kernel kernel = {forward ? static_cast<int>(CONV_RESIDUAL) + 1
                                               : static_cast<int>(CONV_GRAD_WEIGHT) + 1,
-                                      1, forward ? bind_forward : bind_gradient, run, vw_conv2d_library_release};
+                                      1,
+                                      forward ? bind_forward : bind_gradient,
+                                      run,
+                                      vw_conv2d_library_release,
+                                      false};
     bool agrees = false;
     VW_TRY(vw_library_try(ctx, c, &kernel, plan, &agrees));
     if (!agrees) return VW_OK;

@@ -1,13 +1,16 @@
-/* cross_attention and its gradient on CUDA cores, or by a library where a network has asked for it. A text has few states (77): all scores of a query fit into shared
- * memory, nothing is tiled over keys.
+/* cross_attention and its gradient: which kernels take a call, and those on CUDA cores for whatever is left. A text has
+ * few states (77): all scores of a query fit into shared memory, nothing is tiled over keys.
  *
  *   y, dq   a warp a (row, head, query): a lane makes the scores of keys lane, lane + 32, ..., then the sums over keys
  *           of channels lane, lane + 32, ...; keys and values come from L1 and L2
  *   dkv     a thread block a (word, head, key): its warps share out the queries of all rows that read the word, each
  *           adds in order, then the warps' sums are added in order: no atomics, the same bits in every run
  *
- * Sums in fp32. 4 T J C operations a row forward, 6 for dq, 10 for dkv: at the rate of fp32. */
-#include "kernels/cross_attention.h"
+ * Sums in fp32. 4 T J C operations a row forward, 6 for dq, 10 for dkv: at the rate of fp32.
+ *
+ * In bf16 up to 96 keys go to tensor cores (cross_attention_keys.cu), or to a library that was faster where algorithms
+ * are timed; more keys to a library where a network has asked for one. */
+#include "kernels/cuda/cross_attention.cuh"
 
 #include "kernels/cuda/attention_library.cuh"
 
@@ -18,11 +21,7 @@
 
 enum { WARPS = 8, MOST_KEYS = 1536, MOST_D = 512, EACH = MOST_D / 32 };
 
-struct heads_shape {
-  int64_t B, T, C, J;
-  int D, heads;
-  float scale;
-};
+using heads_shape = vw_cross_geometry;
 
 /* Where a warp's query stands. */
 struct query {
@@ -143,18 +142,10 @@ __global__ static void __launch_bounds__(32 * WARPS)
   }
 }
 
-static vw_status shape_of(const vw_tensor *q, const vw_tensor *kv, int64_t heads, heads_shape *s) {
-  const int64_t C = vw_last_dim(q), D = C / heads;
-  VW_CHECK(kv->dim[1] <= MOST_KEYS && D <= MOST_D, VW_ERR_UNSUPPORTED,
-           "cross_attention on cuda: %lld keys and heads of %lld channels, at most %d and %d",
-           static_cast<long long>(kv->dim[1]), static_cast<long long>(D), MOST_KEYS, MOST_D);
-  *s = {q->dim[0],
-        q->dim[0] ? vw_rows(q) / q->dim[0] : 0,
-        C,
-        kv->dim[1],
-        static_cast<int>(D),
-        static_cast<int>(heads),
-        1.0f / sqrtf(static_cast<float>(D))};
+static vw_status check_size(const heads_shape &s) {
+  VW_CHECK(s.J <= MOST_KEYS && s.D <= MOST_D, VW_ERR_UNSUPPORTED,
+           "cross_attention on cuda: %lld keys and heads of %d channels, at most %d and %d",
+           static_cast<long long>(s.J), s.D, MOST_KEYS, MOST_D);
   return VW_OK;
 }
 
@@ -213,7 +204,9 @@ static bool library_shape(const vw_call *c, bool forward, vw_attention_shape *s,
   const int64_t C = vw_last_dim(q), B = q->dim[0], J = kv->dim[1];
   if (q->dtype != VW_BF16 || kv->dtype != VW_BF16 || !B || (!forward && (!a->dkv || c->in[XATTNG_DY].dtype != VW_BF16)))
     return false;
-  *s = {B, a->heads, vw_rows(q) / B, J, C / a->heads, C, 2 * C, forward};
+  const vw_tensor *y = forward ? &c->out[XATTN_Y] : &c->in[XATTNG_DY];
+  const bool has_rival = vw_cross_attention_is_keys(vw_cross_geometry_of(q, kv, c->attr), q, kv, y);
+  *s = {B, a->heads, vw_rows(q) / B, J, C / a->heads, C, 2 * C, forward, has_rival};
   r->kv = on_line(static_cast<size_t>(B * J * 2 * C) * sizeof(bf16));
   r->dkv = forward ? 0 : r->kv;
   r->dq = forward || a->dq ? 0 : on_line(vw_bytes(q));
@@ -292,16 +285,23 @@ static vw_status measure(vw_context *ctx, vw_call *c) {
 }
 
 static vw_status measure_grad(vw_context *ctx, vw_call *c) {
-  return measure_library(ctx, c, false);
+  const vw_tensor *q = &c->in[XATTNG_Q], *kv = &c->in[XATTNG_KV];
+  const heads_shape s = vw_cross_geometry_of(q, kv, c->attr);
+  VW_TRY(measure_library(ctx, c, false));
+  if (!vw_cross_attention_is_keys(s, q, kv, &c->in[XATTNG_DY])) return VW_OK;
+  const size_t own = vw_cross_attention_keys_scratch(s, c->attr);
+  if (own > c->scratch_bytes) c->scratch_bytes = own;
+  return VW_OK;
 }
 
 /* ---- the op ------------------------------------------------------------------------------------------------------ */
 
 static vw_status run(vw_context *ctx, const vw_call *c) {
   const vw_tensor *q = &c->in[XATTN_Q], *kv = &c->in[XATTN_KV];
-  heads_shape s;
+  const heads_shape s = vw_cross_geometry_of(q, kv, c->attr);
   if (c->state) return run_library(ctx, c, true);
-  VW_TRY(shape_of(q, kv, static_cast<const vw_cross_attention_attr *>(c->attr)->heads, &s));
+  if (vw_cross_attention_is_keys(s, q, kv, &c->out[XATTN_Y])) return vw_cross_attention_keys(ctx, c);
+  VW_TRY(check_size(s));
   VW_TRY(vw_check_f32("cross_attention", "log-sum-exps", &c->out[XATTN_LSE]));
   return vw_with_type("cross_attention", &c->out[XATTN_Y], [&](auto y) {
     return vw_with_type("cross_attention", q, [&](auto t) {
@@ -337,11 +337,12 @@ static vw_status launch_grad(vw_context *ctx, const vw_call *c, const heads_shap
 /* dq has the type of q, dkv that of kv. */
 static vw_status run_grad(vw_context *ctx, const vw_call *c) {
   const vw_tensor *dy = &c->in[XATTNG_DY], *q = &c->in[XATTNG_Q], *kv = &c->in[XATTNG_KV];
-  heads_shape s;
+  const heads_shape s = vw_cross_geometry_of(q, kv, c->attr);
   if (c->state) return run_library(ctx, c, false);
-  VW_TRY(shape_of(q, kv, static_cast<const vw_cross_attention_attr *>(c->attr)->heads, &s));
   VW_CHECK(dy->dtype == c->in[XATTNG_Y].dtype, VW_ERR_UNSUPPORTED,
            "cross_attention_grad on cuda wants dy and y of one type: change the dtype policy");
+  if (vw_cross_attention_is_keys(s, q, kv, dy)) return vw_cross_attention_keys_grad(ctx, c);
+  VW_TRY(check_size(s));
   return vw_with_type("cross_attention_grad", dy, [&](auto g) {
     return vw_with_type("cross_attention_grad", q, [&](auto t) {
       return vw_with_type("cross_attention_grad", kv,
@@ -360,15 +361,15 @@ static vw_status bind_gradient(vw_context *ctx, vw_call *c) {
 
 /* A call that the library takes, and computes as the own kernel does. */
 static vw_status prepare_library(vw_context *ctx, vw_call *c, bool forward) {
-  const vw_library_kernel kernel =
-      forward ? vw_library_kernel{static_cast<int>(XATTN_ROW_KV) + 1, 2, bind_forward, run, release}
-              : vw_library_kernel{static_cast<int>(XATTNG_LSE) + 1, 2, bind_gradient, run_grad, release};
-  vw_attention_shape s;
+  vw_attention_shape s = {};
   bool agrees = false;
   room r;
   bool takes = false;
   VW_TRY(library_takes(ctx, c, forward, &s, &r, &takes));
   if (!takes) return VW_OK;
+  const vw_library_kernel kernel =
+      forward ? vw_library_kernel{static_cast<int>(XATTN_ROW_KV) + 1, 2, bind_forward, run, release, s.has_rival}
+              : vw_library_kernel{static_cast<int>(XATTNG_LSE) + 1, 2, bind_gradient, run_grad, release, s.has_rival};
   VW_TRY(vw_attention_library_try(ctx, &s, c, &kernel, &agrees));
   return agrees ? bind_library(ctx, c, forward) : VW_OK;
 }

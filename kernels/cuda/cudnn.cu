@@ -327,6 +327,11 @@ vw_status vw_cudnn_plan_of(vw_context *ctx, const char *key, vw_cudnn_limits lim
   return VW_OK;
 }
 
+bool vw_cudnn_is_asked(const vw_context *ctx, const char *key) {
+  const vw_cudnn *c = vw_cuda_of(ctx)->cudnn;
+  return c && (find(c, key) || (c->times && !c->obeys));
+}
+
 bool vw_cudnn_is_tried(const vw_cudnn_plan *plan) {
   return plan->is_tried;
 }
@@ -519,6 +524,9 @@ vw_status vw_cudnn_plan_of(vw_context *, const char *, vw_cudnn_limits, vw_cudnn
                            vw_cudnn_plan **plan) {
   *plan = nullptr;
   return VW_OK;
+}
+bool vw_cudnn_is_asked(const vw_context *, const char *) {
+  return false;
 }
 bool vw_cudnn_is_tried(const vw_cudnn_plan *) {
   return false;

@@ -56,6 +56,9 @@ typedef void (*vw_cudnn_describe)(vw_cudnn_graph *g, const void *user);
  * own kernels are to run. Errors: VW_ERR_UNSUPPORTED where a recorded engine does not exist here; VW_ERR_MEMORY. */
 vw_status vw_cudnn_plan_of(vw_context *ctx, const char *key, vw_cudnn_limits limits, vw_cudnn_describe describe,
                            const void *user, vw_cudnn_plan **plan);
+/* Whether a plan says what runs for `key`, or may choose by time. Where not, a caller's kernel that is expected to be as
+ * fast is to run without asking. */
+bool vw_cudnn_is_asked(const vw_context *ctx, const char *key);
 /* Whether the plan was tried against an own kernel; what came of it. One that disagrees is not given out again, and is
  * recorded as none; VW_ERR_UNSUPPORTED where a plan.yaml asks for it. */
 bool vw_cudnn_is_tried(const vw_cudnn_plan *plan);

@@ -1,10 +1,15 @@
-/* Tensor cores and copies into shared memory, one function an instruction (PTX ISA: mma, ldmatrix, cp.async; sm_80 and
+/* Tensor cores and copies into shared memory, one function an instruction (PTX ISA: mma, ldmatrix, cvt, cp.async; sm_80 and
  * newer). Every function is for all 32 lanes of a warp; with g = lane / 4 and t = lane % 4 the lanes hold, of matrices
  * whose neighbours along a row share a register (the first in its lower half):
  *
  *   A 16 x 16   a[0]: row g, columns 2t, 2t+1   a[1]: row g+8   a[2], a[3]: the same rows, columns 8 further
  *   B 16 x 8    b0: rows 2t, 2t+1 of column g                   b1: rows 8 further
  *   D 16 x 8    d[0], d[1]: row g, columns 2t, 2t+1             d[2], d[3]: row g+8
+ *
+ * Of TF32, a number a register:
+ *
+ *   A 16 x 8    a[0]: row g, column t   a[1]: row g+8   a[2], a[3]: the same rows, column t+4
+ *   B 8 x 8     b0: row t of column g   b1: row t+4
  *
  * tests/emulator/mma.hpp has the same functions for the host, lane by lane with these layouts. */
 #ifndef VW_KERNELS_CUDA_MMA_CUH
@@ -23,6 +28,21 @@ __device__ inline void vw_mma_bf16(float (&d)[4], const uint32_t (&a)[4], uint32
                "{%0,%1,%2,%3};"
                : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+/* The same with factors in TF32 (vw_tf32), eight terms a sum. */
+__device__ inline void vw_mma_tf32(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+               "{%0,%1,%2,%3};"
+               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+/* x rounded to the nearest number with 10 bits behind the point. */
+__device__ inline uint32_t vw_tf32(float x) {
+  uint32_t bits;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+  return bits;
 }
 
 /* Four 8 x 8 matrices from shared memory: lane l brings the address of row l % 8 of matrix l / 8 (16 bytes, aligned);

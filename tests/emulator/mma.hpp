@@ -27,6 +27,32 @@ static inline void vw_mma_bf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b
   vw_emulated_gathered();
 }
 
+/* Tensor cores read the upper 19 bits. */
+static inline double vw_emulated_tf32(uint32_t word) {
+  return static_cast<double>(__uint_as_float(word & 0xffffe000u));
+}
+
+static inline void vw_mma_tf32(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  const uint32_t mine[VW_EMULATED_WORDS] = {a[0], a[1], a[2], a[3], b0, b1};
+  const vw_emulated_words *all = vw_emulated_gather(mine);
+  const unsigned g = vw_emulated_lane() / 4, t = vw_emulated_lane() % 4;
+  for (unsigned i = 0; i < 4; i++) {
+    const unsigned row = g + 8 * (i / 2), column = 2 * t + i % 2;
+    double sum = d[i];
+    for (unsigned k = 0; k < 8; k++)
+      sum += vw_emulated_tf32(all[row % 8 * 4 + k % 4].word[row / 8 + 2 * (k / 4)]) *
+             vw_emulated_tf32(all[column * 4 + k % 4].word[4 + k / 4]);
+    d[i] = static_cast<float>(sum);
+  }
+  vw_emulated_gathered();
+}
+
+static inline uint32_t vw_tf32(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return std::isfinite(x) ? ((bits + 0x1000u) & 0xffffe000u) : bits; /* ties away from zero */
+}
+
 /* Rows of lane `of`, as it gave them. */
 static inline const uint16_t *vw_emulated_row(const vw_emulated_words *all, unsigned of) {
   const uint64_t address = static_cast<uint64_t>(all[of].word[1]) << 32 | all[of].word[0];

@@ -266,6 +266,35 @@ static void timed_engines_race(void **state) {
   }
 }
 
+/* Few keys have an own kernel that is as fast: the library runs where a plan records it, or when it wins a race. Here
+ * own kernels take no time. */
+static void few_keys_take_the_own_kernel(void **state) {
+  (void)state;
+  static const char own[] = "cudnn attend 3x2x256x5x8 rows 16 32: engine -1\n"
+                            "cudnn attend_back 3x2x256x5x8 rows 16 32: engine -1\n",
+                    recorded[] = "cudnn attend 3x2x256x5x8 rows 16 32: engine 9 knob 2 5\n"
+                                 "cudnn attend_back 3x2x256x5x8 rows 16 32: engine 9 knob 2 5\n";
+  vw_context ctx;
+  if (!open_fake(&ctx, "")) return;
+  check_graph(&ctx, cross_attention), check_graph(&ctx, first_cross_attention);
+  char *text = text_of(&ctx);
+  assert_string_equal(text, "");
+  free(text);
+  vw_algorithms_time(&ctx, true);
+  check_graph(&ctx, cross_attention);
+  text = text_of(&ctx);
+  assert_string_equal(text, own);
+  assert_ok(vw_algorithms_obey(&ctx, text));
+  free(text);
+  check_graph(&ctx, cross_attention);
+  assert_ok(vw_algorithms_obey(&ctx, recorded));
+  check_graph(&ctx, cross_attention), check_graph(&ctx, first_cross_attention);
+  text = text_of(&ctx);
+  assert_string_equal(text, recorded);
+  free(text);
+  vw_context_close(&ctx);
+}
+
 /* A plan that starts from engine 9 does not race; one that starts from an engine that is not there does. */
 static void earlier_engines_are_taken(void **state) {
   (void)state;
@@ -328,6 +357,7 @@ int main(void) {
       cmocka_unit_test(the_library_computes_what_ref_does),
       cmocka_unit_test(choices_are_recorded_and_obeyed),
       cmocka_unit_test(timed_engines_race),
+      cmocka_unit_test(few_keys_take_the_own_kernel),
       cmocka_unit_test(earlier_engines_are_taken),
       cmocka_unit_test(a_wrong_library_is_found_out),
       cmocka_unit_test(a_library_that_does_not_work_is_named),

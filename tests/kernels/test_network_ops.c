@@ -353,6 +353,52 @@ static void attention_agrees(void **state) {
   vw_op_cases_agree_bf16(cases, LENGTH(cases), 3);
 }
 
+/* fp32 on tensor cores: more than 16 positions, heads of up to 64 channels. Factors are rounded to TF32: queries and
+ * keys, probabilities and values; in the gradient dy and ds besides. Each changes a result of size 1 by half a unit at
+ * most, and neighbours' roundings mostly cancel. */
+static void attention_agrees_in_tf32(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"text", &vw_attention_op, &causal3, {X(2, 77, 576), NO, NO, NO, NO}, SUM(141), 0},
+      {"text_padded", &vw_attention_op, &causal3, {X(3, 33, 288), NO, NO, NO, INDEX(1, 33, 3)}, SUM(65), 0},
+      {"odd", &vw_attention_op, &full2, {X(2, 50, 66), NO, NO, NO, NO}, SUM(61), 0},
+      {"one_more_than_a_tile", &vw_attention_op, &full1, {X(1, 65, 192), NO, NO, NO, NO}, SUM(129), 0},
+      {"prefix",
+       &vw_attention_op,
+       &causal3,
+       {X(3, 20, 576), W(2, 15, 384), INDEX(0, 1, 3), INDEX(1, 15, 2), INDEX(1, 20, 3)},
+       SUM(99),
+       0},
+      {"heads_of_72", &vw_attention_op, &full1, {X(1, 20, 216), NO, NO, NO, NO}, SUM(92), 0}, /* CUDA cores */
+      {"grad_text",
+       &vw_attention_grad_op,
+       &causal3,
+       {X(2, 77, 192), X(2, 77, 576), NO, NO, NO, NO, X(2, 77, 192), STAT(4, 6, 2, 3, 77)},
+       SUM(218),
+       0},
+      {"grad_padded",
+       &vw_attention_grad_op,
+       &causal3,
+       {X(3, 33, 96), X(3, 33, 288), NO, NO, NO, INDEX(1, 33, 3), X(3, 33, 96), STAT(3, 5, 3, 3, 33)},
+       SUM(98),
+       0},
+      {"grad_odd",
+       &vw_attention_grad_op,
+       &full2,
+       {X(2, 50, 22), X(2, 50, 66), NO, NO, NO, NO, X(2, 50, 22), STAT(4, 6, 2, 2, 50)},
+       SUM(111),
+       0},
+      {"grad_prefix",
+       &vw_attention_grad_op,
+       &causal3,
+       {X(3, 20, 192), X(3, 20, 576), W(2, 15, 384), INDEX(0, 1, 3), INDEX(1, 15, 2), INDEX(1, 20, 3), X(3, 20, 192),
+        STAT(3, 5, 3, 3, 20)},
+       SUM(119),
+       0},
+  };
+  vw_op_cases_agree_tf32(cases, LENGTH(cases), 4);
+}
+
 static void rows_agree(void **state) {
   (void)state;
   const vw_op_case cases[] = {
@@ -572,6 +618,7 @@ int main(void) {
                                      cmocka_unit_test(layernorm_agrees),
                                      cmocka_unit_test(splice_agrees),
                                      cmocka_unit_test(attention_agrees),
+                                     cmocka_unit_test(attention_agrees_in_tf32),
                                      cmocka_unit_test(rows_agree),
                                      cmocka_unit_test(explicit_types_agree),
                                      cmocka_unit_test(take_knows_every_float),

@@ -455,7 +455,73 @@ static void cross_attention_agrees(void **state) {
   };
   vw_op_cases_agree(cases, LENGTH(cases));
   vw_op_cases_gradient(cases, LENGTH(cases));
-  vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
+}
+
+/* cuda in bf16: up to 96 keys on tensor cores, more on CUDA cores. */
+static const vw_cross_attention_attr heads3 = {3, true, true};
+#define Q_KV(B, T, C, K, J) X(B, T, C), X(K, J, 2 * (C)), INDEX(0, (K)-1, B)
+#define GRAD(B, T, C, K, J, heads, lse)                                                                                \
+  { X(B, T, C), Q_KV(B, T, C, K, J), X(B, T, C), STAT((lse), (lse) + 2, B, heads, T) }
+
+static void cross_attention_to_few_keys_agrees(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"keys_1", &vw_cross_attention_op, &heads2, {Q_KV(2, 3, 64, 2, 1)}, SUM(33), 0},
+      {"keys_16", &vw_cross_attention_op, &heads3, {Q_KV(3, 17, 192, 2, 16)}, SUM(80), 0},
+      {"keys_17", &vw_cross_attention_op, &heads2, {Q_KV(2, 15, 80, 1, 17)}, SUM(57), 0},
+      {"text", &vw_cross_attention_op, &heads2, {Q_KV(3, 257, 128, 2, 77)}, SUM(141), 0}, /* more than a chunk */
+      {"text_heads_of_40", &vw_cross_attention_op, &heads2, {Q_KV(2, 70, 80, 2, 77)}, SUM(117), 0},
+      {"text_heads_of_80", &vw_cross_attention_op, &heads2, {Q_KV(1, 64, 160, 1, 77)}, SUM(157), 0},
+      {"text_heads_of_160", &vw_cross_attention_op, &heads2, {Q_KV(2, 33, 320, 2, 77)}, SUM(237), 0},
+      {"keys_96", &vw_cross_attention_op, &heads1, {Q_KV(1, 65, 120, 1, 96)}, SUM(216), 0},
+      {"keys_97", &vw_cross_attention_op, &heads1, {Q_KV(1, 9, 64, 1, 97)}, SUM(161), 0},
+      {"no_packs", &vw_cross_attention_op, &heads3, {Q_KV(2, 20, 63, 2, 77)}, SUM(98), 0},
+      {"no_rows", &vw_cross_attention_op, &heads2, {Q_KV(0, 9, 64, 1, 77)}, 0, 0},
+      {"grad_keys_1", &vw_cross_attention_grad_op, &heads2, GRAD(2, 3, 64, 2, 1, 2, 1), SUM(36), 0},
+      {"grad_keys_16", &vw_cross_attention_grad_op, &heads3, GRAD(3, 17, 192, 2, 16, 3, 2), SUM(131), 0},
+      {"grad_keys_17", &vw_cross_attention_grad_op, &heads2, GRAD(2, 15, 80, 1, 17, 2, 2), SUM(87), 0},
+      {"grad_text", &vw_cross_attention_grad_op, &heads2, GRAD(2, 257, 128, 3, 77, 2, 4), SUM(655), 0},
+      {"grad_chunks", &vw_cross_attention_grad_op, &heads1, GRAD(2, 530, 40, 1, 77, 1, 4), SUM(1177), 0},
+      {"grad_heads_of_80", &vw_cross_attention_grad_op, &heads2, GRAD(1, 64, 160, 1, 77, 2, 4), SUM(221), 0},
+      {"grad_heads_of_160", &vw_cross_attention_grad_op, &heads2, GRAD(2, 33, 320, 2, 77, 2, 4), SUM(303), 0},
+      {"grad_keys_96", &vw_cross_attention_grad_op, &heads1, GRAD(1, 65, 120, 1, 96, 1, 4), SUM(281), 0},
+      {"grad_keys_97", &vw_cross_attention_grad_op, &heads1, GRAD(1, 9, 64, 1, 97, 1, 4), SUM(170), 0},
+      {"grad_no_packs", &vw_cross_attention_grad_op, &heads3, GRAD(2, 20, 63, 2, 77, 3, 4), SUM(138), 0},
+      {"grad_no_rows",
+       &vw_cross_attention_grad_op,
+       &heads2,
+       {X(0, 9, 64), Q_KV(0, 9, 64, 1, 77), X(0, 9, 64), STAT(4, 6, 0, 2, 0)},
+       0,
+       0},
+      {"grad_q_alone", &vw_cross_attention_grad_op, &only_q, GRAD(2, 70, 128, 2, 77, 2, 4), SUM(141), 0},
+      {"grad_kv_alone", &vw_cross_attention_grad_op, &only_kv, GRAD(4, 70, 128, 5, 77, 2, 4), SUM(421), 0},
+  };
+  /* As of attention in bf16 (test_network_ops.c): the result, probabilities, ds. */
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 3);
+}
+
+/* A row reads its text alone: y, dq and dkv have the same bits with another row and text beside. */
+static void cross_attention_rows_do_not_mix(void **state) {
+  (void)state;
+  const vw_op_case cases[] = {
+      {"y", &vw_cross_attention_op, &heads2, {Q_KV(2, 70, 128, 2, 77)}, 0, 0},
+      {"grad", &vw_cross_attention_grad_op, &heads2, GRAD(2, 530, 80, 2, 77, 2, 4), 0, 0},
+  };
+  if (vw_op_unavailable(VW_CUDA)) return;
+  for (int i = 0; i < LENGTH(cases); i++) {
+    const vw_op_case *c = &cases[i];
+    vw_tensor in[VW_MAX_IN] = {0}, both[VW_MAX_OUT], alone[VW_MAX_OUT];
+    vw_op_case_inputs(c, 5, in);
+    int32_t *row = vw_i32(&in[i ? (int)XATTNG_ROW_KV : (int)XATTN_ROW_KV]);
+    row[0] = 0, row[1] = 1;
+    vw_op_run_bf16(c, in, both);
+    for (int j = 0; j < c->op->n_in; j++) in[j].dim[0] = 1;
+    vw_op_run_bf16(c, in, alone);
+    for (int j = 0; j < c->op->n_out; j++)
+      if (memcmp(both[j].data, alone[j].data, vw_bytes(&alone[j])) != 0)
+        fail_msg("%s: output %d of a row has other bits beside another row", c->name, j);
+    vw_op_free(in, c->op->n_in), vw_op_free(both, c->op->n_out), vw_op_free(alone, c->op->n_out);
+  }
 }
 
 /* ---- full sizes on the CPU, too long for an emulated device: several waves of rows, chunks of queries, blocks of keys
@@ -555,6 +621,8 @@ int main(void) {
       cmocka_unit_test(windows_of_full_sizes_agree),
       cmocka_unit_test(convolutions_are_adjoint),
       cmocka_unit_test(cross_attention_agrees),
+      cmocka_unit_test(cross_attention_to_few_keys_agrees),
+      cmocka_unit_test(cross_attention_rows_do_not_mix),
       cmocka_unit_test(wide_heads_agree),
       cmocka_unit_test(full_sizes_agree_on_the_cpu),
       cmocka_unit_test(a_picture_is_the_same_among_others),

@@ -90,12 +90,14 @@ static void run_kernel(vw_context *ctx, const vw_memory *mem, const vw_kernel *k
 typedef struct run_types {
   vw_policy policy;
   const vw_op_input *roles; /* NULL: doubles are activations */
+  bool tf32;                /* of cuda: factors may be rounded */
 } run_types;
 
 static void run_op(vw_backend backend, int threads, uint32_t frozen, const run_types *types, const vw_op *op,
                    const void *attr, const vw_tensor *in, vw_tensor *out) {
   vw_context ctx;
   assert_ok(vw_context_open(&ctx, backend, threads, 0));
+  if (types->tf32) assert_ok(vw_context_set_precision(&ctx, VW_COMPUTE_TF32));
   const vw_memory *mem = vw_memory_of(backend);
   const vw_kernel *kernel = vw_kernel_of(backend, op->id);
   assert_non_null(kernel);
@@ -124,7 +126,7 @@ static void run_op(vw_backend backend, int threads, uint32_t frozen, const run_t
 }
 
 static run_types usual_types(vw_backend backend) {
-  return (run_types){vw_default_policy(backend), NULL};
+  return (run_types){vw_default_policy(backend), NULL, false};
 }
 
 void vw_op_run(vw_backend backend, int threads, const vw_op *op, const void *attr, const vw_tensor *in,
@@ -254,26 +256,49 @@ static void round_inputs(const vw_op_case *c, const vw_policy *policy, vw_tensor
   }
 }
 
-void vw_op_cases_agree_bf16(const vw_op_case *cases, int n, double roundings) {
+static run_types bf16_types(const vw_op_case *c) {
+  return (run_types){{VW_BF16, VW_BF16, VW_F32, VW_F32, VW_F32}, c->in, false};
+}
+
+void vw_op_run_bf16(const vw_op_case *c, const vw_tensor *in, vw_tensor *out) {
+  const run_types types = bf16_types(c);
+  run_op(VW_CUDA, 1, 0, &types, c->op, c->attr, in, out);
+}
+
+/* Two runs on cuda against ref, whose inputs are rounded as the policy stores them. */
+static void case_agrees_as(const vw_op_case *c, const run_types *types, uint64_t seed, double tol) {
+  vw_tensor in[VW_MAX_IN] = {0}, ref[VW_MAX_OUT] = {0}, one[VW_MAX_OUT] = {0}, again[VW_MAX_OUT] = {0};
+  if (is_left_out(c)) return;
+  vw_op_case_inputs(c, seed, in);
+  round_inputs(c, &types->policy, in);
+  vw_op_run(VW_REF, 1, c->op, c->attr, in, ref);
+  run_op(VW_CUDA, 1, 0, types, c->op, c->attr, in, one);
+  run_op(VW_CUDA, 1, ~0u, types, c->op, c->attr, in, again);
+  same_bits(c, types->tf32 ? "two runs in TF32" : "two runs in bf16", one, again);
+  near_reference(c, VW_CUDA, one, ref, tol);
+  vw_op_free(in, c->op->n_in), vw_op_free(ref, c->op->n_out), vw_op_free(one, c->op->n_out);
+  vw_op_free(again, c->op->n_out);
+}
+
+static bool has_cuda(void) {
   const char *reason = vw_op_unavailable(VW_CUDA);
-  if (reason) {
-    print_message("skipped on cuda: %s\n", reason);
-    return;
-  }
+  if (reason) print_message("skipped on cuda: %s\n", reason);
+  return !reason;
+}
+
+void vw_op_cases_agree_bf16(const vw_op_case *cases, int n, double roundings) {
+  if (!has_cuda()) return;
   for (int i = 0; i < n; i++) {
-    const vw_op_case *c = &cases[i];
-    if (is_left_out(c)) continue;
-    const run_types types = {{VW_BF16, VW_BF16, VW_F32, VW_F32, VW_F32}, c->in};
-    vw_tensor in[VW_MAX_IN] = {0}, ref[VW_MAX_OUT] = {0}, one[VW_MAX_OUT] = {0}, again[VW_MAX_OUT] = {0};
-    vw_op_case_inputs(c, (uint64_t)i + 1, in);
-    round_inputs(c, &types.policy, in);
-    vw_op_run(VW_REF, 1, c->op, c->attr, in, ref);
-    run_op(VW_CUDA, 1, 0, &types, c->op, c->attr, in, one);
-    run_op(VW_CUDA, 1, ~0u, &types, c->op, c->attr, in, again);
-    same_bits(c, "two runs in bf16", one, again);
-    near_reference(c, VW_CUDA, one, ref, c->tol + roundings * 0x1p-8);
-    vw_op_free(in, c->op->n_in), vw_op_free(ref, c->op->n_out), vw_op_free(one, c->op->n_out);
-    vw_op_free(again, c->op->n_out);
+    const run_types types = bf16_types(&cases[i]);
+    case_agrees_as(&cases[i], &types, (uint64_t)i + 1, cases[i].tol + roundings * 0x1p-8);
+  }
+}
+
+void vw_op_cases_agree_tf32(const vw_op_case *cases, int n, double roundings) {
+  if (!has_cuda()) return;
+  for (int i = 0; i < n; i++) {
+    const run_types types = {vw_default_policy(VW_CUDA), cases[i].in, true};
+    case_agrees_as(&cases[i], &types, (uint64_t)i + 1, cases[i].tol + roundings * 0x1p-11);
   }
 }
 

@@ -55,6 +55,12 @@ void vw_op_cases_gradient(const vw_op_case *cases, int n);
  * inputs. Tolerance: the case's plus `roundings` times 2^-8, half a unit of bf16's 8
  * bits, relative to the largest element. */
 void vw_op_cases_agree_bf16(const vw_op_case *cases, int n, double roundings);
+/* One such run; in: rounded to bf16 on the way. */
+void vw_op_run_bf16(const vw_op_case *c, const vw_tensor *in, vw_tensor *out);
+
+/* The same on cuda with everything in fp32 and factors of products rounded to TF32: `roundings` times 2^-11, half a
+ * unit of TF32's 11 bits. */
+void vw_op_cases_agree_tf32(const vw_op_case *cases, int n, double roundings);
 
 /* Refused by the contract, with a message that contains `text`. in: shapes only. */
 void vw_op_refused(const vw_op *op, const void *attr, const vw_tensor *in, const char *text);
