@@ -38,6 +38,7 @@ vw_status vw_session_cache(vw_session *s, bool for_blocks, bool *stopped) {
       int64_t computed = 0;
       if (for_blocks && !is_used(s, m, d)) continue;
       const double start = vw_seconds();
+      vw_stop_begin();
       if (for_blocks)
         vw_progress_start(&t.progress, s->ranks.rank == 0 && !s->options.quiet ? stderr : NULL, "features",
                           task->cached_are ? task->cached_are : "pictures", 0, task->cached(&in) / s->ranks.size);

@@ -192,13 +192,20 @@ static vw_status add_rows(importing *im) {
 
 /* ---- judging ----------------------------------------------------------------------------------------------------- */
 
+static bool wants_stop(void *user) {
+  (void)user;
+  return vw_stop_requested();
+}
+
 static vw_status judge_parts(importing *im, vw_task *t, vw_judged *w) {
+  vw_judge_watch watch = {.stop = wants_stop};
   const vw_task_kind *kind = task_of(im);
   int64_t parts = 0, numbers = 0;
   vw_progress progress;
   VW_TRY(kind->judge_parts(&t->in, &parts, &numbers));
   double *all = calloc((size_t)(parts * w->n * numbers) + 1, sizeof *all);
   vw_status st = all ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "import: out of memory");
+  w->watch = &watch;
   vw_progress_start(&progress, im->s.options.quiet ? NULL : stderr, "import", "parts", 0, parts);
   for (int64_t p = 0; st == VW_OK && p < parts && !im->stopped; p++) {
     st = kind->judge_picture(t, w, p, all + p * w->n * numbers);
@@ -206,7 +213,7 @@ static vw_status judge_parts(importing *im, vw_task *t, vw_judged *w) {
     im->stopped = vw_stop_requested();
   }
   vw_progress_finish(&progress, parts);
-  w->parts = parts;
+  w->parts = parts, w->watch = NULL;
   if (st == VW_OK && !im->stopped) st = kind->judge_end(t, w, all, im->metrics);
   free(all);
   return st;

@@ -9,6 +9,7 @@
 
 static volatile sig_atomic_t stop_flag;
 static double deadline = INFINITY, kept; /* of vw_seconds; seconds before it */
+static double asked = NAN, longest;      /* when somebody asked last; the longest that nobody did, of late */
 
 static void on_stop(int signal_number) {
   (void)signal_number;
@@ -69,6 +70,18 @@ void vw_stop_reserve(double seconds) {
   kept = fmax(kept, caution * seconds);
 }
 
+void vw_stop_begin(void) {
+  asked = NAN, longest = 0;
+}
+
+/* Now and then is a step, a pass of a network: the next will not end in less. Cheap units after a dear one let it be
+ * forgotten. */
 bool vw_stop_requested(void) {
-  return stop_flag != 0 || (deadline < INFINITY && vw_seconds() + kept >= deadline);
+  static const double memory = 0.9;
+  if (stop_flag) return true;
+  if (!(deadline < INFINITY)) return false;
+  const double now = vw_seconds();
+  longest = fmax(memory * longest, asked <= now ? now - asked : 0);
+  asked = now;
+  return now + kept + longest >= deadline;
 }

@@ -21,7 +21,11 @@ void vw_stop_after(double seconds);
 /* Told how long something took that is not asked between: saving, judging a block. Three times the longest are kept. */
 void vw_stop_reserve(double seconds);
 
-/* Has a signal come, or the time? Cheap: asked every step. */
+/* Something new begins: what passed since vw_stop_requested was called last says nothing of how long it takes. */
+void vw_stop_begin(void);
+
+/* Has a signal come, or the time? Cheap: asked every step. What lies between two calls (a step, a pass of a network)
+ * cannot be stopped: the longest of the last ones is kept free, too, before the end of the time. */
 bool vw_stop_requested(void);
 
 #endif

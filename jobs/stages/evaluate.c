@@ -123,8 +123,9 @@ static vw_status judge(vw_judging *j, const vw_baselines *b, double *metrics) {
   return vw_judging_end(j);
 }
 
-static vw_status judge_item(vw_session *s, const vw_stage_item *it, vw_task *task) {
-  vw_judging j = {.s = s, .it = it, .task = task};
+static vw_status judge_item(vw_stage_run *r, const vw_stage_item *it, vw_task *task, bool *finished) {
+  vw_session *s = r->s;
+  vw_judging j = {.s = s, .it = it, .task = task, .run = r};
   vw_baselines b = {0};
   double *metrics = NULL;
   vw_status st = VW_OK;
@@ -136,6 +137,7 @@ static vw_status judge_item(vw_session *s, const vw_stage_item *it, vw_task *tas
   metrics = calloc((size_t)(j.n * task->kind->n_metrics) + 1, sizeof *metrics);
   if (!metrics) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "evaluation: out of memory"));
   VW_GOTO(judge(&j, &b, metrics));
+  *finished = !j.stopped;
 cleanup:
   vw_baselines_free(&b);
   vw_judging_free(&j), free(metrics);
@@ -146,9 +148,8 @@ static vw_status evaluate(vw_stage_run *r, const vw_stage_item *it, bool *finish
   vw_task *task = NULL;
   VW_TRY(vw_session_task(r->s, it->model, it->data, &task));
   const double start = vw_seconds();
-  VW_TRY(judge_item(r->s, it, task));
+  VW_TRY(judge_item(r, it, task, finished));
   vw_sections_add(&r->s->sections, r->stage->name, it->block >= 0 ? "words" : "baselines", vw_seconds() - start);
-  *finished = true;
   return VW_OK;
 }
 

@@ -135,11 +135,28 @@ vw_status vw_judging_open(vw_judging *j, bool keeps) {
   return VW_OK;
 }
 
-vw_status vw_judging_words(const vw_judging *j, const vw_judged *w, int64_t first, double *metrics) {
+static bool should_stop(void *user) {
+  vw_stage_run *run = user;
+  vw_queue_poll(run->queue);
+  return vw_stage_should_stop(run);
+}
+
+/* One picture of words. */
+static vw_status judge_picture(vw_judging *j, const vw_judged *w, int64_t first) {
+  vw_judge_watch watch = {.user = j->run, .stop = should_stop};
+  vw_judged some = *w;
+  some.watch = &watch;
+  if (j->stopped) return VW_OK;
+  const vw_status st = j->task->kind->judge_picture(j->task, &some, j->it->picture, j->part + first * j->numbers);
+  j->stopped = watch.stopped;
+  return st;
+}
+
+vw_status vw_judging_words(vw_judging *j, const vw_judged *w, int64_t first, double *metrics) {
   const vw_task_kind *kind = j->task->kind;
   const int64_t m = j->numbers;
   if (kind->judge) return kind->judge(j->task, w, metrics + first * kind->n_metrics);
-  if (j->it->picture >= 0) return kind->judge_picture(j->task, w, j->it->picture, j->part + first * m);
+  if (j->it->picture >= 0) return judge_picture(j, w, first);
   double *own = malloc((size_t)(j->pictures * w->n * m) * sizeof *own + 1);
   VW_CHECK(own, VW_ERR_MEMORY, "evaluation: out of memory");
   for (int64_t p = 0; p < j->pictures; p++)
@@ -154,6 +171,7 @@ vw_status vw_judging_words(const vw_judging *j, const vw_judged *w, int64_t firs
 
 vw_status vw_judging_end(const vw_judging *j) {
   char id[VW_BLOCK_ID];
+  if (j->stopped) return VW_OK;
   if (j->it->picture >= 0) {
     VW_TRY(vw_session_inputs_unchanged(j->s));
     VW_TRY(vw_judged_part_id(j->stem, j->it->picture, id));

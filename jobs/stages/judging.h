@@ -13,6 +13,8 @@ typedef struct vw_judging {
   int64_t n, pictures, numbers; /* words of the item; parts, numbers a word and part */
   double *part;                 /* [n, numbers] or, for the metrics, [pictures, n, numbers] */
   vw_kept_numbers kept;         /* for the metrics: what the task keeps of the words; kind NULL: nothing */
+  vw_stage_run *run;            /* asked whether to stop, between passes of a network */
+  bool stopped;                 /* it said so: nothing is to be written */
 } vw_judging;
 
 /* Lists what is to be done for the metrics file `stem` of words that it->model judges: the item itself, and where the
@@ -27,10 +29,11 @@ vw_status vw_judging_list(const vw_session *s, vw_stage_list *list, const vw_sta
 vw_status vw_judging_open(vw_judging *j, bool keeps);
 void vw_judging_free(vw_judging *j);
 
-/* Those from `first` on, which share a concept: w->n of the item's words. metrics [n, n_metrics] of all of them. */
-vw_status vw_judging_words(const vw_judging *j, const vw_judged *w, int64_t first, double *metrics);
+/* Those from `first` on, which share a concept: w->n of the item's words. metrics [n, n_metrics] of all of them. A picture
+ * may be left in the middle (j->stopped). */
+vw_status vw_judging_words(vw_judging *j, const vw_judged *w, int64_t first, double *metrics);
 
-/* When all words are judged: writes what the picture gave, or removes the pictures' files, which are not needed any
+/* When all words are judged and it is not stopped: writes what the picture gave, or removes the pictures' files, which are not needed any
  * more where the metrics are written. */
 vw_status vw_judging_end(const vw_judging *j);
 

@@ -190,6 +190,7 @@ static vw_status take_with_team(vw_stage_run *r, const vw_stage_list *list, cons
 static vw_status run_queue(vw_stage_run *r, const vw_stage_list *list, const round_items *round, bool *stopped) {
   vw_session *s = r->s;
   VW_TRY(vw_queue_create(&s->ranks, round->groups, &r->queue));
+  vw_stop_begin();
   vw_status st = take_with_team(r, list, round);
   if (st != VW_OK) (void)vw_queue_stop(r->queue); /* the others save what they have and come to the same place */
   vw_signs_waiting(&s->signs);

@@ -190,9 +190,10 @@ cleanup:
   return st;
 }
 
-static vw_status judge_set(vw_session *s, const vw_transfer_source *t, const vw_stage_item *it) {
+static vw_status judge_set(vw_stage_run *r, const vw_transfer_source *t, const vw_stage_item *it, bool *finished) {
+  vw_session *s = r->s;
   const vw_transfer_set set = set_of(it);
-  vw_judging j = {.s = s, .it = it};
+  vw_judging j = {.s = s, .it = it, .run = r};
   vw_map map = {0};
   vw_carried c = {0};
   vw_status st = VW_OK;
@@ -200,6 +201,7 @@ static vw_status judge_set(vw_session *s, const vw_transfer_source *t, const vw_
   VW_GOTO(vw_transfer_set_id(t, &set, j.stem));
   VW_GOTO(vw_map_read(&map, t, &(vw_transfer_pair){set.from, set.to}));
   VW_GOTO(carry(&j, t, &set, &c, &map));
+  *finished = !j.stopped;
 cleanup:
   vw_carried_free(&c), vw_map_free(&map);
   vw_judging_free(&j);
@@ -210,9 +212,9 @@ static vw_status transfer(vw_stage_run *r, const vw_stage_item *it, bool *finish
   const vw_transfer_source t = source_of(r->s);
   const bool is_map = it->block < 0 && it->concept < 0;
   const double start = vw_seconds();
-  VW_TRY(is_map ? fit(r->s, &t, &(vw_transfer_pair){it->source, it->model}) : judge_set(r->s, &t, it));
-  vw_sections_add(&r->s->sections, r->stage->name, is_map ? "maps" : "words", vw_seconds() - start);
   *finished = true;
+  VW_TRY(is_map ? fit(r->s, &t, &(vw_transfer_pair){it->source, it->model}) : judge_set(r, &t, it, finished));
+  vw_sections_add(&r->s->sections, r->stage->name, is_map ? "maps" : "words", vw_seconds() - start);
   return VW_OK;
 }
 

@@ -91,7 +91,7 @@ cleanup:
 
 /* ---- judging ----------------------------------------------------------------------------------------------------- */
 
-static vw_status judge_words(const vw_judging *j, const vw_cut_words *w, double *metrics) {
+static vw_status judge_words(vw_judging *j, const vw_cut_words *w, double *metrics) {
   vw_status st = VW_OK;
   for (int64_t first = 0, end; st == VW_OK && first < w->n; first = end) {
     for (end = first + 1; end < w->n && !strcmp(w->rows[end].concept, w->rows[first].concept);) end++;
@@ -123,10 +123,11 @@ cleanup:
   return st;
 }
 
-static vw_status truncate_set(vw_session *s, const vw_stage_item *it) {
+static vw_status truncate_set(vw_stage_run *r, const vw_stage_item *it, bool *finished) {
+  vw_session *s = r->s;
   const vw_results_source source = vw_session_results(s);
   const vw_cut_set set = set_of(it);
-  vw_judging j = {.s = s, .it = it};
+  vw_judging j = {.s = s, .it = it, .run = r};
   vw_cut_words w = {0};
   vw_status st = VW_OK;
   VW_GOTO(vw_session_cut_task(s, it->model, it->data, it->layer, &j.task));
@@ -135,6 +136,7 @@ static vw_status truncate_set(vw_session *s, const vw_stage_item *it) {
   VW_GOTO(vw_cut_words_read(&w, &source, &set, it->layer));
   j.n = w.n;
   VW_GOTO(judge(&j, &source, &set, &w));
+  *finished = !j.stopped;
 cleanup:
   vw_cut_words_free(&w);
   vw_judging_free(&j);
@@ -143,9 +145,8 @@ cleanup:
 
 static vw_status truncate_item(vw_stage_run *r, const vw_stage_item *it, bool *finished) {
   const double start = vw_seconds();
-  VW_TRY(truncate_set(r->s, it));
+  VW_TRY(truncate_set(r, it, finished));
   vw_sections_add(&r->s->sections, r->stage->name, it->block >= 0 ? "words" : "baselines", vw_seconds() - start);
-  *finished = true;
   return VW_OK;
 }
 

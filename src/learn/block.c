@@ -201,6 +201,14 @@ static vw_status run_step(const vw_block_run *r, const vw_block_hooks *h, double
   return VW_OK;
 }
 
+/* The look or the pictures after this step were not all made. */
+static bool is_left(const vw_block_run *r, unsigned wants) {
+  const vw_block_state *s = r->s;
+  const bool looks = s->looks && s->step % s->look_every == 0 && s->looks_done <= s->step / s->look_every;
+  const bool draws = r->learn->watch_pictures && s->step % r->learn->watch_pictures == 0;
+  return !r->sliced && (wants & VW_TEAM_STOP) && (looks || draws);
+}
+
 static vw_status train(const vw_block_run *r, const vw_block_hooks *h, bool *finished) {
   vw_block_state *s = r->s;
   const double start = now(), before = s->seconds;
@@ -208,6 +216,7 @@ static vw_status train(const vw_block_run *r, const vw_block_hooks *h, bool *fin
   unsigned wants = 0;
   *finished = false;
   VW_TRY(vw_block_look(r, &wants));
+  if (!r->sliced && (wants & VW_TEAM_STOP)) return save(r, h);
   while (!(wants & VW_TEAM_FAILED) && !vw_block_is_done(s, r->learn)) {
     wants = 0;
     VW_TRY(run_step(r, h, saved, &wants));
@@ -217,7 +226,7 @@ static vw_status train(const vw_block_run *r, const vw_block_hooks *h, bool *fin
     s->seconds = before + now() - start;
     if (wants & VW_TEAM_FAILED) break;
     if (h->advanced) h->advanced(h->user, s->step, r->learn->steps);
-    if (vw_block_is_done(s, r->learn)) break;
+    if (vw_block_is_done(s, r->learn) && !is_left(r, wants)) break;
     if (wants & VW_TEAM_STOP) return save(r, h);
     if (wants & VW_TEAM_SAVE) {
       VW_TRY(save(r, h));
@@ -287,8 +296,10 @@ vw_status vw_block_learn(vw_block_state *s, vw_task *t, const vw_study_config *c
   vw_block_run r = {.t = t, .trials = trials, .learn = &t->in.model->learn, .s = s};
   vw_team *team = share.slices > 1 ? share.team : NULL;
   vw_status st = VW_OK;
-  bool go_on = true;
+  bool go_on = true, stopped = false;
   *finished = false;
+  if (!hooks) hooks = &none;
+  r.hooks = hooks;
   r.shape = (vw_block_shape){.step = {.K = s->K, .slices = share.slices},
                              .vectors = s->vectors,
                              .points = s->points,
@@ -300,9 +311,11 @@ vw_status vw_block_learn(vw_block_state *s, vw_task *t, const vw_study_config *c
   VW_GOTO(prepare(&r, config, trials, team));
   if (team) VW_GOTO(all_ready(team, &go_on));
   if (!go_on) goto cleanup;
-  if (s->step == 0 && vw_block_leads(&r)) VW_GOTO(vw_block_fixed_loss(&r, s->loss_start, NULL));
-  VW_GOTO(train(&r, hooks ? hooks : &none, finished));
-  if (*finished && vw_block_leads(&r)) VW_GOTO(vw_block_finish(&r));
+  if (s->step == 0 && vw_block_leads(&r)) VW_GOTO(vw_block_fixed_loss(&r, s->loss_start, NULL, &stopped));
+  if (stopped) goto cleanup; /* there is nothing to save yet */
+  VW_GOTO(train(&r, hooks, finished));
+  if (*finished && vw_block_leads(&r)) VW_GOTO(vw_block_finish(&r, &stopped));
+  if (stopped) *finished = false, st = save(&r, hooks);
 cleanup:
   run_free(&r);
   return st;

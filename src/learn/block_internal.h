@@ -32,7 +32,11 @@ typedef struct vw_block_run {
   vw_block_part_program look;    /* the fixed set's loss; without a program: nobody looks on the way */
   vw_block_part_program trained; /* holds words, step, moments, record: the whole step, or the update behind slices */
   vw_sliced_step *sliced;        /* NULL: the whole step is one program */
+  const vw_block_hooks *hooks;   /* NULL: nobody asks or is told */
 } vw_block_run;
+
+/* Is it to stop? Asked between the passes of the fixed set. Members of a team agree on it before a step instead. */
+bool vw_block_asks_to_stop(const vw_block_run *r);
 
 /* One more program of the block in the memory of `watch`: its weights are bound, its own leaves are not. */
 vw_status vw_block_add_program(const vw_block_run *r, vw_block_mode mode, int64_t slice, vw_block_part_program *p);
@@ -52,18 +56,19 @@ vw_status vw_block_read_words(const vw_block_run *r);
 
 /* ---- the fixed set (block_watch.c) ------------------------------------------------------------------------------- */
 
-/* Mean loss [K] and gradient [K, C] (may be NULL) of the words, summed in the order of the draws. */
-vw_status vw_block_fixed_loss(const vw_block_run *r, double *loss, double *gradient);
+/* Mean loss [K] and gradient [K, C] (may be NULL) of the words, summed in the order of the draws. *stopped: asked to stop
+ * among them, loss and gradient are of no use. */
+vw_status vw_block_fixed_loss(const vw_block_run *r, double *loss, double *gradient, bool *stopped);
 
-/* What is known of the words at their end. */
-vw_status vw_block_finish(const vw_block_run *r);
+/* What is known of the words at their end, unless *stopped. */
+vw_status vw_block_finish(const vw_block_run *r, bool *stopped);
 
 /* Who has stopped, by what was seen so far. After the last step there is nothing to stop. */
 void vw_block_stop_words(const vw_block_run *r);
 
 /* The look that is due after s->step steps, if one is, and who stops there; sample pictures, if they are due. With
- * slices collective in the team, whose members share the draws. *wants: VW_TEAM_FAILED is added where a member failed;
- * the look was not made then. */
+ * slices collective in the team, whose members share the draws. *wants: VW_TEAM_FAILED is added where a member failed,
+ * VW_TEAM_STOP where it was asked to stop meanwhile; the look was not made then, or not all pictures. */
 vw_status vw_block_look(const vw_block_run *r, unsigned *wants);
 
 /* Where a leaf or an output lies in the backend's memory. */

@@ -12,17 +12,25 @@
 
 /* ---- before the first and after the last step -------------------------------------------------------------------- */
 
-vw_status vw_block_fixed_loss(const vw_block_run *r, double *loss, double *gradient) {
+bool vw_block_asks_to_stop(const vw_block_run *r) {
+  const vw_block_hooks *h = r->hooks;
+  return !r->sliced && h && h->stop && h->stop(h->user);
+}
+
+vw_status vw_block_fixed_loss(const vw_block_run *r, double *loss, double *gradient, bool *stopped) {
   const vw_block_state *s = r->s;
   const int64_t n = s->K * s->C, draws = vw_task_watch_draws(r->t->kind);
   double *one = malloc((size_t)(n + s->K) * sizeof *one), *row = one + n;
   vw_status st = VW_OK;
+  *stopped = false;
   VW_CHECK(one, VW_ERR_MEMORY, "block: out of memory");
   memset(loss, 0, (size_t)s->K * sizeof *loss);
   if (gradient) memset(gradient, 0, (size_t)n * sizeof *gradient);
   const vw_block_part_program *p = &r->watch;
   VW_GOTO(vw_block_write_leaf(p, "words", vw_block_matrix(s), s->words));
   for (int64_t i = 0; i < draws; i++) {
+    *stopped = vw_block_asks_to_stop(r);
+    if (*stopped) goto cleanup;
     VW_GOTO(vw_block_write_leaf(p, "step", vw_shape(VW_I64, 1), &i));
     VW_GOTO(vw_program_run(p->program));
     VW_GOTO(vw_block_read_leaf(p, "loss", vw_shape(VW_F64, s->K), row));
@@ -51,9 +59,10 @@ static double kkt_of(const vw_block_state *s, int64_t k) {
   return squares > 0 || isnan(squares) ? sqrt(residuals / squares) : 0;
 }
 
-vw_status vw_block_finish(const vw_block_run *r) {
+vw_status vw_block_finish(const vw_block_run *r, bool *stopped) {
   vw_block_state *s = r->s;
-  VW_TRY(vw_block_fixed_loss(r, s->loss_end, s->gradient));
+  VW_TRY(vw_block_fixed_loss(r, s->loss_end, s->gradient, stopped));
+  if (*stopped) return VW_OK;
   for (int64_t k = 0; k < s->K; k++) {
     double sum = 0;
     for (int64_t c = 0; c < s->C; c++) sum += s->gradient[k * s->C + c] * s->gradient[k * s->C + c];
@@ -99,11 +108,13 @@ void vw_block_stop_words(const vw_block_run *r) {
 
 /* ---- a look ------------------------------------------------------------------------------------------------------ */
 
-/* Losses [n, K] of draws first .. first + n. */
-static vw_status look_at_draws(const vw_block_run *r, int64_t first, int64_t n, double *loss) {
+/* Losses [n, K] of draws first .. first + n; unless it is to stop. */
+static vw_status look_at_draws(const vw_block_run *r, int64_t first, int64_t n, double *loss, unsigned *wants) {
   const vw_block_state *s = r->s;
   VW_TRY(vw_block_write_leaf(&r->watch, "words", vw_block_matrix(s), s->words));
   for (int64_t i = first; i < first + n; i++) {
+    if (vw_block_asks_to_stop(r)) *wants |= VW_TEAM_STOP;
+    if (!r->sliced && (*wants & VW_TEAM_STOP)) return VW_OK;
     VW_TRY(vw_block_write_leaf(&r->watch, "step", vw_shape(VW_I64, 1), &i));
     VW_TRY(vw_program_run(r->look.program));
     VW_TRY(vw_block_read_leaf(&r->look, "loss", vw_shape(VW_F64, s->K), loss + (i - first) * s->K));
@@ -116,7 +127,7 @@ static vw_status share_draws(const vw_block_run *r, int64_t draws, double *loss,
   vw_team *team = r->sliced ? r->sliced->team : NULL;
   const int64_t size = team ? team->size : 1, rank = team ? team->rank : 0, row = r->s->K * (int64_t)sizeof *loss;
   const int64_t first = draws * rank / size, n = draws * (rank + 1) / size - first;
-  VW_TRY(look_at_draws(r, first, n, loss + first * r->s->K));
+  VW_TRY(look_at_draws(r, first, n, loss + first * r->s->K, wants));
   if (!team) return VW_OK;
   VW_TRY(vw_team_meet(team, VW_OK, wants, NULL));
   if (*wants & VW_TEAM_FAILED) return VW_OK;
@@ -136,13 +147,14 @@ static vw_status look(const vw_block_run *r, unsigned *wants) {
   VW_CHECK(loss, VW_ERR_MEMORY, "block: out of memory");
   vw_status st = vw_block_read_words(r);
   if (st == VW_OK) st = share_draws(r, draws, loss, wants);
-  for (int64_t k = 0; st == VW_OK && !(*wants & VW_TEAM_FAILED) && k < K; k++) {
+  const bool is_left = (*wants & VW_TEAM_FAILED) || (!r->sliced && (*wants & VW_TEAM_STOP));
+  for (int64_t k = 0; st == VW_OK && !is_left && k < K; k++) {
     double sum = 0;
     for (int64_t i = 0; i < draws; i++) sum += loss[i * K + k] / (double)draws;
     to[k] = s->stopped[k] ? NAN : sum;
   }
   free(loss);
-  if (st != VW_OK || (*wants & VW_TEAM_FAILED)) return st;
+  if (st != VW_OK || is_left) return st;
   s->looks_done++;
   vw_block_stop_words(r);
   return VW_OK;
@@ -150,8 +162,14 @@ static vw_status look(const vw_block_run *r, unsigned *wants) {
 
 /* ---- sample pictures --------------------------------------------------------------------------------------------- */
 
-/* Of words that are still learned. */
-static vw_status sample(const vw_block_run *r) {
+static bool stops(void *user) {
+  const vw_block_run *r = user;
+  return vw_block_asks_to_stop(r);
+}
+
+/* Of words that are still learned. What a stop leaves is drawn when the block goes on from this step. */
+static vw_status sample(const vw_block_run *r, unsigned *wants) {
+  vw_judge_watch watch = {.user = (void *)(uintptr_t)r, .stop = stops};
   const vw_block_state *s = r->s;
   const char **anchors = calloc((size_t)s->K, sizeof *anchors), **labels = calloc((size_t)s->K, sizeof *labels);
   char(*label)[VW_DRAWN_LABEL] = calloc((size_t)s->K, sizeof *label);
@@ -167,9 +185,11 @@ static vw_status sample(const vw_block_run *r) {
                          .n = n,
                          .words = s->words + first * s->C,
                          .anchors = anchors,
-                         .labels = labels};
+                         .labels = labels,
+                         .watch = &watch};
     st = r->t->kind->sample(r->t, &w, s->step);
   }
+  if (watch.stopped) *wants |= VW_TEAM_STOP;
   free((void *)anchors), free((void *)labels), free(label);
   return st;
 }
@@ -180,6 +200,7 @@ vw_status vw_block_look(const vw_block_run *r, unsigned *wants) {
   if (s->looks && s->step % s->look_every == 0 && s->looks_done == s->step / s->look_every) VW_TRY(look(r, wants));
   if (!pictures || s->step == 0 || s->step % pictures != 0 || !vw_block_leads(r) || (*wants & VW_TEAM_FAILED))
     return VW_OK;
+  if (!r->sliced && (*wants & VW_TEAM_STOP)) return VW_OK;
   VW_TRY(vw_block_read_words(r));
-  return sample(r);
+  return sample(r, wants);
 }

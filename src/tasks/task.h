@@ -118,6 +118,13 @@ typedef struct vw_task_hooks {
   bool (*stop)(void *user);            /* true on any rank: all leave, what is whole is kept */
 } vw_task_hooks;
 
+/* Asked between passes of a network by judging that takes many. */
+typedef struct vw_judge_watch {
+  void *user;
+  bool (*stop)(void *user);
+  bool stopped; /* it has said so: what was judged is of no use */
+} vw_judge_watch;
+
 /* Words to be judged on one concept: learned ones, or what they are compared with. */
 typedef struct vw_judged {
   const char *concept;
@@ -131,7 +138,15 @@ typedef struct vw_judged {
   const char *const *labels;  /* [n] what a picture of the word is called: "dog-0.5-r0", "random-word"; NULL: its
                                * numbers are not used, and it need not be judged */
   bool are_baselines;         /* some of them come again for other concepts */
+  vw_judge_watch *watch;      /* of judge_picture and sample; NULL: never stopped */
 } vw_judged;
+
+/* Asks; true: leave, what is whole is kept. */
+static inline bool vw_judging_stops(const vw_judged *w) {
+  vw_judge_watch *watch = w->watch;
+  if (watch && !watch->stopped) watch->stopped = watch->stop(watch->user);
+  return watch && watch->stopped;
+}
 
 /* Which words of a part of judging are judged by one rank, one file after the other, so that the task can keep what it
  * made for the first. */
@@ -251,6 +266,7 @@ typedef struct vw_task_kind {
    * own, so that ranks share them and a stop loses at most one; then the metrics from all of them. A part is a picture
    * that is drawn, or some pictures that are searched. */
   vw_status (*judge_parts)(const vw_task_inputs *in, int64_t *pictures, int64_t *numbers);
+  /* w->watch is asked between passes of a network. */
   vw_status (*judge_picture)(vw_task *t, const vw_judged *w, int64_t picture, double *numbers /* [n, numbers] */);
   vw_status (*judge_end)(vw_task *t, const vw_judged *w, const double *numbers /* [pictures, n, numbers] */,
                          double *metrics);

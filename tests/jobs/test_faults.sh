@@ -87,6 +87,14 @@ has "$dir.log" 'goes on from its checkpoint at step 2'
 run 0 '' "$dir"
 same "$work/whole" "$dir"
 
+echo "asked to stop in the last step but one: neither the passes of the fixed set behind the last one nor others are made"
+dir=$work/last
+run 75 checkpointing:any:3=term "$dir"
+[ -z "$(find "$dir/blocks" -name '*[0-9a-f].safetensors')" ] || fail "a block was finished after the signal"
+run 0 '' "$dir"
+has "$dir.log" 'goes on from its checkpoint at step 4'
+same "$work/whole" "$dir"
+
 echo "a disk that lied: the file is renamed and torn"
 dir=$work/torn
 for kind in checkpoint block evaluation baselines; do

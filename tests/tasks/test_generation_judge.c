@@ -1,5 +1,6 @@
 /* Judging words by what they draw, on the embedded networks: names and scores against a plain computation, pictures
  * against the drawer itself, what is drawn once, and the files that are kept. */
+#include "core/pulse.h"
 #include "tests/support/test.h"
 
 #include "core/random.h"
@@ -448,6 +449,51 @@ static void a_picture_does_not_depend_on_its_batch(void **state) {
   vw_word_drawer_destroy(d);
 }
 
+typedef struct asking {
+  int64_t asked, most; /* times; it is to stop at the last */
+  uint64_t then;       /* what had been computed when it was to stop */
+} asking;
+
+static bool stop_at(void *user) {
+  asking *a = user;
+  vw_pulse_state now;
+  vw_pulse_read(&now);
+  a->then = now.count;
+  return ++a->asked == a->most;
+}
+
+/* Asked between all passes of all networks; once it is to stop nothing runs any more, and only whole pictures are kept. */
+static void a_stop_costs_one_pass(void **state) {
+  fixture *f = *state;
+  words w;
+  double numbers[WORDS * NUMBERS], whole[WORDS * NUMBERS];
+  vw_pulse_state now;
+  begin(f, "whole");
+  vw_judged judged = words_of(f, &w, "fox");
+  judged.are_baselines = false;
+  assert_ok(vw_generation_judge_picture(&f->task.task, &judged, 0, whole));
+  end(f);
+  begin(f, "stopped");
+  judged = words_of(f, &w, "fox");
+  judged.are_baselines = false;
+  const int64_t passes = 2 * f->model.judge.steps + 2 * WORDS; /* of two batches; decoding and looking at each */
+  for (int64_t n = 1;; n++) {
+    asking a = {.most = n};
+    vw_judge_watch watch = {.user = &a, .stop = stop_at};
+    judged.watch = &watch;
+    assert_ok(vw_generation_judge_picture(&f->task.task, &judged, 0, numbers));
+    if (!watch.stopped) break;
+    vw_pulse_read(&now);
+    assert_int_equal(now.count, a.then);
+    assert_int_equal(a.asked, n);
+    if (n > 1 && n <= f->model.judge.steps) assert_int_not_equal(access(file_of(f, "fox", "anchor-dog", 0), F_OK), 0);
+    assert_true(n < 3 * passes);
+    if (n == 1) n = passes / 2; /* the beginning is the same each time */
+  }
+  for (int64_t i = 0; i < (int64_t)WORDS * NUMBERS; i++) assert_true(numbers[i] == whole[i]);
+  end(f);
+}
+
 /* Untouched anchors are drawn for the first concept alone, and each concept has its files. */
 static void anchors_are_drawn_once(void **state) {
   fixture *f = *state;
@@ -649,6 +695,7 @@ int main(void) {
       cmocka_unit_test(features_are_kept),
       cmocka_unit_test(a_known_name_is_named),
       cmocka_unit_test(a_picture_does_not_depend_on_its_batch),
+      cmocka_unit_test(a_stop_costs_one_pass),
       cmocka_unit_test(anchors_are_drawn_once),
       cmocka_unit_test(files_are_found_again),
       cmocka_unit_test(nothing_is_drawn_for_nothing),

@@ -66,16 +66,24 @@ static int64_t part_size(const vw_picture_set *s, int64_t part) {
   return left < PART ? left : PART;
 }
 
-static vw_status look_at(vw_detect *t, int64_t part) {
+static bool stops(void *user) {
+  const vw_judged *w = user;
+  return vw_judging_stops(w);
+}
+
+/* Where judging is asked to stop, j->part stays -1. */
+static vw_status look_at(vw_detect *t, const vw_judged *w, int64_t part) {
+  const vw_task_hooks hooks = {.user = (void *)(uintptr_t)w, .stop = stops};
   const vw_picture *list[PART];
+  int64_t made = 0;
   if (!t->judging) VW_TRY(judge_create(t));
   vw_detect_judge *j = t->judging;
   if (j->part == part) return VW_OK;
   j->part = -1;
   const int64_t n = part_size(t->pictures, part);
   for (int64_t i = 0; i < n; i++) list[i] = &t->pictures->test_scenes.scene[part * PART + i].picture;
-  VW_TRY(vw_patch_maker_run(j->maker, list, n, &j->seen, 0));
-  j->part = part;
+  VW_TRY(vw_patch_maker_run(j->maker, list, n, &j->seen, &hooks, &made));
+  if (made == n) j->part = part;
   return VW_OK;
 }
 
@@ -196,7 +204,8 @@ static vw_status encode_words(const vw_detect *t, const vw_judged *w, void *q) {
 vw_status vw_detect_judge_part(vw_task *task, const vw_judged *w, int64_t part, double *numbers) {
   vw_detect *t = (vw_detect *)task, *eyes = task->in.whole ? (vw_detect *)task->in.whole : t;
   const int64_t tiles = (w->n + VW_DETECT_WORDS - 1) / VW_DETECT_WORDS;
-  VW_TRY(look_at(eyes, part));
+  VW_TRY(look_at(eyes, w, part));
+  if (eyes->judging->part != part) return VW_OK;
   const int64_t N = eyes->judging->seen.N;
   void *q = calloc((size_t)(tiles * VW_DETECT_WORDS) + 1, vw_clip_feature_bytes(&t->network->clip));
   double *z = malloc((size_t)(VW_DETECT_WORDS * N) * sizeof *z);
@@ -204,7 +213,7 @@ vw_status vw_detect_judge_part(vw_task *task, const vw_judged *w, int64_t part, 
   vw_status st = q && z && room ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "judging: out of memory");
   if (st == VW_OK) st = encode_words(t, w, q);
   for (int64_t i = 0; i < w->n * PART * TOP; i++) numbers[i * NUMBERS + SCORE] = -1;
-  for (int64_t i = 0; st == VW_OK && i < part_size(t->pictures, part); i++)
+  for (int64_t i = 0; st == VW_OK && i < part_size(t->pictures, part) && !vw_judging_stops(w); i++)
     st = judge_scene(eyes, i, q, w->n, z, room, numbers);
   free(q), free(z), free(room);
   return st;

@@ -107,13 +107,16 @@ static vw_status decode(const vw_patch_maker *m, const vw_picture *const *list, 
 }
 
 vw_status vw_patch_maker_run(vw_patch_maker *m, const vw_picture *const *pictures, int64_t count, const vw_patches *out,
-                             int64_t first) {
+                             const vw_task_hooks *hooks, int64_t *made) {
+  *made = 0;
   for (int64_t at = 0; at < count; at += m->width) {
     const int64_t n = count - at < m->width ? count - at : m->width;
     VW_TRY(decode(m, pictures + at, n));
     for (int64_t i = 0; i < n; i++) {
-      const vw_owlv2_picture_data one = vw_patches_at(out, first + at + i);
+      const vw_owlv2_picture_data one = vw_patches_at(out, at + i);
+      if (hooks && vw_cache_work_ends(hooks)) return VW_OK;
       VW_TRY(vw_owlv2_encoder_run(m->encoder, m->pixels + i * m->values, &one));
+      ++*made;
     }
   }
   return VW_OK;
@@ -248,8 +251,9 @@ static vw_status make_part(void *user, int64_t first, int64_t end, const vw_task
   if (n && !m->maker) VW_TRY(vw_patch_maker_create(&m->maker, l->set, l->network));
   for (int64_t at = 0; at < n && !vw_cache_work_ends(hooks); at += m->maker->width) {
     const int64_t some = n - at < m->maker->width ? n - at : m->maker->width;
-    VW_TRY(vw_patch_maker_run(m->maker, list + at, some, &m->room, 0));
-    for (int64_t i = 0; i < some; i++) {
+    int64_t made = 0;
+    VW_TRY(vw_patch_maker_run(m->maker, list + at, some, &m->room, hooks, &made));
+    for (int64_t i = 0; i < made; i++) {
       const vw_owlv2_picture_data one = vw_patches_at(&m->room, i);
       VW_TRY(write_file(l, path[at + i], key[at + i], &one));
       ++*computed;
@@ -276,17 +280,17 @@ vw_status vw_patches_time(const vw_patch_list *l, double seconds, double *one) {
   vw_patch_maker *m = NULL;
   vw_patches room = {0};
   vw_status st = VW_OK;
-  int64_t pictures = 0;
+  int64_t pictures = 0, made = 0;
   *one = 0;
   if (l->n == 0) return VW_OK;
   VW_GOTO(vw_patches_create(&room, l->network, AT_ONCE));
   VW_GOTO(vw_patch_maker_create(&m, l->set, l->network));
   for (int64_t i = 0; i < m->width; i++) list[i] = &l->set->train_scenes.scene[l->scene[i % l->n]].picture;
-  VW_GOTO(vw_patch_maker_run(m, list, 1, &room, 0)); /* reads and packs the weights */
+  VW_GOTO(vw_patch_maker_run(m, list, 1, &room, NULL, &made)); /* reads and packs the weights */
   const double start = vw_seconds();
   do {
-    VW_GOTO(vw_patch_maker_run(m, list, m->width, &room, 0));
-    pictures += m->width;
+    VW_GOTO(vw_patch_maker_run(m, list, m->width, &room, NULL, &made));
+    pictures += made;
   } while (pictures < 4 || vw_seconds() - start < seconds);
   *one = (vw_seconds() - start) / (double)pictures;
 cleanup:

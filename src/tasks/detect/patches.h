@@ -24,9 +24,10 @@ double vw_patches_bytes(const vw_owlv2_network *n);
 typedef struct vw_patch_maker vw_patch_maker;
 vw_status vw_patch_maker_create(vw_patch_maker **m, const vw_picture_set *s, vw_owlv2_network *n);
 void vw_patch_maker_destroy(vw_patch_maker *m); /* NULL allowed */
-/* Places first .. first + count - 1 of `out`; pictures are decoded by all threads. told: the caller's, or NULL. */
+/* Places 0 .. of `out`; pictures are decoded by all threads. hooks->stop (both may be NULL) is asked before each picture;
+ * *made, at most count: how many are there. */
 vw_status vw_patch_maker_run(vw_patch_maker *m, const vw_picture *const *pictures, int64_t count, const vw_patches *out,
-                             int64_t first);
+                             const vw_task_hooks *hooks, int64_t *made);
 
 /* The training scenes of a set that are wanted, and where their files lie. */
 typedef struct vw_patch_list {

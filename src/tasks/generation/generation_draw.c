@@ -145,10 +145,17 @@ static vw_status embed(const vw_word_drawer *d, const vw_judged *w, int64_t row,
   return vw_sd_embed_text(d->task->network, text, is_text ? NULL : vector_of(d, w, row), d->task->task.in.vectors, x);
 }
 
+static bool goes_on(void *user, int64_t done, int64_t steps) {
+  const vw_judged *w = user;
+  (void)done, (void)steps;
+  return !vw_judging_stops(w);
+}
+
 /* Rows that one program draws; those that it has more than there are words are the last word again. */
 static vw_status draw(vw_word_drawer *d, const vw_judged *w, const int64_t *row, int64_t n, int size, int64_t picture,
                       uint8_t *const *rgb) {
   const int64_t B = (int64_t)1 << size, text = vw_sd_positions(d->task->network) * d->task->network->net.width;
+  const vw_drawing_watch watch = {.step = goes_on, .user = (void *)(uintptr_t)w};
   vw_drawer *drawer = NULL;
   bool stopped = false;
   VW_TRY(drawer_of(d, size, &drawer));
@@ -158,16 +165,17 @@ static vw_status draw(vw_word_drawer *d, const vw_judged *w, const int64_t *row,
   for (int64_t b = n; b < B; b++)
     memcpy(d->states + b * text, d->states + (n - 1) * text, (size_t)text * sizeof *d->states);
   for (int64_t b = 0; b < B; b++) vw_drawer_start(drawer, d->key, (uint64_t)picture, d->latents + b * one);
-  VW_TRY(vw_drawer_run(drawer, d->states, d->without, d->latents, NULL, &stopped));
-  for (int64_t b = 0; b < n; b++) VW_TRY(vw_drawer_decode(drawer, d->latents + b * one, rgb[b]));
-  d->count += n;
+  VW_TRY(vw_drawer_run(drawer, d->states, d->without, d->latents, &watch, &stopped));
+  for (int64_t b = 0; b < n && !vw_judging_stops(w); b++)
+    VW_TRY(vw_drawer_decode(drawer, d->latents + b * one, rgb[b]));
+  if (!stopped) d->count += n;
   return VW_OK;
 }
 
 vw_status vw_word_drawer_run(vw_word_drawer *d, const vw_judged *w, const int64_t *row, int64_t n, int64_t picture,
                              uint8_t *const *rgb) {
   VW_CHECK(n <= d->most, VW_ERR_ARG, "judging: %" PRId64 " words at once, at most %" PRId64, n, d->most);
-  for (int64_t at = 0, taken; at < n; at += taken) {
+  for (int64_t at = 0, taken; at < n && !vw_judging_stops(w); at += taken) {
     int size = 0;
     while ((int64_t)1 << size < vw_drawn_together(d->most, n - at, is_on_device(d))) size++;
     taken = n - at < ((int64_t)1 << size) ? n - at : (int64_t)1 << size;

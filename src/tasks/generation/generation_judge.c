@@ -254,10 +254,10 @@ static vw_status draw(const looking *l, const int64_t *row, int64_t n, uint8_t *
   for (int64_t i = 0; i < n; i++) at[i] = rgb + (size_t)i * bytes;
   vw_status st = vw_word_drawer_run(l->j->drawer, l->w, row, n, l->picture, at);
   if (st == VW_OK) st = vw_network_unchanged(&l->j->task->network->net); /* before a file says what drew it */
-  for (int64_t i = 0; st == VW_OK && i < n; i++) {
-    if (l->folder[0]) st = vw_word_picture_write(l->j->drawer, l->w, row[i], l->picture, l->folder, at[i]);
-    if (st == VW_OK) st = take(l, row[i], at[i]);
-  }
+  const bool is_whole = !l->w->watch || !l->w->watch->stopped;
+  for (int64_t i = 0; st == VW_OK && is_whole && l->folder[0] && i < n; i++)
+    st = vw_word_picture_write(l->j->drawer, l->w, row[i], l->picture, l->folder, at[i]);
+  for (int64_t i = 0; st == VW_OK && i < n && !vw_judging_stops(l->w); i++) st = take(l, row[i], at[i]);
   free(at);
   return st;
 }
@@ -270,13 +270,14 @@ static vw_status look_at_all(looking *l) {
   vw_status st = VW_OK;
   l->seen = malloc((size_t)projection_of(l->j) * sizeof *l->seen), l->rgb = rgb;
   if (!todo || !rgb || !l->seen) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "judging: out of memory"));
-  for (int64_t row = 0; row < l->w->n; row++) {
+  for (int64_t row = 0; row < l->w->n && !vw_judging_stops(l->w); row++) {
     bool found = false;
     if (!is_drawn(l, row)) continue;
     VW_GOTO(find(l, row, &found));
     if (!found) todo[n++] = row;
   }
-  for (int64_t at = 0; at < n; at += most) VW_GOTO(draw(l, todo + at, n - at < most ? n - at : most, rgb));
+  for (int64_t at = 0; at < n && !vw_judging_stops(l->w); at += most)
+    VW_GOTO(draw(l, todo + at, n - at < most ? n - at : most, rgb));
 cleanup:
   free(todo), free(rgb), free(l->seen);
   return st;

@@ -17,7 +17,8 @@ static vw_status draw(vw_word_drawer *d, const vw_judged *w, const char *folder,
   VW_CHECK(at, VW_ERR_MEMORY, "sample pictures: out of memory");
   for (int64_t i = 0; i < n; i++) at[i] = rgb + (size_t)i * bytes;
   vw_status st = vw_word_drawer_run(d, w, row, n, 0, at);
-  for (int64_t i = 0; st == VW_OK && i < n; i++) st = vw_word_picture_write(d, w, row[i], 0, folder, at[i]);
+  const bool is_whole = !w->watch || !w->watch->stopped;
+  for (int64_t i = 0; st == VW_OK && is_whole && i < n; i++) st = vw_word_picture_write(d, w, row[i], 0, folder, at[i]);
   free(at);
   return st;
 }
@@ -42,7 +43,7 @@ static vw_status draw_missing(const vw_generation *t, const vw_judged *w, const 
     st = vw_word_picture_find(d, w, k, 0, folder, rgb, &found);
     if (st == VW_OK && !found) row[n++] = k;
   }
-  for (int64_t at = 0; st == VW_OK && at < n; at += most)
+  for (int64_t at = 0; st == VW_OK && at < n && !vw_judging_stops(w); at += most)
     st = draw(d, w, folder, row + at, n - at < most ? n - at : most, rgb, bytes);
   free(row), free(rgb);
   return st;
