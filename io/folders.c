@@ -1,7 +1,6 @@
 #include "io/folders.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include "core/durable.h"
 #include "core/options.h"
 #include "core/random.h"
+#include "io/listing.h"
 #include "io/names.h"
 
 /* ---- names ---- */
@@ -38,10 +38,6 @@ static vw_status add_name(vw_name_list *names, const char *name) {
 
 static int by_bytes(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void sort_names(vw_name_list *names) {
-  if (names->n) qsort(names->name, (size_t)names->n, sizeof *names->name, by_bytes);
 }
 
 static vw_status read_lines(const char *path, char *text, vw_name_list *out) {
@@ -98,19 +94,18 @@ static bool is_unread(const char *name) {
 
 static vw_status note_unread(const char *folder, vw_unread *unread) {
   char path[VW_PATH_BYTES];
-  const struct dirent *entry;
-  DIR *dir = opendir(folder);
+  const vw_listing *l = NULL;
   vw_status st = VW_OK;
-  VW_CHECK(dir, VW_ERR_IO, "%s: cannot open the folder: %s", folder, strerror(errno));
-  while (st == VW_OK && (entry = readdir(dir))) {
-    if (!is_unread(entry->d_name)) continue;
-    st = vw_path_format(path, "%s/%s", folder, entry->d_name);
+  VW_TRY(vw_listing_open(folder, &l, NULL));
+  for (int64_t i = 0; st == VW_OK && i < l->n; i++) {
+    if (!is_unread(l->entry[i].name)) continue;
+    st = vw_path_format(path, "%s/%s", folder, l->entry[i].name);
     if (st != VW_OK || (unread->n++ && strcmp(path, unread->first) > 0)) continue;
     free(unread->first);
     unread->first = strdup(path);
     if (!unread->first) st = VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", folder);
   }
-  (void)closedir(dir);
+  vw_listing_close(l);
   return st;
 }
 
@@ -123,36 +118,26 @@ static const char *unread_hint(const vw_unread *unread, char text[VW_PATH_BYTES]
   return text;
 }
 
-/* An output directory of ours, where DIR lies among the classes. */
-static bool is_output(const char *folder) {
-  static const char *const files[] = {"plan.yaml", ".lock", "slurm-jobs.txt"};
-  char path[VW_PATH_BYTES];
-  struct stat info;
-  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-    if (vw_path_format(path, "%s/%s", folder, files[i]) == VW_OK && lstat(path, &info) == 0) return true;
-  return false;
-}
-
 /* The folders, or the picture files, of a folder, sorted bytewise; *out is freed on failure. */
 static vw_status list(const char *folder, bool folders, vw_name_list *out) {
-  vw_status st = VW_OK;
-  const struct dirent *entry;
-  DIR *dir = opendir(folder);
+  const vw_listing *l = NULL;
+  int err = 0;
   *out = (vw_name_list){0};
-  VW_CHECK(dir || errno != ENOENT, VW_ERR_INPUT,
-           "%s: no such folder; a data set has ROOT/train/CLASS and ROOT/test/CLASS (data.<name>.root of the study)",
-           folder);
-  VW_CHECK(dir, VW_ERR_IO, "%s: cannot open the folder: %s", folder, strerror(errno));
-  while (errno = 0, (entry = readdir(dir))) {
-    char path[VW_PATH_BYTES];
-    if (entry->d_name[0] == '.' || (!folders && !is_picture(entry->d_name))) continue;
-    VW_GOTO(vw_path_format(path, "%s/%s", folder, entry->d_name));
-    if (is_folder(path) == folders && !(folders && is_output(path))) VW_GOTO(add_name(out, entry->d_name));
+  vw_status st = vw_listing_open(folder, &l, &err);
+  if (st == VW_ERR_IO && err == ENOENT) {
+    vw_error_clear();
+    return VW_RAISE(VW_ERR_INPUT,
+                    "%s: no such folder; a data set has ROOT/train/CLASS and ROOT/test/CLASS (data.<name>.root of the "
+                    "study)",
+                    folder);
   }
-  if (errno) VW_GOTO(VW_RAISE(VW_ERR_IO, "%s: cannot list the folder: %s", folder, strerror(errno)));
-  sort_names(out);
-cleanup:
-  (void)closedir(dir);
+  VW_TRY(st);
+  for (int64_t i = 0; st == VW_OK && i < l->n; i++) {
+    const vw_listing_entry *e = &l->entry[i];
+    if (e->name[0] == '.' || e->is_folder != folders || e->is_output || (!folders && !is_picture(e->name))) continue;
+    st = add_name(out, e->name);
+  }
+  vw_listing_close(l);
   if (st != VW_OK) vw_name_list_free(out);
   return st;
 }

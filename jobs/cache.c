@@ -1,6 +1,8 @@
 /* What tasks compute once and keep (features of pictures, latents, matches): before learning, and before judging in
  * another run than the one that learned (an emptied cache). */
+#include "core/log.h"
 #include "jobs/session.h"
+#include "tasks/features.h"
 
 typedef struct told {
   vw_progress progress;
@@ -46,5 +48,6 @@ vw_status vw_session_cache(vw_session *s, bool for_blocks, bool *stopped) {
       if (for_blocks || computed)
         vw_sections_add(&s->sections, "features", computed ? "image tower" : "cached", vw_seconds() - start);
     }
+  vw_log(VW_LOG_DEBUG, "feature files read=%lld", (long long)vw_features_read());
   return VW_OK;
 }

@@ -4,6 +4,7 @@
 #include "bench/stand_in.h"
 #include "core/durable.h"
 #include "core/log.h"
+#include "io/listing.h"
 #include "jobs/random_weights.h"
 #include "jobs/session.h"
 #include "tasks/alike.h"
@@ -362,17 +363,20 @@ static vw_status open_sets(vw_session *s) {
   return VW_OK;
 }
 
-/* Collective: rank 0 reads the pictures, then the others look whether theirs are the same (tasks/looks.h). */
+/* Collective: rank 0 reads folders and pictures, then the others look whether theirs are the same (io/listing.h,
+ * tasks/looks.h). */
 static vw_status open_data_sets(vw_session *s) {
   const bool reads = s->ranks.rank == 0;
   list_sets(s);
-  vw_looks_begin();
+  vw_looks_begin(), vw_listings_begin();
   vw_status st = reads ? open_sets(s) : VW_OK;
-  const vw_status shared = vw_looks_share(&s->ranks);
+  vw_status shared = vw_looks_share(&s->ranks);
+  if (shared == VW_OK) shared = vw_listings_share(&s->ranks);
   if (st == VW_OK) st = shared;
   if (st == VW_OK && !reads) st = open_sets(s);
-  vw_log(VW_LOG_DEBUG, "pictures read=%lld", (long long)vw_looks_read());
-  vw_looks_end();
+  vw_log(VW_LOG_DEBUG, "pictures read=%lld folders read=%lld", (long long)vw_looks_read(),
+         (long long)vw_listings_read());
+  vw_looks_end(), vw_listings_end();
   return st;
 }
 

@@ -233,6 +233,128 @@ cleanup:
   return st;
 }
 
+/* ---- the rows of all pictures ------------------------------------------------------------------------------------ */
+
+/* What tasks use, and what rank 0 sent and none has asked for yet. */
+typedef struct kept {
+  vw_features rows; /* the first member: who releases features releases this */
+  int64_t users;
+  struct kept *next;
+} kept;
+
+static kept *all_kept;
+static int64_t files_read;
+
+int64_t vw_features_read(void) {
+  return files_read;
+}
+
+static vw_status digest_of(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, vw_hash *digest) {
+  char key[VW_HASH_TEXT];
+  vw_status st = VW_OK;
+  vw_hasher *h = vw_hasher_create();
+  VW_CHECK(h, VW_ERR_MEMORY, "out of memory");
+  for (int64_t i = 0; st == VW_OK && i < s->n_owners; i++) {
+    st = feature_key(s, n, weights, i, key);
+    if (st == VW_OK) vw_hasher_field(h, key);
+    vw_hasher_int(h, s->owners[i].train_first), vw_hasher_int(h, s->owners[i].test_first);
+  }
+  *digest = vw_hasher_done(h);
+  vw_hasher_destroy(h);
+  return st;
+}
+
+static kept *find_kept(vw_hash digest) {
+  kept *k = all_kept;
+  while (k && (k->rows.digest.lo != digest.lo || k->rows.digest.hi != digest.hi)) k = k->next;
+  return k;
+}
+
+static void drop(kept *k) {
+  kept **at = &all_kept;
+  while (*at && *at != k) at = &(*at)->next;
+  if (*at) *at = k->next;
+  free(k->rows.train), free(k->rows.test), free(k);
+}
+
+/* Memory for the rows, among all that is kept. */
+static vw_status add_kept(const vw_picture_set *s, const vw_clip_network *n, vw_hash digest, kept **out) {
+  const size_t one = vw_clip_feature_bytes(n);
+  kept *k = calloc(1, sizeof *k);
+  *out = k;
+  if (k) {
+    *k = (kept){.rows = {.digest = digest}, .next = all_kept};
+    k->rows.train = malloc((size_t)s->n_train * one + 1), k->rows.test = malloc((size_t)s->n_test * one + 1);
+    all_kept = k;
+    if (k->rows.train && k->rows.test) return VW_OK;
+    drop(k), *out = NULL;
+  }
+  return VW_RAISE(VW_ERR_MEMORY, "features of %lld pictures: out of memory", (long long)(s->n_train + s->n_test));
+}
+
+static vw_status read_rows(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, const char *cache,
+                           const vw_features *rows) {
+  const size_t one = vw_clip_feature_bytes(n);
+  char path[VW_PATH_BYTES], key[VW_HASH_TEXT];
+  for (int64_t i = 0; i < s->n_owners; i++) {
+    const vw_picture_owner *o = &s->owners[i];
+    vw_safetensors *file = NULL;
+    vw_tensor part[2];
+    VW_TRY(feature_key(s, n, weights, i, key));
+    VW_TRY(feature_path(cache, key, path));
+    VW_TRY(open_cached(o, n, key, path, &file, part));
+    memcpy((char *)rows->train + (size_t)o->train_first * one, part[0].data, (size_t)o->n_train * one);
+    memcpy((char *)rows->test + (size_t)o->test_first * one, part[1].data, (size_t)o->n_test * one);
+    vw_safetensors_close(file);
+    files_read++;
+  }
+  return VW_OK;
+}
+
+/* All ranks' rows from rank 0's, unless every rank has them. */
+static vw_status share(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, const vw_ranks *ranks,
+                       const char *cache) {
+  const size_t one = vw_clip_feature_bytes(n);
+  vw_hash digest = {0};
+  VW_TRY(vw_agree_message(ranks, digest_of(s, n, weights, &digest)));
+  kept *k = find_kept(digest);
+  int64_t lacks = !k;
+  const bool is_new = !k;
+  VW_TRY(vw_ranks_reduce(ranks, &lacks, 1, VW_REDUCE_MAX));
+  if (!lacks) return VW_OK;
+  vw_status st = k ? VW_OK : add_kept(s, n, digest, &k);
+  if (st == VW_OK && is_new && ranks->rank == 0) st = read_rows(s, n, weights, cache, &k->rows);
+  st = vw_agree_message(ranks, st);
+  if (st == VW_OK) st = vw_ranks_broadcast(ranks, k->rows.train, s->n_train * (int64_t)one, 0);
+  if (st == VW_OK) st = vw_ranks_broadcast(ranks, k->rows.test, s->n_test * (int64_t)one, 0);
+  if (st != VW_OK && is_new && k) drop(k);
+  return st;
+}
+
+vw_status vw_features_load(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, const char *cache,
+                           const vw_features **features) {
+  vw_hash digest = {0};
+  *features = NULL;
+  VW_TRY(digest_of(s, n, weights, &digest));
+  kept *k = find_kept(digest);
+  if (!k) {
+    VW_TRY(add_kept(s, n, digest, &k));
+    const vw_status st = read_rows(s, n, weights, cache, &k->rows);
+    if (st != VW_OK) drop(k);
+    VW_TRY(st);
+  }
+  k->users++;
+  *features = &k->rows;
+  return VW_OK;
+}
+
+void vw_features_release(const vw_features *features) {
+  kept *k = (kept *)(uintptr_t)features;
+  if (k && --k->users == 0) drop(k);
+}
+
+/* ---- all --------------------------------------------------------------------------------------------------------- */
+
 vw_status vw_features_ensure(const vw_picture_set *s, vw_clip_network *n, vw_hash weights, const vw_ranks *ranks,
                              const char *cache, const vw_task_hooks *hooks, int64_t *computed, bool *stopped) {
   const vw_task_hooks none = {0};
@@ -247,29 +369,5 @@ vw_status vw_features_ensure(const vw_picture_set *s, vw_clip_network *n, vw_has
   int64_t any = asked_to_stop(hooks);
   VW_TRY(vw_ranks_reduce(ranks, &any, 1, VW_REDUCE_MAX));
   *stopped = any != 0;
-  return VW_OK;
-}
-
-vw_status vw_features_load(const vw_picture_set *s, const vw_clip_network *n, vw_hash weights, const char *cache,
-                           void **train, void **test) {
-  const size_t one = vw_clip_feature_bytes(n);
-  char path[VW_PATH_BYTES], key[VW_HASH_TEXT];
-  vw_status st = VW_OK;
-  *train = malloc((size_t)s->n_train * one + 1), *test = malloc((size_t)s->n_test * one + 1);
-  if (!*train || !*test)
-    st = VW_RAISE(VW_ERR_MEMORY, "features of %lld pictures: out of memory", (long long)(s->n_train + s->n_test));
-  for (int64_t i = 0; st == VW_OK && i < s->n_owners; i++) {
-    const vw_picture_owner *o = &s->owners[i];
-    vw_safetensors *file = NULL;
-    vw_tensor part[2];
-    VW_GOTO(feature_key(s, n, weights, i, key));
-    VW_GOTO(feature_path(cache, key, path));
-    VW_GOTO(open_cached(o, n, key, path, &file, part));
-    memcpy((char *)*train + (size_t)o->train_first * one, part[0].data, (size_t)o->n_train * one);
-    memcpy((char *)*test + (size_t)o->test_first * one, part[1].data, (size_t)o->n_test * one);
-    vw_safetensors_close(file);
-  }
-cleanup:
-  if (st != VW_OK) free(*train), free(*test), *train = *test = NULL;
-  return st;
+  return *stopped || ranks->size == 1 ? VW_OK : share(s, n, weights, ranks, cache);
 }

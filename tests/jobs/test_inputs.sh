@@ -133,7 +133,13 @@ same reference one
 read_pictures() { grep -o 'pictures read=[0-9]*' "$1" | sort -t = -k 2 -n | paste -sd ' '; }
 all=$(read_pictures one.log | sed -n 's/^pictures read=0 pictures read=\([1-9][0-9]*\)$/\1/p')
 [ -n "$all" ] || { cat one.log >&2 && fail "two ranks in one folder: $(read_pictures one.log)"; }
+# so it is with folders, and with the files of features, which others than rank 0 never read
+reads() { grep -o "$1 read=[0-9]*" "$2" | sort -t = -k 2 -n -u | sed 's/.*=//' | paste -sd ' '; }
+folders=$(reads folders one.log | sed -n 's/^0 \([1-9][0-9]*\)$/\1/p')
+[ -n "$folders" ] || { cat one.log >&2 && fail "two ranks in one folder: folders $(reads folders one.log)"; }
+[ "$(grep 'feature files read=[1-9]' one.log | grep -o 'rank=[0-9]*' | sort -u)" = rank=0 ] || { cat one.log >&2 && fail "who reads features: $(grep 'feature files' one.log)"; }
 two_ranks copies
+[ "$(reads folders copies.log)" = "$folders" ] || { cat copies.log >&2 && fail "ranks with copies do not list their own"; }
 [ "$(read_pictures copies.log)" = "pictures read=$all pictures read=$all" ] || { cat copies.log >&2 && fail "ranks with copies do not read their own"; }
 [ "$code" = 0 ] || { cat copies.log >&2 && fail "equal copies: exit code $code"; }
 same reference copies

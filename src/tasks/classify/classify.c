@@ -16,7 +16,8 @@ static vw_status open_parts(vw_classify *t, vw_hash weights, const char *cache) 
   const int64_t n = t->pictures->n_classes;
   VW_TRY(vw_sentences_open(&t->prompts, &t->network->net, t->learn, t->task.in.vectors, &t->judge));
   t->learn_templates = t->learn->templates.n;
-  VW_TRY(vw_features_load(t->pictures, t->network, weights, cache, &t->train, &t->test));
+  VW_TRY(vw_features_load(t->pictures, t->network, weights, cache, &t->features));
+  t->train = t->features->train, t->test = t->features->test;
   t->class_text = malloc((size_t)(t->prompts.t.M * n) * one + 1);
   VW_CHECK(t->class_text, VW_ERR_MEMORY, "class texts: out of memory");
   for (int64_t m = 0; m < t->prompts.t.M; m++)
@@ -45,6 +46,7 @@ void vw_classify_close(vw_classify *t) {
   if (!t) return;
   vw_ensemble_close(t);
   vw_prompts_free(&t->prompts);
-  free(t->train), free(t->test), free(t->class_text), free(t->rest), free(t->truth), free(t->test_logits);
+  vw_features_release(t->features);
+  free(t->class_text), free(t->rest), free(t->truth), free(t->test_logits);
   free(t);
 }

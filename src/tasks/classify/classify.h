@@ -4,6 +4,7 @@
 #define VW_TASKS_CLASSIFY_H
 
 #include "networks/clip.h"
+#include "tasks/features.h"
 #include "tasks/task.h"
 
 extern const vw_task_kind vw_classification_kind;
@@ -14,9 +15,10 @@ typedef struct vw_classify {
   const vw_learn_config *learn;   /* borrowed */
   const vw_picture_set *pictures; /* borrowed: owners (classes first, then concepts outside them), pictures */
   vw_prompts prompts;
-  int64_t judge;              /* index of the judging template; M - 1 when it is not among the learning ones */
-  int64_t learn_templates;    /* templates 0 .. learn_templates - 1 are drawn in training */
-  void *train, *test;         /* features [pictures, p] of the feature type */
+  int64_t judge;           /* index of the judging template; M - 1 when it is not among the learning ones */
+  int64_t learn_templates; /* templates 0 .. learn_templates - 1 are drawn in training */
+  const vw_features *features;
+  const void *train, *test;   /* theirs: [pictures, p] of the feature type */
   void *class_text;           /* [M, classes, p] */
   double *rest, *truth;       /* [M, train pictures]: log-sum-exp over all classes; the own class' logit */
   double *test_logits;        /* [test pictures, classes] in the judging template */
