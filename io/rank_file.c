@@ -88,10 +88,14 @@ static json_t *rank_object(const vw_rank_record *r, const char *host, const char
       "item_started", number(r->item_started), "ended", number(r->ended), "time", number(r->time));
 }
 
-/* Texts of other types or longer than their place are cut to nothing: the line is for people. */
+/* Texts of other types are "", longer ones are cut: the line is for people. Never within a character, which JSON could
+ * not say again. */
 static void text_of(const json_t *object, const char *key, char *out, size_t size) {
   const char *text = json_string_value(json_object_get(object, key));
   (void)snprintf(out, size, "%s", text ? text : "");
+  size_t n = strlen(out);
+  while (text && n && ((unsigned char)text[n] & 0xc0) == 0x80) n--;
+  out[n] = 0;
 }
 
 static int64_t count_of(const json_t *object, const char *key) {

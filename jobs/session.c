@@ -335,6 +335,13 @@ static bool is_figure(const char *name) {
   return strcmp(name, "index.json") == 0;
 }
 
+/* Of this run or of a part's (io/rank_file.h). */
+static bool is_of_ranks(const char *name) {
+  static const char ending[] = "ranks.jsonl";
+  const size_t n = strlen(name), m = sizeof ending - 1;
+  return n >= m && strcmp(name + n - m, ending) == 0;
+}
+
 /* Another run may have made the plan since the backend was chosen here. *other: the plan's, for which everything must
  * be opened again; < 0: none. */
 static vw_status open_plan_of_all(vw_session *s, int64_t *other) {
@@ -363,13 +370,15 @@ static vw_status open_shared_plan(vw_session *s, int64_t *other) {
 
 /* Rank 0 owns the directory, or its part of it: lock, folders. */
 static vw_status take_directory(vw_session *s) {
-  char figures[VW_PATH_BYTES];
+  char figures[VW_PATH_BYTES], log[VW_PATH_BYTES];
   VW_TRY(vw_folder_make(s->out));
   VW_TRY(vw_part_lock_take(&s->lock, s->out, s->part, wants_stop));
   s->stopped = !s->lock.held;
   if (s->stopped) return VW_OK;
   VW_TRY(vw_path_format(figures, "%s/figures", s->out));
+  VW_TRY(vw_path_format(log, "%s/log", s->out));
   vw_folder_sweep(s->out, is_own_file, 0), vw_folder_sweep(figures, is_figure, 0);
+  vw_folder_sweep(log, is_of_ranks, 0);
   return vw_block_folder_open(s->out);
 }
 

@@ -59,9 +59,10 @@ static bool is_job(const vw_slurm_job *j) {
   return j->id[0] && strspn(j->id, "0123456789") == strlen(j->id);
 }
 
-static vw_status read_list(const char *dir, vw_slurm_jobs *jobs) {
+vw_status vw_slurm_jobs_read(const char *dir, vw_slurm_jobs *jobs) {
   char path[VW_PATH_BYTES], *text = NULL, *rest = NULL;
   bool is_there = false;
+  *jobs = (vw_slurm_jobs){0};
   VW_TRY(vw_path_format(path, "%s/slurm-jobs.txt", dir));
   VW_TRY(vw_file_find_plain(path, &is_there));
   if (!is_there) return VW_OK;
@@ -93,29 +94,33 @@ static void count_task(vw_slurm_jobs *jobs, const char *line) {
   }
 }
 
-/* Jobs that have ended are not in the queue; Slurm's accounting is not everywhere. */
-static vw_status ask_queue(vw_slurm_jobs *jobs) {
-  char user[VW_SLURM_TEXT], *text = NULL, *rest = NULL;
-  int code = 0;
-  (void)snprintf(user, sizeof user, "--user=%lld", (long long)getuid());
-  const char *const argv[] = {"squeue", "--noheader", "--array", "--states=all", "--format=%F %T", user, NULL};
-  VW_TRY(vw_run_program(argv, true, &text, &code));
-  jobs->is_known = code == 0;
+void vw_slurm_jobs_count(vw_slurm_jobs *jobs, char *text) {
   static const char *const over[] = {"COMPLETED", "CANCELLED", "FAILED",        "TIMEOUT",   "NODE_FAIL",
                                      "PREEMPTED", "DEADLINE",  "OUT_OF_MEMORY", "BOOT_FAIL", "COMPLETING"};
-  for (char *line = strtok_r(text, "\n", &rest); jobs->is_known && line; line = strtok_r(NULL, "\n", &rest)) {
+  char *rest = NULL;
+  for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
     const char *state = strchr(line, ' ');
     bool is_over = !state;
     for (size_t i = 0; state && i < sizeof over / sizeof *over; i++) is_over |= !strcmp(state + 1, over[i]);
     if (!is_over) count_task(jobs, line);
   }
+}
+
+/* Jobs that have ended are not in the queue; Slurm's accounting is not everywhere. */
+static vw_status ask_queue(vw_slurm_jobs *jobs) {
+  char user[VW_SLURM_TEXT], *text = NULL;
+  int code = 0;
+  (void)snprintf(user, sizeof user, "--user=%lld", (long long)getuid());
+  const char *const argv[] = {"squeue", "--noheader", "--array", "--states=all", "--format=%F %T", user, NULL};
+  VW_TRY(vw_run_program(argv, true, &text, &code));
+  jobs->is_known = code == 0;
+  if (jobs->is_known) vw_slurm_jobs_count(jobs, text);
   free(text);
   return VW_OK;
 }
 
 vw_status vw_slurm_jobs_look(const char *dir, vw_slurm_jobs *jobs) {
-  *jobs = (vw_slurm_jobs){0};
-  VW_TRY(read_list(dir, jobs));
+  VW_TRY(vw_slurm_jobs_read(dir, jobs));
   return jobs->n ? ask_queue(jobs) : VW_OK;
 }
 

@@ -25,6 +25,11 @@ typedef struct vw_slurm_jobs {
 /* Reads DIR/slurm-jobs.txt (none: n 0) and asks squeue for their states. Errors: VW_ERR_IO, VW_ERR_MEMORY,
  * VW_ERR_INPUT (a line is no job). */
 vw_status vw_slurm_jobs_look(const char *dir, vw_slurm_jobs *jobs);
+
+/* Its parts: the list alone; what squeue printed as lines "ID STATE", which is cut up. */
+vw_status vw_slurm_jobs_read(const char *dir, vw_slurm_jobs *jobs);
+void vw_slurm_jobs_count(vw_slurm_jobs *jobs, char *text);
+
 void vw_slurm_jobs_free(vw_slurm_jobs *jobs);
 
 /* Appends lines "ID WHAT\n" durably. Errors: VW_ERR_IO, VW_ERR_MEMORY. */

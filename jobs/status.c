@@ -216,8 +216,9 @@ static json_t *json_of_jobs(const look *l) {
   json_t *jobs = json_array();
   for (int64_t i = 0; i < l->jobs.n; i++) {
     const vw_slurm_job *j = &l->jobs.job[i];
-    json_array_append_new(jobs, json_pack("{s:s, s:o, s:s?, s:I}", "id", j->id, "what", vw_json_name(j->what), "state",
-                                          j->state[0] ? j->state : NULL, "active_tasks", (json_int_t)j->active));
+    json_array_append_new(jobs, json_pack("{s:s, s:o, s:o, s:I}", "id", j->id, "what", vw_json_name(j->what), "state",
+                                          j->state[0] ? vw_json_name(j->state) : json_null(), "active_tasks",
+                                          (json_int_t)j->active));
   }
   return jobs;
 }

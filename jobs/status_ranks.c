@@ -205,11 +205,11 @@ static json_t *json_of_view(const vw_rank_view *v) {
   const vw_rank_totals *t = &v->totals;
   json_t *ranks = json_array();
   for (int64_t i = 0; i < v->run.ranks; i++) json_array_append_new(ranks, json_of_rank(v, &v->ranks[i]));
-  return json_pack("{s:s, s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:b, s:o}", "part", v->part, "life",
-                   life_names[v->life], "silent_seconds", number(v->silent), "stage", v->run.stage, "unit", v->run.unit,
-                   "done", (json_int_t)t->units, "total", (json_int_t)v->run.total, "rate", number(t->rate),
-                   "seconds_left", t->left >= 0 ? number(t->left) : json_null(), "cost_left", number(t->cost_left),
-                   "cost_is_operations", v->run.is_operations, "ranks", ranks);
+  return json_pack("{s:o, s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:b, s:o}", "part", vw_json_name(v->part),
+                   "life", life_names[v->life], "silent_seconds", number(v->silent), "stage", v->run.stage, "unit",
+                   v->run.unit, "done", (json_int_t)t->units, "total", (json_int_t)v->run.total, "rate",
+                   number(t->rate), "seconds_left", t->left >= 0 ? number(t->left) : json_null(), "cost_left",
+                   number(t->cost_left), "cost_is_operations", v->run.is_operations, "ranks", ranks);
 }
 
 json_t *vw_rank_views_json(const vw_rank_views *views) {

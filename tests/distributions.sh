@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Do the README's two commands work on a bare system? Makes a root folder with debootstrap (nothing but make and git), clones
 # this repository's HEAD into it and runs `make demo` and `make test` there with an empty environment, as a user would.
-#   tests/distributions.sh [-d bookworm|trixie] [-m openmpi|mpich] [-r DIR] [-k] [COMMAND...]
-#     -d   the distribution: bookworm (Debian 12; default) or trixie (Debian 13)
+#   tests/distributions.sh [-d bookworm|trixie|jammy|noble] [-m openmpi|mpich] [-r DIR] [-k] [COMMAND...]
+#     -d   the distribution: bookworm (Debian 12; default), trixie (Debian 13), jammy or noble (Ubuntu 22.04, 24.04)
 #     -m   the MPI; default: the one that tools/install-deps.sh takes by itself (Open MPI)
 #     -r   where the root is made; default: a new folder in $TMPDIR. One that is there is used again, with its packages
 #     -k   keep the root; it is always kept where something failed, for a look inside
 #     COMMAND   other commands than `make demo` and `make test`, each one argument
 # As root, with debootstrap and a network; takes 10-20 minutes and 2 GB. Not part of the tests. VISWORDS_MIRROR: another
-# Debian mirror. What it said last is in docs/install.md. Exit code: 0 when all went well, 1 when not, 2 for bad usage.
+# mirror. Ubuntu's signatures are checked where its keyring is installed. What it said last is in docs/install.md. Exit
+# code: 0 when all went well, 1 when not, 2 for bad usage.
 set -euo pipefail
 repository=$(cd "$(dirname "$0")/.." && pwd)
 distribution=bookworm mpi='' root='' keep=0
@@ -60,10 +61,18 @@ bind() { # DIR: of this machine, in the root; what is unmounted there stays moun
 
 started=$SECONDS
 step() { printf '\n==== %s, %d s: %s\n' "$distribution" $((SECONDS - started)) "$*"; }
+options=() scripts=/usr/share/debootstrap/scripts script=$distribution mirror=${VISWORDS_MIRROR:-http://deb.debian.org/debian}
+case $distribution in
+  jammy | noble)
+    mirror=${VISWORDS_MIRROR:-http://archive.ubuntu.com/ubuntu} options=('--components=main,universe')
+    [ -e /usr/share/keyrings/ubuntu-archive-keyring.gpg ] || options+=(--no-check-gpg)
+    [ -e "$scripts/$script" ] || script=gutsy # all of Ubuntu's are links to it; an older debootstrap lacks the newest
+    ;;
+esac
 if [ ! -e "$root/etc/debian_version" ]; then
   step "debootstrap in $root"
-  debootstrap --variant=minbase --include=make,git,ca-certificates "$distribution" "$root" \
-    ${VISWORDS_MIRROR:+"$VISWORDS_MIRROR"} > "$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; exit 1; }
+  debootstrap --variant=minbase --include=make,git,ca-certificates ${options[@]+"${options[@]}"} "$distribution" "$root" \
+    "$mirror" "$scripts/$script" > "$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; exit 1; }
   rm -f "$root.log"
 fi
 # The network of this machine: names, proxies, certificates.
@@ -98,7 +107,7 @@ done
 
 step "what was there"
 # shellcheck disable=SC2016 # for the shell inside
-inside 'echo "Debian $(cat /etc/debian_version)"
+inside '(. /etc/os-release && echo "$PRETTY_NAME, $(cat /etc/debian_version)")
   dpkg-query -W -f "\${Package} \${Version}\n" gcc cmake libopenmpi-dev libmpich-dev libhdf5-openmpi-dev libhdf5-mpich-dev \
     libopenblas0-openmp libyaml-dev libjansson-dev 2> /dev/null | grep " [0-9]" || true'
 echo "revision $(git -C "$root/opt/viswords" rev-parse --short=12 HEAD), $(date -u +%F)"

@@ -2,8 +2,10 @@
 # Fuzzes the readers of foreign files with libFuzzer under the address and undefined-behaviour sanitizers.
 #   tools/fuzz.sh [JOBS]
 #     FUZZ_RUNS=10000000    executions a target, those of earlier calls counted too
-#     FUZZ_SECONDS=n        instead: at most n seconds a target, after replaying the committed corpus
+#     FUZZ_SECONDS=n        instead: at most n seconds a target, after replaying seeds and regressions; with FUZZ_RUNS too:
+#                           whatever comes first
 #     FUZZ_TARGETS="image study"    only these (default: all)
+# Seeds are made by tests/fuzz/make_corpus.py; tests/fuzz/corpus/TARGET has what it cannot make, and inputs that once failed.
 # New inputs go to build/fuzz/corpus/TARGET, what crashes or hangs to build/fuzz/found/TARGET-*; another call goes on.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -19,19 +21,23 @@ if [ ! -e $build/build.ninja ] || [ CMakePresets.json -nt $build/build.ninja ]; 
 fi
 NINJA_STATUS='[fuzz %f/%t] ' cmake --build $build --target fuzzers --parallel "$jobs" || exit 1
 mkdir -p $build/found $build/runs
+rm -rf $build/seeds && python3 tests/fuzz/make_corpus.py $build/seeds || exit 1
 
 # one TARGET: its last lines, "TARGET executions rate found".
 one() {
   local name=$1 corpus=$build/corpus/$1 log=$build/runs/$1.log done_before=0 limit
   mkdir -p "$corpus"
   [ -s "$build/runs/$name.count" ] && done_before=$(cat "$build/runs/$name.count")
-  if [ -n "${FUZZ_SECONDS:-}" ]; then
+  if [ -n "$FUZZ_SECONDS" ] && [ -z "$FUZZ_RUNS" ]; then
     limit=(-max_total_time="$FUZZ_SECONDS" -seed=1)
   else
-    limit=(-runs="$((FUZZ_RUNS - done_before))")
+    limit=(-runs="$((FUZZ_RUNS - done_before))" ${FUZZ_SECONDS:+-max_total_time="$FUZZ_SECONDS"})
     if [ "$done_before" -ge "$FUZZ_RUNS" ]; then echo "$name $done_before - 0" && return 0; fi
   fi
-  local dictionary=()
+  local dictionary=() seeds=() folder
+  for folder in $build/seeds/"$name" tests/fuzz/corpus/"$name"; do
+    [ -d "$folder" ] && seeds+=("$folder")
+  done
   [ -e "tests/fuzz/$name.dict" ] && dictionary=(-dict="tests/fuzz/$name.dict")
   # a quarantine of 4 MiB holds what one execution frees and stays in the cache: 2.5 times as fast as with 256 MiB
   # no stacks of allocations, no filling: a third faster on what allocates much; an input that fails tells them when run alone
@@ -39,7 +45,7 @@ one() {
   ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1:quarantine_size_mb=4:malloc_context_size=0:max_malloc_fill_size=0 \
     "$build/fuzz_$name" "${limit[@]}" "${dictionary[@]}" \
     -timeout=60 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 -artifact_prefix="$build/found/$name-" "$corpus" \
-    "tests/fuzz/corpus/$name" >"$log" 2>&1
+    "${seeds[@]}" >"$log" 2>&1
   local code=$? runs rate
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   rate=$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log")
@@ -49,8 +55,10 @@ one() {
   return $code
 }
 export -f one
-export build FUZZ_RUNS=${FUZZ_RUNS:-10000000} FUZZ_SECONDS=${FUZZ_SECONDS:-}
-targets=${FUZZ_TARGETS:-$(ls tests/fuzz/corpus)}
+export build FUZZ_SECONDS=${FUZZ_SECONDS:-}
+export FUZZ_RUNS=${FUZZ_RUNS:-}
+[ -n "$FUZZ_SECONDS$FUZZ_RUNS" ] || FUZZ_RUNS=10000000
+targets=${FUZZ_TARGETS:-$( (ls $build/seeds && ls tests/fuzz/corpus) | sort -u)}
 # shellcheck disable=SC2086 # a list
 printf '%s\n' $targets | xargs -P "$jobs" -I{} bash -c 'one {}' >$build/runs/summary
 code=$?

@@ -186,20 +186,35 @@ static vw_status read_pair(labelling *l, char *line, int64_t *lost) {
   return add_label(l, picture, wnid);
 }
 
-/* A number a line, by the pictures' order; `of_number` are the numbers' class folders. */
-static vw_status read_number(labelling *l, const char *line, const int64_t *of_number, int64_t n_numbers) {
+/* The class folders of the ground truth's numbers. */
+typedef struct numbers {
+  int64_t *wnid; /* [n] -1: of none of the folders; owned */
+  int64_t n;
+} numbers;
+
+/* A number a line, by the pictures' order. */
+static vw_status read_number(labelling *l, const char *line, const numbers *of) {
   const int64_t picture = l->line - 1, number = is_number(line) ? strtoll(line, NULL, 10) : 0;
-  VW_CHECK(number > 0 && number < n_numbers, VW_ERR_INPUT, "%s:%" PRId64 ": '%s' is not a class's number from 1",
+  VW_CHECK(number > 0 && number < of->n, VW_ERR_INPUT, "%s:%" PRId64 ": '%s' is not a class's number from 1",
            l->list->path, l->line, line);
   VW_CHECK(picture < l->pictures->n, VW_ERR_INPUT, "%s: has more lines than the %" PRId64 " pictures there are",
            l->list->path, l->pictures->n);
-  return add_label(l, picture, of_number[number]);
+  return add_label(l, picture, of->wnid[number]);
 }
 
-enum { NUMBERS = 1 << 16 };
+static vw_status add_number(numbers *of, int64_t number, int64_t wnid, const char *path) {
+  if (number >= of->n) {
+    int64_t *more = realloc(of->wnid, (size_t)(number + 1) * sizeof *more);
+    VW_CHECK(more, VW_ERR_MEMORY, "%s: out of memory", path);
+    for (of->wnid = more; of->n <= number; of->n++) more[of->n] = -1;
+  }
+  of->wnid[number] = wnid;
+  return VW_OK;
+}
 
 /* WNID NUMBER NAME: the numbers of the ground truth. */
-static vw_status read_numbers(const labelling *l, const char *root, const char *folder, int64_t *of_number) {
+static vw_status read_numbers(const labelling *l, const char *root, const char *folder, numbers *of) {
+  enum { MOST = 1 << 16 };
   static const char *const names[] = {"map_clsloc.txt"};
   const char *const folders[] = {root, folder};
   char path[VW_PATH_BYTES], *text = NULL;
@@ -209,7 +224,6 @@ static vw_status read_numbers(const labelling *l, const char *root, const char *
       "%s: holds numbers of the development kit, whose list of classes is a MATLAB file; put map_clsloc.txt (lines "
       "\"WNID NUMBER NAME\") beside it, or LOC_val_solution.csv instead",
       l->list->path);
-  for (int64_t i = 0; i < NUMBERS; i++) of_number[i] = -1;
   VW_TRY(vw_file_read_lines(path, &text));
   vw_status st = VW_OK;
   int64_t number = 0;
@@ -218,10 +232,8 @@ static vw_status read_numbers(const labelling *l, const char *root, const char *
     number++;
     const int64_t v = is_number(value) ? strtoll(value, NULL, 10) : 0;
     if (!*wnid) continue;
-    if (v <= 0 || v >= NUMBERS)
-      st = VW_RAISE(VW_ERR_INPUT, "%s:%" PRId64 ": expected WNID NUMBER NAME", path, number);
-    else
-      of_number[v] = place_of(l->wnids, wnid);
+    st = v > 0 && v < MOST ? add_number(of, v, place_of(l->wnids, wnid), path)
+                           : VW_RAISE(VW_ERR_INPUT, "%s:%" PRId64 ": expected WNID NUMBER NAME", path, number);
   }
   free(text);
   return st;
@@ -238,22 +250,19 @@ static form form_of(const char *text) {
 static vw_status read_labels(labelling *l, const char *root) {
   vw_label_list *list = l->list;
   char folder[VW_PATH_BYTES];
-  int64_t lost = 0, *of_number = NULL;
+  numbers of = {0};
+  int64_t lost = 0;
   const form how = form_of(list->text);
   vw_status st = VW_OK;
   VW_TRY(vw_path_format(folder, "%s", list->path));
   *strrchr(folder, '/') = 0;
-  if (how == FORM_NUMBERS) {
-    of_number = malloc(NUMBERS * sizeof *of_number);
-    VW_CHECK(of_number, VW_ERR_MEMORY, "%s: out of memory", list->path);
-    VW_GOTO(read_numbers(l, root, folder, of_number));
-  }
+  if (how == FORM_NUMBERS) VW_GOTO(read_numbers(l, root, folder, &of));
   for (char *at = list->text, *line = NULL; (line = next_line(&at));) {
     l->line++;
     if (!*line) continue;
     VW_GOTO(how == FORM_SOLUTION ? read_solution(l, line, &lost)
             : how == FORM_PAIRS  ? read_pair(l, line, &lost)
-                                 : read_number(l, line, of_number, NUMBERS));
+                                 : read_number(l, line, &of));
   }
   int64_t unlabelled = 0, first = -1;
   for (int64_t i = 0; i < l->pictures->n; i++)
@@ -264,7 +273,7 @@ static vw_status read_labels(labelling *l, const char *root) {
   else if (lost)
     st = VW_RAISE(VW_ERR_INPUT, "%s: %" PRId64 " of the pictures that it lists are not there", list->path, lost);
 cleanup:
-  free(of_number);
+  free(of.wnid);
   return st;
 }
 

@@ -15,6 +15,11 @@ void vw_canvas_set_colour(const vw_canvas *c, vw_colour colour, double alpha) {
                         (double)(colour & 255) / 255, alpha > 0 ? alpha : 1);
 }
 
+bool vw_canvas_holds(double x, double y) {
+  static const double most = 1e6;
+  return fabs(x) <= most && fabs(y) <= most;
+}
+
 /* ---- lines and areas --------------------------------------------------------------------------------------------- */
 
 static void trace(const vw_canvas *c, const double *xy, int64_t n) {
@@ -22,7 +27,7 @@ static void trace(const vw_canvas *c, const double *xy, int64_t n) {
   cairo_new_path(c->cairo);
   for (int64_t i = 0; i < n; i++) {
     const double x = xy[2 * i], y = xy[2 * i + 1];
-    if (!isfinite(x) || !isfinite(y)) {
+    if (!vw_canvas_holds(x, y)) {
       is_down = false;
       continue;
     }
@@ -51,7 +56,12 @@ void vw_canvas_area(vw_canvas *c, const double *xy, int64_t n, vw_colour colour,
   c->counts.areas++;
 }
 
+static bool is_held(const double box[4]) {
+  return vw_canvas_holds(box[0], box[1]) && vw_canvas_holds(box[2], box[3]);
+}
+
 void vw_canvas_rectangle(vw_canvas *c, const double box[4], vw_colour colour, double alpha) {
+  if (!is_held(box)) return;
   cairo_new_path(c->cairo);
   cairo_rectangle(c->cairo, box[0], box[1], box[2], box[3]);
   vw_canvas_set_colour(c, colour, alpha);
@@ -95,7 +105,7 @@ static void trace_mark(const vw_canvas *c, double x, double y, const vw_mark *ma
 }
 
 void vw_canvas_mark(vw_canvas *c, double x, double y, const vw_mark *mark) {
-  if (!isfinite(x) || !isfinite(y)) return;
+  if (!vw_canvas_holds(x, y)) return;
   trace_mark(c, x, y, mark);
   vw_canvas_set_colour(c, mark->is_hollow ? 0xffffff : mark->colour, 1);
   cairo_fill_preserve(c->cairo);
@@ -120,6 +130,7 @@ static void name_pixels(cairo_surface_t *s, const vw_image *picture) {
 }
 
 void vw_canvas_picture(vw_canvas *c, const double box[4], const vw_image *picture) {
+  if (!is_held(box) || !(box[2] > 0 && box[3] > 0)) return;
   cairo_surface_t *s = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)picture->width, (int)picture->height);
   if (cairo_surface_status(s) == CAIRO_STATUS_SUCCESS) {
     const int64_t stride = cairo_image_surface_get_stride(s);
@@ -253,7 +264,7 @@ static vw_status write_png(const vw_page *page, vw_fonts *fonts, const char *pat
     rgb[3 * i] = (uint8_t)(pixel >> 16), rgb[3 * i + 1] = (uint8_t)(pixel >> 8), rgb[3 * i + 2] = (uint8_t)pixel;
   }
   VW_GOTO(vw_path_format(full, "%s.png", path));
-  VW_GOTO(vw_png_write(full, height, width, rgb));
+  VW_GOTO(vw_png_write_drawing(full, height, width, rgb));
 cleanup:
   cairo_surface_destroy(s);
   free(rgb);

@@ -43,6 +43,9 @@ typedef struct vw_letters {
   bool is_upright; /* runs from below to above */
 } vw_letters;
 
+/* What lies at no place (NaN, infinite) or a million points away is not drawn: numbers of a damaged study cannot spoil a
+ * page. */
+
 /* Draws a polyline through n places (x, y); NaN lifts the pen. */
 void vw_canvas_line(vw_canvas *c, const double *xy, int64_t n, const vw_pen *pen);
 /* Fills the polygon of n places. */

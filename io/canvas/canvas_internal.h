@@ -13,6 +13,9 @@ struct vw_canvas {
 
 void vw_canvas_set_colour(const vw_canvas *c, vw_colour colour, double alpha);
 
+/* Is that a place on or near a page? cairo fails altogether, or draws elsewhere, where it is none. */
+bool vw_canvas_holds(double x, double y);
+
 /* What cairo writes, in memory. */
 typedef struct vw_canvas_bytes {
   char *data;

@@ -71,6 +71,7 @@ double vw_canvas_text_width(vw_canvas *c, const char *text, const vw_letters *le
 
 void vw_canvas_text(vw_canvas *c, double x, double y, const char *text, const vw_letters *letters) {
   char shown[SHOWN_BYTES], run[SHOWN_BYTES];
+  if (!vw_canvas_holds(x, y)) return;
   c->counts.texts++;
   if (!c->fonts) return;
   const double width = shorten(c, text, letters, shown);

@@ -68,7 +68,7 @@ static vw_square usual(int64_t size) {
                      .rescale = 1.0 / 255};
 }
 
-static vw_status read_pictures(const char *folder, int64_t image_size, vw_square *s) {
+vw_status vw_hub_owlv2_pictures_read(const char *folder, int64_t image_size, vw_square *s) {
   enum { USUAL_SIZE = 960 };
   char path[VW_PATH_BYTES], old_path[VW_PATH_BYTES];
   json_t *whole = NULL, *old = NULL;
@@ -102,7 +102,7 @@ vw_status vw_hub_owlv2_open(vw_hub_clip *h, vw_square *square, const char *folde
                      "%s/config.json: projection_dim is %" PRId64 ", text_config.hidden_size %" PRId64
                      "; OWL-v2 compares texts with patches at the texts' width",
                      folder, h->projection_dim, h->text.width));
-  VW_GOTO(read_pictures(folder, h->vision.image_size, square));
+  VW_GOTO(vw_hub_owlv2_pictures_read(folder, h->vision.image_size, square));
   if (square->size % h->vision.patch)
     VW_GOTO(VW_RAISE(VW_ERR_UNSUPPORTED, "%s: pictures of %" PRId64 " pixels are no whole patches of %" PRId64, folder,
                      square->size, h->vision.patch));

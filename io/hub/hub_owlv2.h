@@ -15,4 +15,7 @@ extern const vw_hub_family vw_hub_family_owlv2;
  * On success the caller closes *h. Errors: as vw_hub_clip_open, naming file and key. */
 vw_status vw_hub_owlv2_open(vw_hub_clip *h, vw_square *square, const char *folder);
 
+/* The picture settings alone. Errors: VW_ERR_IO, VW_ERR_INPUT, VW_ERR_UNSUPPORTED naming file and key. */
+vw_status vw_hub_owlv2_pictures_read(const char *folder, int64_t image_size, vw_square *square);
+
 #endif

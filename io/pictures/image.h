@@ -57,6 +57,10 @@ vw_status vw_png_read_text(const char *path, const char *key, char **text);
  */
 vw_status vw_png_write(const char *path, int64_t height, int64_t width, const uint8_t *rgb);
 
+/* The same of lines and flat areas: what makes photographs smaller (differences of neighbours) makes these larger, and
+ * takes most of the time. */
+vw_status vw_png_write_drawing(const char *path, int64_t height, int64_t width, const uint8_t *rgb);
+
 /* The picture as the bytes of a JPEG file, for quality 1 to 100; *data is malloc'ed, the caller frees it. Errors:
  * VW_ERR_ARG (no such quality; a side of more than 65,500 pixels), VW_ERR_MEMORY. */
 vw_status vw_jpeg_encode(const vw_image *image, int quality, uint8_t **data, int64_t *bytes);

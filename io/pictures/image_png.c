@@ -150,15 +150,23 @@ static void put_texts(png_structp png, png_infop info, const vw_png_text *texts,
   }
 }
 
-static vw_status encode_inside(png_structp png, png_infop info, stream *s, int64_t height, int64_t width,
-                               const uint8_t *rgb, const vw_png_text *texts, int n) {
+typedef struct content {
+  int64_t height, width;
+  const uint8_t *rgb;
+  bool is_drawing; /* flat colours: rows are compressed as they are */
+  const vw_png_text *texts;
+  int n;
+} content;
+
+static vw_status encode_inside(png_structp png, png_infop info, stream *s, const content *c) {
   if (setjmp(png_jmpbuf(png))) return VW_RAISE(VW_ERR_MEMORY, "%s: cannot make the PNG: %s", s->path, s->message);
   png_set_write_fn(png, s, give, flush);
-  png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+  if (c->is_drawing) png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_NONE);
+  png_set_IHDR(png, info, (png_uint_32)c->width, (png_uint_32)c->height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-  put_texts(png, info, texts, n);
+  put_texts(png, info, c->texts, c->n);
   png_write_info(png, info);
-  for (int64_t y = 0; y < height; y++) png_write_row(png, rgb + y * width * 3);
+  for (int64_t y = 0; y < c->height; y++) png_write_row(png, c->rgb + y * c->width * 3);
   png_write_end(png, NULL);
   return VW_OK;
 }
@@ -172,20 +180,20 @@ static bool is_ascii(const char *text) {
   return true;
 }
 
-vw_status vw_png_write_with(const char *path, int64_t height, int64_t width, const uint8_t *rgb,
-                            const vw_png_text *texts, int n) {
+static vw_status write_content(const char *path, const content *c) {
   vw_status st = VW_OK;
   stream s = {.path = path};
   png_infop info = NULL;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &s, on_error, on_warning);
   if (png) info = png_create_info_struct(png);
   if (!info) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path));
-  for (int i = 0; i < n; i++)
-    if (!is_ascii(texts[i].key) || !is_ascii(texts[i].text) || !*texts[i].key || strlen(texts[i].key) > LONGEST_KEY)
-      VW_GOTO(VW_RAISE(VW_ERR_ARG, "%s: the text '%s' cannot stand in a PNG", path, texts[i].key));
-  if (height <= 0 || width <= 0 || height > VW_MAX_PIXELS / width)
-    VW_GOTO(VW_RAISE(VW_ERR_ARG, "%s: cannot write %" PRId64 " x %" PRId64 " pixels", path, width, height));
-  VW_GOTO(encode_inside(png, info, &s, height, width, rgb, texts, n));
+  for (int i = 0; i < c->n; i++)
+    if (!is_ascii(c->texts[i].key) || !is_ascii(c->texts[i].text) || !*c->texts[i].key ||
+        strlen(c->texts[i].key) > LONGEST_KEY)
+      VW_GOTO(VW_RAISE(VW_ERR_ARG, "%s: the text '%s' cannot stand in a PNG", path, c->texts[i].key));
+  if (c->height <= 0 || c->width <= 0 || c->height > VW_MAX_PIXELS / c->width)
+    VW_GOTO(VW_RAISE(VW_ERR_ARG, "%s: cannot write %" PRId64 " x %" PRId64 " pixels", path, c->width, c->height));
+  VW_GOTO(encode_inside(png, info, &s, c));
   VW_GOTO(vw_file_write(path, s.made, (int64_t)s.bytes));
 cleanup:
   png_destroy_write_struct(&png, &info);
@@ -193,8 +201,17 @@ cleanup:
   return st;
 }
 
+vw_status vw_png_write_with(const char *path, int64_t height, int64_t width, const uint8_t *rgb,
+                            const vw_png_text *texts, int n) {
+  return write_content(path, &(content){height, width, rgb, false, texts, n});
+}
+
 vw_status vw_png_write(const char *path, int64_t height, int64_t width, const uint8_t *rgb) {
-  return vw_png_write_with(path, height, width, rgb, NULL, 0);
+  return write_content(path, &(content){height, width, rgb, false, NULL, 0});
+}
+
+vw_status vw_png_write_drawing(const char *path, int64_t height, int64_t width, const uint8_t *rgb) {
+  return write_content(path, &(content){height, width, rgb, true, NULL, 0});
 }
 
 /* ---- texts ---- */

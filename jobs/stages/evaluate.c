@@ -26,12 +26,8 @@ static vw_status stem_of(const vw_session *s, const vw_stage_item *it, char stem
 
 static vw_status add_unjudged(const vw_session *s, vw_stage_list *list, const vw_stage_item it) {
   char stem[VW_BLOCK_ID];
-  bool done = false;
   VW_TRY(stem_of(s, &it, stem));
-  VW_TRY(vw_judging_is_done(s, it.model, stem, &done));
-  if (!done) return vw_judging_add(s, list, it, 0, stem);
-  list->units++;
-  return VW_OK;
+  return vw_judging_list(s, list, &it, 0, stem, true);
 }
 
 static vw_status list_unjudged(vw_session *s, vw_stage_list *list) {

@@ -28,18 +28,46 @@ static int64_t group_of(const vw_session *s, const vw_stage_item *it) {
   return 1 + (pair * VW_MOST_DEPTHS + depth) * MOST_PARTS + it->picture;
 }
 
-vw_status vw_judging_is_done(const vw_session *s, int64_t model, const char *stem, bool *done) {
+/* The metrics are there and, where they are asked for, the numbers that the task keeps of words. */
+static vw_status is_done(const vw_session *s, int64_t model, const char *stem, bool wants_kept, bool *done) {
   const vw_kept_kind *kept = s->kinds[model]->task->kept;
   vw_safetensors *f = NULL;
   *done = vw_block_file_exists(s->out, stem);
-  if (!*done || !s->options.completes || !kept) return VW_OK;
+  if (!*done || !wants_kept || !kept) return VW_OK;
   VW_TRY(vw_block_file_open(s->out, stem, &f));
   *done = vw_safetensors_has(f, kept->name);
   vw_safetensors_close(f);
   return VW_OK;
 }
 
-vw_status vw_judging_add(const vw_session *s, vw_stage_list *list, vw_stage_item it, int64_t round, const char *stem) {
+/* The first goes last: while any is there, it is. */
+static vw_status remove_parts(const vw_session *s, const char *stem, int64_t pictures) {
+  char id[VW_BLOCK_ID];
+  for (int64_t p = pictures - 1; p >= 0; p--) {
+    VW_TRY(vw_judged_part_id(stem, p, id));
+    VW_TRY(vw_block_file_remove(s->out, id));
+  }
+  return VW_OK;
+}
+
+/* What a run left that was killed between writing the metrics and removing the pictures' files. Where the numbers that
+ * the task keeps are still missing (--complete was stopped), the pictures may be those of judging again. */
+static vw_status clear_parts(const vw_session *s, const vw_stage_item *it, const char *stem, bool keeps) {
+  int64_t pictures = 0, numbers = 0;
+  char id[VW_BLOCK_ID], path[VW_PATH_BYTES];
+  bool whole = true;
+  if (s->kinds[it->model]->task->judge) return VW_OK;
+  VW_TRY(vw_judged_part_id(stem, 0, id));
+  VW_TRY(vw_block_file_path(path, s->out, id));
+  if (!vw_file_exists(path)) return VW_OK;
+  VW_TRY(is_done(s, it->model, stem, keeps, &whole));
+  if (!whole) return VW_OK;
+  VW_TRY(parts_of(s, it, &pictures, &numbers));
+  return remove_parts(s, stem, pictures);
+}
+
+static vw_status add_items(const vw_session *s, vw_stage_list *list, vw_stage_item it, int64_t round,
+                           const char *stem) {
   const vw_task_kind *task = s->kinds[it.model]->task;
   int64_t pictures = 0, numbers = 0;
   char id[VW_BLOCK_ID];
@@ -54,6 +82,15 @@ vw_status vw_judging_add(const vw_session *s, vw_stage_list *list, vw_stage_item
     if (!vw_block_file_exists(s->out, id)) VW_TRY(vw_stage_add(list, &it));
   }
   return VW_OK;
+}
+
+vw_status vw_judging_list(const vw_session *s, vw_stage_list *list, const vw_stage_item *it, int64_t round,
+                          const char *stem, bool keeps) {
+  bool done = false;
+  VW_TRY(is_done(s, it->model, stem, keeps && s->options.completes, &done));
+  if (!done) return add_items(s, list, *it, round, stem);
+  list->units++;
+  return clear_parts(s, it, stem, keeps);
 }
 
 /* Room for what is kept, all NaN. */
@@ -122,9 +159,5 @@ vw_status vw_judging_end(const vw_judging *j) {
     VW_TRY(vw_judged_part_id(j->stem, j->it->picture, id));
     return vw_judged_part_write(j->s->out, id, j->n, j->numbers, j->part);
   }
-  for (int64_t p = 0; p < j->pictures; p++) {
-    VW_TRY(vw_judged_part_id(j->stem, p, id));
-    VW_TRY(vw_block_file_remove(j->s->out, id));
-  }
-  return VW_OK;
+  return remove_parts(j->s, j->stem, j->pictures);
 }

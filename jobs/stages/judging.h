@@ -15,13 +15,12 @@ typedef struct vw_judging {
   vw_kept_numbers kept;         /* for the metrics: what the task keeps of the words; kind NULL: nothing */
 } vw_judging;
 
-/* Whether the metrics file `stem` of words that a model judges is there, and with --complete, whether it has what the task
- * keeps of words. Errors: of opening it. */
-vw_status vw_judging_is_done(const vw_session *s, int64_t model, const char *stem, bool *done);
-
-/* Lists what is to be done for the metrics file `stem`, which is not there: the item itself, and where the task judges
- * picture by picture, in the round before, the pictures that are not there. `round` is the first of the two. */
-vw_status vw_judging_add(const vw_session *s, vw_stage_list *list, vw_stage_item it, int64_t round, const char *stem);
+/* Lists what is to be done for the metrics file `stem` of words that it->model judges: the item itself, and where the
+ * task judges picture by picture, in the round before, the pictures that are not there. `round` is the first of the two.
+ * Nothing is left where the file is there and, with --complete and `keeps`, has what the task keeps of words: it counts
+ * as done, and pictures' files that a killed run left are removed. Errors: of opening it, of removing them. */
+vw_status vw_judging_list(const vw_session *s, vw_stage_list *list, const vw_stage_item *it, int64_t round,
+                          const char *stem, bool keeps);
 
 /* Room for the parts; for the metrics what all pictures gave, and with `keeps` room for what the task keeps of the words.
  * n and stem are set. The caller calls vw_judging_free, after a failure too. */

@@ -123,10 +123,12 @@ static vw_status list_blocks(vw_session *s, vw_stage_list *list) {
     char id[VW_BLOCK_ID];
     if (!vw_block_is_active(b) || !vw_session_has_block(s, i)) continue;
     vw_block_file_id(b, "", id);
-    if (vw_block_file_exists(s->out, id))
-      list->units += b->n;
-    else
+    if (!vw_block_file_exists(s->out, id)) {
       VW_GOTO(vw_stage_add(list, &it));
+      continue;
+    }
+    list->units += b->n;
+    VW_GOTO(vw_checkpoint_remove(s->out, id)); /* a run may have been killed before it did so */
   }
 cleanup:
   free(cost);

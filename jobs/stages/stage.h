@@ -70,7 +70,7 @@ typedef struct vw_stage {
   unsigned needs;      /* VW_STAGE_... */
   bool carries_words;  /* its subcommand also does so for words of a file (jobs/transfer_word.h) */
   int (*command)(int argc, char **argv); /* its subcommand, where that is not the one of all stages */
-  bool keeps;            /* --complete: judges, and keeps more of words than metrics (vw_judging_is_done) */
+  bool keeps;            /* --complete: judges, and keeps more of words than metrics (vw_judging_list) */
   bool costs_operations; /* items' costs are floating-point operations */
   bool has_parts;        /* --part: items() lists those of this part alone (vw_session_has_block, _item) */
 

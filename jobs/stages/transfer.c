@@ -51,12 +51,8 @@ static vw_status list_set(const vw_session *s, const vw_transfer_source *t, cons
                             .model = set->to,
                             .data = set->data};
   char id[VW_BLOCK_ID];
-  bool done = false;
   VW_TRY(vw_transfer_set_id(t, set, id));
-  VW_TRY(vw_judging_is_done(s, set->to, id, &done));
-  if (!done) return vw_judging_add(s, list, it, WORDS, id);
-  list->units++;
-  return VW_OK;
+  return vw_judging_list(s, list, &it, WORDS, id, true);
 }
 
 static bool is_learned(const vw_session *s, int64_t block) {

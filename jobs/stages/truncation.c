@@ -40,10 +40,7 @@ static vw_status list_depth(const listing *l, int64_t model, int64_t data, int64
                               .pictures = vw_cut_pictures(&l->source, set),
                               .layer = depth};
     VW_TRY(vw_cut_id(&l->source, set, depth, id));
-    if (vw_block_file_exists(l->s->out, id))
-      l->list->units++;
-    else
-      VW_TRY(vw_judging_add(l->s, l->list, it, 0, id));
+    VW_TRY(vw_judging_list(l->s, l->list, &it, 0, id, false));
   }
   return VW_OK;
 }

@@ -23,6 +23,9 @@ typedef struct vw_tile {
   int lanes;        /* columns of a vector */
   /* c [rows, columns], of the NR columns packed in b; columns of c are written up to whole vectors. */
   void (*run)(int rows, int columns, int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool first);
+  /* The same for any number of rows: tiles of a lie one behind the other, [k][MR] each, rows of c are NR apart. b stays
+   * in the first-level cache; the next tile of a is asked for while one is multiplied. */
+  void (*sweep)(int64_t rows, int columns, int64_t k, const float *a, const float *b, float *c, bool first);
 } vw_tile;
 
 const vw_tile *vw_tile_best(void);              /* the fastest that this processor runs */

@@ -68,11 +68,11 @@ VW_INLINE void store_four(float *p, four v) {
 #include "kernels/cpu/gemm_tile.h"
 
 #ifdef __x86_64__
-static const vw_tile tiles[] = {{"avx512", 8, 48, 128, 16, tile_avx512},
-                                {"avx2", 4, 24, 256, 8, tile_avx2},
-                                {"portable", 4, 24, 256, 4, tile_portable}};
+static const vw_tile tiles[] = {{"avx512", 8, 48, 128, 16, tile_avx512, tile_avx512_sweep},
+                                {"avx2", 4, 24, 256, 8, tile_avx2, tile_avx2_sweep},
+                                {"portable", 4, 24, 256, 4, tile_portable, tile_portable_sweep}};
 #else
-static const vw_tile tiles[] = {{"portable", 4, 24, 256, 4, tile_portable}};
+static const vw_tile tiles[] = {{"portable", 4, 24, 256, 4, tile_portable, tile_portable_sweep}};
 #endif
 enum { TILES = sizeof tiles / sizeof *tiles };
 

@@ -9,7 +9,7 @@ enum {
   SIDE = 4, /* of a transformed tile */
   PLACES = SIDE * SIDE,
   ROWS = 192,       /* tiles that use a transformed piece of the weight; a multiple of every MR */
-  DEPTH = 96,       /* channels of such a piece; a multiple of every NR */
+  DEPTH = 128,      /* channels of such a piece, about: 200 KB of the second-level cache */
   WAVE = 4 << 20,   /* floats of transformed inputs at a time */
   LEAST = 16,       /* channels in and out: below, the transforms cost more than they save */
   CHANNELS = 64,    /* of an input transformed at a time */
@@ -35,8 +35,10 @@ static int64_t wave_of(const vw_winograd *w) {
   return n < most ? n : most;
 }
 
-static int64_t depth_of(const vw_winograd *w) {
-  return w->K < DEPTH ? w->K : DEPTH;
+/* Channels of a piece: pieces of about one size; whole tiles of a turned weight. */
+static int64_t depth_of(const vw_tile *t, const vw_winograd *w) {
+  const int64_t pieces = whole(w->K, DEPTH) / DEPTH;
+  return whole((w->K + pieces - 1) / pieces, t->NR);
 }
 
 /* Tiles of a block. */
@@ -45,9 +47,9 @@ static int64_t rows_of(const vw_winograd *w) {
   return wave < ROWS ? wave : ROWS;
 }
 
-/* Of a thread: a piece of the weight as it is turned and as it is transformed, and sums of a block of tiles. */
+/* Of a thread: taps of a part of a piece of the weight, the piece as it is transformed, and sums of a block of tiles. */
 static int64_t room_floats(const vw_tile *t, const vw_winograd *w) {
-  return ((TAPS + PLACES) * depth_of(w) + PLACES * rows_of(w)) * t->NR;
+  return (TAPS * t->NR + PLACES * depth_of(t, w) + PLACES * rows_of(w)) * t->NR;
 }
 
 static int64_t wave_floats(const vw_tile *t, const vw_winograd *w) {
@@ -96,17 +98,18 @@ static void places_of(const vw_winograd *w, int64_t tile, int64_t at[PLACES]) {
   }
 }
 
-/* MR tiles from `first` on, at most `rows` of them, into out[place][group][K][MR], places `apart` floats apart. */
-VW_SIMD static void pack_tiles(const vw_winograd *w, int64_t first, int64_t rows, int MR, int64_t apart, float *out) {
+/* MR tiles from `first` on, at most `rows` of them, channels k0..k0+k, into out[place][k][MR], places `apart` floats apart. */
+VW_SIMD static void pack_tiles(const vw_winograd *w, int64_t first, int64_t rows, int MR, int64_t k0, int64_t k,
+                               int64_t apart, float *out) {
   static const float zeros[CHANNELS];
   float v[VW_MOST_ROWS][PLACES][CHANNELS];
   int64_t at[VW_MOST_ROWS][PLACES];
   for (int64_t i = 0; i < rows; i++) places_of(w, first + i, at[i]);
-  for (int64_t c = 0; c < w->K; c += CHANNELS) {
-    const int64_t n = w->K - c < CHANNELS ? w->K - c : CHANNELS;
+  for (int64_t c = 0; c < k; c += CHANNELS) {
+    const int64_t n = k - c < CHANNELS ? k - c : CHANNELS;
     for (int64_t i = 0; i < rows; i++) {
       const float *d[PLACES];
-      for (int64_t j = 0; j < PLACES; j++) d[j] = at[i][j] < 0 ? zeros : w->p.a + at[i][j] + c;
+      for (int64_t j = 0; j < PLACES; j++) d[j] = at[i][j] < 0 ? zeros : w->p.a + at[i][j] + k0 + c;
       transform_input(d, n, v[i]);
     }
     for (int64_t j = 0; j < PLACES; j++) {
@@ -119,39 +122,44 @@ VW_SIMD static void pack_tiles(const vw_winograd *w, int64_t first, int64_t rows
 
 /* ---- the weight */
 
-/* One axis of G g: three arrays to four. */
-VW_INLINE void weight_axis(const float *restrict g0, const float *restrict g1, const float *restrict g2, int64_t n,
-                           float *restrict o0, float *restrict o1, float *restrict o2, float *restrict o3) {
+/* A row of G g to four places of G g G'. */
+#define WEIGHT_ROW(r0, r1, r2, place)                                                                                  \
+  do {                                                                                                                 \
+    const float outer = .5F * ((r0) + (r2)), middle = .5F * (r1);                                                      \
+    o[(place)*apart] = (r0), o[((place) + 1) * apart] = outer + middle;                                                \
+    o[((place) + 2) * apart] = outer - middle, o[((place) + 3) * apart] = (r2);                                        \
+  } while (0)
+
+/* n numbers of each tap to n of each place, places `apart` floats apart: G g G' with all of it in registers. */
+VW_SIMD static void transform_weight(const float *const g[TAPS], int64_t n, int64_t apart, float *restrict out) {
+  const float *restrict g0 = g[0], *restrict g1 = g[1], *restrict g2 = g[2], *restrict g3 = g[3], *restrict g4 = g[4];
+  const float *restrict g5 = g[5], *restrict g6 = g[6], *restrict g7 = g[7], *restrict g8 = g[8];
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) {
-    const float outer = .5F * (g0[i] + g2[i]), middle = .5F * g1[i];
-    o0[i] = g0[i], o1[i] = outer + middle, o2[i] = outer - middle, o3[i] = g2[i];
+    const float a0 = g0[i], a1 = g1[i], a2 = g2[i], d0 = g6[i], d1 = g7[i], d2 = g8[i];
+    float *o = out + i;
+    WEIGHT_ROW(a0, a1, a2, 0);
+    WEIGHT_ROW(d0, d1, d2, 12);
+    const float s0 = .5F * (a0 + d0), s1 = .5F * (a1 + d1), s2 = .5F * (a2 + d2);
+    const float m0 = .5F * g3[i], m1 = .5F * g4[i], m2 = .5F * g5[i];
+    const float b0 = s0 + m0, b1 = s1 + m1, b2 = s2 + m2, c0 = s0 - m0, c1 = s1 - m1, c2 = s2 - m2;
+    WEIGHT_ROW(b0, b1, b2, 4);
+    WEIGHT_ROW(c0, c1, c2, 8);
   }
 }
 
-/* n numbers of each tap to n of each place. */
-VW_SIMD static void transform_weight(const float *const g[TAPS], int64_t n, float *out) {
-  enum { RUN = 48 };
-  float half[SIDE][3][RUN];
-  for (int64_t at = 0; at < n; at += RUN) {
-    const int64_t m = n - at < RUN ? n - at : RUN;
-    for (int j = 0; j < 3; j++)
-      weight_axis(g[j] + at, g[3 + j] + at, g[6 + j] + at, m, half[0][j], half[1][j], half[2][j], half[3][j]);
-    for (int i = 0; i < SIDE; i++) {
-      float *o = out + (ptrdiff_t)i * SIDE * n + at;
-      weight_axis(half[i][0], half[i][1], half[i][2], m, o, o + n, o + 2 * n, o + 3 * n);
-    }
-  }
-}
-
-/* Channels k0..k0+k of a panel, transformed: [place][k][NR]; `turned` has room for the taps. */
-static void weight_piece(const vw_tile *t, const vw_winograd *w, int64_t panel, int64_t k0, int64_t k, float *turned,
+/* Channels k0..k0+k of a panel, transformed: [place][k][NR], NR of them at a time; `taps` has room for those. */
+static void weight_piece(const vw_tile *t, const vw_winograd *w, int64_t panel, int64_t k0, int64_t k, float *taps,
                          float *out) {
+  const int64_t NR = t->NR;
   const float *g[TAPS];
-  for (int64_t tap = 0; tap < TAPS; tap++)
-    g[w->reversed ? TAPS - 1 - tap : tap] =
-        vw_product_block(t, &w->p, panel, tap * w->K + k0, k, turned + tap * k * t->NR);
-  transform_weight(g, k * t->NR, out);
+  for (int64_t c = 0; c < k; c += NR) {
+    const int64_t n = k - c < NR ? k - c : NR;
+    for (int64_t tap = 0; tap < TAPS; tap++)
+      g[w->reversed ? TAPS - 1 - tap : tap] =
+          vw_product_block(t, &w->p, panel, tap * w->K + k0 + c, n, taps + tap * n * NR);
+    transform_weight(g, n * NR, k * NR, out + c * NR);
+  }
 }
 
 /* ---- results */
@@ -202,37 +210,46 @@ VW_SIMD static void write_tiles(const vw_winograd *w, int64_t first, int64_t n, 
   }
 }
 
-/* Tiles from..to of a wave that begins with tile `wave`, for one panel. */
-static void run_panel(const vw_tile *t, const vw_winograd *w, const float *inputs, int64_t apart, int64_t wave,
-                      int64_t from, int64_t to, int64_t panel, float *room) {
+/* `tiles` tiles from tile `first` on, their inputs [piece][place][group][k][MR], for one panel. */
+static void run_panel(const vw_tile *t, const vw_winograd *w, const float *inputs, int64_t first, int64_t tiles,
+                      int64_t panel, float *room) {
   const int64_t NR = t->NR, MR = t->MR, at = panel * NR, columns = w->p.M - at < NR ? w->p.M - at : NR;
-  const int64_t rows = rows_of(w), depth = depth_of(w);
-  float *turned = room, *weight = turned + TAPS * depth * NR, *sums = weight + PLACES * depth * NR;
-  for (int64_t k0 = 0; k0 < w->K; k0 += DEPTH) {
-    const int64_t k = w->K - k0 < DEPTH ? w->K - k0 : DEPTH;
-    weight_piece(t, w, panel, k0, k, turned, weight);
-    for (int64_t place = 0; place < PLACES; place++)
-      for (int64_t row = from; row < to; row += MR)
-        t->run((int)(to - row < MR ? to - row : MR), (int)columns, k, inputs + place * apart + row * w->K + k0 * MR,
-               weight + place * k * NR, sums + (place * rows + row - from) * NR, NR, k0 == 0);
+  const int64_t rows = rows_of(w), depth = depth_of(t, w), all = whole(tiles, MR);
+  float *taps = room, *weight = taps + TAPS * NR * NR, *sums = weight + PLACES * depth * NR;
+  for (int64_t k0 = 0; k0 < w->K; k0 += depth) {
+    const int64_t k = w->K - k0 < depth ? w->K - k0 : depth;
+    const float *a = inputs + k0 * all * PLACES;
+    weight_piece(t, w, panel, k0, k, taps, weight);
+    for (int64_t place = 0; place < PLACES; place++, a += k * all)
+      t->sweep(tiles, (int)columns, k, a, weight + place * k * NR, sums + place * rows * NR, k0 == 0);
   }
-  write_tiles(w, wave + from, to - from, NR, at, columns, sums);
+  write_tiles(w, first, tiles, NR, at, columns, sums);
+}
+
+/* Inputs of a block of tiles, as run_panel reads them, of group i of MR of them. */
+static void pack_group(const vw_tile *t, const vw_winograd *w, int64_t first, int64_t tiles, int64_t i, float *out) {
+  const int64_t depth = depth_of(t, w), MR = t->MR, all = whole(tiles, MR);
+  for (int64_t k0 = 0; k0 < w->K; k0 += depth) {
+    const int64_t k = w->K - k0 < depth ? w->K - k0 : depth;
+    pack_tiles(w, first + i, tiles - i < MR ? tiles - i : MR, t->MR, k0, k, k * all, out + k0 * all * PLACES + i * k);
+  }
 }
 
 void vw_winograd_run(const vw_context *ctx, const vw_tile *t, const vw_winograd *w, float *scratch) {
   const int64_t all = tiles_of(w), most = wave_of(w), MR = t->MR, panels = whole(w->p.M, t->NR) / t->NR;
-  const int64_t apart = whole(most, MR) * w->K;
   float *rooms = scratch + wave_floats(t, w);
 #pragma omp parallel num_threads(ctx->threads)
   for (int64_t wave = 0; wave < all; wave += most) {
     const int64_t n = all - wave < most ? all - wave : most;
 #pragma omp for schedule(static)
-    for (int64_t i = 0; i < n; i += MR)
-      pack_tiles(w, wave + i, n - i < MR ? n - i : MR, t->MR, apart, scratch + i * w->K);
+    for (int64_t i = 0; i < n; i += MR) {
+      const int64_t from = i / ROWS * ROWS, tiles = n - from < ROWS ? n - from : ROWS;
+      pack_group(t, w, wave + from, tiles, i - from, scratch + from * PLACES * w->K);
+    }
 #pragma omp for schedule(static) collapse(2)
     for (int64_t from = 0; from < n; from += ROWS)
       for (int64_t panel = 0; panel < panels; panel++)
-        run_panel(t, w, scratch, apart, wave, from, n - from < ROWS ? n : from + ROWS, panel,
+        run_panel(t, w, scratch + from * PLACES * w->K, wave + from, n - from < ROWS ? n - from : ROWS, panel,
                   rooms + omp_get_thread_num() * room_floats(t, w));
   }
 }

@@ -12,16 +12,17 @@
 
 #include "core/durable.h"
 #include "core/log.h"
+#include "core/pulse.h"
 
 enum { MOST = 8, TEXT_BYTES = 512 };
 
-typedef enum action { KILL, TORN, TERM, USR1, PAUSE, NO_SPACE, NO_QUOTA, READ_ONLY, NO_DISK, ACTIONS } action;
-static const char *const action_name[ACTIONS] = {"kill",   "torn",   "term",  "usr1", "pause",
-                                                 "enospc", "edquot", "erofs", "eio"};
+typedef enum action { KILL, TORN, TERM, USR1, PAUSE, TELL, NO_SPACE, NO_QUOTA, READ_ONLY, NO_DISK, ACTIONS } action;
+static const char *const action_name[ACTIONS] = {"kill", "torn",   "term",   "usr1",  "pause",
+                                                 "tell", "enospc", "edquot", "erofs", "eio"};
 static const int refusal[ACTIONS] = {[NO_SPACE] = ENOSPC, [NO_QUOTA] = EDQUOT, [READ_ONLY] = EROFS, [NO_DISK] = EIO};
-static const char *const states[] = {"writing",       "written", "fsynced",   "renamed",
-                                     "checkpointing", "taking",  "gathering", "reading"};
-enum { STATES = sizeof states / sizeof *states };
+static const char *const states[] = {"writing", "written",   "fsynced", "renamed", "checkpointing",
+                                     "taking",  "gathering", "reading", "any"};
+enum { STATES = sizeof states / sizeof *states, ANY = STATES - 1 };
 
 /* Partial files carry the name of what they will be, and more behind it. A block's name ends in a hexadecimal digit. */
 static const struct {
@@ -147,6 +148,15 @@ static void wait_for_signal(const char *state, const char *path) {
   (void)sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
+/* The path stands last: it may hold blanks. */
+static void tell(const char *state, const char *path) {
+  vw_pulse_state now;
+  int kind = KINDS - 1;
+  while (kind > 0 && fnmatch(kinds[kind].pattern, path, 0) != 0) kind--;
+  vw_pulse_read(&now);
+  vw_log(VW_LOG_INFO, "fault point: stage=%s state=%s kind=%s path=%s", now.stage, state, kinds[kind].name, path);
+}
+
 static vw_status act(const fault *f, const char *state, const char *path) {
   struct stat info;
   switch (f->action) {
@@ -164,6 +174,9 @@ static vw_status act(const fault *f, const char *state, const char *path) {
   case PAUSE:
     wait_for_signal(state, path);
     return VW_OK;
+  case TELL:
+    tell(state, path);
+    return VW_OK;
   case NO_SPACE:
   case NO_QUOTA:
   case READ_ONLY:
@@ -178,7 +191,8 @@ vw_status vw_fault_reach(const char *state, const char *path) {
   if (!asked.is_read) VW_TRY(read_variable());
   for (int i = 0; i < asked.n; i++) {
     fault *f = &asked.fault[i];
-    if (strcmp(states[f->state], state) != 0 || fnmatch(kinds[f->kind].pattern, path, 0) != 0) continue;
+    if ((f->state != ANY && strcmp(states[f->state], state) != 0) || fnmatch(kinds[f->kind].pattern, path, 0) != 0)
+      continue;
     f->seen++;
     if (f->nth == 0 || f->seen == f->nth) VW_TRY(act(f, state, path));
   }

@@ -3,12 +3,13 @@
  *   VISWORDS_FAULT=state[:kind[:nth]]=action[,...]      e.g. fsynced:block:3=kill
  *
  * states: writing, written, fsynced, renamed (of a durable file), checkpointing, taking (a block), gathering, reading
- * (study.h5, in the child that does it).
+ * (study.h5, in the child that does it); any of them.
  * kinds: any (default), or a kind of file by its name: features, texts, plan, lock, block, evaluation, baselines, checkpoint,
  * manifest, study, table, figure, latents, activations, carried, map, truncated, tsne, picture, report. nth: the how manieth time this process comes there, from 1 (default); 0: every time.
  * actions: kill; torn (cut the file to half its bytes, then kill: what a disk leaves that lied about fsync); term, usr1
- * (the signal, to this process); pause (until a signal; SIGRTMIN means no more than that); enospc, edquot, erofs,
- * eio (the state fails as by a full disk, an exceeded quota, a read-only and a failing one).
+ * (the signal, to this process); pause (until a signal; SIGRTMIN means no more than that); tell (a line in the log:
+ * stage, state, kind of file, path); enospc, edquot, erofs, eio (the state fails as by a full disk, an exceeded quota, a
+ * read-only and a failing one).
  *
  * Compiled into builds with VISWORDS_FAULTS (CMake) only; elsewhere a fault point is nothing and the variable is not
  * looked at. One thread a process reaches fault points. */

@@ -46,19 +46,24 @@ static void put_rest(FILE *out, const char *old, const char *text) {
   }
 }
 
-vw_status vw_algorithms_file_write(const vw_context *ctx, const char *cache, const char *old, const char *text) {
-  char *path = NULL, *folder = NULL, *all = NULL;
+vw_status vw_algorithms_join(const char *old, const char *text, char **all) {
   size_t bytes = 0;
-  vw_status st = VW_OK;
-  FILE *out = open_memstream(&all, &bytes);
+  FILE *out = open_memstream(all, &bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "no memory for the algorithms of a device");
   (void)fputs(text, out), put_rest(out, old, text);
   const bool failed = ferror(out) != 0;
-  if (fclose(out) != 0 || failed) st = VW_RAISE(VW_ERR_MEMORY, "no memory for the algorithms of a device");
+  if (fclose(out) == 0 && !failed) return VW_OK;
+  free(*all), *all = NULL;
+  return VW_RAISE(VW_ERR_MEMORY, "no memory for the algorithms of a device");
+}
+
+vw_status vw_algorithms_file_write(const vw_context *ctx, const char *cache, const char *old, const char *text) {
+  char *path = NULL, *folder = NULL, *all = NULL;
+  vw_status st = vw_algorithms_join(old, text, &all);
   if (st == VW_OK) st = path_of(ctx, cache, true, &folder);
   if (st == VW_OK) st = path_of(ctx, cache, false, &path);
   if (st == VW_OK) st = vw_folder_make(folder);
-  if (st == VW_OK) st = vw_file_write(path, all, (int64_t)bytes);
+  if (st == VW_OK) st = vw_file_write(path, all, (int64_t)strlen(all));
   free(path), free(folder), free(all);
   return st;
 }

@@ -12,6 +12,7 @@ typedef struct vw_block_kind {
   vw_task_inputs in;
   int64_t rows;
   vw_step_cut cut;
+  int piece; /* of judging, where its time is asked for */
 } vw_block_kind;
 
 typedef struct vw_block_cost {

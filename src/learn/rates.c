@@ -22,7 +22,8 @@ static void processor(char *text, size_t bytes) {
   if (f) (void)fclose(f);
 }
 
-static void read_items(vw_rates *r, const json_t *all) {
+void vw_rates_parse(vw_rates *r, const char *text, int64_t bytes) {
+  json_t *all = json_loadb(text, (size_t)bytes, 0, NULL);
   const json_t *list = json_object_get(all, "rates");
   r->product = json_number_value(json_object_get(all, "product_flops_per_second"));
   for (size_t i = 0; i < json_array_size(list); i++) {
@@ -37,11 +38,14 @@ static void read_items(vw_rates *r, const json_t *all) {
     if (sscanf(hi, "%16lx%16lx%c", &shape.hi, &shape.lo, &end) != 2) continue;
     if (vw_rates_put(r, kind, shape, flops, seconds) != VW_OK) vw_error_clear();
   }
+  json_decref(all);
+  r->changed = false;
 }
 
 vw_status vw_rates_open(vw_rates *r, const vw_context *ctx, const char *cache) {
   char cpu[256], kernels[128], machine[768], text[VW_HASH_TEXT];
   char *contents = NULL;
+  int64_t bytes = 0;
   *r = (vw_rates){0};
   processor(cpu, sizeof cpu);
   vw_kernel_set(ctx, kernels);
@@ -55,15 +59,11 @@ vw_status vw_rates_open(vw_rates *r, const vw_context *ctx, const char *cache) {
     return VW_RAISE(VW_ERR_MEMORY, "no memory for rates");
   }
   if (!vw_file_exists(r->path)) return VW_OK;
-  if (vw_file_read(r->path, &contents, NULL) == VW_OK) {
-    json_t *all = json_loads(contents, 0, NULL);
-    read_items(r, all);
-    json_decref(all);
-  } else {
+  if (vw_file_read(r->path, &contents, &bytes) == VW_OK)
+    vw_rates_parse(r, contents, bytes);
+  else
     vw_error_clear();
-  }
   free(contents);
-  r->changed = false;
   return VW_OK;
 }
 

@@ -38,6 +38,9 @@ typedef enum vw_rate_source {
 vw_status vw_rates_open(vw_rates *r, const vw_context *ctx, const char *cache);
 void vw_rates_close(vw_rates *r);
 
+/* Adds what the text of such a file knows; of a damaged one nothing. */
+void vw_rates_parse(vw_rates *r, const char *text, int64_t bytes);
+
 /* Keeps a time; the last of a kind and shape counts. Errors: VW_ERR_MEMORY. */
 vw_status vw_rates_put(vw_rates *r, const char *kind, vw_hash shape, double flops, double seconds);
 

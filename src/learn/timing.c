@@ -80,7 +80,7 @@ static vw_status graph_of(vw_graph *g, const vw_block_kind *k, vw_timed what, co
   *policy = &k->in.network->policy;
   VW_CHECK(vw_can_name(k, what), VW_ERR_UNSUPPORTED, "the task '%s' does not say how its time is made up",
            k->task->name);
-  if (what != VW_TIMED_STEP) return k->task->part(&k->in, (vw_task_part)what, g, policy, name);
+  if (what != VW_TIMED_STEP) return k->task->part(&k->in, (vw_task_part)what, k->piece, g, policy, name);
   name_step(k, &s->step, name);
   return step_graph(g, k, s);
 }

@@ -14,7 +14,7 @@
 const char *const vw_predict_names[VW_PREDICT_STAGES] = {"start",    "features",   "learn",  "evaluate",
                                                          "transfer", "truncation", "collect"};
 
-static const double seconds_a_kind = 1.5, seconds_of_product = 0.3;
+static const double seconds_a_kind = 1, seconds_of_product = 0.3;
 
 typedef struct predictor {
   const vw_predict_source *s;
@@ -78,21 +78,47 @@ static vw_block_kind kind_of(const predictor *p, int64_t model, int64_t data, in
                          .cut = cut};
 }
 
-/* Words of one concept are judged together. */
-static vw_status judging_runs(const vw_block_kind *k, const vw_trial *trials, int64_t n, double *runs) {
+static vw_status runs_of(const vw_block_kind *k, vw_task_part what, int64_t words, double *runs) {
   *runs = 0;
-  for (int64_t first = 0, end; k->task->part_runs && first < n; first = end) {
-    double some = 0;
-    for (end = first + 1; end < n && !strcmp(trials[end].concept, trials[first].concept);) end++;
-    VW_TRY(k->task->part_runs(&k->in, VW_PART_JUDGE, end - first, &some));
-    *runs += some;
+  return k->task->part_runs ? k->task->part_runs(&k->in, what, 0, words, runs) : VW_OK;
+}
+
+/* Judging: how often each kind of its runs is wanted. */
+typedef struct judging {
+  double runs[VW_MOST_PIECES];
+} judging;
+
+static vw_status judge_words(const vw_block_kind *k, int64_t words, judging *j) {
+  for (int piece = 0; k->task->part_runs && piece < (k->task->judge_pieces ? k->task->judge_pieces : 1); piece++) {
+    double runs = 0;
+    VW_TRY(k->task->part_runs(&k->in, VW_PART_JUDGE, piece, words, &runs));
+    j->runs[piece] += runs;
   }
   return VW_OK;
 }
 
-static vw_status runs_of(const vw_block_kind *k, vw_task_part what, int64_t words, double *runs) {
-  *runs = 0;
-  return k->task->part_runs ? k->task->part_runs(&k->in, what, words, runs) : VW_OK;
+static vw_status judging_seconds(predictor *p, const vw_block_kind *k, const judging *j, double *seconds) {
+  vw_block_kind of = *k;
+  double one = 0;
+  *seconds = 0;
+  if (!k->task->part_runs) return seconds_of(p, k, VW_TIMED_JUDGE, &one); /* says that it is unknown */
+  for (; of.piece < VW_MOST_PIECES; of.piece++) {
+    if (!j->runs[of.piece]) continue;
+    VW_TRY(seconds_of(p, &of, VW_TIMED_JUDGE, &one));
+    *seconds += one * j->runs[of.piece];
+  }
+  return VW_OK;
+}
+
+/* Words of one concept are judged together. */
+static vw_status judging_trials(predictor *p, const vw_block_kind *k, const vw_trial *trials, int64_t n,
+                                double *seconds) {
+  judging j = {{0}};
+  for (int64_t first = 0, end; first < n; first = end) {
+    for (end = first + 1; end < n && !strcmp(trials[end].concept, trials[first].concept);) end++;
+    VW_TRY(judge_words(k, end - first, &j));
+  }
+  return judging_seconds(p, k, &j, seconds);
 }
 
 static vw_status add_block(predictor *p, int64_t i) {
@@ -103,7 +129,6 @@ static vw_status add_block(predictor *p, int64_t i) {
   vw_block_cost cost;
   char id[VW_BLOCK_ID];
   double one = 0;
-  double runs = 0;
   vw_block_file_id(b, "", id);
   const bool is_learned = has_file(s, id);
   if (!is_learned || s->learn) {
@@ -114,10 +139,7 @@ static vw_status add_block(predictor *p, int64_t i) {
   }
   vw_block_evaluation_id(b, id);
   if (has_file(s, id)) return VW_OK;
-  VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
-  VW_TRY(judging_runs(&k, p->plan->trials + b->first, b->n, &runs));
-  p->judge[p->n_judge++] = one * runs;
-  return VW_OK;
+  return judging_trials(p, &k, p->plan->trials + b->first, b->n, &p->judge[p->n_judge++]);
 }
 
 static bool is_used(const predictor *p, int64_t model, int64_t data) {
@@ -151,13 +173,13 @@ static vw_status add_pair(predictor *p, int64_t m, int64_t d, double *texts) {
     p->out->seconds[VW_PREDICT_FEATURES] += one * runs / (double)p->out->ranks;
   else
     *texts += one * runs;
-  VW_TRY(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
   for (int64_t i = 0; i < vw_study_data_of(p->config, m, d)->concepts.n; i++) {
     char id[VW_BLOCK_ID];
     VW_TRY(vw_results_baseline_id(&s->results, m, d, i, id));
     if (has_file(s, id)) continue;
-    VW_TRY(runs_of(&k, VW_PART_JUDGE, baseline_words(&k, trials, i == 0), &runs));
-    p->judge[p->n_judge++] = one * runs;
+    judging j = {{0}};
+    VW_TRY(judge_words(&k, baseline_words(&k, trials, i == 0), &j));
+    VW_TRY(judging_seconds(p, &k, &j, &p->judge[p->n_judge++]));
   }
   return VW_OK;
 }
@@ -174,19 +196,18 @@ static vw_status seconds_of_set(predictor *p, const vw_transfer_source *t, const
   const vw_block_kind k = kind_of(p, set->to, set->data, 1, whole);
   char id[VW_BLOCK_ID];
   vw_carried c = {0};
-  double one = 0;
+  judging j = {{0}};
   vw_status st = VW_OK;
   *seconds = 0;
   if (!p->s->is_counted) VW_TRY(vw_transfer_set_id(t, set, id));
   if (!p->s->is_counted && has_file(p->s, id)) return VW_OK;
   VW_GOTO(vw_carried_list(&c, t, set));
-  VW_GOTO(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
   for (int64_t first = 0, end; first < c.n; first = end) {
-    double runs = 0;
     for (end = first + 1; end < c.n && !strcmp(c.rows[end].concept, c.rows[first].concept);) end++;
-    VW_GOTO(runs_of(&k, VW_PART_JUDGE, end - first, &runs));
-    *seconds += one * runs * share_of_pictures(&k, p->config->transfer.pictures);
+    VW_GOTO(judge_words(&k, end - first, &j));
   }
+  VW_GOTO(judging_seconds(p, &k, &j, seconds));
+  *seconds *= share_of_pictures(&k, p->config->transfer.pictures);
 cleanup:
   vw_carried_free(&c);
   return st;
@@ -212,6 +233,11 @@ cleanup:
   return st;
 }
 
+/* What an untouched anchor draws serves all concepts. */
+static bool is_drawn_before(const vw_block_kind *k, const vw_cut_set *set, const vw_cut_row *row) {
+  return k->task->draws_parts && set->block < 0 && set->concept > 0 && row->delta == 0;
+}
+
 /* Seconds of judging a set with so many layers, as runs of a network that is cut; 0: done. What a task lends to cut ones
  * is made once, whatever the sets and depths: it is counted with the baselines of the first depth, as often as learned
  * words and baselines ask for it. */
@@ -221,7 +247,7 @@ static vw_status seconds_of_cut(predictor *p, const vw_cut_set *set, int64_t dep
   const bool lends = k.task->lends_to_cut;
   char id[VW_BLOCK_ID];
   vw_cut_words w = {0};
-  double one = 0;
+  judging j = {{0}};
   vw_status st = VW_OK;
   *seconds = 0;
   if (lends && (set->block >= 0 || !is_first)) return VW_OK;
@@ -229,13 +255,14 @@ static vw_status seconds_of_cut(predictor *p, const vw_cut_set *set, int64_t dep
   if (!p->s->is_counted && has_file(p->s, id)) return VW_OK;
   VW_TRY(vw_network_cut(s->networks[set->model], depth, &k.in.network));
   VW_GOTO(vw_cut_words_list(&w, s, set));
-  VW_GOTO(seconds_of(p, &k, VW_TIMED_JUDGE, &one));
   for (int64_t first = 0, end; first < w.n; first = end) {
-    double runs = 0;
-    for (end = first + 1; end < w.n && !strcmp(w.rows[end].concept, w.rows[first].concept);) end++;
-    VW_GOTO(runs_of(&k, VW_PART_JUDGE, end - first, &runs));
-    *seconds += one * runs * share_of_pictures(&k, vw_cut_pictures(s, set)) * (lends ? 2 : 1);
+    int64_t words = 0;
+    for (end = first; end < w.n && !strcmp(w.rows[end].concept, w.rows[first].concept); end++)
+      words += !is_drawn_before(&k, set, &w.rows[end]);
+    VW_GOTO(judge_words(&k, words, &j));
   }
+  VW_GOTO(judging_seconds(p, &k, &j, seconds));
+  *seconds *= share_of_pictures(&k, vw_cut_pictures(s, set)) * (lends ? 2 : 1);
 cleanup:
   vw_cut_words_free(&w);
   vw_network_uncut(k.in.network);

@@ -157,6 +157,8 @@ typedef enum vw_task_part {
   VW_TASK_PARTS
 } vw_task_part;
 
+enum { VW_MOST_PIECES = 8 };
+
 /* How its time is called among those of a machine (learn/rates.h). */
 enum { VW_PART_KIND = 48 };
 typedef struct vw_part_name {
@@ -202,12 +204,13 @@ typedef struct vw_task_kind {
   int64_t (*product_rows)(const vw_step_shape *s);
   /* Entry j of an integer leaf of `loss` and `part` in a step that is timed: as large as it gets. */
   int32_t (*made_up)(const vw_step_shape *s, const char *leaf, int64_t j);
-  /* Emits one run of a part of the work, and names it. */
-  vw_status (*part)(const vw_task_inputs *in, vw_task_part what, vw_graph *g, const vw_policy **policy,
+  /* Emits one run of a part of the work, and names it. Judging may be made of several kinds of runs: `piece` is 0 for
+   * other parts. */
+  vw_status (*part)(const vw_task_inputs *in, vw_task_part what, int piece, vw_graph *g, const vw_policy **policy,
                     vw_part_name *name);
-  /* How often it runs: VW_PART_JUDGE for so many words of one concept, VW_PART_CACHE for what is missing. A run that has
-   * fewer words than `part` emits may count as a part of one. */
-  vw_status (*part_runs)(const vw_task_inputs *in, vw_task_part what, int64_t words, double *runs);
+  /* How often it runs: VW_PART_JUDGE for so many words of one concept, VW_PART_CACHE for what is missing. */
+  vw_status (*part_runs)(const vw_task_inputs *in, vw_task_part what, int piece, int64_t words, double *runs);
+  int judge_pieces; /* kinds of runs that judging is made of, at most VW_MOST_PIECES; 0: one */
   /* Mean seconds of one run of VW_PART_CACHE with its files, over at least `seconds`; writes nothing. */
   vw_status (*time_cache)(const vw_task_inputs *in, double seconds, double *one);
 

@@ -8,6 +8,7 @@
 
 #include "core/fault.h"
 #include "core/log.h"
+#include "core/pulse.h"
 #include "tests/support/test.h"
 
 static void ask(const char *text) {
@@ -73,6 +74,27 @@ static void test_where(void **state) {
   assert_non_null(strstr(vw_error_message(), "Read-only file system; choose a place where you may write"));
 }
 
+/* Every state is told, with the stage and the kind of file; what fails there still fails. */
+static void test_told(void **state) {
+  char path[] = "/tmp/vw-fault-XXXXXX", text[1024] = "";
+  const int fd = mkstemp(path);
+  (void)state;
+  assert_true(fd >= 0);
+  vw_log_set_file(fd);
+  vw_pulse_stage("evaluate", "");
+  ask("any:any:0=tell,written:block=eio");
+  assert_ok(vw_fault_reach("taking", "0a"));
+  assert_ok(vw_fault_reach("renamed", "o/blocks/0a-evaluation.safetensors"));
+  assert_int_equal(vw_fault_reach("written", "o/my blocks/blocks/0a.safetensors.partial-1"), VW_ERR_IO);
+  vw_log_set_file(-1);
+  assert_true(pread(fd, text, sizeof text - 1, 0) > 0);
+  assert_non_null(strstr(text, "fault point: stage=evaluate state=taking kind=any path=0a\""));
+  assert_non_null(strstr(text, "state=renamed kind=evaluation path=o/blocks/0a-evaluation.safetensors\""));
+  assert_non_null(strstr(text, "state=written kind=block path=o/my blocks/blocks/0a.safetensors.partial-1\""));
+  vw_pulse_stage(NULL, NULL);
+  (void)close(fd), (void)unlink(path);
+}
+
 static volatile sig_atomic_t came;
 static void on_signal(int number) {
   came = number;
@@ -122,7 +144,7 @@ static void test_killed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_malformed), cmocka_unit_test(test_none),
-                                     cmocka_unit_test(test_where), cmocka_unit_test(test_signals),
-                                     cmocka_unit_test(test_killed)};
+                                     cmocka_unit_test(test_where),     cmocka_unit_test(test_signals),
+                                     cmocka_unit_test(test_killed),    cmocka_unit_test(test_told)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

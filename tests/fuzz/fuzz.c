@@ -1,12 +1,9 @@
 #include "tests/fuzz/fuzz.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -40,65 +37,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   return 0;
 }
 
-static char folder[64];
-
-static void remove_folder(void) {
-  static const char *const names[] = {"input",
-                                      "config.json",
-                                      "preprocessor_config.json",
-                                      "tokenizer.json",
-                                      "vocab.json",
-                                      "merges.txt",
-                                      "tokenizer_config.json",
-                                      "special_tokens_map.json",
-                                      "model_index.json",
-                                      "text_encoder/config.json",
-                                      "unet/config.json",
-                                      "vae/config.json",
-                                      "scheduler/scheduler_config.json"};
-  static const char *const folders[] = {"text_encoder", "unet", "vae", "scheduler"};
-  char path[128];
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-    (void)unlink(path);
-  }
-  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-    (void)snprintf(path, sizeof path, "%s/%s", folder, folders[i]);
-    (void)rmdir(path); /* most targets have none */
-  }
-  (void)rmdir(folder);
-}
-
-const char *fuzz_folder(void) {
-  if (folder[0]) return folder;
-  (void)snprintf(folder, sizeof folder, "%s/vw-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-  if (!mkdtemp(folder)) abort();
-  (void)atexit(remove_folder);
-  return folder;
-}
-
-const char *fuzz_file(const char *name, const void *data, size_t size) {
-  static char path[128];
-  const char *slash = strrchr(name, '/');
-  if (slash) { /* in a folder of one level, made where it is not there */
-    (void)snprintf(path, sizeof path, "%s/%.*s", fuzz_folder(), (int)(slash - name), name);
-    (void)mkdir(path, 0700);
-  }
-  (void)snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
-  const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  if (file < 0 || (size && write(file, data, size) != (ssize_t)size) || close(file) != 0) abort();
-  return path;
-}
-
-void fuzz_file_once(const char *name, const char *text) {
-  char path[128];
-  (void)snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
-  if (access(path, F_OK) != 0) (void)fuzz_file(name, text, strlen(text));
-}
-
-void fuzz_link(const char *name, const char *source) {
-  char path[128];
-  (void)snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
-  (void)unlink(path);
-  if (symlink(source, path) != 0) abort();
+void fuzz_part(const uint8_t **data, size_t *size, const uint8_t **part, size_t *n) {
+  static const uint8_t nothing[1];
+  const uint8_t *end = *size ? memchr(*data, 0, *size) : NULL;
+  const size_t taken = end ? (size_t)(end - *data) : *size;
+  *part = taken ? *data : nothing, *n = taken;
+  *data += end ? taken + 1 : taken, *size -= end ? taken + 1 : taken;
 }

@@ -17,11 +17,11 @@ void fuzz_one(const uint8_t *data, size_t size) {
   enum { FILES = sizeof files / sizeof *files };
   vw_hub_diffusers h;
   for (int i = 0; i < FILES; i++) {
-    const uint8_t *end = size ? memchr(data, 0, size) : NULL;
-    const size_t n = end ? (size_t)(end - data) : size;
+    const uint8_t *part;
+    size_t n;
     const char *otherwise = i ? "{}" : good_index;
-    (void)fuzz_file(files[i], n ? (const char *)data : otherwise, n ? n : strlen(otherwise));
-    data += end ? n + 1 : n, size -= end ? n + 1 : n;
+    fuzz_part(&data, &size, &part, &n);
+    (void)fuzz_file(files[i], n ? (const char *)part : otherwise, n ? n : strlen(otherwise));
   }
   if (vw_hub_diffusers_read_configs(&h, fuzz_folder()) == VW_OK) vw_hub_diffusers_close(&h);
 }

@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void look(const char *kind) {
   vw_data_config data = {.name = "things", .root = fuzz_folder(), .train = 4, .test = 4};
@@ -30,16 +29,17 @@ void fuzz_one(const uint8_t *data, size_t size) {
                                       "ILSVRC2012_validation_ground_truth.txt",
                                       "map_clsloc.txt"};
   enum { FILES = sizeof files / sizeof *files };
-  fuzz_file_once("train/.keep", ""); /* makes the folder */
   fuzz_file_once("train/n02000001/a.JPEG", ""), fuzz_file_once("train/n02000001/b.JPEG", "");
   fuzz_file_once("train/n02000002/c.JPEG", ""), fuzz_file_once("train/n02000002/d.JPEG", "");
   fuzz_file_once("val/v1.JPEG", ""), fuzz_file_once("val/v2.JPEG", "");
   for (int i = 0; i < FILES; i++) {
-    const uint8_t *end = size ? memchr(data, 0, size) : NULL;
-    const size_t n = end ? (size_t)(end - data) : size;
-    const char *path = fuzz_file(files[i], data, n);
-    if (!n) (void)unlink(path);
-    data += end ? n + 1 : n, size -= end ? n + 1 : n;
+    const uint8_t *part;
+    size_t n;
+    fuzz_part(&data, &size, &part, &n);
+    if (n)
+      (void)fuzz_file(files[i], part, n);
+    else
+      fuzz_forget(files[i]);
   }
   look("imagenet");
 }

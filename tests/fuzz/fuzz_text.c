@@ -10,8 +10,8 @@ void fuzz_one(const uint8_t *data, size_t size) {
   static int32_t ids[4096];
   int64_t n;
   if (!t) {
-    fuzz_link("vocab.json", VW_FIXTURES "/tokenizer/vocab.json");
-    fuzz_link("merges.txt", VW_FIXTURES "/tokenizer/merges.txt");
+    fuzz_copy("vocab.json", VW_FIXTURES "/tokenizer/vocab.json");
+    fuzz_copy("merges.txt", VW_FIXTURES "/tokenizer/merges.txt");
     (void)fuzz_file("special_tokens_map.json", "{\"pad_token\": \"!\"}", 18);
     if (vw_tokenizer_open(&t, fuzz_folder()) != VW_OK) abort();
   }

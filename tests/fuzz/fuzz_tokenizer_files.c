@@ -2,9 +2,7 @@
 #include "io/tokenizer/tokenizer.h"
 #include "tests/fuzz/fuzz.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* The files and what a good one holds. A directory has either tokenizer.json or the two after it. */
 static const struct file {
@@ -18,21 +16,15 @@ static const struct file {
     {"special_tokens_map.json", "{}"},
 };
 
-static void forget(const char *name) {
-  char path[128];
-  (void)snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
-  (void)unlink(path);
-}
-
-/* Only what the input before this one changed is written again: files are most of this target's time. */
+/* Only what the input before this one changed is made again. */
 static void make_directory(size_t which, const uint8_t *data, size_t size) {
   static size_t last; /* 0 at first: nothing is there, as after an input that was a tokenizer.json */
   if (last == 0)
     for (size_t i = 1; i < 5; i++) fuzz_file_once(files[i].name, files[i].good);
   else if (last != which)
     (void)fuzz_file(files[last].name, files[last].good, strlen(files[last].good));
-  if (which == 0) forget("vocab.json");
-  if (which != 0 && last == 0) forget("tokenizer.json");
+  if (which == 0) fuzz_forget("vocab.json");
+  if (which != 0 && last == 0) fuzz_forget("tokenizer.json");
   (void)fuzz_file(files[which].name, data, size);
   last = which;
 }

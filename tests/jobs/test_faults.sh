@@ -68,10 +68,11 @@ same "$cache" "$work/cache-2"
 collected "$dir"
 [ "$(find "$work/cache-2" -name '*.partial-*' | wc -l)" = 3 ] || fail "a cache others write to was swept at once"
 find "$work/cache-2" -name '*.partial-*' -exec touch -d '2 days ago' {} +
+touch "$dir/log/ranks.jsonl.partial-0123456789abcdef"
 rm "$dir"/blocks/*/*-evaluation.safetensors "$(find "$dir"/blocks -name '*[0-9a-f].safetensors' | head -1)"
 run 0 '' "$dir"
 same "$work/whole" "$dir"
-left=$(find "$dir" "$work/cache-2" -name '*.partial*' -o -name '*.deleted' -o -name '.lock*')
+left=$(find "$dir" "$work/cache-2" -name '*.partial*' -o -name '*.deleted' -o -name '.lock*' -o -name '*.checkpoint.*')
 [ -z "$left" ] || fail "killed runs left files behind for ever: $left"
 options[4]=$cache
 

@@ -22,13 +22,22 @@ static double number_at(const vw_tensor *t, int64_t i) {
     return (double)((const float *)t->data)[i];
   case VW_F64:
     return ((const double *)t->data)[i];
+  case VW_I32:
+    return ((const int32_t *)t->data)[i];
   case VW_I64:
     return (double)((const int64_t *)t->data)[i];
+  case VW_U32:
+    return ((const uint32_t *)t->data)[i];
   case VW_U8:
     return (double)((const uint8_t *)t->data)[i];
   default:
     return NAN;
   }
+}
+
+/* Of others only the bytes are compared. */
+static bool is_number(vw_dtype t) {
+  return t == VW_F32 || t == VW_F64 || t == VW_I32 || t == VW_I64 || t == VW_U32 || t == VW_U8;
 }
 
 bool vw_diff_same(const vw_diff *d, const vw_tensor *a, int64_t i, const vw_tensor *b, int64_t j, double *x,
@@ -38,6 +47,7 @@ bool vw_diff_same(const vw_diff *d, const vw_tensor *a, int64_t i, const vw_tens
   if (a->dtype == b->dtype &&
       !memcmp((const char *)a->data + (size_t)i * bytes, (const char *)b->data + (size_t)j * bytes, bytes))
     return true;
+  if (!is_number(a->dtype) || !is_number(b->dtype)) return false;
   if (isnan(*x) && isnan(*y)) return true;
   return d->tolerance > 0 && fabs(*x - *y) <= d->tolerance * fmax(1, fmax(fabs(*x), fabs(*y)));
 }

@@ -35,6 +35,14 @@ bool vw_figure_has(const vw_figure_source *s, const char *path);
 vw_status vw_figure_numbers(vw_figure_source *s, const char *path, const double **numbers, int64_t *n);
 vw_status vw_figure_texts(vw_figure_source *s, const char *path, const char *const **texts, int64_t *n);
 
+/* A column of a table, texts or numbers (the other is NULL). *rows is -1 before a table's first column; every other one
+ * must be as long. Errors: those above; VW_ERR_INPUT where it has other rows: a file of a stranger may say anything. */
+vw_status vw_figure_column(vw_figure_source *s, const char *path, const char *const **texts, const double **numbers,
+                           int64_t *rows);
+
+/* A number of a file as a place among n things; -1: it is none of them. */
+int64_t vw_figure_index(double number, int64_t n);
+
 /* A row of any table of /summary. Columns that a table lacks are "" and NaN. */
 typedef struct vw_figure_row {
   const char *model, *from, *to, *data, *what, *quantity, *position, *kind, *source, *metric;

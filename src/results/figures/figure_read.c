@@ -109,6 +109,20 @@ vw_status vw_figure_texts(vw_figure_source *s, const char *path, const char *con
   return VW_OK;
 }
 
+vw_status vw_figure_column(vw_figure_source *s, const char *path, const char *const **texts, const double **numbers,
+                           int64_t *rows) {
+  int64_t n = 0;
+  VW_TRY(texts ? vw_figure_texts(s, path, texts, &n) : vw_figure_numbers(s, path, numbers, &n));
+  if (*rows < 0) *rows = n;
+  VW_CHECK(n == *rows, VW_ERR_INPUT, "%s/study.h5: %s has %" PRId64 " rows, others of its table %" PRId64, s->dir, path,
+           n, *rows);
+  return VW_OK;
+}
+
+int64_t vw_figure_index(double number, int64_t n) {
+  return number >= 0 && number < (double)n ? (int64_t)number : -1;
+}
+
 /* ---- tables of /summary ------------------------------------------------------------------------------------------ */
 
 typedef struct text_column {
@@ -148,9 +162,7 @@ static vw_status read_texts(vw_figure_source *s, const char *group, const text_c
   const char *const *texts = NULL;
   int64_t n = rows->n;
   (void)snprintf(path, sizeof path, "%s/%s", group, c->name);
-  if (vw_figure_has(s, path)) VW_TRY(vw_figure_texts(s, path, &texts, &n));
-  VW_CHECK(n == rows->n, VW_ERR_INPUT, "%s/study.h5: %s has %" PRId64 " rows, others of its table %" PRId64, s->dir,
-           path, n, rows->n);
+  if (vw_figure_has(s, path)) VW_TRY(vw_figure_column(s, path, &texts, NULL, &n));
   for (int64_t i = 0; i < rows->n; i++) {
     const char *text = texts ? texts[i] : "";
     memcpy((char *)&rows->row[i] + c->offset, &text, sizeof text);
@@ -164,9 +176,7 @@ static vw_status read_numbers(vw_figure_source *s, const char *group, const text
   const double *x = NULL;
   int64_t n = rows->n;
   (void)snprintf(path, sizeof path, "%s/%s", group, c->name);
-  if (vw_figure_has(s, path)) VW_TRY(vw_figure_numbers(s, path, &x, &n));
-  VW_CHECK(n == rows->n, VW_ERR_INPUT, "%s/study.h5: %s has %" PRId64 " rows, others of its table %" PRId64, s->dir,
-           path, n, rows->n);
+  if (vw_figure_has(s, path)) VW_TRY(vw_figure_column(s, path, NULL, &x, &n));
   for (int64_t i = 0; i < rows->n; i++) {
     const double v = x ? x[i] : NAN;
     memcpy((char *)&rows->row[i] + c->offset, &v, sizeof v);
@@ -183,7 +193,8 @@ vw_status vw_figure_rows_read(vw_figure_source *s, const char *group, vw_figure_
   VW_TRY(vw_figure_numbers(s, path, &counts, &rows->n));
   rows->row = vw_pool_take(&s->pool, (size_t)rows->n * sizeof *rows->row + 1);
   VW_CHECK(rows->row, VW_ERR_MEMORY, "figures: out of memory");
-  for (int64_t i = 0; i < rows->n; i++) rows->row[i].i.n = (int64_t)counts[i];
+  for (int64_t i = 0; i < rows->n; i++)
+    rows->row[i].i.n = vw_figure_index(counts[i], INT64_MAX) < 0 ? 0 : (int64_t)counts[i];
   for (size_t i = 0; i < sizeof text_columns / sizeof *text_columns; i++)
     VW_TRY(read_texts(s, group, &text_columns[i], rows));
   for (size_t i = 0; i < sizeof number_columns / sizeof *number_columns; i++)

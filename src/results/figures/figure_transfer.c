@@ -71,13 +71,14 @@ typedef struct tables {
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static vw_status read_column(vw_figure_source *s, const char *group, const char *name, const char *const **texts,
-                             const double **numbers, int64_t *n) {
+                             const double **numbers, int64_t *rows) {
   char path[512];
   (void)snprintf(path, sizeof path, "%s/%s", group, name);
-  return texts ? vw_figure_texts(s, path, texts, n) : vw_figure_numbers(s, path, numbers, n);
+  return vw_figure_column(s, path, texts, numbers, rows);
 }
 
 static vw_status read_words(vw_figure_source *s, const char *group, words *w) {
+  w->n = -1;
   VW_TRY(read_column(s, group, "data", &w->data, NULL, &w->n));
   VW_TRY(read_column(s, group, "concept", &w->concept, NULL, &w->n));
   VW_TRY(read_column(s, group, "anchor", &w->anchor, NULL, &w->n));
@@ -85,12 +86,9 @@ static vw_status read_words(vw_figure_source *s, const char *group, words *w) {
 }
 
 static vw_status read_metrics(const tables *t, const char *group, const char *name, words *w) {
-  int64_t n = 0;
-  VW_TRY(read_column(t->s, group, name, NULL, &w->metrics, &n));
+  int64_t n = w->n * t->task->n_metrics;
   w->n_metrics = t->task->n_metrics;
-  VW_CHECK(n % w->n_metrics == 0, VW_ERR_INPUT, "%s/study.h5: %s/%s has not %" PRId64 " numbers a row", t->s->dir,
-           group, name, w->n_metrics);
-  return VW_OK;
+  return read_column(t->s, group, name, NULL, &w->metrics, &n);
 }
 
 /* ---- boxes ------------------------------------------------------------------------------------------------------- */
@@ -102,7 +100,7 @@ static bool keeps_boxes(const tables *t) {
 /* What an array GROUP/NAME holds of each row: its sizes must be those that were seen first. */
 static vw_status read_boxes(tables *t, const char *group, const char *name, words *w) {
   char path[512];
-  int64_t n = 0;
+  int64_t n = -1;
   (void)snprintf(path, sizeof path, "%s/%s", group, name);
   const vw_study_data *d = vw_study_reader_find(t->s->file, path);
   if (!d) return VW_OK;
@@ -120,15 +118,15 @@ static vw_status read_boxes(tables *t, const char *group, const char *name, word
 /* The boxes of rows that a scale names. */
 static vw_status read_boxes_at(tables *t, const char *group, const char *name, const char *scale, words *w) {
   const double *rows = NULL;
-  int64_t n = 0;
   VW_TRY(read_boxes(t, group, name, w));
   if (!w->boxes) return VW_OK;
+  int64_t n = w->with_boxes;
   VW_TRY(read_column(t->s, group, scale, NULL, &rows, &n));
   int64_t *at = vw_pool_take(&t->s->pool, (size_t)(w->n + 1) * sizeof *at);
   VW_CHECK(at, VW_ERR_MEMORY, "figures: out of memory");
   for (int64_t i = 0; i < w->n; i++) at[i] = -1;
-  for (int64_t i = 0; i < n && i < w->with_boxes; i++)
-    if (rows[i] >= 0 && rows[i] < (double)w->n) at[(int64_t)rows[i]] = i;
+  for (int64_t i = 0; i < n; i++)
+    if (vw_figure_index(rows[i], w->n) >= 0) at[vw_figure_index(rows[i], w->n)] = i;
   w->boxes_at = at;
   return VW_OK;
 }
@@ -143,6 +141,7 @@ static vw_status read_kept(tables *t) {
   VW_TRY(read_boxes_at(t, group, t->task->kept->name, "trial", &t->trials));
   VW_TRY(read_boxes_at(t, group, baselines, "baseline", &t->anchors));
   (void)snprintf(group, sizeof group, "/pictures/%s/shown", t->model);
+  t->n_shown = -1;
   VW_TRY(read_column(t->s, group, "data", &t->shown_data, NULL, &t->n_shown));
   VW_TRY(read_column(t->s, group, "concept", &t->shown_concept, NULL, &t->n_shown));
   VW_TRY(read_column(t->s, group, "place", NULL, &t->shown_place, &t->n_shown));
@@ -157,20 +156,20 @@ static vw_status read_own(tables *t) {
   char trial[320];
   words judged = {0};
   const double *rows = NULL;
-  int64_t n = 0, n_rows = 0;
   VW_TRY(read_words(t->s, "/trials", &t->trials));
-  VW_TRY(read_column(t->s, "/trials", "replica", NULL, &t->trials.replica, &n));
-  VW_TRY(read_column(t->s, "/trials", "null", NULL, &t->trials.is_null, &n));
-  VW_TRY(vw_figure_texts(t->s, "/trials/model", &t->trial_model, &n));
-  VW_TRY(read_metrics(t, "/evaluation", t->task->name, &judged));
+  VW_TRY(read_column(t->s, "/trials", "replica", NULL, &t->trials.replica, &t->trials.n));
+  VW_TRY(read_column(t->s, "/trials", "null", NULL, &t->trials.is_null, &t->trials.n));
+  VW_TRY(read_column(t->s, "/trials", "model", &t->trial_model, NULL, &t->trials.n));
   (void)snprintf(trial, sizeof trial, "%s_trial", t->task->name);
-  VW_TRY(read_column(t->s, "/evaluation", trial, NULL, &rows, &n_rows));
+  judged.n = -1;
+  VW_TRY(read_column(t->s, "/evaluation", trial, NULL, &rows, &judged.n));
+  VW_TRY(read_metrics(t, "/evaluation", t->task->name, &judged));
   double *own = vw_pool_take(&t->s->pool, (size_t)t->trials.n * sizeof *own + 1);
   VW_CHECK(own, VW_ERR_MEMORY, "figures: out of memory");
   for (int64_t i = 0; i < t->trials.n; i++) own[i] = NAN;
-  for (int64_t i = 0; i < n_rows; i++)
-    if (rows[i] >= 0 && rows[i] < (double)t->trials.n)
-      own[(int64_t)rows[i]] = judged.metrics[i * judged.n_metrics + t->task->headline];
+  for (int64_t i = 0; i < judged.n; i++)
+    if (vw_figure_index(rows[i], t->trials.n) >= 0)
+      own[vw_figure_index(rows[i], t->trials.n)] = judged.metrics[i * judged.n_metrics + t->task->headline];
   t->trials.metrics = own, t->trials.n_metrics = 1;
   return VW_OK;
 }
@@ -325,8 +324,8 @@ static void label_of(const tables *t, const place *p, int64_t i, char label[VW_D
   if (w == &t->anchors) {
     vw_drawn_baseline("anchor", w->anchor[i], "0", label);
   } else if (p->from) {
-    const int64_t row = (int64_t)w->trial[i];
-    if (row >= 0 && row < t->trials.n) trial.data = t->trials.data[row];
+    const int64_t row = vw_figure_index(w->trial[i], t->trials.n);
+    if (row >= 0) trial.data = t->trials.data[row];
     vw_carried_label(&carried, p->from, label);
   } else {
     vw_drawn_trial(&trial, label);

@@ -105,10 +105,10 @@ static vw_status read_words(vw_figure_source *s, const char *task, words *w) {
   } all[] = {{"kind", &w->kind, NULL},   {"model", &w->model, NULL},     {"source", &w->source, NULL},
              {"data", &w->data, NULL},   {"concept", &w->concept, NULL}, {"anchor", &w->anchor, NULL},
              {"delta", NULL, &w->delta}, {"replica", NULL, &w->replica}, {"trial", NULL, &w->trial}};
+  w->n = -1;
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     (void)snprintf(path, sizeof path, "/truncation/%s/%s", task, all[i].name);
-    VW_TRY(all[i].texts ? vw_figure_texts(s, path, all[i].texts, &w->n)
-                        : vw_figure_numbers(s, path, all[i].numbers, &w->n));
+    VW_TRY(vw_figure_column(s, path, all[i].texts, all[i].numbers, &w->n));
   }
   return vw_figure_texts(s, "/trials/data", &w->trial_data, &w->n_trials);
 }
@@ -144,9 +144,9 @@ static bool is_of(const words *w, int64_t i, const char *model, const group *g) 
 static void label_word(const words *w, int64_t i, double depth, char label[VW_DRAWN_LABEL]) {
   enum { SHOWN = VW_DRAWN_LABEL - 32 };
   char own[VW_DRAWN_LABEL];
-  const int64_t row = (int64_t)w->trial[i];
+  const int64_t row = vw_figure_index(w->trial[i], w->n_trials);
   vw_trial trial = {.data = "", .anchor = w->anchor[i], .delta = w->delta[i]};
-  if (row >= 0 && row < w->n_trials) trial.data = w->trial_data[row];
+  if (row >= 0) trial.data = w->trial_data[row];
   const vw_carried_row carried = {.trial = &trial};
   if (!strcmp(w->kind[i], "carried"))
     vw_carried_label(&carried, w->source[i], own);

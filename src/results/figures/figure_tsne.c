@@ -59,10 +59,10 @@ static vw_status read_columns(vw_figure_source *s, const char *model, columns *c
              {"anchor", &c->anchor, NULL},
              {"delta", NULL, &c->delta},
              {"trial", NULL, &c->trial}};
+  c->n = -1;
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     (void)snprintf(path, sizeof path, "/activations/%s/%s", model, all[i].name);
-    VW_TRY(all[i].texts ? vw_figure_texts(s, path, all[i].texts, &c->n)
-                        : vw_figure_numbers(s, path, all[i].numbers, &c->n));
+    VW_TRY(vw_figure_column(s, path, all[i].texts, all[i].numbers, &c->n));
   }
   return vw_figure_numbers(s, "/trials/null", &c->is_null, &c->n_trials);
 }
@@ -73,8 +73,8 @@ static bool is_drawn(const columns *c, int64_t i) {
 }
 
 static bool is_null(const columns *c, int64_t i) {
-  const double t = c->trial[i];
-  return t >= 0 && t < (double)c->n_trials && c->is_null[(int64_t)t] != 0;
+  const int64_t trial = vw_figure_index(c->trial[i], c->n_trials);
+  return trial >= 0 && c->is_null[trial] != 0;
 }
 
 /* The distinct concepts and anchors; how many there are in all. */
@@ -131,12 +131,13 @@ static vw_status read_maps(vw_figure_source *s, const char *model, figure *f) {
   char path[320];
   const double *n_mapped = NULL;
   int64_t n = 0;
+  f->n_maps = -1;
   (void)snprintf(path, sizeof path, "/tsne/%s/layer", model);
-  VW_TRY(vw_figure_numbers(s, path, &f->layers, &f->n_maps));
+  VW_TRY(vw_figure_column(s, path, NULL, &f->layers, &f->n_maps));
   (void)snprintf(path, sizeof path, "/tsne/%s/position", model);
-  VW_TRY(vw_figure_texts(s, path, &f->positions, &n));
+  VW_TRY(vw_figure_column(s, path, &f->positions, NULL, &f->n_maps));
   (void)snprintf(path, sizeof path, "/tsne/%s/n", model);
-  VW_TRY(vw_figure_numbers(s, path, &n_mapped, &n));
+  VW_TRY(vw_figure_column(s, path, NULL, &n_mapped, &f->n_maps));
   (void)snprintf(path, sizeof path, "/tsne/%s/points", model);
   VW_TRY(vw_figure_numbers(s, path, &f->points, &n));
   VW_CHECK(f->n_maps <= MOST_MAPS && n == f->n_maps * f->n_words * 2, VW_ERR_INPUT,

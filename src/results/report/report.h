@@ -25,4 +25,19 @@ vw_status vw_report_print(const vw_collected *c, const vw_report_about *about, F
 vw_status vw_times_keep(const vw_ranks *ranks, const vw_context *ctx, const char *out, const char *stage,
                         double seconds);
 
+enum { VW_MOST_STAGES = 16, VW_STAGE_NAME = 32, VW_STAGE_WITH = 160 };
+typedef struct vw_stage_time {
+  char name[VW_STAGE_NAME];
+  char with[VW_STAGE_WITH], last[VW_STAGE_NAME]; /* ranks and hosts of the last run; when it ended */
+  double seconds, rank_seconds;                  /* of all runs */
+  int64_t runs;
+} vw_stage_time;
+typedef struct vw_stage_times {
+  vw_stage_time stage[VW_MOST_STAGES];
+  int n;
+} vw_stage_times;
+
+/* Adds up the lines of that file; *t was zeroed. Lines that are none are passed over: the log is for people. */
+void vw_times_read(const char *out, vw_stage_times *t);
+
 #endif

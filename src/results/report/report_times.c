@@ -69,44 +69,32 @@ cleanup:
 
 /* ---- the page ---------------------------------------------------------------------------------------------------- */
 
-enum { MOST_STAGES = 16, STAGE_NAME = 32, WITH = 160 };
-
-typedef struct stage_time {
-  char name[STAGE_NAME], with[WITH], last[STAGE_NAME]; /* with: ranks and hosts of the last run; last: when */
-  double seconds, rank_seconds;
-  int64_t runs;
-} stage_time;
-
-typedef struct times {
-  stage_time stage[MOST_STAGES];
-  int n;
-} times;
-
 static const char *text_of(const json_t *line, const char *key) {
   const char *text = json_string_value(json_object_get(line, key));
   return text ? text : "";
 }
 
-static void add_line(times *t, const json_t *line) {
+static void add_line(vw_stage_times *t, const json_t *line) {
   const char *name = text_of(line, "stage");
   const double seconds = json_number_value(json_object_get(line, "seconds"));
   const int64_t ranks = json_integer_value(json_object_get(line, "ranks"));
   const json_t *hosts = json_object_get(line, "hosts");
+  const char *host = json_string_value(json_array_get(hosts, 0));
   int i = 0;
   while (i < t->n && strcmp(t->stage[i].name, name) != 0) i++;
-  if (!name[0] || !isfinite(seconds) || i == MOST_STAGES) return;
-  if (i == t->n) (void)snprintf(t->stage[t->n++].name, STAGE_NAME, "%s", name);
-  stage_time *s = &t->stage[i];
+  if (!name[0] || !isfinite(seconds) || i == VW_MOST_STAGES) return;
+  if (i == t->n) (void)snprintf(t->stage[t->n++].name, VW_STAGE_NAME, "%s", name);
+  vw_stage_time *s = &t->stage[i];
   s->seconds += seconds, s->rank_seconds += seconds * (double)ranks, s->runs++;
   (void)snprintf(s->last, sizeof s->last, "%s", text_of(line, "time"));
   (void)snprintf(s->with, sizeof s->with, "%lld ranks x %lld threads, %s, on %.64s%s, viswords %.16s (%.24s)",
                  (long long)ranks, (long long)json_integer_value(json_object_get(line, "threads")),
-                 text_of(line, "backend"), json_array_size(hosts) ? json_string_value(json_array_get(hosts, 0)) : "?",
-                 json_array_size(hosts) > 1 ? " and others" : "", text_of(line, "version"), text_of(line, "revision"));
+                 text_of(line, "backend"), host ? host : "?", json_array_size(hosts) > 1 ? " and others" : "",
+                 text_of(line, "version"), text_of(line, "revision"));
 }
 
 /* Lines that are none are passed over: the log is for people. */
-static void read_times(const char *out, times *t) {
+void vw_times_read(const char *out, vw_stage_times *t) {
   char path[VW_PATH_BYTES], *text = NULL;
   if (vw_path_format(path, "%s/log/times.jsonl", out) != VW_OK || !vw_file_exists(path) ||
       vw_file_read(path, &text, NULL) != VW_OK) {
@@ -133,9 +121,9 @@ static double learning(const vw_collected *c) {
 vw_status vw_report_times(vw_report_page *p) {
   static const vw_html_column columns[] = {{"Stage", false}, {"Seconds", true},     {"Rank-seconds", true},
                                            {"Runs", true},   {"Last ended", false}, {"With", false}};
-  times *t = calloc(1, sizeof *t);
+  vw_stage_times *t = calloc(1, sizeof *t);
   VW_CHECK(t, VW_ERR_MEMORY, "report: out of memory");
-  read_times(p->c->s->out, t);
+  vw_times_read(p->c->s->out, t);
   vw_report_section(p, "times", "Where the time went");
   (void)vw_print_html(p->out, "<p>Learning the words that are there took %s of one rank in all.</p>\n",
                       vw_duration_text(learning(p->c)));
@@ -146,7 +134,7 @@ vw_status vw_report_times(vw_report_page *p) {
                         "stage.</small>");
     vw_html_columns(&p->html, columns, sizeof columns / sizeof *columns, true);
     for (int i = 0; i < t->n; i++) {
-      const stage_time *s = &t->stage[i];
+      const vw_stage_time *s = &t->stage[i];
       (void)vw_print_html(p->out, "<tr>");
       vw_html_head(&p->html, s->name), vw_html_number(&p->html, s->seconds, 1);
       vw_html_number(&p->html, s->rank_seconds, 1), vw_html_count(&p->html, s->runs);

@@ -95,8 +95,9 @@ static void name_part(vw_part_name *name, const char *what, const vw_transformer
 }
 
 /* Encoding a batch of whole texts in the templates' length, a batch of words, a picture. */
-static vw_status part(const vw_task_inputs *in, vw_task_part what, vw_graph *g, const vw_policy **policy,
+static vw_status part(const vw_task_inputs *in, vw_task_part what, int piece, vw_graph *g, const vw_policy **policy,
                       vw_part_name *name) {
+  (void)piece;
   const vw_clip_network *n = vw_clip_of(in->network);
   vw_prompt_sizes s;
   VW_TRY(prompt_sizes(in, &s));
@@ -108,7 +109,8 @@ static vw_status part(const vw_task_inputs *in, vw_task_part what, vw_graph *g, 
   return vw_clip_word_graph(g, &n->net.text.tower, BATCH, BATCH, &s);
 }
 
-static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, double *runs) {
+static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int piece, int64_t words, double *runs) {
+  (void)piece;
   int64_t n = 0;
   if (what == VW_PART_CACHE && in->pictures->is_counted)
     n = in->pictures->n_train + in->pictures->n_test;

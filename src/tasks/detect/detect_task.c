@@ -107,8 +107,9 @@ static void name_part(vw_part_name *name, const char *what, const vw_transformer
 }
 
 /* Opening computes next to nothing; judging is counted by its pictures, caching too. */
-static vw_status part(const vw_task_inputs *in, vw_task_part what, vw_graph *g, const vw_policy **policy,
+static vw_status part(const vw_task_inputs *in, vw_task_part what, int piece, vw_graph *g, const vw_policy **policy,
                       vw_part_name *name) {
+  (void)piece;
   const vw_owlv2_network *n = vw_owlv2_of(in->network);
   if (what == VW_PART_OPEN) {
     name_part(name, "owl texts", &n->clip.net.text.tower.t, n->clip.net.text.tower.positions);
@@ -139,7 +140,8 @@ static vw_status missing(const vw_task_inputs *in, int64_t *n) {
 
 /* Every picture is judged once whatever the words: it is shared out among the concepts, each of which asks twice, for a
  * block and for its baselines (more often where it has more blocks). */
-static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, double *runs) {
+static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int piece, int64_t words, double *runs) {
+  (void)piece;
   const int64_t asked = 2 * (in->concepts > 0 ? in->concepts : 1);
   int64_t n = 1;
   if (what == VW_PART_CACHE) VW_TRY(missing(in, &n));

@@ -9,14 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZES = 4, MOST = 1 << (SIZES - 1), TEXT_BYTES = 512 };
+enum { TEXT_BYTES = 512 };
 
 struct vw_word_drawer {
   const vw_generation *task;
-  vw_drawing what;          /* of one picture */
-  uint64_t key;             /* of the noise */
-  int64_t most, count;      /* pictures at once, pictures drawn */
-  vw_drawer *drawer[SIZES]; /* of 1, 2, 4 .. pictures; made when they are needed */
+  vw_drawing what;                   /* of one picture */
+  uint64_t key;                      /* of the noise */
+  int64_t most, count;               /* pictures at once, pictures drawn */
+  vw_drawer *drawer[VW_DRAWN_SIZES]; /* of 1, 2, 4 .. pictures; made when they are needed */
   vw_sd_text_encoder *texts;
   double *without;              /* [J, C] states of the negative text */
   double *x, *states, *latents; /* [most, J, C] twice, [most, h, w, channels] */
@@ -39,8 +39,7 @@ static bool is_on_device(const vw_word_drawer *d) {
   return !vw_memory_of(d->task->network->net.ctx->backend)->host;
 }
 
-/* Bytes that the programs of all sizes up to `most` work in. A device always draws `most` pictures: what its libraries
- * choose depends on the number, and with it the bits. */
+/* Bytes that the programs of all sizes up to `most` work in. */
 static vw_status measure(const vw_word_drawer *d, int64_t most, int64_t *bytes) {
   vw_drawing_memory one;
   *bytes = 0;
@@ -59,7 +58,7 @@ static vw_status choose_most(vw_word_drawer *d) {
   const int64_t asked = d->task->task.in.model->plan.memory;
   const int64_t room = asked ? asked : vw_drawing_memory_free(d->task->network->net.ctx) / 2;
   int64_t bytes = 0;
-  d->most = MOST;
+  d->most = VW_DRAWN_MOST;
   VW_TRY(measure(d, d->most, &bytes));
   while (room && bytes > room && d->most > 1) VW_TRY(measure(d, d->most /= 2, &bytes));
   return VW_OK;
@@ -110,7 +109,7 @@ vw_status vw_word_drawer_create(vw_word_drawer **out, const vw_generation *t) {
 
 void vw_word_drawer_destroy(vw_word_drawer *d) {
   if (!d) return;
-  for (int i = 0; i < SIZES; i++) vw_drawer_destroy(d->drawer[i]);
+  for (int i = 0; i < VW_DRAWN_SIZES; i++) vw_drawer_destroy(d->drawer[i]);
   vw_sd_text_encoder_destroy(d->texts);
   free(d->without), free(d->x), free(d->states), free(d->latents);
   free(d);
@@ -170,7 +169,7 @@ vw_status vw_word_drawer_run(vw_word_drawer *d, const vw_judged *w, const int64_
   VW_CHECK(n <= d->most, VW_ERR_ARG, "judging: %" PRId64 " words at once, at most %" PRId64, n, d->most);
   for (int64_t at = 0, taken; at < n; at += taken) {
     int size = 0;
-    while (((int64_t)2 << size) <= d->most && (is_on_device(d) || ((int64_t)2 << size) <= n - at)) size++;
+    while ((int64_t)1 << size < vw_drawn_together(d->most, n - at, is_on_device(d))) size++;
     taken = n - at < ((int64_t)1 << size) ? n - at : (int64_t)1 << size;
     VW_TRY(draw(d, w, row + at, taken, size, picture, rgb + at));
   }

@@ -19,6 +19,15 @@ void vw_word_drawer_destroy(vw_word_drawer *d); /* NULL allowed */
 /* Pictures that were drawn so far: files that were there do not count. */
 int64_t vw_word_drawer_count(const vw_word_drawer *d);
 
+/* Words that one program draws of `left` ones, of which at most `most` (a power of two) are drawn at once. A device
+ * always draws `most` (`is_device`): what its libraries choose depends on the number, and with it the bits. */
+enum { VW_DRAWN_SIZES = 4, VW_DRAWN_MOST = 1 << (VW_DRAWN_SIZES - 1) };
+static inline int64_t vw_drawn_together(int64_t most, int64_t left, bool is_device) {
+  int64_t n = most;
+  while (!is_device && n > left) n /= 2;
+  return n;
+}
+
 /* Words that are drawn at once, at most; at least 1. */
 int64_t vw_word_drawer_most(const vw_word_drawer *d);
 

@@ -57,8 +57,6 @@ static const vw_task_pass passes[PASSES] = {[PICTURES] = {"pictures", "a picture
                                             [DRAWING] = {.name = "drawing", .per = "pictures drawn together"},
                                             [DECODER] = {"decoder", "a picture drawn", .has_own_weights = true}};
 
-enum { DRAWN_TOGETHER = 8 }; /* words, by judging */
-
 static vw_status pass(const vw_task_inputs *in, int i, vw_graph *g, const vw_policy **policy) {
   const vw_sd_network *n = vw_sd_of(in->network);
   int64_t side = 0;
@@ -67,7 +65,7 @@ static vw_status pass(const vw_task_inputs *in, int i, vw_graph *g, const vw_pol
   *policy = &n->image_policy;
   if (i == PICTURES) return vw_sd_encoder_graph(g, n, side, side);
   if (i == DECODER) return vw_sd_decoder_graph(g, n, h, h);
-  return vw_sd_unet_graph(g, n, 2 * DRAWN_TOGETHER, DRAWN_TOGETHER + 1, h, h);
+  return vw_sd_unet_graph(g, n, 2 * VW_DRAWN_MOST, VW_DRAWN_MOST + 1, h, h);
 }
 
 /* ---- how long it takes ------------------------------------------------------------------------------------------- */
@@ -85,18 +83,26 @@ static int32_t made_up(const vw_step_shape *s, const char *name, int64_t j) {
   return strstr(name, "_pool") ? (int32_t)j : 0;
 }
 
-/* Opening computes next to nothing. Judging is counted by its steps through the UNet, caching by the encoder's. */
-static vw_status part(const vw_task_inputs *in, vw_task_part what, vw_graph *g, const vw_policy **policy,
+/* Opening computes next to nothing. Judging is steps through the UNet, by programs of 8, 4, 2 and 1 words, and a run of
+ * the decoder a picture; the judge's own network is small beside. Caching is counted by the encoder's runs. */
+enum { DECODING = VW_DRAWN_SIZES, JUDGE_PIECES };
+
+static vw_status part(const vw_task_inputs *in, vw_task_part what, int piece, vw_graph *g, const vw_policy **policy,
                       vw_part_name *name) {
   const vw_sd_network *n = vw_sd_of(in->network);
-  const int i = what == VW_PART_CACHE ? PICTURES : DRAWING;
-  int64_t side = 0;
-  VW_TRY(vw_generation_side(in, &side));
-  /* "drawing" was the name when its times held making the program ready */
-  (void)snprintf(name->kind, sizeof name->kind, "sd %s %" PRId64 "x%" PRId64,
-                 i == DRAWING ? "sampling" : passes[i].name, n->unet.level[0].width, n->unet.levels);
-  name->shape = vw_hash_bytes(&side, sizeof side);
-  return pass(in, i, g, policy);
+  const bool draws = what != VW_PART_CACHE && piece < DECODING;
+  const int64_t words = draws ? VW_DRAWN_MOST >> piece : 1;
+  int64_t size[2] = {0, words};
+  VW_TRY(vw_generation_side(in, &size[0]));
+  /* "drawing" was the name when its times held making the program ready, "sampling" when all were of 8 words */
+  const char *is = what == VW_PART_CACHE ? passes[PICTURES].name : draws ? "steps" : "decoder";
+  (void)snprintf(name->kind, sizeof name->kind, "sd %s %" PRId64 "x%" PRId64, is, n->unet.level[0].width,
+                 n->unet.levels);
+  name->shape = vw_hash_bytes(size, (draws ? 2 : 1) * sizeof *size);
+  if (!draws) return pass(in, what == VW_PART_CACHE ? PICTURES : DECODER, g, policy);
+  *policy = &n->image_policy;
+  const int64_t h = size[0] / vw_vae_factor(&n->vae);
+  return vw_sd_unet_graph(g, n, 2 * words, words + 1, h, h);
 }
 
 /* ---- what is kept of pictures ------------------------------------------------------------------------------------ */
@@ -119,13 +125,18 @@ static vw_status missing(const vw_task_inputs *in, int64_t *n) {
   return st;
 }
 
-/* Of judging the sampler's steps count alone: the decoder and the judge see a picture once. */
-static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int64_t words, double *runs) {
+static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int piece, int64_t words, double *runs) {
   const vw_judge_config *judge = &in->model->judge;
+  const bool is_device = !vw_memory_of(in->network->ctx->backend)->host;
   int64_t n = 0;
   if (what == VW_PART_CACHE) VW_TRY(missing(in, &n));
+  if (what == VW_PART_JUDGE && piece == DECODING) n = words * judge->pictures;
+  if (what == VW_PART_JUDGE && piece < DECODING)
+    for (int64_t left = words, together; left > 0; left -= together) {
+      together = vw_drawn_together(VW_DRAWN_MOST, left, is_device);
+      n += together == VW_DRAWN_MOST >> piece ? judge->pictures * judge->steps : 0;
+    }
   *runs = (double)n;
-  if (what == VW_PART_JUDGE) *runs = (double)words / DRAWN_TOGETHER * (double)(judge->pictures * judge->steps);
   return VW_OK;
 }
 
@@ -255,6 +266,7 @@ const vw_task_kind vw_generation_kind = {
     .made_up = made_up,
     .part = part,
     .part_runs = part_runs,
+    .judge_pieces = JUDGE_PIECES,
     .time_cache = time_cache,
     .missing = missing,
     .cache = cache,
