@@ -392,6 +392,7 @@ vw_status vw_session_open_inputs(vw_session *s) {
   for (int64_t i = 0; i < c->n_models && s->ranks.rank == 0 && !s->problems.n_errors; i++) VW_TRY(hash_judge(s, i));
   if (s->ranks.rank == 0 && !s->problems.n_errors) VW_TRY(vw_session_check_transfer(s));
   if (s->ranks.rank == 0 && !s->problems.n_errors) VW_TRY(vw_session_check_truncation(s));
+  if (s->ranks.rank == 0 && !s->problems.n_errors) VW_TRY(vw_session_check_tsne(s));
   vw_problems_sort(&s->problems);
   return vw_problems_first(&s->problems);
 }

@@ -127,6 +127,9 @@ vw_status vw_session_check_transfer(vw_session *s);
 /* Rank 0, where the study has the stage `truncation`: keeps depths that a network does not have as problems. As above. */
 vw_status vw_session_check_truncation(vw_session *s);
 
+/* Rank 0, where the study has the stage `tsne`: keeps models with too few words for a map as problems. As above. */
+vw_status vw_session_check_tsne(vw_session *s);
+
 /* Tells all problems of the study, else the one message of `st`; returns the exit code. */
 int vw_session_report(const vw_session *s, vw_status st);
 

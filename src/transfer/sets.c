@@ -45,9 +45,8 @@ static vw_status check_names(const vw_transfer_source *s, const vw_transfer_pair
       if (!strcmp(c->transfer.pairs.name[i], text)) break;
     }
     VW_CHECK(k<n, VW_ERR_INPUT,
-                 "%s: transfer.pairs: '%s' is no pair of models with different networks and words of as many vectors; "
-                 "write it as %s->%s",
-                 c->path, c->transfer.pairs.name[i], c->models[0].name, c->n_models> 1
+                 "'%s' is no pair of models with different networks and words of as many vectors; write it as %s->%s",
+                 c->transfer.pairs.name[i], c->models[0].name, c->n_models> 1
                  ? c->models[1].name
                  : "another");
   }
@@ -66,9 +65,8 @@ vw_status vw_transfer_pairs(const vw_transfer_source *s, vw_transfer_pair **pair
   if (st == VW_OK && !*n)
     st = VW_RAISE(
         VW_ERR_INPUT,
-        "%s: transfer needs two models with different networks and words of as many vectors; add one under `models`, "
-        "or leave transfer out of `stages`",
-        c->path);
+        "transfer needs two models with different networks and words of as many vectors; add one under `models`, or "
+        "leave transfer out of `stages`");
   if (st != VW_OK) free(*pairs), *pairs = NULL;
   return st;
 }

@@ -82,4 +82,9 @@ small wrong.yaml 'dog, hammer, bread' 'learn, probes' ''
 refused 'did you mean probe' "$viswords" run wrong.yaml -o three "${options[@]}"
 small few.yaml dog 'learn, probe, tsne' ''
 sed -i 's/concepts: .*/concepts: [fox]/; s/deltas: .*/deltas: [1.0], null_concepts: 0}/' few.yaml
-refused '2 words with finite states' "$viswords" run few.yaml -o few "${options[@]}"
+refused "few.yaml:.*stages: tsne maps at least 4 words, model clip has at most 2" "$viswords" run few.yaml -o few "${options[@]}"
+[ ! -e few/blocks ] || fail "words were learned for a map that cannot be"
+small few.yaml dog 'learn, probe' ''
+sed -i 's/concepts: .*/concepts: [fox]/; s/deltas: .*/deltas: [1.0], null_concepts: 0}/' few.yaml
+"$viswords" run few.yaml -o few "${options[@]}" > /dev/null
+refused '2 words with finite states' "$viswords" tsne few.yaml -o few "${options[@]}"

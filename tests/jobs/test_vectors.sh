@@ -62,6 +62,13 @@ for line in '/words/clip *Dataset .3, 2, 192.' '/words/sd *Dataset .3, 2, 192.' 
   '/words/owl_vector *Dataset .2.' '/activations/clip/state *Dataset .4, 2, '; do
   grep -q "^$line" list || fail "no $line: $(cat list)"
 done
+# One concept has no other to lie beside, and nobody carries words to sd: said in words, not in NaN.
+"$viswords" figures one > log 2>&1 || fail "figures: $(cat log)"
+grep -q "no words are carried to 'sd'" one/figures/index.json || fail "figures: $(cat one/figures/index.json)"
+"$viswords" report one > log 2>&1 || fail "report: $(cat log)"
+grep -q 'too few words, or concepts' one/report.html || fail "report: nothing said of layers"
+! grep -qiw nan one/report.html || fail "report: $(grep -iwo '.\{40\}nan' one/report.html)"
+
 # Both vectors have moved, each within its own ball, and differ.
 "$viswords" words one --network "$data/clip-tiny" --network "$data/owlv2-tiny" --network "$data/sd-tiny" --json > words.json
 python3 - words.json << 'END'

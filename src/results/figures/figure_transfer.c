@@ -65,7 +65,7 @@ typedef struct tables {
   const double *shown_place, *shown_width, *shown_height;
   int64_t n_shown;
   const char *sources[MOST_SOURCES];
-  int64_t n_sources;
+  int64_t n_sources, left_out; /* left_out: beyond MOST_SOURCES */
 } tables;
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
@@ -179,7 +179,11 @@ static vw_status read_source(tables *t, const char *from) {
   (void)snprintf(group, sizeof group, "/transfer/%s/%s", from, t->model);
   char path[512];
   (void)snprintf(path, sizeof path, "%s/kind", group);
-  if (t->n_sources == MOST_SOURCES || !vw_figure_has(t->s, path)) return VW_OK;
+  if (!vw_figure_has(t->s, path)) return VW_OK;
+  if (t->n_sources == MOST_SOURCES) {
+    t->left_out++;
+    return VW_OK;
+  }
   words *w = &t->carried[t->n_sources];
   VW_TRY(read_words(t->s, group, w));
   VW_TRY(read_column(t->s, group, "kind", &w->kind, NULL, &w->n));
@@ -450,6 +454,11 @@ static vw_status lay_out(const tables *t, figure *f, vw_figure_drawing *d) {
   if (f->grid.n_rows < f->all_rows)
     (void)snprintf(d->note, sizeof d->note, "%" PRId64 " of %" PRId64 " concepts and anchors are drawn", f->grid.n_rows,
                    f->all_rows);
+  if (t->left_out) {
+    const size_t used = strlen(d->note);
+    (void)snprintf(d->note + used, sizeof d->note - used,
+                   "%swords of %" PRId64 " more networks are in the tables alone", used ? "; " : "", t->left_out);
+  }
   f->grid.cell_width = f->has_boxes ? PHOTO_CELL : draws ? PICTURE_CELL : NUMBER_CELL;
   f->grid.cell_height = f->has_boxes ? PHOTO_CELL + VW_GRID_STRIP : draws ? PICTURE_CELL : NUMBER_HEIGHT;
   f->note = vw_pool_text(&t->s->pool, d->note, -1);
@@ -469,7 +478,13 @@ vw_status vw_figure_transfer(vw_figure_source *s, const char *subject, vw_figure
   figure *f = vw_pool_take(&s->pool, sizeof *f);
   VW_CHECK(f, VW_ERR_MEMORY, "figures: out of memory");
   VW_TRY(read_all(&t));
-  if (!t.n_sources) return VW_OK;
+  if (!t.n_sources) {
+    (void)snprintf(d->note, sizeof d->note,
+                   "no words are carried to '%s': no other model has words of its data sets, "
+                   "deltas and numbers of vectors",
+                   subject);
+    return VW_OK;
+  }
   f->study = s->study, f->model = subject, f->metric = t.task->metrics[t.task->headline].name;
   (void)snprintf(title, sizeof title, "words in %s, learned there and carried to it (%s)", subject, f->metric);
   f->title = vw_pool_text(&s->pool, title, -1);

@@ -262,6 +262,13 @@ static double percent(const vw_probe_row *r) {
 
 static void put_layers_of(vw_report_page *p, const vw_probe_row *r) {
   char delta[VW_DELTA_TEXT];
+  if (!r->i.n) { /* words of one concept alone, or a single word */
+    (void)vw_print_html(p->out,
+                        "<li><bdi>%s</bdi> on <bdi>%s</bdi>%s<bdi>%s</bdi>: too few words, or concepts, to ask "
+                        "what lies beside what.</li>\n",
+                        r->model, r->data, r->source[0] ? ", carried from " : "", r->source);
+    return;
+  }
   int64_t layers = 1, first = -1;
   while (probed(p, r, layers, 0)) layers++;
   for (int64_t l = layers - 1; l >= 0; l--) {
