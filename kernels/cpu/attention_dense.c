@@ -6,7 +6,7 @@
 #include "kernels/cpu/attention_head.h"
 #include <omp.h>
 
-enum { CHUNK = 8 * VW_HEAD_ROWS, LEAST_ROWS = 32, LEAST_FIXED_ROWS = 16 };
+enum { CHUNK = 32 * VW_HEAD_ROWS, LEAST_ROWS = 32, LEAST_FIXED_ROWS = 16 };
 
 bool vw_attention_is_dense(const vw_tensor *in, const vw_attention_attr *a) {
   const int64_t least = a->fixed ? LEAST_FIXED_ROWS : LEAST_ROWS;

@@ -12,7 +12,7 @@
 #include <omp.h>
 #include <string.h>
 
-enum { CHUNK = 8 * VW_HEAD_ROWS };
+enum { CHUNK = 32 * VW_HEAD_ROWS };
 
 typedef struct shape {
   int64_t B, T, C, J, D, heads, chunks, blocks; /* chunks of queries, blocks of keys */

@@ -11,8 +11,9 @@
  *
  * The sums over channels are 16 matrix products, one for each place in the 4 x 4, by the register tiles of gemm.h. The
  * weight is read as it is packed for the plain product, and transformed a piece of a panel at a time for many tiles: no
- * copy of 16 numbers in place of 9 is kept. The gradient is the same with inputs and outputs exchanged and taps in
- * reverse; it turns the pieces first (gemm.h).
+ * copy of 16 numbers in place of 9 is kept. Transformed inputs lie as a panel reads them, [block of tiles][piece of
+ * channels][place][tiles of MR][channel][MR]: front to back, as fast as memory gives them. The gradient is the same with
+ * inputs and outputs exchanged and taps in reverse; it turns the pieces first (gemm.h).
  *
  * Bits: an element is 16 chains of multiply-adds over the channels, then sums in a fixed order, from its own reads: the
  * same for any number of pictures and threads. Errors, with u the rounding of one operation: along one axis the three
