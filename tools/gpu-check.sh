@@ -115,12 +115,14 @@ steps() {
   row studies 30 150 alone studies
   row draw 15 90 alone draw
   row maps 15 90 alone maps
-  row word-ops 25 90 alone bench_sd word-ops --pictures 16 --seconds 1 --kernels --order 4096 --only word
+  row word-ops 30 90 alone bench_sd word-ops --pictures 4,16 --seconds 1 --kernels --order 4096 --only word
+  row word-timed 60 200 alone bench_sd word-timed --pictures 32 --seconds 10 --settle --timed --only word
   unless "$one_gpu" row gpus 30 200 alone several
   unless "$no_torch" row torch-word-compiled 110 240 alone torch_sd torch-word-compiled --only word --compile --settle --seconds $((settle / 2 + 1))
   unless "$no_sanitizer" row racecheck 40 200 alone sanitize racecheck
   row timed 40 150 alone bench_clip timed "${gpu_sizes[@]}" --timed
-  row word-timed 60 200 alone bench_sd word-timed --pictures 32 --seconds 10 --settle --timed --only word
+  # the text encoder's attention on CUDA cores, as word-ops' 4 pictures have it on tensor cores
+  row word-fp32 45 150 alone bench_sd word-fp32 --pictures 4 --precision fp32 --seconds 1 --kernels --order 2048 --only word
   unless "$no_torch" row torch-unet 60 120 alone torch_sd torch-unet --only unet --compile
   unless "$no_torch" row torch 160 400 alone python3 tools/bench/gpu.py --json "$out/torch.json" "${python_gpu[@]}" --against "$out/bench.json"
   row word-own 25 120 alone own_kernels

@@ -53,7 +53,7 @@ __device__ static void bring(X *to, int rows, const vw_attention_geometry &g, F 
 /* Keys base .. base + KEYS - 1 and their values, zeros from key J on, as one group of copies. */
 template <typename X, int W>
 __device__ static void bring_keys(X *keys, X *values, const vw_attention_geometry &g, const vw_attention_view<X> &v,
-                                  int64_t base, int64_t J) {
+                                  int base, int J) {
   constexpr int KEYS = sizes<X, W>::KEYS;
   bring<X, W>(keys, KEYS, g, [&](int r) { return base + r < J ? v.key(base + r) : nullptr; });
   bring<X, W>(values, KEYS, g, [&](int r) { return base + r < J ? v.value(base + r) : nullptr; });
@@ -61,13 +61,13 @@ __device__ static void bring_keys(X *keys, X *values, const vw_attention_geometr
 }
 
 /* Keys that query t sees. */
-__device__ static int64_t keys_of(const vw_attention_geometry &g, int64_t P, int64_t length, int64_t t) {
-  return t >= length ? 0 : P + (g.causal ? t + 1 : length);
+__device__ static int keys_of(const vw_attention_geometry &g, int64_t P, int64_t length, int64_t t) {
+  return t >= length ? 0 : static_cast<int>(P + (g.causal ? t + 1 : length));
 }
 
 /* Keys that some query of [first, first + rows) sees. */
-__device__ static int64_t keys_of_block(const vw_attention_geometry &g, int64_t P, int64_t length, int64_t first,
-                                        int rows) {
+__device__ static int keys_of_block(const vw_attention_geometry &g, int64_t P, int64_t length, int64_t first,
+                                    int rows) {
   return first >= length ? 0 : keys_of(g, P, length, vw_least(first + rows, length) - 1);
 }
 
@@ -77,7 +77,7 @@ __device__ static int64_t keys_of_block(const vw_attention_geometry &g, int64_t 
  * summed with the old one is to be multiplied by shrink. Rows that see nothing keep most = -inf and p = 0. */
 template <int N>
 __device__ static void soften(float (&s)[N][4], float (&most)[2], float (&sum)[2], float (&shrink)[2], float scale,
-                              const int64_t (&seen)[2], int64_t base) {
+                              const int (&seen)[2], int base) {
   for (int half = 0; half < 2; half++) {
     float largest = -INFINITY;
 #pragma unroll
@@ -105,17 +105,17 @@ __global__ static void __launch_bounds__(THREADS)
   X *query = reinterpret_cast<X *>(vw_shared()), *keys = query + ROWS * STRIDE, *values = keys + 2 * TILE;
   const place at = place_of(g, ROWS);
   const vw_attention_view<X> v = vw_attention_view_of(g, at.b, at.head, qkv, prefix);
-  const int64_t J = keys_of_block(g, v.P, v.length, at.first, ROWS);
+  const int J = keys_of_block(g, v.P, v.length, at.first, ROWS);
   const int own = static_cast<int>(threadIdx.x) / 32 * 16 * M; /* the warp's first row of the block */
   float out[M][W / 8][4] = {}, most[M][2], sum[M][2] = {};
-  int64_t seen[M][2];
+  int seen[M][2];
 #pragma unroll
   for (int m = 0; m < M; m++)
     for (int half = 0; half < 2; half++) {
       most[m][half] = -INFINITY;
       seen[m][half] = keys_of(g, v.P, v.length, at.first + own + 16 * m + vw_tile_row(2 * half));
     }
-  const auto bring_tile = [&](int64_t base) {
+  const auto bring_tile = [&](int base) {
     const int slot = base / KEYS % 2 * TILE;
     bring_keys<X, W>(keys + slot, values + slot, g, v, base, J);
   };
@@ -124,7 +124,7 @@ __global__ static void __launch_bounds__(THREADS)
     bring<X, W>(query, ROWS, g, [&](int r) { return at.first + r < v.length ? v.query(at.first + r) : nullptr; });
     bring_tile(0);
   }
-  for (int64_t base = 0; base < J; base += KEYS) {
+  for (int base = 0; base < J; base += KEYS) {
     const int slot = base / KEYS % 2 * TILE;
     if (base + KEYS < J) {
       bring_tile(base + KEYS);
@@ -193,10 +193,11 @@ __global__ static void __launch_bounds__(THREADS)
   float *along = reinterpret_cast<float *>(values + 2 * TILE) + own;
   const place at = place_of(g, ROWS);
   const vw_attention_view<X> v = vw_attention_view_of(g, at.b, at.head, qkv, prefix);
-  const int64_t J = keys_of_block(g, v.P, v.length, at.first, ROWS), stat = (at.b * g.heads + at.head) * g.T;
+  const int J = keys_of_block(g, v.P, v.length, at.first, ROWS);
+  const int64_t stat = (at.b * g.heads + at.head) * g.T;
   const int64_t first = at.first + own, here = at.b * g.T * g.C + at.head * g.D;
   float dq[1][W / 8][4] = {}, norm[2] = {}, project[2] = {};
-  int64_t seen[2];
+  int seen[2];
   dot_rows(along, dy + here + first * g.C, y + here + first * g.C, v.length - first, g.C, g.D);
   for (int half = 0; half < 2; half++) {
     const int64_t t = first + vw_tile_row(2 * half);
@@ -204,7 +205,7 @@ __global__ static void __launch_bounds__(THREADS)
     if (t < v.length) norm[half] = lse[stat + t] * VW_LOG2E;
     if (threadIdx.x % 4 == 0 && t < g.T) dyy[stat + t] = project[half];
   }
-  const auto bring_tile = [&](int64_t base) {
+  const auto bring_tile = [&](int base) {
     const int slot = base / KEYS % 2 * TILE;
     bring_keys<X, W>(keys + slot, values + slot, g, v, base, J);
   };
@@ -215,7 +216,7 @@ __global__ static void __launch_bounds__(THREADS)
                 [&](int r) { return at.first + r < v.length ? dy + here + (at.first + r) * g.C : nullptr; });
     bring_tile(0);
   }
-  for (int64_t base = 0; base < J; base += KEYS) {
+  for (int base = 0; base < J; base += KEYS) {
     const int slot = base / KEYS % 2 * TILE;
     if (base + KEYS < J) {
       bring_tile(base + KEYS);

@@ -336,6 +336,10 @@ bool vw_cudnn_is_tried(const vw_cudnn_plan *plan) {
   return plan->is_tried;
 }
 
+const char *vw_cudnn_key(const vw_cudnn_plan *plan) {
+  return plan->key;
+}
+
 int vw_cudnn_candidates(const vw_cudnn_plan *plan) {
   return plan->n_candidates;
 }
@@ -533,6 +537,9 @@ bool vw_cudnn_is_tried(const vw_cudnn_plan *) {
 }
 vw_status vw_cudnn_judge(vw_cudnn_plan *, bool) {
   return VW_OK;
+}
+const char *vw_cudnn_key(const vw_cudnn_plan *) {
+  return "";
 }
 int vw_cudnn_candidates(const vw_cudnn_plan *) {
   return 0;

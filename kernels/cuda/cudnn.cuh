@@ -67,6 +67,7 @@ vw_status vw_cudnn_judge(vw_cudnn_plan *plan, bool agrees);
 /* Engines of a plan that was not judged yet, in the order of the heuristics; more than one where algorithms are timed.
  * vw_cudnn_use makes the plan the i-th of them until another is used; vw_cudnn_judge ends the choice. */
 int vw_cudnn_candidates(const vw_cudnn_plan *plan);
+const char *vw_cudnn_key(const vw_cudnn_plan *plan);
 void vw_cudnn_use(vw_cudnn_plan *plan, int i);
 
 /* Bytes, on VW_ALIGN; before the plan is judged enough for every candidate. */

@@ -360,6 +360,7 @@ static void attention_agrees_in_tf32(void **state) {
   (void)state;
   const vw_op_case cases[] = {
       {"text", &vw_attention_op, &causal3, {X(2, 77, 576), NO, NO, NO, NO}, SUM(141), 0},
+      {"small", &vw_attention_op, &causal1, {X(1, 18, 48), NO, NO, NO, NO}, SUM(34), 0},
       {"text_padded", &vw_attention_op, &causal3, {X(3, 33, 288), NO, NO, NO, INDEX(1, 33, 3)}, SUM(65), 0},
       {"odd", &vw_attention_op, &full2, {X(2, 50, 66), NO, NO, NO, NO}, SUM(61), 0},
       {"one_more_than_a_tile", &vw_attention_op, &full1, {X(1, 65, 192), NO, NO, NO, NO}, SUM(129), 0},
@@ -375,6 +376,12 @@ static void attention_agrees_in_tf32(void **state) {
        &causal3,
        {X(2, 77, 192), X(2, 77, 576), NO, NO, NO, NO, X(2, 77, 192), STAT(4, 6, 2, 3, 77)},
        SUM(218),
+       0},
+      {"grad_small",
+       &vw_attention_grad_op,
+       &causal1,
+       {X(1, 18, 16), X(1, 18, 48), NO, NO, NO, NO, X(1, 18, 16), STAT(2, 4, 1, 1, 18)},
+       SUM(52),
        0},
       {"grad_padded",
        &vw_attention_grad_op,

@@ -467,6 +467,7 @@ static void cross_attention_to_few_keys_agrees(void **state) {
   (void)state;
   const vw_op_case cases[] = {
       {"keys_1", &vw_cross_attention_op, &heads2, {Q_KV(2, 3, 64, 2, 1)}, SUM(33), 0},
+      {"small_text", &vw_cross_attention_op, &heads2, {Q_KV(1, 5, 16, 1, 77)}, SUM(85), 0},
       {"keys_16", &vw_cross_attention_op, &heads3, {Q_KV(3, 17, 192, 2, 16)}, SUM(80), 0},
       {"keys_17", &vw_cross_attention_op, &heads2, {Q_KV(2, 15, 80, 1, 17)}, SUM(57), 0},
       {"text", &vw_cross_attention_op, &heads2, {Q_KV(3, 257, 128, 2, 77)}, SUM(141), 0}, /* more than a chunk */
@@ -478,6 +479,7 @@ static void cross_attention_to_few_keys_agrees(void **state) {
       {"no_packs", &vw_cross_attention_op, &heads3, {Q_KV(2, 20, 63, 2, 77)}, SUM(98), 0},
       {"no_rows", &vw_cross_attention_op, &heads2, {Q_KV(0, 9, 64, 1, 77)}, 0, 0},
       {"grad_keys_1", &vw_cross_attention_grad_op, &heads2, GRAD(2, 3, 64, 2, 1, 2, 1), SUM(36), 0},
+      {"grad_small_text", &vw_cross_attention_grad_op, &heads2, GRAD(1, 5, 16, 1, 77, 2, 4), SUM(90), 0},
       {"grad_keys_16", &vw_cross_attention_grad_op, &heads3, GRAD(3, 17, 192, 2, 16, 3, 2), SUM(131), 0},
       {"grad_keys_17", &vw_cross_attention_grad_op, &heads2, GRAD(2, 15, 80, 1, 17, 2, 2), SUM(87), 0},
       {"grad_text", &vw_cross_attention_grad_op, &heads2, GRAD(2, 257, 128, 3, 77, 2, 4), SUM(655), 0},
