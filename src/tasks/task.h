@@ -288,8 +288,8 @@ typedef struct vw_task_kind {
 
   /* The draws of a trial's stream, for `viswords draws`. NULL: not told. */
   vw_status (*draws)(vw_task *t, const vw_trial *trial, uint64_t key, const vw_draw_sink *sink);
-  /* What of the data set cannot be learned from or is odd: the first thing, as a failure with its message. NULL: none.
-   */
+  /* What of the data set cannot be learned from or is odd: the first thing, as a failure with its message. in->network is
+   * NULL where it could not be opened. NULL: none. */
   vw_status (*check)(const vw_task_inputs *in, int64_t null_concepts);
 } vw_task_kind;
 

@@ -207,9 +207,10 @@ class Round:
         return f"{self.study.name}, round {self.number}: after {self.what or 'nothing'}"
 
     def choose_point(self, left):
-        """A stage, the earlier the likelier, then one of its points: fault, the point's place among those left."""
+        """A stage, half of the time rather an early one, then one of its points: the point's place among those left."""
         stages = sorted({p.stage for p in left}, key=STAGES.index)
-        stage = stages[min(self.draw.randrange(len(stages)), self.draw.randrange(len(stages)))]
+        places = [self.draw.randrange(len(stages)) for _ in range(self.draw.randint(1, 2))]
+        stage = stages[min(places)]
         return self.draw.choice([i for i, p in enumerate(left) if p.stage == stage])
 
     def named_fault(self, left, ranks):

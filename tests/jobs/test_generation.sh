@@ -26,6 +26,12 @@ same() { # DIR DIR WHAT
   cmp "$work/first" "$work/second" || fail "$3"
 }
 
+# A network that is not there is named, and nothing is asked of it.
+sed 's#data/sd-tiny#data/none#' "$work/whole.yaml" > "$work/none.yaml"
+code=0
+"$viswords" check "$work/none.yaml" > "$work/log" 2>&1 || code=$?
+[ "$code" = 2 ] && grep -q 'data/none: no such model directory' "$work/log" || fail "no weights: $code: $(cat "$work/log")"
+
 "$viswords" learn "$work/whole.yaml" -o "$work/one" "${options[@]}" --threads 1
 "$viswords" learn "$work/whole.yaml" -o "$work/two" "${options[@]}" --threads 2
 same one two "two threads give other bits"

@@ -232,6 +232,7 @@ static vw_status open_task(vw_task **out, const vw_task_inputs *in) {
 static vw_status check(const vw_task_inputs *in, int64_t null_concepts) {
   int64_t *picture = NULL, n = 0, side = 0;
   vw_task_inputs all = *in;
+  if (!in->network) return VW_OK; /* it could not be opened, which is told already */
   VW_TRY(vw_generation_side(in, &side));
   const vw_drawing drawing = vw_word_drawing(in, side);
   VW_TRY(vw_drawing_check(vw_sd_of(in->network), &drawing));
