@@ -170,7 +170,7 @@ static vw_status show(vw_session *s, int64_t ranks, bool measure) {
                      absent.weights, absent.hub, absent.weights));
   VW_GOTO(find_largest(s, &largest));
   VW_GOTO(vw_session_costs(s, &cost));
-  VW_GOTO(vw_session_predict(s, ranks, measure, &prediction, NULL));
+  VW_GOTO(vw_session_predict(s, ranks, measure, &prediction, NULL, NULL));
   if (s->options.json) {
     print_json(s, &largest, &prediction);
     goto cleanup;

@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out, double *learn) {
+vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out, double *learn,
+                             vw_predict_items *items) {
   const int64_t n_models = s->config->n_models, n_data = s->config->n_data;
   vw_task_inputs *inputs = calloc((size_t)(n_models * n_data) + 1, sizeof *inputs);
   VW_CHECK(inputs, VW_ERR_MEMORY, "out of memory");
@@ -15,6 +16,7 @@ vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_pred
                                     .inputs = inputs,
                                     .costs = &s->costs,
                                     .is_counted = s->is_counted,
+                                    .items = items,
                                     .learn = learn};
   const vw_status st = vw_predict(&source, ranks, measure, out);
   free(inputs);

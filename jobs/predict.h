@@ -5,8 +5,10 @@
 #include "jobs/session.h"
 #include "results/predict.h"
 
-/* learn: NULL, or gets [plan->n_blocks] the seconds of learning each block. Errors: as vw_predict. */
-vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out, double *learn);
+/* learn: NULL, or gets [plan->n_blocks] the seconds of learning each block; items: NULL, or as in vw_predict_source.
+ * Errors: as vw_predict. */
+vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out, double *learn,
+                             vw_predict_items *items);
 
 /* Whether the study has this part: all but transfer always are there. */
 bool vw_predict_has(const vw_session *s, int part);

@@ -19,8 +19,9 @@ typedef struct simulate {
   const char *ranks, *queue;
   double seconds;    /* of a made-up block */
   int64_t per_block; /* its trials */
-  bool json;
-  int64_t n, measured; /* blocks; of them those whose files say how long they took */
+  bool json, stages;
+  vw_predict_items items[VW_PREDICT_STAGES]; /* with `stages` */
+  int64_t n, measured;                       /* blocks; of them those whose files say how long they took */
   double *cost, *took, *bytes;
   int64_t *trials;
   int64_t steps;
@@ -86,7 +87,8 @@ static vw_status look_at_study(simulate *m, vw_session *s) {
   vw_status st = predicted ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory");
   if (st == VW_OK) st = make_room(m, s->plan->n_blocks);
   if (st == VW_OK) st = vw_session_costs(s, &cost);
-  if (st == VW_OK) st = vw_session_predict(s, s->config->ranks, false, &prediction, predicted);
+  if (st == VW_OK)
+    st = vw_session_predict(s, s->config->ranks, false, &prediction, predicted, m->stages ? m->items : NULL);
   if (st == VW_OK) st = add_blocks(m, s, cost, predicted);
   if (st == VW_OK && m->n == 0) st = VW_RAISE(VW_ERR_INPUT, "the study has no blocks to learn");
   m->source = st != VW_OK ? NULL : m->measured == m->n ? "finished blocks" : vw_rate_source_name(prediction.source);
@@ -144,11 +146,71 @@ static vw_status one_row(void *user, int64_t ranks) {
   return VW_OK;
 }
 
+/* ---- every stage in turn ----------------------------------------------------------------------------------------- */
+
+/* A stage's queue alone: all ranks begin it together, and it ends when the last one is done. */
+static vw_status run_stage(const simulate *m, int stage, int64_t ranks, vw_scale_row *r) {
+  const vw_predict_items *items = &m->items[stage];
+  vw_scale_options with = m->with;
+  int64_t *units = calloc((size_t)items->n + 1, sizeof *units);
+  double *none = calloc((size_t)items->n + 1, sizeof *none);
+  with.trials = with.a_rank = 0;
+  vw_status st = units && none ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory");
+  for (int64_t i = 0; st == VW_OK && i < items->n; i++) units[i] = 1;
+  const vw_scale_blocks blocks = {items->n, items->seconds, items->seconds,
+                                  units,    none,           stage == VW_PREDICT_LEARN ? m->steps : 1};
+  if (st == VW_OK) st = vw_scale_run(&blocks, &with, ranks, r);
+  free(units), free(none);
+  return st;
+}
+
+static vw_status say_stage(simulate *m, const char *name, const vw_scale_row *r) {
+  if (!m->json) {
+    (void)vw_print(stdout, "%7lld %-12s %9lld %11s %8.2f%% %9.3g %11.4g\n", (long long)r->ranks, name,
+                   (long long)r->blocks, vw_duration_text(r->run.makespan), 100 * r->run.utilisation, r->run.tail,
+                   r->run.requests_a_second);
+    return VW_OK;
+  }
+  json_t *row = vw_scale_json(r);
+  static const char *const of_learning[] = {"trials", "files", "bytes", "checkpoints_at_most"};
+  for (size_t i = 0; i < sizeof of_learning / sizeof *of_learning; i++) (void)json_object_del(row, of_learning[i]);
+  VW_CHECK(!json_object_set_new(row, "stage", json_string(name)) && !json_array_append_new(m->rows, row), VW_ERR_MEMORY,
+           "out of memory");
+  return VW_OK;
+}
+
+/* `all`: the stages one after the other, their times, tails and requests added up. */
+static vw_status one_study(void *user, int64_t ranks) {
+  simulate *m = user;
+  vw_scale_row all = {.ranks = ranks};
+  double requests = 0;
+  if (!m->json)
+    (void)vw_print(stdout, "%7s %-12s %9s %11s %9s %9s %11s\n", "ranks", "stage", "items", "time", "busy", "tail",
+                   "requests/s");
+  for (int i = 0; i < VW_PREDICT_STAGES; i++) {
+    vw_scale_row r;
+    if (!m->items[i].n) continue;
+    VW_TRY(run_stage(m, i, ranks, &r));
+    VW_TRY(say_stage(m, vw_predict_names[i], &r));
+    all.blocks += r.blocks, all.run.makespan += r.run.makespan, all.run.busy += r.run.busy;
+    all.run.tail += r.run.tail, all.run.waited += r.run.waited;
+    requests += r.run.requests_a_second * r.run.makespan;
+    for (int k = 0; k < VW_QUEUE_REQUESTS; k++) all.run.sent[k] += r.run.sent[k];
+    const vw_hash both[] = {all.run.replay, r.run.replay};
+    all.run.replay = vw_hash_bytes(both, sizeof both);
+  }
+  all.run.utilisation = all.run.makespan > 0 ? all.run.busy / ((double)ranks * all.run.makespan) : 1;
+  all.run.requests_a_second = all.run.makespan > 0 ? requests / all.run.makespan : 0;
+  return say_stage(m, "all", &all);
+}
+
+/* ---- all --------------------------------------------------------------------------------------------------------- */
+
 static vw_status run(simulate *m) {
   VW_TRY(read_queue(m));
   m->rows = json_array();
   VW_CHECK(m->rows, VW_ERR_MEMORY, "out of memory");
-  VW_TRY(vw_bench_each("ranks", m->ranks, one_row, m));
+  VW_TRY(vw_bench_each("ranks", m->ranks, m->stages ? one_study : one_row, m));
   if (!m->json) return VW_OK;
   json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:O}", "seconds_from", m->source, "blocks",
                           (json_int_t)m->n, "measured", (json_int_t)m->measured, "seed", (json_int_t)m->with.seed,
@@ -192,6 +254,8 @@ int vw_job_simulate(int argc, char **argv) {
       {"capacity", 0, VW_OPT_DOUBLE, &m.with.capacity, "N", "requests that rank 0 serves in a second (default 20000)"},
       {"queue", 0, VW_OPT_STRING, &m.queue, "FILE", "both from 'viswords bench queue --save FILE'"},
       {"cache", 0, VW_OPT_STRING, &o.cache, "DIR", "with rates; default: the study's, else ~/.cache/viswords"},
+      {"stages", 0, VW_OPT_FLAG, &m.stages, NULL,
+       "what is left of each stage in turn (learn, evaluate, transfer, truncation), as 'plan' knows it"},
       {"json", 0, VW_OPT_FLAG, &m.json, NULL, "as JSON"},
       {0}};
   static const char *const names[] = {"STUDY.yaml"};
@@ -208,6 +272,8 @@ int vw_job_simulate(int argc, char **argv) {
   o.study = positional[0], o.json = m.json;
   vw_status st = VW_OK;
   if (!o.study == !(m.seconds > 0)) st = VW_RAISE(VW_ERR_ARG, "simulate: either STUDY.yaml or --seconds");
+  if (st == VW_OK && m.stages && (!o.study || m.with.trials || m.with.a_rank))
+    st = VW_RAISE(VW_ERR_ARG, "simulate: --stages wants STUDY.yaml, and neither --trials nor --per-rank");
   if (st == VW_OK && !o.study && !m.with.a_rank && !m.with.trials) m.with.trials = 48000;
   if (st == VW_OK && o.study) {
     code = run_study(&m, &o);
@@ -216,6 +282,7 @@ int vw_job_simulate(int argc, char **argv) {
     if (st == VW_OK) st = run(&m);
     code = vw_report(st);
   }
+  for (int i = 0; i < VW_PREDICT_STAGES; i++) free(m.items[i].seconds);
   free(m.cost), free(m.took), free(m.bytes), free(m.trials);
   json_decref(m.rows);
   return code;

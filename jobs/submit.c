@@ -271,7 +271,7 @@ static vw_status open_all(submission *b, vw_prediction *p) {
   b->s.ranks_planned = b->ranks, b->options.threads = b->cores, b->options.allow_other_kernels = true;
   VW_TRY(vw_session_open(&b->s, &b->options, false));
   if (b->is_chain || b->parts) add_stages(b);
-  return vw_session_predict(&b->s, b->ranks, false, p, NULL);
+  return vw_session_predict(&b->s, b->ranks, false, p, NULL, NULL);
 }
 
 int vw_job_submit(int argc, char **argv) {

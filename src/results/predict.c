@@ -213,6 +213,16 @@ cleanup:
   return st;
 }
 
+static vw_status keep_items(const predictor *p, int stage, const double *seconds, int64_t n) {
+  if (!p->s->items) return VW_OK;
+  vw_predict_items *to = &p->s->items[stage];
+  to->seconds = malloc(((size_t)n + 1) * sizeof *to->seconds);
+  VW_CHECK(to->seconds, VW_ERR_MEMORY, "out of memory");
+  for (int64_t i = 0; i < n; i++)
+    if (seconds[i] > 0) to->seconds[to->n++] = seconds[i];
+  return VW_OK;
+}
+
 /* Words in other networks. Maps are not counted: each takes seconds. */
 static vw_status add_transfer(predictor *p) {
   const vw_transfer_source t = vw_results_transfer(&p->s->results);
@@ -227,6 +237,7 @@ static vw_status add_transfer(predictor *p) {
   seconds = calloc((size_t)n + 1, sizeof *seconds);
   VW_GOTO(seconds ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
   for (int64_t i = 0; i < n; i++) VW_GOTO(seconds_of_set(p, &t, &sets[i], &seconds[i]));
+  VW_GOTO(keep_items(p, VW_PREDICT_TRANSFER, seconds, n));
   VW_GOTO(vw_schedule_length(seconds, n, p->out->ranks, &p->out->seconds[VW_PREDICT_TRANSFER]));
 cleanup:
   free(pairs), free(sets), free(seconds);
@@ -283,6 +294,7 @@ static vw_status add_truncation(predictor *p) {
     VW_GOTO(vw_cut_depths(&p->s->results, sets[i].model, depths, &n_depths));
     for (int64_t d = 0; d < n_depths; d++) VW_GOTO(seconds_of_cut(p, &sets[i], depths[d], d == 0, &seconds[items++]));
   }
+  VW_GOTO(keep_items(p, VW_PREDICT_TRUNCATION, seconds, items));
   VW_GOTO(vw_schedule_length(seconds, items, p->out->ranks, &p->out->seconds[VW_PREDICT_TRUNCATION]));
 cleanup:
   free(sets), free(seconds);
@@ -299,6 +311,8 @@ static vw_status add_all(predictor *p) {
   }
   for (int64_t m = 0; m < p->config->n_models; m++)
     for (int64_t d = 0; d < p->config->n_data; d++) VW_TRY(add_pair(p, m, d, &texts));
+  VW_TRY(keep_items(p, VW_PREDICT_LEARN, p->learn, p->plan->n_blocks));
+  VW_TRY(keep_items(p, VW_PREDICT_EVALUATE, p->judge, p->n_judge));
   VW_TRY(vw_schedule_length(p->learn, p->plan->n_blocks, (out->ranks + team - 1) / team, &learn));
   VW_TRY(vw_schedule_length(p->judge, p->n_judge, out->ranks, &judge));
   out->seconds[VW_PREDICT_LEARN] = learn > 0 ? learn + texts : 0;

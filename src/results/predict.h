@@ -24,6 +24,12 @@ typedef struct vw_prediction {
 } vw_prediction;
 extern const char *const vw_predict_names[VW_PREDICT_STAGES];
 
+/* What the queue of a stage hands out. */
+typedef struct vw_predict_items {
+  double *seconds; /* [n] of those that are left; malloc'ed */
+  int64_t n;
+} vw_predict_items;
+
 /* An opened study; all borrowed. */
 typedef struct vw_predict_source {
   vw_results_source results;
@@ -32,6 +38,8 @@ typedef struct vw_predict_source {
   const vw_task_inputs *inputs; /* [n_models * n_data] */
   vw_costs *costs;              /* of blocks, kept for more questions */
   bool is_counted;              /* a data set is not there: sizes are known, no result is */
+  vw_predict_items *items;      /* NULL, or [VW_PREDICT_STAGES] zeroed: gets the items of learn, evaluate, transfer and
+                                 * truncation; the caller frees each stage's, after a failure too */
   double *learn;                /* NULL, or gets [n_blocks] the seconds of learning each block, also where it is done */
 } vw_predict_source;
 

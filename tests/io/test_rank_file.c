@@ -187,9 +187,37 @@ static void test_totals(void **state) {
   assert_true(t.heard == 0 && t.left == -1 && t.rate == 0 && t.slowest == -1 && t.cost_left == 1000);
 }
 
+/* A line of ranks.jsonl with this behind its checksum. */
+static void put_line(char line[VW_RANK_RECORD], const char *body) {
+  enum { SUM_AT = 8, BODY_AT = 26 };
+  char sum[17];
+  memset(line, ' ', VW_RANK_RECORD);
+  memcpy(line, "{\"sum\":\"", SUM_AT), memcpy(line + BODY_AT - 2, "\",", 2);
+  memcpy(line + BODY_AT, body, strlen(body));
+  line[VW_RANK_RECORD - 1] = '\n';
+  (void)snprintf(sum, sizeof sum, "%016llx",
+                 (unsigned long long)vw_hash_bytes(line + BODY_AT, VW_RANK_RECORD - BODY_AT).lo);
+  memcpy(line + SUM_AT, sum, sizeof sum - 1);
+}
+
+/* A text that is longer than its place is cut between characters: half a one is none that JSON could say again. */
+static void test_cut_texts(void **state) {
+  char text[2 * VW_RANK_RECORD];
+  vw_run_record run;
+  vw_rank_record *ranks = NULL;
+  (void)state;
+  put_line(text, "\"state\":\"runningsaw\xc3\xa9\",\"ranks\":1}");
+  put_line(text + VW_RANK_RECORD, "\"state\":\"aaaaaaaaaa\xf0\x9f\xa6\x8a\",\"stage\":\"learn\"}");
+  assert_ok(vw_rank_file_parse("a", text, sizeof text, &run, &ranks));
+  assert_string_equal(run.state, "runningsaw");
+  assert_string_equal(ranks[0].state, "aaaaaaaaaa");
+  assert_string_equal(ranks[0].stage, "learn");
+  free(ranks);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_long_names),
-                                     cmocka_unit_test(test_damage), cmocka_unit_test(test_strange_files),
-                                     cmocka_unit_test(test_totals)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cut_texts),     cmocka_unit_test(test_round_trip),
+                                     cmocka_unit_test(test_long_names),    cmocka_unit_test(test_damage),
+                                     cmocka_unit_test(test_strange_files), cmocka_unit_test(test_totals)};
   return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

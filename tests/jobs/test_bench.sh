@@ -275,3 +275,20 @@ assert planned["measured"] == 0 and abs(planned["rows"][0]["bytes"] / size - 1) 
 one, two = made["rows"]
 assert one["requests"]["takes"] == 5 and two["requests"]["takes"] == 6 and two["seconds"] < one["seconds"]
 END
+# every stage in turn: what is left of it, as plan knows it
+stages() { simulate "$work/small.yaml" --ranks 1,2 --stages --noise 0.1 --json "$@" || fail "simulate --stages: $(cat "$work/out.txt")"; sed -n '/^{/,$p' "$work/out.txt"; }
+stages --seed 3 > "$work/stages.txt"
+stages -o "$work/made" > "$work/left.txt"
+python3 - "$work/stages.txt" "$work/left.txt" << 'END' || fail "simulate --stages: $(cat "$work/stages.txt" "$work/left.txt")"
+import json, sys
+whole, left = (json.load(open(name))["rows"] for name in sys.argv[1:])
+assert [r["stage"] for r in whole] == ["learn", "evaluate", "all"] * 2 and [r["ranks"] for r in whole] == [1] * 3 + [2] * 3
+assert [r["stage"] for r in left] == ["evaluate", "all"] * 2 # all is learned
+for learn, evaluate, both in (whole[:3], whole[3:]):
+    assert learn["blocks"] == 4 and both["blocks"] == 4 + evaluate["blocks"] and evaluate["blocks"] > 4 # and baselines
+    assert abs(both["seconds"] - learn["seconds"] - evaluate["seconds"]) < 1e-9 * both["seconds"]
+    assert all(0 < r["utilisation"] <= 1 and r["tail_seconds"] >= 0 and r["requests"]["takes"] >= r["blocks"] for r in (learn, evaluate, both))
+assert whole[5]["seconds"] < whole[2]["seconds"] and whole[2]["utilisation"] > 0.9
+END
+! simulate --seconds 20 --stages || fail "simulate --stages without a study"
+says "stages wants STUDY.yaml"
