@@ -28,7 +28,9 @@ vw_status vw_study_place_find(const char *out, char study[VW_PATH_BYTES]) {
   VW_TRY(vw_path_format(path, "%s/plan.yaml", out));
   VW_CHECK(vw_file_exists(path), VW_ERR_INPUT, "%s: no plan.yaml in it: not an output directory of 'viswords run'",
            out);
+  VW_TRY(vw_path_format(study, "%s/study.yaml", out)); /* what `merge` leaves, until something runs */
   VW_TRY(place(out, path));
+  if (!vw_file_exists(path) && vw_file_exists(study)) return VW_OK;
   VW_CHECK(vw_file_exists(path), VW_ERR_INPUT,
            "%s: it does not say where its study file is: 'viswords report STUDY.yaml -o %s'", out, out);
   VW_TRY(vw_file_read(path, &text, NULL));

@@ -28,6 +28,8 @@ before=$(find a b -type f -printf '%p %s %T@\n' | sort)
 merge 0 'c: 12 learned trials of a (8), b (8)' a b -o c
 grep -q 'learned in none' out.txt && fail "all of it was learned"
 grep -qF "'viswords collect c/study.yaml -o c' makes study.h5" out.txt || fail "no next step: $(cat out.txt)"
+"$viswords" report c > out.txt 2>&1 || fail "report before collect: $(cat out.txt)"
+rm c/report.html
 viswords collect c/study c
 equal c whole
 [ "$(find a b -type f -printf '%p %s %T@\n' | sort)" = "$before" ] || fail "merge changed what it read"
