@@ -24,7 +24,7 @@ AUX_TILE = 48       # auxiliary drawings may be a little soft
 AUX_ROWS = 16       # concepts a shared sheet
 WEBP = dict(format="WEBP", quality=74, alpha_quality=60, method=6)
 # The networks that are shipped were trained on auxiliary sheets of WEBP's quality; these are what the repository has room for.
-AUX_WEBP = dict(WEBP, quality=45, alpha_quality=25)
+AUX_WEBP = dict(WEBP, quality=34, alpha_quality=20)
 
 
 def load_tile(path, size):
@@ -85,7 +85,7 @@ def main():
     for i in range(0, len(aux), AUX_ROWS):
         path = a.out / f"auxiliary-{i // AUX_ROWS:02d}.webp"
         records += pack_sheet(a.source, aux[i:i + AUX_ROWS], AUX_TILE, path, AUX_WEBP)
-    lines = ",\n".join(json.dumps(r) for r in records)
+    lines = ",\n".join(json.dumps(r, separators=(",", ":")) for r in records)
     (a.out / "manifest.json").write_text("[\n" + lines + "\n]\n")
     print(f"{len(core)} concepts and {len(aux)} auxiliary ones in {a.out}")
 
