@@ -178,15 +178,24 @@ static vw_status keep(folder *f) {
   return VW_OK;
 }
 
+/* In the place of what was shared, which is of another folder. Nobody has it open: listings are read one after the other. */
+static void replace(const folder *shared, folder *f) {
+  int64_t i = 0;
+  while (list.item[i] != shared) i++;
+  destroy(list.item[i]);
+  list.item[i] = f, f->is_kept = true;
+}
+
 vw_status vw_listing_open(const char *path, const vw_listing **l, int *err) {
   int number = 0;
-  folder *f = find(path);
+  folder *f = find(path), *known = f;
   *l = NULL;
   if (err) *err = 0;
   if (!holds(f, path)) {
     const vw_status st = read_folder(path, &f, &number);
     if (err) *err = number;
     VW_TRY(st);
+    if (known && list.is_shared) replace(known, f);
     if (list.records) {
       const vw_status kept = keep(f);
       if (kept != VW_OK) destroy(f);
