@@ -57,8 +57,16 @@ if p.poll() is not None:
 p.send_signal(signal.SIGTERM)
 expect("nohup", p.wait(limit), 75)
 
-for k, delay in enumerate((0.02, 0.08, 0.2)):  # before the launcher or its ranks listen
+def has_trap(p, number):  # before, a signal ends the shell itself, and nothing was begun
+    for line in open(f"/proc/{p.pid}/status"):
+        if line.startswith("SigCgt:"):
+            return int(line.split()[1], 16) >> (number - 1) & 1
+
+for k, delay in enumerate((0, 0.02, 0.08, 0.2)):  # before the launcher or its ranks listen
     p = start(f"early{k}", wait=False)
+    until = time.time() + limit
+    while not has_trap(p, signal.SIGTERM) and time.time() < until:
+        time.sleep(0.001)
     time.sleep(delay)
     p.send_signal(signal.SIGTERM)
     expect(f"early{k}", p.wait(limit), 75)
