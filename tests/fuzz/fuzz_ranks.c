@@ -1,11 +1,9 @@
 /* log/ranks.jsonl: lines with a 0 byte between them, each given its checksum, as a writer gone mad would; else few inputs
  * came past it. A first byte of 1 takes the rest as the file itself. */
-#include "core/hash.h"
-#include "io/rank_file.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/rank_line.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,24 +23,17 @@ static void look(const char *text, int64_t bytes) {
 }
 
 void fuzz_one(const uint8_t *data, size_t size) {
-  enum { MOST = 8, SUM_AT = 8, SUM_DIGITS = 16, BODY_AT = SUM_AT + SUM_DIGITS + 2 };
-  char text[MOST * VW_RANK_RECORD], sum[SUM_DIGITS + 1];
+  enum { MOST = 8 };
+  char text[MOST * VW_RANK_RECORD];
   int64_t lines = 0;
   if (size && data[0] == 1) {
     look((const char *)data + 1, (int64_t)size - 1);
     return;
   }
   for (; lines < MOST && size; lines++) {
-    char *line = text + lines * VW_RANK_RECORD;
     const uint8_t *end = memchr(data, 0, size);
-    const size_t n = end ? (size_t)(end - data) : size, room = VW_RANK_RECORD - BODY_AT - 1;
-    memset(line, ' ', VW_RANK_RECORD);
-    memcpy(line, "{\"sum\":\"", SUM_AT), memcpy(line + BODY_AT - 2, "\",", 2);
-    memcpy(line + BODY_AT, data, n < room ? n : room);
-    line[VW_RANK_RECORD - 1] = '\n';
-    (void)snprintf(sum, sizeof sum, "%016llx",
-                   (unsigned long long)vw_hash_bytes(line + BODY_AT, VW_RANK_RECORD - BODY_AT).lo);
-    memcpy(line + SUM_AT, sum, SUM_DIGITS);
+    const size_t n = end ? (size_t)(end - data) : size;
+    (void)fuzz_rank_line(text + lines * VW_RANK_RECORD, data, n);
     data += end ? n + 1 : n, size -= end ? n + 1 : n;
   }
   look(text, lines * VW_RANK_RECORD);

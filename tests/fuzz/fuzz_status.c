@@ -1,27 +1,13 @@
 /* What `viswords status` shows of a directory's log/ranks.jsonl and .lock, with a 0 byte between the lines of the first
- * (each given its checksum, as in fuzz_ranks.c) and an empty part before the second. */
-#include "core/hash.h"
+ * (each given its checksum) and an empty part before the second. */
 #include "io/json.h"
 #include "jobs/status_ranks.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/rank_line.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static size_t put_line(char line[VW_RANK_RECORD], const uint8_t *part, size_t n) {
-  enum { SUM_AT = 8, SUM_DIGITS = 16, BODY_AT = SUM_AT + SUM_DIGITS + 2 };
-  char sum[SUM_DIGITS + 1];
-  const size_t room = VW_RANK_RECORD - BODY_AT - 1;
-  memset(line, ' ', VW_RANK_RECORD);
-  memcpy(line, "{\"sum\":\"", SUM_AT), memcpy(line + BODY_AT - 2, "\",", 2);
-  memcpy(line + BODY_AT, part, n < room ? n : room);
-  line[VW_RANK_RECORD - 1] = '\n';
-  (void)snprintf(sum, sizeof sum, "%016llx",
-                 (unsigned long long)vw_hash_bytes(line + BODY_AT, VW_RANK_RECORD - BODY_AT).lo);
-  memcpy(line + SUM_AT, sum, SUM_DIGITS);
-  return VW_RANK_RECORD;
-}
 
 static void show(const vw_rank_views *views) {
   for (int64_t i = 0; i < views->n; i++) vw_rank_view_print(&views->view[i], 3, "\n");
@@ -46,7 +32,7 @@ void fuzz_one(const uint8_t *data, size_t size) {
   for (int i = 0; i < MOST && size; i++) {
     fuzz_part(&data, &size, &part, &n);
     if (!n) break;
-    bytes += put_line(lines + bytes, part, n);
+    bytes += fuzz_rank_line(lines + bytes, part, n);
   }
   (void)fuzz_file("log/ranks.jsonl", lines, bytes);
   fuzz_forget(".lock");
