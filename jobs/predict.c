@@ -24,8 +24,8 @@ vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_pred
 }
 
 bool vw_predict_has(const vw_session *s, int part) {
-  if (part != VW_PREDICT_TRANSFER && part != VW_PREDICT_TRUNCATION) return true;
-  return vw_study_has_stage(s->config, vw_predict_names[part]);
+  if (part < VW_PREDICT_MAPS || part > VW_PREDICT_TSNE) return true;
+  return vw_study_has_stage(s->config, vw_predict_names[part == VW_PREDICT_MAPS ? VW_PREDICT_TRANSFER : part]);
 }
 
 void vw_predict_print(const vw_session *s, const vw_prediction *p) {

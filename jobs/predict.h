@@ -10,7 +10,7 @@
 vw_status vw_session_predict(vw_session *s, int64_t ranks, bool measure, vw_prediction *out, double *learn,
                              vw_predict_items *items);
 
-/* Whether the study has this part: all but transfer always are there. */
+/* Whether the study has this part: maps and transfer, truncation, probe and tsne may be missing. */
 bool vw_predict_has(const vw_session *s, int part);
 
 /* One line for people: "  about 3 min 05 s on 2 ranks x 1 thread (measured): ..." */

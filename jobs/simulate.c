@@ -132,7 +132,8 @@ static void print_head(const simulate *m) {
 static vw_status one_row(void *user, int64_t ranks) {
   simulate *m = user;
   vw_scale_row r;
-  const vw_scale_blocks blocks = {m->n, m->cost, m->took, m->trials, m->bytes, m->steps};
+  const vw_scale_blocks blocks = {
+      .n = m->n, .cost = m->cost, .seconds = m->took, .trials = m->trials, .bytes = m->bytes, .steps = m->steps};
   VW_TRY(vw_scale_run(&blocks, &m->with, ranks, &r));
   if (m->json) {
     VW_CHECK(!json_array_append_new(m->rows, vw_scale_json(&r)), VW_ERR_MEMORY, "out of memory");
@@ -148,20 +149,66 @@ static vw_status one_row(void *user, int64_t ranks) {
 
 /* ---- every stage in turn ----------------------------------------------------------------------------------------- */
 
-/* A stage's queue alone: all ranks begin it together, and it ends when the last one is done. */
+/* A round's queue alone: all ranks begin it together, and it ends when the last one is done. */
+static vw_status run_round(const simulate *m, int stage, int64_t round, int64_t ranks, vw_scale_row *r) {
+  vw_scale_options with = m->with;
+  vw_predict_queue q;
+  double *none = NULL;
+  vw_status st = VW_OK;
+  with.trials = with.a_rank = 0;
+  *r = (vw_scale_row){.ranks = ranks};
+  VW_GOTO(vw_predict_queue_of(&m->items[stage], round, &q));
+  none = calloc((size_t)q.n + 1, sizeof *none);
+  VW_GOTO(none ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory"));
+  const vw_scale_blocks blocks = {.n = q.n,
+                                  .cost = q.cost,
+                                  .seconds = q.seconds,
+                                  .trials = q.parts,
+                                  .parts = q.parts,
+                                  .bytes = none,
+                                  .steps = stage == VW_PREDICT_LEARN ? m->steps : 1};
+  if (q.n) VW_GOTO(vw_scale_run(&blocks, &with, ranks, r));
+cleanup:
+  vw_predict_queue_free(&q);
+  free(none);
+  return st;
+}
+
+/* One after the other: times, tails and requests add up. */
+static void add_row(vw_scale_row *all, const vw_scale_row *r) {
+  const double requests = all->run.requests_a_second * all->run.makespan + r->run.requests_a_second * r->run.makespan;
+  const double served = all->run.served * all->run.makespan + r->run.served * r->run.makespan;
+  const vw_hash both[] = {all->run.replay, r->run.replay};
+  all->blocks += r->blocks, all->trials += r->trials;
+  all->run.makespan += r->run.makespan, all->run.busy += r->run.busy;
+  all->run.tail += r->run.tail, all->run.waited += r->run.waited;
+  all->run.rank_least += r->run.rank_least, all->run.rank_most += r->run.rank_most;
+  if (r->run.longest_wait > all->run.longest_wait) all->run.longest_wait = r->run.longest_wait;
+  if (r->run.most_in_a_second > all->run.most_in_a_second) all->run.most_in_a_second = r->run.most_in_a_second;
+  for (int k = 0; k < VW_QUEUE_REQUESTS; k++) all->run.sent[k] += r->run.sent[k];
+  all->run.replay = vw_hash_bytes(both, sizeof both);
+  all->run.utilisation = all->run.makespan > 0 ? all->run.busy / ((double)all->ranks * all->run.makespan) : 1;
+  all->run.requests_a_second = all->run.makespan > 0 ? requests / all->run.makespan : 0;
+  all->run.served = all->run.makespan > 0 ? served / all->run.makespan : 0;
+}
+
+/* A stage's rounds, and what its ranks do beside. */
 static vw_status run_stage(const simulate *m, int stage, int64_t ranks, vw_scale_row *r) {
   const vw_predict_items *items = &m->items[stage];
-  vw_scale_options with = m->with;
-  int64_t *units = calloc((size_t)items->n + 1, sizeof *units);
-  double *none = calloc((size_t)items->n + 1, sizeof *none);
-  with.trials = with.a_rank = 0;
-  vw_status st = units && none ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "out of memory");
-  for (int64_t i = 0; st == VW_OK && i < items->n; i++) units[i] = 1;
-  const vw_scale_blocks blocks = {items->n, items->seconds, items->seconds,
-                                  units,    none,           stage == VW_PREDICT_LEARN ? m->steps : 1};
-  if (st == VW_OK) st = vw_scale_run(&blocks, &with, ranks, r);
-  free(units), free(none);
-  return st;
+  const vw_scale_row beside = {.ranks = ranks,
+                               .run = {.makespan = items->beside + items->alone,
+                                       .busy = (double)ranks * items->beside + items->alone,
+                                       .rank_least = items->beside,
+                                       .rank_most = items->beside + items->alone}};
+  *r = (vw_scale_row){.ranks = ranks};
+  for (int64_t round = 0; round < vw_predict_rounds(items); round++) {
+    vw_scale_row one;
+    VW_TRY(run_round(m, stage, round, ranks, &one));
+    add_row(r, &one);
+  }
+  add_row(r, &beside);
+  r->files = r->blocks + ranks;
+  return VW_OK;
 }
 
 static vw_status say_stage(simulate *m, const char *name, const vw_scale_row *r) {
@@ -179,28 +226,20 @@ static vw_status say_stage(simulate *m, const char *name, const vw_scale_row *r)
   return VW_OK;
 }
 
-/* `all`: the stages one after the other, their times, tails and requests added up. */
+/* `all`: the stages one after the other. */
 static vw_status one_study(void *user, int64_t ranks) {
   simulate *m = user;
   vw_scale_row all = {.ranks = ranks};
-  double requests = 0;
   if (!m->json)
     (void)vw_print(stdout, "%7s %-12s %9s %11s %9s %9s %11s\n", "ranks", "stage", "items", "time", "busy", "tail",
                    "requests/s");
   for (int i = 0; i < VW_PREDICT_STAGES; i++) {
     vw_scale_row r;
-    if (!m->items[i].n) continue;
+    if (!m->items[i].n && m->items[i].beside <= 0 && m->items[i].alone <= 0) continue;
     VW_TRY(run_stage(m, i, ranks, &r));
     VW_TRY(say_stage(m, vw_predict_names[i], &r));
-    all.blocks += r.blocks, all.run.makespan += r.run.makespan, all.run.busy += r.run.busy;
-    all.run.tail += r.run.tail, all.run.waited += r.run.waited;
-    requests += r.run.requests_a_second * r.run.makespan;
-    for (int k = 0; k < VW_QUEUE_REQUESTS; k++) all.run.sent[k] += r.run.sent[k];
-    const vw_hash both[] = {all.run.replay, r.run.replay};
-    all.run.replay = vw_hash_bytes(both, sizeof both);
+    add_row(&all, &r);
   }
-  all.run.utilisation = all.run.makespan > 0 ? all.run.busy / ((double)ranks * all.run.makespan) : 1;
-  all.run.requests_a_second = all.run.makespan > 0 ? requests / all.run.makespan : 0;
   return say_stage(m, "all", &all);
 }
 
@@ -255,7 +294,7 @@ int vw_job_simulate(int argc, char **argv) {
       {"queue", 0, VW_OPT_STRING, &m.queue, "FILE", "both from 'viswords bench queue --save FILE'"},
       {"cache", 0, VW_OPT_STRING, &o.cache, "DIR", "with rates; default: the study's, else ~/.cache/viswords"},
       {"stages", 0, VW_OPT_FLAG, &m.stages, NULL,
-       "what is left of each stage in turn (learn, evaluate, transfer, truncation), as 'plan' knows it"},
+       "what is left of each stage in turn, from features to collect, as 'plan' knows it"},
       {"json", 0, VW_OPT_FLAG, &m.json, NULL, "as JSON"},
       {0}};
   static const char *const names[] = {"STUDY.yaml"};
@@ -282,7 +321,7 @@ int vw_job_simulate(int argc, char **argv) {
     if (st == VW_OK) st = run(&m);
     code = vw_report(st);
   }
-  for (int i = 0; i < VW_PREDICT_STAGES; i++) free(m.items[i].seconds);
+  for (int i = 0; i < VW_PREDICT_STAGES; i++) vw_predict_items_free(&m.items[i]);
   free(m.cost), free(m.took), free(m.bytes), free(m.trials);
   json_decref(m.rows);
   return code;

@@ -121,9 +121,9 @@ static vw_status print_cost(submission *b, const vw_prediction *p) {
 
 static bool is_done(const submission *b, const vw_prediction *p) {
   char path[VW_PATH_BYTES];
-  if (p->seconds[VW_PREDICT_LEARN] > 0 || p->seconds[VW_PREDICT_EVALUATE] > 0 || p->seconds[VW_PREDICT_TRANSFER] > 0 ||
-      b->s.plan->n_new > 0)
-    return false;
+  for (int i = VW_PREDICT_LEARN; i <= VW_PREDICT_TSNE; i++)
+    if (p->seconds[i] > 0) return false;
+  if (b->s.plan->n_new > 0) return false;
   if (vw_path_format(path, "%s/study.h5", b->out) == VW_OK && vw_file_exists(path) && vw_manifest_verify(path) == VW_OK)
     return true;
   vw_error_clear();

@@ -1,31 +1,22 @@
 #include "jobs/stages/judging.h"
 
 #include "io/block_file.h"
-#include "results/truncation.h"
+#include "results/judging_pieces.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const int64_t MOST_PARTS = (int64_t)1
-                                  << 40; /* of a task: tells the groups of models, data sets and depths apart */
+static vw_words_to_judge words_of(const vw_stage_item *it) {
+  return (vw_words_to_judge){
+      .model = it->model, .data = it->data, .block = it->block, .layer = it->layer, .pictures = it->pictures};
+}
 
 /* Pictures that the judging is cut into, and their numbers a word. */
 static vw_status parts_of(const vw_session *s, const vw_stage_item *it, int64_t *pictures, int64_t *numbers) {
   const vw_task_inputs in = vw_session_inputs(s, it->model, it->data);
-  const vw_task_kind *task = s->kinds[it->model]->task;
-  VW_TRY(task->judge_parts(&in, pictures, numbers));
-  if (task->draws_parts && it->pictures && it->pictures < *pictures) *pictures = it->pictures;
-  return VW_OK;
-}
-
-/* Items of one part are taken together where their words share it; 0: alone. */
-static int64_t group_of(const vw_session *s, const vw_stage_item *it) {
-  const vw_shared_part by = s->kinds[it->model]->task->shares_parts;
-  if (by == VW_SHARED_BY_NONE || (by == VW_SHARED_BY_BASELINES && it->block >= 0)) return 0;
-  const int64_t pair = it->model * s->config->n_data + it->data;
-  const int64_t depth = s->kinds[it->model]->task->lends_to_cut ? 0 : it->layer;
-  return 1 + (pair * VW_MOST_DEPTHS + depth) * MOST_PARTS + it->picture;
+  const vw_words_to_judge words = words_of(it);
+  return vw_judging_pieces(s->kinds[it->model]->task, &in, &words, pictures, numbers);
 }
 
 /* The metrics are there and, where they are asked for, the numbers that the task keeps of words. */
@@ -75,9 +66,10 @@ static vw_status add_items(const vw_session *s, vw_stage_list *list, vw_stage_it
   VW_TRY(vw_stage_add(list, &it));
   if (task->judge) return VW_OK;
   it.round = round;
+  const vw_words_to_judge words = words_of(&it);
   VW_TRY(parts_of(s, &it, &pictures, &numbers));
   for (it.picture = 0; it.picture < pictures; it.picture++) {
-    it.group = group_of(s, &it);
+    it.group = vw_judging_group(task, &words, s->config->n_data, it.picture);
     VW_TRY(vw_judged_part_id(stem, it.picture, id));
     if (!vw_block_file_exists(s->out, id)) VW_TRY(vw_stage_add(list, &it));
   }

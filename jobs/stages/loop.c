@@ -2,6 +2,7 @@
  * is asked to stop, then all agree on how it ended. */
 #include "jobs/stages/stage.h"
 
+#include "core/log.h"
 #include "core/pulse.h"
 #include "core/text.h"
 #include "learn/block_io.h"
@@ -117,7 +118,7 @@ static vw_status next_item(vw_stage_run *r, int64_t *i) {
 /* The items of a round in the order in which they are taken: group k is now[first[k]] .. now[first[k + 1] - 1]. */
 typedef struct round_items {
   int64_t *now, *first;
-  int64_t groups;
+  int64_t groups, number; /* number: of the round */
 } round_items;
 
 /* What the item is, for those who look on (status) and for the watchdog. */
@@ -151,8 +152,10 @@ static vw_status take_group(vw_stage_run *r, const vw_stage_list *list, const ro
     tell_item(r, list);
     VW_TRY(r->stage->item(r, r->item, finished));
     if (!*finished) return VW_OK;
+    const double took = vw_seconds() - start;
     vw_signs_item_done(&r->s->signs);
-    if (!r->has_asked) vw_stop_reserve(vw_seconds() - start); /* so long nobody can stop it */
+    r->taken++, r->item_seconds += took, r->item_most = took > r->item_most ? took : r->item_most;
+    if (!r->has_asked) vw_stop_reserve(took); /* so long nobody can stop it */
     if (vw_stage_leads(r)) VW_TRY(vw_queue_report_done(r->queue, r->item->units));
     if (r->s->ranks.rank == 0) vw_progress_update(&r->progress, r->before + vw_queue_done(r->queue));
   }
@@ -186,9 +189,21 @@ static vw_status take_with_team(vw_stage_run *r, const vw_stage_list *list, cons
 
 /* ---- a round, all of them ---------------------------------------------------------------------------------------- */
 
+/* What `viswords simulate --stages` says of a round beforehand, as it was. */
+static void log_queue(const vw_stage_run *r, int64_t round, double seconds) {
+  const vw_queue *q = r->queue;
+  vw_log(VW_LOG_DEBUG,
+         "queue stage=%s round=%lld items=%lld seconds=%.6f longest=%.6f took=%.6f takes=%lld reports=%lld looks=%lld",
+         r->stage->name, (long long)round, (long long)r->taken, r->item_seconds, r->item_most, seconds,
+         (long long)vw_queue_sent(q, VW_QUEUE_TAKE), (long long)vw_queue_sent(q, VW_QUEUE_REPORT),
+         (long long)vw_queue_sent(q, VW_QUEUE_LOOK));
+}
+
 /* No rank goes on before all have come. */
 static vw_status run_queue(vw_stage_run *r, const vw_stage_list *list, const round_items *round, bool *stopped) {
   vw_session *s = r->s;
+  const double begun = vw_seconds();
+  r->taken = 0, r->item_seconds = r->item_most = 0;
   VW_TRY(vw_queue_create(&s->ranks, round->groups, &r->queue));
   vw_stop_begin();
   vw_status st = take_with_team(r, list, round);
@@ -201,6 +216,7 @@ static vw_status run_queue(vw_stage_run *r, const vw_stage_list *list, const rou
   if (st == VW_OK) st = vw_ranks_reduce(&s->ranks, &any, 1, VW_REDUCE_MAX);
   if (st == VW_OK && s->ranks.rank == 0) r->before += vw_queue_done(r->queue);
   *stopped = any != 0;
+  log_queue(r, round->number, vw_seconds() - begun);
   vw_queue_destroy(r->queue);
   r->queue = NULL;
   return st;
@@ -241,7 +257,7 @@ static void order_round(const vw_stage_list *list, int64_t round, placed *p, rou
 
 static vw_status run_rounds(vw_stage_run *r, const vw_stage_list *list, bool *stopped) {
   const size_t n = (size_t)list->n + 1;
-  round_items items = {calloc(n, sizeof *items.now), calloc(n, sizeof *items.first), 0};
+  round_items items = {.now = calloc(n, sizeof *items.now), .first = calloc(n, sizeof *items.first)};
   placed *p = calloc(n, sizeof *p);
   int64_t last = 0;
   const bool has_memory = items.now && items.first && p;
@@ -249,6 +265,7 @@ static vw_status run_rounds(vw_stage_run *r, const vw_stage_list *list, bool *st
   for (int64_t i = 0; i < list->n; i++)
     if (list->items[i].round > last) last = list->items[i].round;
   for (int64_t round = 0; has_memory && st == VW_OK && round <= last && !*stopped; round++) {
+    items.number = round;
     order_round(list, round, p, &items);
     if (items.groups) st = run_queue(r, list, &items, stopped);
   }

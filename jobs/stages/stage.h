@@ -40,8 +40,10 @@ typedef struct vw_stage_run {
   vw_team *team; /* NULL: no item is shared */
   const vw_stage_item *item;
   vw_progress progress;
-  int64_t before; /* units of earlier rounds */
-  bool has_asked; /* vw_stage_should_stop was called for this item */
+  int64_t before;                 /* units of earlier rounds */
+  bool has_asked;                 /* vw_stage_should_stop was called for this item */
+  int64_t taken;                  /* of this round by this rank */
+  double item_seconds, item_most; /* of these items: all, the longest */
 } vw_stage_run;
 
 /* Takes items, saves and writes: every rank, or the first of a team. */

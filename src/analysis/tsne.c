@@ -110,7 +110,9 @@ vw_status vw_tsne_seconds(int64_t n, int64_t d, const vw_tsne_options *o, double
   }
   VW_TRY(vw_tile_seconds_distances(d, &distances));
   VW_TRY(vw_tile_seconds_forces(&forces));
-  const double blocks = ceil((double)n / VW_TSNE_SIDE), tiles = blocks * (blocks + 1) / 2;
+  /* Tiles of whole blocks, then those of the last block, which has fewer points. */
+  const double blocks = floor((double)n / VW_TSNE_SIDE), rest = (double)n / VW_TSNE_SIDE - blocks;
+  const double tiles = blocks * (blocks + 1) / 2 + blocks * rest + rest * rest;
   /* Widths and the joint probabilities read every pair some ten times, as so many iterations do. */
   const double work = tiles * (distances + forces * ((double)o->iterations + 10));
   *seconds = work / o->threads;

@@ -13,13 +13,13 @@ enum { DRAW_BLOCK, DRAW_FACTORS };
 /* The run's blocks, in the order in which they are drawn, then in the queue's. */
 typedef struct drawn {
   int64_t n, trials;
-  int64_t *order, *units;
+  int64_t *order, *units, *parts;
   double *cost, *seconds, *sorted;
   double bytes;
 } drawn;
 
 static void drawn_free(drawn *d) {
-  free(d->order), free(d->units), free(d->cost), free(d->seconds), free(d->sorted);
+  free(d->order), free(d->units), free(d->parts), free(d->cost), free(d->seconds), free(d->sorted);
 }
 
 static int64_t draw_index(const vw_scale_blocks *b, const vw_scale_options *o, int64_t i) {
@@ -40,8 +40,8 @@ static vw_status draw(const vw_scale_blocks *b, const vw_scale_options *o, int64
   const size_t n = (size_t)d->n + 1;
   d->order = calloc(n, sizeof *d->order), d->units = calloc(n, sizeof *d->units);
   d->cost = calloc(n, sizeof *d->cost), d->seconds = calloc(n, sizeof *d->seconds);
-  d->sorted = calloc(n, sizeof *d->sorted);
-  VW_CHECK(d->order && d->units && d->cost && d->seconds && d->sorted, VW_ERR_MEMORY,
+  d->sorted = calloc(n, sizeof *d->sorted), d->parts = calloc(n, sizeof *d->parts);
+  VW_CHECK(d->order && d->units && d->parts && d->cost && d->seconds && d->sorted, VW_ERR_MEMORY,
            "simulate: out of memory for %" PRId64 " blocks", d->n);
   for (int64_t i = 0; i < d->n; i++) {
     const int64_t from = draw_index(b, o, i);
@@ -55,7 +55,10 @@ static vw_status draw(const vw_scale_blocks *b, const vw_scale_options *o, int64
     d->trials += b->trials[from], d->bytes += b->bytes[from];
   }
   vw_schedule_sort(d->order, d->n, d->cost); /* as jobs/stages/loop.c does */
-  for (int64_t i = 0; i < d->n; i++) d->seconds[i] = d->sorted[d->order[i]];
+  for (int64_t i = 0; i < d->n; i++) {
+    d->seconds[i] = d->sorted[d->order[i]];
+    d->parts[i] = b->parts ? b->parts[draw_index(b, o, d->order[i])] : 1;
+  }
   return VW_OK;
 }
 
@@ -71,6 +74,7 @@ vw_status vw_scale_run(const vw_scale_blocks *blocks, const vw_scale_options *o,
   const vw_simulated in = {.ranks = ranks,
                            .n = d.n,
                            .seconds = d.seconds,
+                           .parts = d.parts,
                            .steps = blocks->steps,
                            .latency = o->latency,
                            .service = 1 / o->capacity};

@@ -12,8 +12,9 @@ typedef struct vw_scale_blocks {
   const double *cost;    /* by which the queue orders them, in any unit */
   const double *seconds; /* that they take */
   const int64_t *trials;
-  const double *bytes; /* of the file with a block's results */
-  int64_t steps;       /* of a block's training */
+  const int64_t *parts; /* that a block is made of (cluster/simulate.h); NULL: 1 each */
+  const double *bytes;  /* of the file with a block's results */
+  int64_t steps;        /* of a block's training */
 } vw_scale_blocks;
 
 typedef struct vw_scale_options {

@@ -118,11 +118,22 @@ static int64_t end_of_step(const worker *w, int64_t step, int64_t steps) {
   return w->begin + (int64_t)((double)w->length * ((double)step / (double)steps));
 }
 
-/* The next step's end at which anything may be due: the first one after the next look, the last but one, the last. */
+static int64_t parts_of(const simulation *s, const worker *w) {
+  return s->in->parts ? s->in->parts[w->item] : 1;
+}
+
+/* Is it the step before the last one, when a rank asks for the next item? Something that is one step does not ask. */
+static bool is_before_end(const simulation *s, const worker *w, int64_t step) {
+  return s->in->steps > 1 && step == s->in->steps * parts_of(s, w) - 1;
+}
+
+/* The next step's end at which anything may be due: the first one after the next look, the last of a part, the last but
+ * one of all. */
 static void go_on(simulation *s, int64_t rank, int64_t after) {
   worker *w = &s->workers[rank];
-  const int64_t steps = s->in->steps, look_at = w->side.looked_ns - CLOCK + w->side.look_ns + 1;
-  int64_t next = after < steps - 1 ? steps - 1 : steps;
+  const int64_t steps = s->in->steps * parts_of(s, w), look_at = w->side.looked_ns - CLOCK + w->side.look_ns + 1;
+  int64_t next = (after / s->in->steps + 1) * s->in->steps;
+  if (next == steps && after < steps - 1 && is_before_end(s, w, steps - 1)) next = steps - 1;
   if (rank && look_at < end_of_step(w, next, steps)) {
     const double step = (double)w->length / (double)steps;
     int64_t due = step > 0 ? (int64_t)ceil((double)(look_at - w->begin) / step) : after + 1;
@@ -167,17 +178,15 @@ static void take(simulation *s, int64_t rank, int64_t now) {
 
 static void end_step(simulation *s, int64_t rank, int64_t now) {
   worker *w = &s->workers[rank];
-  const int64_t steps = s->in->steps;
-  if (w->step < steps) {
-    advance(s, rank, now);
-    if (w->step == steps - 1) send_due(s, rank, VW_QUEUE_TAKE, now);
+  if (w->step % s->in->steps == 0) vw_queue_side_did(&w->side, s->in->units ? s->in->units[w->item] : 1);
+  advance(s, rank, now);
+  if (w->step < s->in->steps * parts_of(s, w)) {
+    if (is_before_end(s, w, w->step)) send_due(s, rank, VW_QUEUE_TAKE, now);
     look(s, rank, now);
     go_on(s, rank, w->step);
     return;
   }
   if (now > s->last_end) s->last_end = now;
-  vw_queue_side_did(&w->side, s->in->units ? s->in->units[w->item] : 1);
-  advance(s, rank, now);
   take(s, rank, now);
 }
 
@@ -205,6 +214,8 @@ static vw_status check(const vw_simulated *in) {
   for (int64_t i = 0; i < in->n; i++) {
     VW_CHECK(in->seconds[i] >= 0 && in->seconds[i] < most_seconds, VW_ERR_ARG, "simulate: item %" PRId64 " takes %g s",
              i, in->seconds[i]);
+    VW_CHECK(!in->parts || (in->parts[i] > 0 && in->parts[i] < VW_QUEUE_STOP), VW_ERR_ARG,
+             "simulate: item %" PRId64 " of %" PRId64 " parts", i, in->parts[i]);
     sum += in->seconds[i];
   }
   VW_CHECK(sum * slowest < most_seconds, VW_ERR_ARG, "simulate: %g s of items; less than %g are possible",

@@ -3,7 +3,8 @@
  * the network between them and the time that an item takes are a model:
  *
  *   an item of s seconds is `steps` steps of s / steps; a rank lets the queue move after each, asks for the next item
- *   one step before the end, and looks for a stop when the rules say so;
+ *   one step before the end (not with a single step), and looks for a stop when the rules say so; several things that
+ *   are taken together are one item, which reports each of them when it is done;
  *   a request of another rank travels latency / 2 to rank 0, is served there in the order of arrival, `service`
  *   seconds each, and its answer travels latency / 2 back; rank 0's own requests do not travel;
  *   an answer is heard at the rank's next step, or at once by a rank that waits for it.
@@ -21,7 +22,8 @@ typedef struct vw_simulated {
   int64_t n;              /* items */
   const double *seconds;  /* [n] in the order of the queue (vw_schedule_sort): item i is handed out as i-th */
   const int64_t *units;   /* [n] that an item reports; NULL: 1 each */
-  int64_t steps;          /* of each item, at least 1 */
+  const int64_t *parts;   /* [n] that an item is made of, as long as each other: each reports its units; NULL: 1 */
+  int64_t steps;          /* of each part, at least 1 */
   double latency;         /* seconds of a request there and back, without its service */
   double service;         /* seconds of rank 0 a request */
   const double *slowness; /* [ranks] by which a rank's items take longer; NULL: 1 */

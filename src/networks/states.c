@@ -32,9 +32,8 @@ static void pass_close(pass *p) {
   free(p->in), free(p->out);
 }
 
-static vw_status describe(pass *p) {
+static vw_status describe(pass *p, const vw_prompt_sizes *sizes) {
   const vw_clip_text_config *tower = &p->n->text.tower;
-  const vw_prompt_sizes sizes = vw_prompts_sizes(&p->prompts);
   vw_value stream[VW_PROMPT_LAYERS + 1];
   vw_prompt_rows r;
   VW_TRY(vw_graph_create(&p->graph));
@@ -43,7 +42,7 @@ static vw_status describe(pass *p) {
   const vw_value row_word = vw_input(g, vw_shape(VW_I32, BATCH), "row_word");
   const vw_value row_template = vw_input(g, vw_shape(VW_I32, BATCH), "row_template");
   const vw_value word_at = vw_input(g, vw_shape(VW_I32, BATCH), "word_at");
-  VW_TRY(vw_prompt_rows_emit(g, tower, &sizes, p->words, row_word, row_template, &r));
+  VW_TRY(vw_prompt_rows_emit(g, tower, sizes, p->words, row_word, row_template, &r));
   vw_clip_text_residuals(g, tower, r.x, r.rows, stream);
   for (int64_t l = 0; l < vw_word_state_layers(p->n); l++) {
     p->state[VW_STATE_POOLED][l] = vw_select_row(g, stream[l], r.pooled);
@@ -60,6 +59,18 @@ static vw_status write_i32(const pass *p, const char *name, int32_t *data) {
   return vw_program_write(p->program, vw_find(p->graph, name), &t);
 }
 
+vw_status vw_word_states_work(vw_network *n, const char *text, int64_t vectors, vw_state_work *out) {
+  pass p = {.n = n, .vectors = vectors};
+  vw_prompt_sizes sizes;
+  vw_work work = {0};
+  vw_status st = vw_prompt_sizes_of(n, &text, 1, vectors, &sizes);
+  if (st == VW_OK) st = describe(&p, &sizes);
+  if (st == VW_OK) st = vw_program_work(p.graph, &n->policy, &work);
+  *out = (vw_state_work){.words = BATCH, .flops = work.flops};
+  pass_close(&p);
+  return st;
+}
+
 static vw_status pass_open(pass *p, vw_network *n, const char *text, int64_t vectors) {
   const size_t bytes = (size_t)(BATCH * n->width) * sizeof(double);
   int32_t rows[BATCH], zeros[BATCH] = {0}, last[BATCH];
@@ -68,7 +79,8 @@ static vw_status pass_open(pass *p, vw_network *n, const char *text, int64_t vec
   VW_TRY(vw_prompts_create(&p->prompts, n, &text, 1, vectors));
   p->in = calloc((size_t)vectors, bytes), p->out = malloc(bytes);
   VW_CHECK(p->in && p->out, VW_ERR_MEMORY, "states: out of memory");
-  VW_TRY(describe(p));
+  const vw_prompt_sizes sizes = vw_prompts_sizes(&p->prompts);
+  VW_TRY(describe(p, &sizes));
   VW_TRY(vw_program_create(&p->program, p->graph, n->ctx, &n->policy));
   VW_TRY(vw_weights_bind(n->weights, p->program));
   VW_TRY(vw_prompts_write(&p->prompts, p->program, p->graph));

@@ -17,4 +17,11 @@ int64_t vw_word_state_layers(const vw_network *n);
 vw_status vw_word_states(vw_network *n, const char *text, const double *words, int64_t vectors, int64_t count,
                          float *out);
 
+/* One of the passes that vw_word_states makes, from sizes alone. Errors as above. */
+typedef struct vw_state_work {
+  int64_t words; /* at most */
+  double flops;
+} vw_state_work;
+vw_status vw_word_states_work(vw_network *n, const char *text, int64_t vectors, vw_state_work *out);
+
 #endif

@@ -108,6 +108,13 @@ static vw_status say_how_long(const vw_results_source *s, const vw_activations *
   return VW_OK;
 }
 
+vw_status vw_tsne_map_seconds(const vw_results_source *s, int64_t words, int64_t width, double *seconds) {
+  vw_context ctx = s->ctx;
+  vw_tsne_options o = options_of(s);
+  o.device = &ctx;
+  return vw_tsne_seconds(words, width, &o, seconds);
+}
+
 static vw_status write_map(const vw_results_source *s, const vw_activations *a, int64_t layer, picked *p,
                            vw_tsne_map_numbers *numbers) {
   char id[VW_BLOCK_ID];

@@ -33,6 +33,10 @@ vw_status vw_tsne_map_id(const vw_results_source *s, const vw_activations *a, in
 vw_status vw_tsne_map_make(const vw_results_source *s, const vw_activations *a, int64_t layer, bool (*stop)(void *user),
                            void *user, bool *stopped);
 
+/* Seconds that a map of so many words takes here, or on the device where the study runs on cuda. Errors: as of
+ * vw_tsne_seconds. */
+vw_status vw_tsne_map_seconds(const vw_results_source *s, int64_t words, int64_t width, double *seconds);
+
 /* points [a->n, 2], malloc'ed; NULL: it is not there, or damaged, which is logged. */
 vw_status vw_tsne_map_read(const vw_results_source *s, const vw_activations *a, int64_t layer, double **points,
                            vw_tsne_map_numbers *numbers);

@@ -226,6 +226,9 @@ typedef struct vw_task_kind {
   /* How often it runs: VW_PART_JUDGE for so many words of one concept, VW_PART_CACHE for what is missing. */
   vw_status (*part_runs)(const vw_task_inputs *in, vw_task_part what, int piece, int64_t words, double *runs);
   int judge_pieces; /* kinds of runs that judging is made of, at most VW_MOST_PIECES; 0: one */
+  /* How many items the queues of `cache` hand out of what is missing: of VW_PART_CACHE and, where it shares_open, of
+   * VW_PART_OPEN. NULL: all of it is one. */
+  vw_status (*part_items)(const vw_task_inputs *in, vw_task_part what, int64_t *n);
   /* Mean seconds of one run of VW_PART_CACHE with its files, over at least `seconds`; writes nothing. */
   vw_status (*time_cache)(const vw_task_inputs *in, double seconds, double *one);
   /* The same of one run of a piece of judging, with the files and other networks that stand around it; files lie below

@@ -74,6 +74,35 @@ static void test_requests(void **state) {
   }
 }
 
+/* Things that are taken together are one take, and a report each, spread over their time; of one part each they are what
+ * they were. */
+static void test_parts(void **state) {
+  (void)state;
+  int64_t parts[40], units[40], sum = 0;
+  for (int i = 0; i < 40; i++) parts[i] = 1 + i % 4, units[i] = 1 + i % 3, sum += parts[i] * units[i];
+  for (int64_t steps = 1; steps <= 9; steps += 4)
+    for (int64_t ranks = 1; ranks <= 8; ranks *= 2) {
+      draw(40, 0.5, 9);
+      vw_simulated in = {.ranks = ranks, .n = 40, .units = units, .parts = parts, .steps = steps, .latency = 1e-5};
+      const vw_simulation s = simulate(in);
+      assert_int_equal(s.sent[VW_QUEUE_TAKE], 40 + ranks);
+      assert_int_equal(s.sent[VW_QUEUE_REPORT], 100); /* parts in all */
+      assert_int_equal(s.done, sum);
+      for (int i = 0; i < 40; i++) parts[i] = 1;
+      const vw_simulation one = simulate(in);
+      assert_true(fabs(one.busy - s.busy) < 1e-6 && fabs(one.makespan - s.makespan) <= seconds[0]);
+      in.parts = NULL;
+      const vw_simulation none = simulate(in);
+      assert_memory_equal(&one, &none, sizeof one);
+      for (int i = 0; i < 40; i++) parts[i] = 1 + i % 4;
+    }
+  parts[3] = 0;
+  vw_simulation out;
+  assert_int_equal(vw_simulate(&(vw_simulated){.ranks = 1, .n = 40, .seconds = seconds, .parts = parts, .steps = 1},
+                               &out, NULL, NULL),
+                   VW_ERR_ARG);
+}
+
 /* Asked for one step early, an answer that takes less than a step costs nothing; else each item waits for its own. */
 static void test_latency(void **state) {
   (void)state;
@@ -152,9 +181,9 @@ static void test_refused(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_schedule),   cmocka_unit_test(test_requests),
-                                     cmocka_unit_test(test_latency),    cmocka_unit_test(test_capacity),
-                                     cmocka_unit_test(test_looks),      cmocka_unit_test(test_replay),
-                                     cmocka_unit_test(test_many_ranks), cmocka_unit_test(test_refused)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_schedule), cmocka_unit_test(test_requests),   cmocka_unit_test(test_parts),
+      cmocka_unit_test(test_latency),  cmocka_unit_test(test_capacity),   cmocka_unit_test(test_looks),
+      cmocka_unit_test(test_replay),   cmocka_unit_test(test_many_ranks), cmocka_unit_test(test_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

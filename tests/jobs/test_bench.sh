@@ -282,13 +282,15 @@ stages -o "$work/made" > "$work/left.txt"
 python3 - "$work/stages.txt" "$work/left.txt" << 'END' || fail "simulate --stages: $(cat "$work/stages.txt" "$work/left.txt")"
 import json, sys
 whole, left = (json.load(open(name))["rows"] for name in sys.argv[1:])
-assert [r["stage"] for r in whole] == ["learn", "evaluate", "all"] * 2 and [r["ranks"] for r in whole] == [1] * 3 + [2] * 3
-assert [r["stage"] for r in left] == ["evaluate", "all"] * 2 # all is learned
-for learn, evaluate, both in (whole[:3], whole[3:]):
-    assert learn["blocks"] == 4 and both["blocks"] == 4 + evaluate["blocks"] and evaluate["blocks"] > 4 # and baselines
-    assert abs(both["seconds"] - learn["seconds"] - evaluate["seconds"]) < 1e-9 * both["seconds"]
-    assert all(0 < r["utilisation"] <= 1 and r["tail_seconds"] >= 0 and r["requests"]["takes"] >= r["blocks"] for r in (learn, evaluate, both))
-assert whole[5]["seconds"] < whole[2]["seconds"] and whole[2]["utilisation"] > 0.9
+assert [r["stage"] for r in whole] == ["learn", "evaluate", "collect", "all"] * 2 and [r["ranks"] for r in whole] == [1] * 4 + [2] * 4
+assert [r["stage"] for r in left] == ["evaluate", "collect", "all"] * 2 # all is learned
+for learn, evaluate, collect, every in (whole[:4], whole[4:]):
+    assert learn["blocks"] == 4 and every["blocks"] == 4 + evaluate["blocks"] and evaluate["blocks"] > 4 # and baselines
+    assert collect["blocks"] == 0 and collect["requests"]["takes"] == 0 # rank 0 alone
+    assert abs(every["seconds"] - sum(r["seconds"] for r in (learn, evaluate, collect))) < 1e-9 * every["seconds"]
+    assert all(0 < r["utilisation"] <= 1 and r["tail_seconds"] >= 0 and r["requests"]["takes"] >= r["blocks"] for r in (learn, evaluate, every))
+    assert abs(collect["utilisation"] * collect["ranks"] - 1) < 1e-9
+assert whole[4]["seconds"] < whole[0]["seconds"] and whole[0]["utilisation"] > 0.9
 END
 ! simulate --seconds 20 --stages || fail "simulate --stages without a study"
 says "stages wants STUDY.yaml"

@@ -204,6 +204,10 @@ vw_status vw_class_texts_missing(const vw_task_inputs *in, int64_t *n) {
   return VW_OK;
 }
 
+int64_t vw_class_texts_files(int64_t texts) {
+  return (texts + A_FILE - 1) / A_FILE;
+}
+
 vw_status vw_class_texts_load(const vw_task_inputs *in, const char *sentence, void *out) {
   static const vw_task_hooks none = {0};
   const size_t one = vw_clip_feature_bytes(vw_clip_of(in->network));

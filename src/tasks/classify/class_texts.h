@@ -11,6 +11,9 @@ int64_t vw_class_texts_kept(const vw_task_inputs *in);
 /* How many texts will be encoded: of those that are kept what has no file. Not collective. */
 vw_status vw_class_texts_missing(const vw_task_inputs *in, int64_t *n);
 
+/* Files that such texts are kept in, which ranks take from a queue one by one. */
+int64_t vw_class_texts_files(int64_t texts);
+
 /* Collective: the ranks share out what is missing. *computed counts what this rank encoded; *stopped as
  * vw_task_kind.cache has it. A stop loses what is encoded of one file. Errors: VW_ERR_INPUT (a text is too long),
  * VW_ERR_IO, VW_ERR_MEMORY. */

@@ -123,6 +123,18 @@ static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int piec
   return VW_OK;
 }
 
+/* A class is a file of features. */
+static vw_status part_items(const vw_task_inputs *in, vw_task_part what, int64_t *n) {
+  int64_t texts = 0;
+  *n = in->pictures->n_owners;
+  if (what == VW_PART_CACHE && !in->pictures->is_counted)
+    return vw_features_missing(in->pictures, vw_clip_of(in->network), in->weights, in->cache, n);
+  if (what != VW_PART_OPEN) return VW_OK;
+  VW_TRY(vw_class_texts_missing(in, &texts));
+  *n = vw_class_texts_files(texts);
+  return VW_OK;
+}
+
 static vw_status time_cache(const vw_task_inputs *in, double seconds, double *one) {
   return vw_features_time(in->pictures, vw_clip_of(in->network), seconds, one);
 }
@@ -264,6 +276,7 @@ const vw_task_kind vw_classification_kind = {.name = "classification",
                                              .made_up = made_up,
                                              .part = part,
                                              .part_runs = part_runs,
+                                             .part_items = part_items,
                                              .time_cache = time_cache,
                                              .missing = missing,
                                              .cache = cache,

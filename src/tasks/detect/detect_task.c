@@ -150,6 +150,13 @@ static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int piec
   return VW_OK;
 }
 
+static vw_status part_items(const vw_task_inputs *in, vw_task_part what, int64_t *n) {
+  int64_t pictures = 0;
+  if (what == VW_PART_CACHE) VW_TRY(missing(in, &pictures));
+  *n = (pictures + VW_PATCHES_AT_ONCE - 1) / VW_PATCHES_AT_ONCE;
+  return VW_OK;
+}
+
 static vw_status time_cache(const vw_task_inputs *in, double seconds, double *one) {
   vw_patch_list l;
   int64_t *scene = NULL;
@@ -263,6 +270,7 @@ const vw_task_kind vw_detection_kind = {
     .made_up = made_up,
     .part = part,
     .part_runs = part_runs,
+    .part_items = part_items,
     .time_cache = time_cache,
     .missing = missing,
     .cache = cache,

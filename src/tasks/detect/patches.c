@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define FOLDER "patches"
-enum { AT_ONCE = 8 }; /* pictures that a rank takes from the queue, and decodes at once */
 
 /* ---- room -------------------------------------------------------------------------------------------------------- */
 
@@ -68,7 +67,7 @@ vw_status vw_patch_maker_create(vw_patch_maker **out, const vw_picture_set *s, v
   vw_patch_maker *m = calloc(1, sizeof *m);
   *out = NULL;
   VW_CHECK(m, VW_ERR_MEMORY, "picture encoder: out of memory");
-  *m = (vw_patch_maker){.set = s, .network = n, .width = threads < AT_ONCE ? threads : AT_ONCE};
+  *m = (vw_patch_maker){.set = s, .network = n, .width = threads < VW_PATCHES_AT_ONCE ? threads : VW_PATCHES_AT_ONCE};
   m->values = n->square.size * n->square.size * 3;
   m->square = malloc((size_t)(m->width * m->values) * sizeof *m->square);
   m->pixels = malloc((size_t)(m->width * m->values) * sizeof *m->pixels);
@@ -237,8 +236,8 @@ typedef struct making {
 static vw_status make_part(void *user, int64_t first, int64_t end, const vw_task_hooks *hooks, int64_t *computed) {
   making *m = user;
   const vw_patch_list *l = m->l;
-  const vw_picture *list[AT_ONCE];
-  char path[AT_ONCE][VW_PATH_BYTES], key[AT_ONCE][VW_HASH_TEXT];
+  const vw_picture *list[VW_PATCHES_AT_ONCE];
+  char path[VW_PATCHES_AT_ONCE][VW_PATH_BYTES], key[VW_PATCHES_AT_ONCE][VW_HASH_TEXT];
   int64_t n = 0;
   for (int64_t i = first; i < end; i++) {
     VW_TRY(key_of(l, l->scene[i], key[n], path[n]));
@@ -267,8 +266,8 @@ vw_status vw_patches_ensure(const vw_patch_list *l, const vw_ranks *ranks, const
                             int64_t *computed, bool *stopped) {
   making m = {.l = l};
   const vw_cache_work work = {
-      .cache = l->cache, .folder = FOLDER, .n = l->n, .at_once = AT_ONCE, .make = make_part, .user = &m};
-  vw_status st = vw_agree_message(ranks, vw_patches_create(&m.room, l->network, AT_ONCE));
+      .cache = l->cache, .folder = FOLDER, .n = l->n, .at_once = VW_PATCHES_AT_ONCE, .make = make_part, .user = &m};
+  vw_status st = vw_agree_message(ranks, vw_patches_create(&m.room, l->network, VW_PATCHES_AT_ONCE));
   if (st == VW_OK) st = vw_cache_work_do(&work, ranks, hooks, computed, stopped);
   vw_patch_maker_destroy(m.maker);
   vw_patches_free(&m.room);
@@ -276,14 +275,14 @@ vw_status vw_patches_ensure(const vw_patch_list *l, const vw_ranks *ranks, const
 }
 
 vw_status vw_patches_time(const vw_patch_list *l, double seconds, double *one) {
-  const vw_picture *list[AT_ONCE];
+  const vw_picture *list[VW_PATCHES_AT_ONCE];
   vw_patch_maker *m = NULL;
   vw_patches room = {0};
   vw_status st = VW_OK;
   int64_t pictures = 0, made = 0;
   *one = 0;
   if (l->n == 0) return VW_OK;
-  VW_GOTO(vw_patches_create(&room, l->network, AT_ONCE));
+  VW_GOTO(vw_patches_create(&room, l->network, VW_PATCHES_AT_ONCE));
   VW_GOTO(vw_patch_maker_create(&m, l->set, l->network));
   for (int64_t i = 0; i < m->width; i++) list[i] = &l->set->train_scenes.scene[l->scene[i % l->n]].picture;
   VW_GOTO(vw_patch_maker_run(m, list, 1, &room, NULL, &made)); /* reads and packs the weights */

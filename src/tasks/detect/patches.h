@@ -44,6 +44,8 @@ vw_status vw_patches_ensure(const vw_patch_list *l, const vw_ranks *ranks, const
                             int64_t *computed, bool *stopped);
 /* How many have no file; whole files are not told from damaged ones. */
 vw_status vw_patches_missing(const vw_patch_list *l, int64_t *n);
+
+enum { VW_PATCHES_AT_ONCE = 8 }; /* pictures that a rank takes from the queue, and decodes at once */
 /* Mean seconds of decoding and encoding one, over at least `seconds`. Writes nothing. */
 vw_status vw_patches_time(const vw_patch_list *l, double seconds, double *one);
 /* Reads all of the list. The caller frees *out. */

@@ -141,6 +141,13 @@ static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int piec
   return VW_OK;
 }
 
+static vw_status part_items(const vw_task_inputs *in, vw_task_part what, int64_t *n) {
+  int64_t pictures = 0;
+  if (what == VW_PART_CACHE) VW_TRY(missing(in, &pictures));
+  *n = (pictures + VW_LATENTS_AT_ONCE - 1) / VW_LATENTS_AT_ONCE;
+  return VW_OK;
+}
+
 static vw_status time_cache(const vw_task_inputs *in, double seconds, double *one) {
   vw_latent_list l;
   int64_t *picture = NULL;
@@ -269,6 +276,7 @@ const vw_task_kind vw_generation_kind = {
     .part = part,
     .part_runs = part_runs,
     .judge_pieces = VW_DRAWN_PIECES,
+    .part_items = part_items,
     .time_cache = time_cache,
     .time_judge = vw_generation_time_judge,
     .skips_null = true,

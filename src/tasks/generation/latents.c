@@ -186,10 +186,9 @@ static vw_status make(void *user, int64_t first, int64_t end, const vw_task_hook
 
 vw_status vw_latents_ensure(const vw_latent_list *l, const vw_ranks *ranks, const vw_task_hooks *hooks,
                             int64_t *computed, bool *stopped) {
-  enum { AT_ONCE = 4 };
   encoder e = {.l = l};
   const vw_cache_work work = {
-      .cache = l->cache, .folder = FOLDER, .n = l->n, .at_once = AT_ONCE, .make = make, .user = &e};
+      .cache = l->cache, .folder = FOLDER, .n = l->n, .at_once = VW_LATENTS_AT_ONCE, .make = make, .user = &e};
   const vw_status st = vw_cache_work_do(&work, ranks, hooks, computed, stopped);
   encoder_free(&e);
   return st;

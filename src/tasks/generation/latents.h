@@ -27,6 +27,8 @@ vw_status vw_latents_ensure(const vw_latent_list *l, const vw_ranks *ranks, cons
                             int64_t *computed, bool *stopped);
 /* How many have no file; whole files are not told from damaged ones. */
 vw_status vw_latents_missing(const vw_latent_list *l, int64_t *n);
+
+enum { VW_LATENTS_AT_ONCE = 4 }; /* pictures that a rank takes from the queue together */
 /* Mean seconds of decoding and encoding one, over at least `seconds`. Writes nothing. */
 vw_status vw_latents_time(const vw_latent_list *l, double seconds, double *one);
 /* Reads all of the list: out [n, vw_latents_count]. */
