@@ -47,13 +47,13 @@ cudaError_t vw_emulated_alive(void);
 uint32_t vw_emulated_shuffle(uint32_t value, unsigned lane); /* value of that lane of the caller's warp */
 float *vw_shared(void);
 
-/* What lanes of a warp show each other: all put their words, all read, all leave. */
+/* What lanes of a warp show each other: all put their words, then all may read them, until their next but one. */
 enum { VW_EMULATED_WORDS = 6 };
 struct vw_emulated_words {
   uint32_t word[VW_EMULATED_WORDS];
 };
 const vw_emulated_words *vw_emulated_gather(const uint32_t (&mine)[VW_EMULATED_WORDS]); /* of 32 lanes */
-void vw_emulated_gathered(void);
+void vw_emulated_gathered(void); /* all have read what was not in the words: where those were addresses */
 void vw_emulated_sync_warp(const char *file, int line);
 
 /* Copies of 16 bytes, which a device makes at any time until their thread has waited for them: every other block at
@@ -96,7 +96,6 @@ static inline unsigned __ballot_sync(unsigned, bool yes) {
   const vw_emulated_words *all = vw_emulated_gather(mine);
   unsigned bits = 0;
   for (unsigned lane = 0; lane < 32; lane++) bits |= all[lane].word[0] << lane;
-  vw_emulated_gathered();
   return bits;
 }
 
