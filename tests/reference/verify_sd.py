@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler,
 from safetensors.torch import save_file
 from transformers import CLIPTextModel, CLIPTokenizerFast
 
-from schedule import dpm_step, in_double
+from schedule import dpm_step, in_double, sigmas_in_double
 from sd import DoubleTimesteps, channels_first, channels_last, fill, states_of
 
 TEXTS = ["a photo of a dog", "A DRAWING of a red hammer, 2024!", "caf\u00e9 \u4f60\u597d \U0001f98a", ""]
@@ -115,7 +115,7 @@ def sampler_part(ref, name, context, start):
     s = ref.sampler(name)
     s.set_timesteps(STEPS)
     if name == "dpm++":
-        s.sigmas = torch.cat([((1 - s.alphas_cumprod) / s.alphas_cumprod).sqrt()[s.timesteps], torch.zeros(1)])
+        sigmas_in_double(s, s.timesteps)
     x, out = channels_first(start), []
     for i, t in enumerate(s.timesteps):
         without, given = ref.unet(torch.cat([x, x]), t[None].expand(2), encoder_hidden_states=context).sample.chunk(2)
