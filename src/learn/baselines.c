@@ -79,15 +79,13 @@ static vw_status add_words(const builder *of) {
   return set_token(of, id);
 }
 
-/* One token that was trained, or several tokens of a network that was trained on all of them. */
-static bool name_is_known(const builder *of) {
-  const vw_tokenizer *tokenizer = of->in->network->text.tokenizer;
+bool vw_baseline_name_is_known(const vw_word_table *w, const char *concept) {
+  const vw_tokenizer *tokenizer = w->network->text.tokenizer;
   int32_t ids[64];
   int64_t n = 0;
-  bool known = vw_tokenizer_encode_part(tokenizer, of->b->concept, ids, 64, &n) == VW_OK && n > 0;
+  bool known = vw_tokenizer_encode_part(tokenizer, concept, ids, 64, &n) == VW_OK && n > 0;
   if (!known) vw_error_clear();
-  for (int64_t i = 0; known && i < n; i++)
-    known = of->w->mask[ids[i]] || !vw_tokenizer_is_whole_word(tokenizer, ids[i]);
+  for (int64_t i = 0; known && i < n; i++) known = w->mask[ids[i]] || !vw_tokenizer_is_whole_word(tokenizer, ids[i]);
   return known;
 }
 
@@ -95,7 +93,7 @@ static bool name_is_known(const builder *of) {
 static void add_name(const builder *of) {
   vw_baselines *b = of->b;
   vw_baseline_row *r = next_row(b, "name", "");
-  r->is_judged = name_is_known(of);
+  r->is_judged = vw_baseline_name_is_known(of->w, b->concept);
   if (!r->is_judged) return;
   (void)snprintf(r->word, sizeof r->word, "%s", b->concept);
   b->texts[b->n - 1] = b->concept;

@@ -32,6 +32,10 @@ vw_judged vw_baselines_judged(const vw_baselines *b);
 /* Numbers of rows that are not judged become NaN. metrics [n, n_metrics]; kept: of these rows. */
 void vw_baselines_mask(const vw_baselines *b, int n_metrics, double *metrics, vw_kept_numbers *kept);
 
+/* Is the concept's own name judged? One token that was trained, or several tokens of a network that was trained on all
+ * of them. */
+bool vw_baseline_name_is_known(const vw_word_table *w, const char *concept);
+
 /* The random word of a concept: a neighbour drawn from the concept's stream. */
 vw_status vw_random_word(const vw_task_inputs *in, const vw_word_table *w, const char *concept, int32_t *id);
 

@@ -138,6 +138,7 @@ vw_status vw_time_runs(const vw_block_kind *k, vw_timed what, double seconds, do
   *one = 0;
   VW_CHECK(vw_can_time(k, what), VW_ERR_UNSUPPORTED, "the task '%s' does not say how to time this", k->task->name);
   if (what == VW_TIMED_CACHE) return k->task->time_cache(&k->in, seconds, one);
+  if (what == VW_TIMED_JUDGE && k->task->time_judge) return k->task->time_judge(&k->in, k->piece, seconds, one);
   VW_TRY(vw_learn_shape_of(k->task, &k->in, k->rows, &s));
   VW_GOTO(vw_graph_create(&g));
   VW_GOTO(graph_of(g, k, what, &s, &policy, &ignored));

@@ -113,7 +113,7 @@ static vw_status judging_trials(predictor *p, const vw_block_kind *k, const vw_t
   judging j = {{0}};
   for (int64_t first = 0, end; first < n; first = end) {
     for (end = first + 1; end < n && !strcmp(trials[end].concept, trials[first].concept);) end++;
-    VW_TRY(judge_words(k, end - first, &j));
+    if (!trials[first].null_concept || !k->task->skips_null) VW_TRY(judge_words(k, end - first, &j));
   }
   return judging_seconds(p, k, &j, seconds);
 }
@@ -171,10 +171,13 @@ static bool is_used(const predictor *p, int64_t model, int64_t data) {
   return false;
 }
 
-/* Words of a concept's baselines (learn/baselines.h). What an untouched anchor draws serves all concepts. */
-static int64_t baseline_words(const vw_block_kind *k, const vw_trials_config *trials, bool is_first) {
+/* Words of a concept's baselines that are judged (learn/baselines.h): a random word, the concept's name where it is
+ * known, directions, anchors. What an untouched anchor draws serves all concepts. */
+static int64_t baseline_words(const vw_block_kind *k, const vw_word_table *w, const char *concept, bool is_first) {
+  const vw_trials_config *trials = &k->in.model->trials;
   const int64_t directions = trials->anchors.n * (k->task->few_directions ? 1 : trials->deltas.n);
-  return 2 + directions + (k->task->draws_parts && !is_first ? 0 : trials->anchors.n);
+  const bool has_name = !w->mask || !w->network->text.tokenizer || vw_baseline_name_is_known(w, concept);
+  return 1 + has_name + directions + (k->task->draws_parts && !is_first ? 0 : trials->anchors.n);
 }
 
 /* What the tasks make once and keep, as ranks take it: a round for each queue. */
@@ -191,7 +194,7 @@ static vw_status add_cache(predictor *p, const vw_block_kind *k, vw_task_part wh
 /* Pictures without features, the texts of the classes, baselines. */
 static vw_status add_pair(predictor *p, int64_t m, int64_t d) {
   const vw_predict_source *s = p->s;
-  const vw_trials_config *trials = &p->config->models[m].trials;
+  const vw_names *concepts = &vw_study_data_of(p->config, m, d)->concepts;
   const vw_block_kind k = kind_of(p, m, d, 1, whole);
   double runs = 0;
   double one = 0;
@@ -205,12 +208,12 @@ static vw_status add_pair(predictor *p, int64_t m, int64_t d) {
     p->items[VW_PREDICT_LEARN].beside += one * runs;
   else if (runs)
     VW_TRY(add_cache(p, &k, VW_PART_OPEN, one * runs));
-  for (int64_t i = 0; i < vw_study_data_of(p->config, m, d)->concepts.n; i++) {
+  for (int64_t i = 0; i < concepts->n; i++) {
     char id[VW_BLOCK_ID];
     VW_TRY(vw_results_baseline_id(&s->results, m, d, i, id));
     if (has_file(s, id)) continue;
     judging j = {{0}};
-    VW_TRY(judge_words(&k, baseline_words(&k, trials, i == 0), &j));
+    VW_TRY(judge_words(&k, baseline_words(&k, &s->results.words[m], concepts->name[i], i == 0), &j));
     VW_TRY(judging_seconds(p, &k, &j, &one));
     const vw_words_to_judge w = {.model = m, .data = d, .block = -1};
     VW_TRY(add_judging(p, VW_PREDICT_EVALUATE, &w, s->is_counted ? NULL : id, one));

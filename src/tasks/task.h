@@ -231,6 +231,10 @@ typedef struct vw_task_kind {
   vw_status (*part_items)(const vw_task_inputs *in, vw_task_part what, int64_t *n);
   /* Mean seconds of one run of VW_PART_CACHE with its files, over at least `seconds`; writes nothing. */
   vw_status (*time_cache)(const vw_task_inputs *in, double seconds, double *one);
+  /* The same of one run of a piece of judging, with the files and other networks that stand around it; files lie below
+   * in->cache meanwhile. NULL: judging takes what `part` emits, and nothing else that counts. */
+  vw_status (*time_judge)(const vw_task_inputs *in, int piece, double seconds, double *one);
+  bool skips_null; /* null concepts are not judged: they have no name */
 
   /* ---- what is computed once and kept ---- */
 

@@ -1,5 +1,6 @@
 #include "tasks/generation/generation_draw.h"
 
+#include "cluster/progress.h"
 #include "io/pictures/image.h"
 #include "io/pictures/picture_settings.h"
 #include "tasks/generation/drawn.h"
@@ -151,20 +152,29 @@ static bool goes_on(void *user, int64_t done, int64_t steps) {
   return !vw_judging_stops(w);
 }
 
-/* Rows that one program draws; those that it has more than there are words are the last word again. */
-static vw_status draw(vw_word_drawer *d, const vw_judged *w, const int64_t *row, int64_t n, int size, int64_t picture,
-                      uint8_t *const *rgb) {
-  const int64_t B = (int64_t)1 << size, text = vw_sd_positions(d->task->network) * d->task->network->net.width;
-  const vw_drawing_watch watch = {.step = goes_on, .user = (void *)(uintptr_t)w};
-  vw_drawer *drawer = NULL;
-  bool stopped = false;
-  VW_TRY(drawer_of(d, size, &drawer));
+/* The states of some rows' texts and the noise that their pictures begin with, for a program of B rows: those that it
+ * has more are the last one again. */
+static vw_status start(vw_word_drawer *d, const vw_drawer *drawer, const vw_judged *w, const int64_t *row, int64_t n,
+                       int64_t B, int64_t picture) {
+  const int64_t text = vw_sd_positions(d->task->network) * d->task->network->net.width;
   const int64_t one = vw_drawer_latents(drawer);
   for (int64_t b = 0; b < n; b++) VW_TRY(embed(d, w, row[b], d->x + b * text));
   VW_TRY(vw_sd_text_encoder_run(d->texts, d->x, n, d->states));
   for (int64_t b = n; b < B; b++)
     memcpy(d->states + b * text, d->states + (n - 1) * text, (size_t)text * sizeof *d->states);
   for (int64_t b = 0; b < B; b++) vw_drawer_start(drawer, d->key, (uint64_t)picture, d->latents + b * one);
+  return VW_OK;
+}
+
+/* Rows that one program draws. */
+static vw_status draw(vw_word_drawer *d, const vw_judged *w, const int64_t *row, int64_t n, int size, int64_t picture,
+                      uint8_t *const *rgb) {
+  const vw_drawing_watch watch = {.step = goes_on, .user = (void *)(uintptr_t)w};
+  vw_drawer *drawer = NULL;
+  bool stopped = false;
+  VW_TRY(drawer_of(d, size, &drawer));
+  const int64_t one = vw_drawer_latents(drawer);
+  VW_TRY(start(d, drawer, w, row, n, (int64_t)1 << size, picture));
   VW_TRY(vw_drawer_run(drawer, d->states, d->without, d->latents, &watch, &stopped));
   for (int64_t b = 0; b < n && !vw_judging_stops(w); b++)
     VW_TRY(vw_drawer_decode(drawer, d->latents + b * one, rgb[b]));
@@ -182,6 +192,48 @@ vw_status vw_word_drawer_run(vw_word_drawer *d, const vw_judged *w, const int64_
     VW_TRY(draw(d, w, row + at, taken, size, picture, rgb + at));
   }
   return VW_OK;
+}
+
+/* ---- how long it takes ------------------------------------------------------------------------------------------- */
+
+typedef struct timed_steps {
+  double start, last, seconds;
+  int64_t n; /* behind the first */
+  bool begun;
+} timed_steps;
+
+static bool times(void *user, int64_t done, int64_t steps) {
+  timed_steps *t = user;
+  (void)done, (void)steps;
+  t->last = vw_seconds();
+  if (t->begun) t->n++;
+  if (!t->begun) t->start = t->last;
+  t->begun = true;
+  return t->n < 3 || t->last - t->start < t->seconds;
+}
+
+vw_status vw_word_drawer_steps(vw_word_drawer *d, const vw_judged *w, int size, double seconds, double *one) {
+  timed_steps t = {.seconds = seconds};
+  const vw_drawing_watch watch = {.step = times, .user = &t};
+  vw_drawer *drawer = NULL;
+  const int64_t first = 0;
+  VW_CHECK((int64_t)1 << size <= d->most, VW_ERR_ARG, "judging: %" PRId64 " words at once, at most %" PRId64,
+           (int64_t)1 << size, d->most);
+  VW_TRY(drawer_of(d, size, &drawer));
+  for (bool stopped = false; !stopped;) {
+    VW_TRY(start(d, drawer, w, &first, 1, (int64_t)1 << size, 0));
+    VW_TRY(vw_drawer_run(drawer, d->states, d->without, d->latents, &watch, &stopped));
+  }
+  *one = (t.last - t.start) / (double)t.n;
+  return VW_OK;
+}
+
+vw_status vw_word_drawer_ends(vw_word_drawer *d, const vw_judged *w, uint8_t *rgb) {
+  vw_drawer *drawer = NULL;
+  const int64_t first = 0;
+  VW_TRY(drawer_of(d, 0, &drawer));
+  VW_TRY(start(d, drawer, w, &first, 1, 1, 0));
+  return vw_drawer_decode(drawer, d->latents, rgb);
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */

@@ -36,6 +36,18 @@ int64_t vw_word_drawer_most(const vw_word_drawer *d);
 vw_status vw_word_drawer_run(vw_word_drawer *d, const vw_judged *w, const int64_t *row, int64_t n, int64_t picture,
                              uint8_t *const *rgb);
 
+/* What drawing costs, as judging does it (generation_time.c). vw_word_drawer_steps: mean seconds of a step of 2^size
+ * pictures of the first word of w, over at least three steps and `seconds` after one that makes the program ready.
+ * vw_word_drawer_ends: encodes the text of that word and decodes what are no latents of anything to rgb: all but the
+ * steps. The judge's feature of a picture is computed and forgotten. */
+vw_status vw_word_drawer_steps(vw_word_drawer *d, const vw_judged *w, int size, double seconds, double *one);
+vw_status vw_word_drawer_ends(vw_word_drawer *d, const vw_judged *w, uint8_t *rgb);
+vw_status vw_generation_judge_look(vw_generation *t, const uint8_t *rgb);
+/* Mean seconds of a run of a piece of judging (vw_task_kind.time_judge): steps by the size of their program, then a
+ * picture with its text, file and judge. */
+enum { VW_DRAWN_PICTURE = VW_DRAWN_SIZES, VW_DRAWN_PIECES };
+vw_status vw_generation_time_judge(const vw_task_inputs *in, int piece, double seconds, double *one);
+
 /* The file of a picture in the folder of pictures that are kept. Found: it is there, drawn with the settings and kernels
  * that would draw it now, and is read into rgb. Errors: VW_ERR_MEMORY, VW_ERR_ARG; a damaged file is not found. */
 vw_status vw_word_picture_find(const vw_word_drawer *d, const vw_judged *w, int64_t row, int64_t picture,

@@ -173,15 +173,24 @@ static vw_hash word_of(const looking *l, int64_t row) {
   return text ? vw_hash_bytes(text, strlen(text)) : vw_hash_bytes(l->w->words + row * C, (size_t)C * sizeof(double));
 }
 
-/* The judge's feature of a picture, into l->seen. */
-static vw_status look(const looking *l, const uint8_t *rgb) {
-  vw_generation_judge *j = l->j;
+/* The judge's feature [projection] of a picture. */
+static vw_status look(vw_generation_judge *j, const uint8_t *rgb, double *seen) {
   const vw_preprocess *how = &j->network->hub.preprocess;
   const vw_image image = {.height = j->task->side, .width = j->task->side, .rgb = (uint8_t *)(uintptr_t)rgb};
   VW_TRY(vw_preprocess_pixels(how, &image, j->square));
   vw_preprocess_normalise_f64(how, j->square, how->crop * how->crop, j->pixels);
   VW_TRY(vw_image_encoder_run(j->encoder, j->pixels, j->feature));
-  return vw_convert(l->seen, VW_F64, j->feature, vw_clip_feature_type(j->network), projection_of(j));
+  return vw_convert(seen, VW_F64, j->feature, vw_clip_feature_type(j->network), projection_of(j));
+}
+
+vw_status vw_generation_judge_look(vw_generation *t, const uint8_t *rgb) {
+  vw_generation_judge *j = NULL;
+  VW_TRY(judge_of(t, &j));
+  double *seen = malloc((size_t)projection_of(j) * sizeof *seen);
+  VW_CHECK(seen, VW_ERR_MEMORY, "judging: out of memory");
+  const vw_status st = look(j, rgb, seen);
+  free(seen);
+  return st;
 }
 
 static vw_status score(const looking *l, int64_t row, const double *feature) {
@@ -229,7 +238,7 @@ static const kept_picture *find_kept(const looking *l, int64_t row) {
 
 /* A picture that is new, or was read from its file. */
 static vw_status take(const looking *l, int64_t row, const uint8_t *rgb) {
-  VW_TRY(look(l, rgb));
+  VW_TRY(look(l->j, rgb, l->seen));
   VW_TRY(keep(l, row, rgb));
   return score(l, row, l->seen);
 }

@@ -83,22 +83,23 @@ static int32_t made_up(const vw_step_shape *s, const char *name, int64_t j) {
   return strstr(name, "_pool") ? (int32_t)j : 0;
 }
 
-/* Opening computes next to nothing. Judging is steps through the UNet, by programs of 8, 4, 2 and 1 words, and a run of
- * the decoder a picture; the judge's own network is small beside. Caching is counted by the encoder's runs. */
-enum { DECODING = VW_DRAWN_SIZES, JUDGE_PIECES };
+/* Opening computes next to nothing. Judging is steps through the UNet, by programs of 8, 4, 2 and 1 words, and the rest
+ * of each picture: of that the decoder's operations are told, its time is measured whole. Caching is counted by the
+ * encoder's runs. */
 
 static vw_status part(const vw_task_inputs *in, vw_task_part what, int piece, vw_graph *g, const vw_policy **policy,
                       vw_part_name *name) {
   const vw_sd_network *n = vw_sd_of(in->network);
-  const bool draws = what != VW_PART_CACHE && piece < DECODING;
+  const bool draws = what != VW_PART_CACHE && piece < VW_DRAWN_PICTURE;
   const int64_t words = draws ? VW_DRAWN_MOST >> piece : 1;
-  int64_t size[2] = {0, words};
+  const int64_t layers = what == VW_PART_JUDGE ? n->net.text.tower.t.layers : 0;
+  int64_t size[3] = {0, words, layers};
   VW_TRY(vw_generation_side(in, &size[0]));
-  /* "drawing" was the name when its times held making the program ready, "sampling" when all were of 8 words */
-  const char *is = what == VW_PART_CACHE ? passes[PICTURES].name : draws ? "steps" : "decoder";
+  /* names of times that were measured otherwise: "drawing", "sampling", "steps", "decoder" */
+  const char *is = what == VW_PART_CACHE ? passes[PICTURES].name : draws ? "sampler" : "picture";
   (void)snprintf(name->kind, sizeof name->kind, "sd %s %" PRId64 "x%" PRId64, is, n->unet.level[0].width,
                  n->unet.levels);
-  name->shape = vw_hash_bytes(size, (draws ? 2 : 1) * sizeof *size);
+  name->shape = vw_hash_bytes(size, (draws ? 2 : what == VW_PART_JUDGE ? 3 : 1) * sizeof *size);
   if (!draws) return pass(in, what == VW_PART_CACHE ? PICTURES : DECODER, g, policy);
   *policy = &n->image_policy;
   const int64_t h = size[0] / vw_vae_factor(&n->vae);
@@ -130,8 +131,8 @@ static vw_status part_runs(const vw_task_inputs *in, vw_task_part what, int piec
   const bool is_device = !vw_memory_of(in->network->ctx->backend)->host;
   int64_t n = 0;
   if (what == VW_PART_CACHE) VW_TRY(missing(in, &n));
-  if (what == VW_PART_JUDGE && piece == DECODING) n = words * judge->pictures;
-  if (what == VW_PART_JUDGE && piece < DECODING)
+  if (what == VW_PART_JUDGE && piece == VW_DRAWN_PICTURE) n = words * judge->pictures;
+  if (what == VW_PART_JUDGE && piece < VW_DRAWN_PICTURE)
     for (int64_t left = words, together; left > 0; left -= together) {
       together = vw_drawn_together(VW_DRAWN_MOST, left, is_device);
       n += together == VW_DRAWN_MOST >> piece ? judge->pictures * judge->steps : 0;
@@ -274,9 +275,11 @@ const vw_task_kind vw_generation_kind = {
     .made_up = made_up,
     .part = part,
     .part_runs = part_runs,
-    .judge_pieces = JUDGE_PIECES,
+    .judge_pieces = VW_DRAWN_PIECES,
     .part_items = part_items,
     .time_cache = time_cache,
+    .time_judge = vw_generation_time_judge,
+    .skips_null = true,
     .missing = missing,
     .cache = cache,
     .cache_bytes = cache_bytes,
