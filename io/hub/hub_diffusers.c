@@ -245,6 +245,8 @@ vw_status vw_hub_diffusers_hash(const vw_hub_diffusers *h, vw_hash *out) {
     vw_hasher_field(hasher, components[i].name);
     VW_GOTO(vw_hub_weights_hash(&h->weights[i], hasher));
   }
+  /* keys that once were not looked at: other pictures than those of before */
+  if (vw_hub_scheduler_steps_otherwise(&h->scheduler)) vw_hasher_field(hasher, "steps of DPM-Solver++ 2");
   *out = vw_hasher_done(hasher);
 cleanup:
   vw_hasher_destroy(hasher);

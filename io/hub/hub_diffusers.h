@@ -37,7 +37,17 @@ typedef struct vw_hub_scheduler {
   bool scaled;               /* scaled_linear; else linear */
   bool velocity;             /* v_prediction; else epsilon */
   bool last_alpha_one, clip; /* what DDIM makes of this configuration */
+  bool zero_snr;             /* rescale_betas_zero_snr: the last timestep is noise alone */
   char spacing[16];          /* "leading", "linspace", "trailing"; "": not said, a sampler's own */
+  /* What DPM-Solver++ makes of it alone. */
+  bool karras;           /* use_karras_sigmas */
+  bool first_order;      /* solver_order 1; else 2 */
+  bool heun;             /* solver_type; else midpoint */
+  bool ends_noisy;       /* final_sigmas_type sigma_min; else zero */
+  bool euler_at_final;   /* the last step is of first order */
+  bool full_order_final; /* not lower_order_final, which says the same of fewer than 15 steps */
+  double least_log_snr;  /* lambda_min_clipped: less is not drawn from; -infinity: all is */
+  char not_dpm[64];      /* "use_beta_sigmas is true": why it cannot draw; "": it can */
 } vw_hub_scheduler;
 
 typedef struct vw_hub_diffusers {
@@ -48,6 +58,9 @@ typedef struct vw_hub_diffusers {
   char *folder;                              /* owned */
   vw_hub_weights weights[VW_HUB_COMPONENTS]; /* owned */
 } vw_hub_diffusers;
+
+/* DPM-Solver++ steps otherwise than it does where a configuration says nothing. */
+bool vw_hub_scheduler_steps_otherwise(const vw_hub_scheduler *s);
 
 /* Reads the configurations alone; no weights are opened. Otherwise as vw_hub_diffusers_open. */
 vw_status vw_hub_diffusers_read_configs(vw_hub_diffusers *h, const char *folder);

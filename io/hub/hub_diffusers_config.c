@@ -302,8 +302,65 @@ static vw_status read_ramp(const char *path, const json_t *c, vw_hub_scheduler *
   return VW_OK;
 }
 
+/* Notes the first key of a configuration by which diffusers' DPM-Solver++ takes steps that ours has not. */
+static void refuse_dpm(vw_hub_scheduler *s, const char *key, const char *value) {
+  if (!*s->not_dpm) (void)snprintf(s->not_dpm, sizeof s->not_dpm, "%s is %.24s", key, value);
+}
+
+/* A text that is one of two, the first where there is none. */
+static vw_status read_either(const char *path, const json_t *c, const char *key, const char *first, const char *second,
+                             bool *is_second) {
+  const char *value;
+  VW_TRY(vw_json_text(path, "", c, key, first, &value));
+  *is_second = !strcmp(value, second);
+  VW_CHECK(*is_second || !strcmp(value, first), VW_ERR_UNSUPPORTED, "%s: %s is '%s', expected %s or %s", path, key,
+           value, first, second);
+  return VW_OK;
+}
+
+/* diffusers takes the names that its other solvers have for midpoint. */
+static vw_status read_solver(const char *path, const json_t *c, bool *heun) {
+  static const char *const of_others[] = {"logrho", "bh1", "bh2", NULL};
+  const char *value;
+  VW_TRY(vw_json_text(path, "", c, "solver_type", "midpoint", &value));
+  for (int i = 0; of_others[i]; i++)
+    if (!strcmp(value, of_others[i])) return VW_OK;
+  return read_either(path, c, "solver_type", "midpoint", "heun", heun);
+}
+
+/* The keys of DPMSolverMultistepScheduler, which it takes from a configuration of any class. */
+static vw_status read_dpm(const char *path, const json_t *c, vw_hub_scheduler *s) {
+  static const char *const other_sigmas[] = {"use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas",
+                                             "use_flow_sigmas", NULL};
+  const char *algorithm, *variance;
+  int64_t order;
+  bool on, lower;
+  VW_TRY(read_bool(path, c, "use_karras_sigmas", false, &s->karras));
+  for (int i = 0; other_sigmas[i]; i++) {
+    VW_TRY(read_bool(path, c, other_sigmas[i], false, &on));
+    if (on) refuse_dpm(s, other_sigmas[i], "true");
+  }
+  VW_TRY(vw_json_text(path, "", c, "algorithm_type", "dpmsolver++", &algorithm));
+  if (strcmp(algorithm, "dpmsolver++") != 0 && strcmp(algorithm, "deis") != 0)
+    refuse_dpm(s, "algorithm_type", algorithm);
+  VW_TRY(vw_json_text(path, "", c, "variance_type", "", &variance));
+  if (!strncmp(variance, "learned", strlen("learned"))) refuse_dpm(s, "variance_type", variance);
+  VW_TRY(vw_json_int(path, "", c, "solver_order", 1, 3, 2, &order));
+  if (order == 3) refuse_dpm(s, "solver_order", "3");
+  s->first_order = order == 1;
+  VW_TRY(read_solver(path, c, &s->heun));
+  VW_TRY(read_either(path, c, "final_sigmas_type", "zero", "sigma_min", &s->ends_noisy));
+  VW_TRY(read_bool(path, c, "euler_at_final", false, &s->euler_at_final));
+  VW_TRY(read_bool(path, c, "lower_order_final", true, &lower));
+  s->full_order_final = !lower;
+  s->least_log_snr = -INFINITY; /* saved as a bare -Infinity, which io/json.h reads as null */
+  if (member(c, "lambda_min_clipped"))
+    VW_TRY(vw_json_double(path, "", c, "lambda_min_clipped", -INFINITY, &s->least_log_snr));
+  return VW_OK;
+}
+
 vw_status vw_hub_scheduler_read(const char *path, const json_t *c, vw_hub_scheduler *s) {
-  static const char *const off[] = {"trained_betas", "thresholding", "rescale_betas_zero_snr", NULL};
+  static const char *const off[] = {"trained_betas", "thresholding", NULL};
   *s = (vw_hub_scheduler){0};
   VW_TRY(read_class(path, c, s));
   VW_TRY(only_off(path, c, off));
@@ -314,11 +371,16 @@ vw_status vw_hub_scheduler_read(const char *path, const json_t *c, vw_hub_schedu
   VW_TRY(vw_json_double(path, "", c, "beta_end", 0.02, &s->beta_end));
   VW_TRY(read_bool(path, c, "set_alpha_to_one", true, &s->last_alpha_one));
   VW_TRY(read_bool(path, c, "clip_sample", true, &s->clip));
+  VW_TRY(read_bool(path, c, "rescale_betas_zero_snr", false, &s->zero_snr));
   VW_TRY(vw_json_double(path, "", c, "clip_sample_range", 1, &s->clip_range));
   VW_CHECK(isfinite(s->clip_range) && s->clip_range > 0, VW_ERR_INPUT,
            "%s: clip_sample_range is %g, expected a positive number", path, s->clip_range);
   VW_CHECK(s->beta_start > 0 && s->beta_end >= s->beta_start && s->beta_end < 1, VW_ERR_INPUT,
            "%s: beta_start %g and beta_end %g: expected 0 < beta_start <= beta_end < 1", path, s->beta_start,
            s->beta_end);
-  return VW_OK;
+  return read_dpm(path, c, s);
+}
+
+bool vw_hub_scheduler_steps_otherwise(const vw_hub_scheduler *s) {
+  return s->karras || s->first_order || s->heun || s->ends_noisy;
 }

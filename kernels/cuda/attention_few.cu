@@ -269,17 +269,16 @@ __global__ static void __launch_bounds__(32 * MOST_WARPS)
   for (int t = 0; t < Q; t++) {
     if (t >= g.T) break;
     put(own + t * 3 * g.C, dq[t], 1.0f, g.D, g.packs);
-    if (t >= v.length) put_own<N>(own, m, g, t, 0, 0); /* padding: zeros */
   }
+  for (int64_t t = v.length; t < g.T; t++) put_own<N>(own, m, g, t, 0, 0); /* padding: zeros */
 }
 
 /* ---- launches ---------------------------------------------------------------------------------------------------- */
 
-/* Calls f with pairs of channels a lane owns and most queries: the sizes of words' texts have kernels of their own. */
+/* Calls f with pairs of channels a lane owns and most queries. Four and fewer of 64 channels are attention_short.cu's, so
+ * those of other heads have no kernels of their own. */
 template <typename F> static vw_status with_sizes(int64_t T, int64_t D, F f) {
   if (D > 64) return f(std::integral_constant<int, 2>(), std::integral_constant<int, MOST_QUERIES>());
-  if (T <= 2) return f(std::integral_constant<int, 1>(), std::integral_constant<int, 2>());
-  if (T <= 4) return f(std::integral_constant<int, 1>(), std::integral_constant<int, 4>());
   if (T <= 8) return f(std::integral_constant<int, 1>(), std::integral_constant<int, 8>());
   return f(std::integral_constant<int, 1>(), std::integral_constant<int, MOST_QUERIES>());
 }

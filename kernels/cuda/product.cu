@@ -20,9 +20,12 @@
 #include <cstring>
 
 enum { THREADS = 256, MOST_CANDIDATES = 8, KEY_BYTES = 96, LINE_BYTES = 320, TIMES = 3, RUNS = 5 };
-static const size_t WORKSPACE = static_cast<size_t>(32) << 20; /* what cuBLAS asks for on 9.0; shared by all calls */
-static const size_t WORKSPACE_ALIGNMENT = 256;                 /* more than VW_ALIGN: the launcher rounds up */
-static const uint32_t ALIGNMENT = VW_PACK_ALIGNMENT;           /* the widest vector load; the arena keeps to it */
+#ifndef VW_PRODUCT_WORKSPACE
+#define VW_PRODUCT_WORKSPACE (32 << 20) /* what cuBLAS asks for on 9.0 */
+#endif
+static const size_t WORKSPACE = VW_PRODUCT_WORKSPACE; /* shared by all calls */
+static const size_t WORKSPACE_ALIGNMENT = 256;        /* more than VW_ALIGN: the launcher rounds up */
+static const uint32_t ALIGNMENT = VW_PACK_ALIGNMENT;  /* the widest vector load; the arena keeps to it */
 
 /* Column-major D (rows x cols) = op(A) B [+ C] [+ bias]; A is the weight as stored: K x M, leading dimension K. */
 struct vw_product {

@@ -21,6 +21,10 @@ vw_status vw_drawing_trained_size(const vw_sd_network *n, int64_t *side) {
 static vw_status create_sampler(vw_sampler *s, const vw_sd_network *n, const vw_drawing *d, int64_t count) {
   vw_schedule_config config = n->schedule;
   if (d->spacing != VW_SPACING_DEFAULT) config.spacing = d->spacing;
+  VW_CHECK(d->sampler != VW_SAMPLER_DPM_2M || !*n->hub.scheduler.not_dpm, VW_ERR_UNSUPPORTED,
+           "%s/scheduler/scheduler_config.json: %s, with which diffusers' DPM-Solver++ takes other steps than viswords "
+           "has: draw with ddim, or take the key away",
+           n->net.dir, n->hub.scheduler.not_dpm);
   VW_TRY(vw_sampler_create(s, d->sampler, &config, d->steps, count));
   return VW_OK;
 }

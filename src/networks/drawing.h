@@ -46,7 +46,8 @@ int64_t vw_drawer_latents(const vw_drawer *d);
 /* The noise of one picture, in the shape of its latents. */
 void vw_drawer_start(const vw_drawer *d, uint64_t key, uint64_t step, double *latents);
 
-/* Told after each step; false ends the drawing. */
+/* Told after each step, when the latents may be looked at and changed: the next step takes what it finds. False ends the
+ * drawing. */
 typedef struct vw_drawing_watch {
   bool (*step)(void *user, int64_t done, int64_t steps); /* NULL: nobody is told */
   void *user;

@@ -20,6 +20,13 @@ vw_status vw_schedule_abar(const vw_schedule_config *c, double **abar) {
     product *= 1 - (c->scaled ? ramp * ramp : ramp);
     out[t] = product;
   }
+  if (c->zero_snr && c->steps > 1) {
+    const double from = sqrt(out[0]), to = sqrt(out[c->steps - 1]);
+    for (int64_t t = 0; t < c->steps; t++) {
+      const double a = (sqrt(out[t]) - to) * from / (from - to);
+      out[t] = a * a;
+    }
+  }
   *abar = out;
   return VW_OK;
 }
@@ -84,32 +91,89 @@ static int32_t timestep_of(const vw_sampler *s, vw_spacing spacing, int64_t i) {
   }
 }
 
+/* log(alpha / sigma). */
+static double log_ratio(double abar) {
+  return 0.5 * (log(abar) - log1p(-abar));
+}
+
+static double sigma_of(double abar) {
+  return sqrt((1 - abar) / abar);
+}
+
+/* The timestep whose level of noise a sigma has: between two of them by the logarithm, then rounded. */
+static int32_t timestep_at(const vw_sampler *s, double sigma) {
+  int64_t low = 0;
+  const double want = log(fmax(sigma, 1e-10));
+  while (low < s->config.steps - 2 && log(sigma_of(s->abar[low + 1])) <= want) low++;
+  const double a = log(sigma_of(s->abar[low])), b = log(sigma_of(s->abar[low + 1]));
+  return rounded((double)low + fmin(fmax((want - a) / (b - a), 0), 1));
+}
+
+/* Levels and timesteps of DPM-Solver++ with Karras' sigmas. */
+static void space_by_sigma(vw_sampler *s) {
+  const double rho = 7, most = pow(sigma_of(s->abar[s->config.steps - 1]), 1 / rho),
+               least = pow(sigma_of(s->abar[0]), 1 / rho);
+  for (int64_t i = 0; i < s->n; i++) {
+    const double ramp = s->n > 1 ? (double)i / (double)(s->n - 1) : 0, sigma = pow(most + ramp * (least - most), rho);
+    s->level[i] = 1 / (1 + sigma * sigma);
+    s->timestep[i] = timestep_at(s, sigma);
+  }
+}
+
+static vw_status space(vw_sampler *s) {
+  const vw_schedule_config *c = &s->config;
+  const vw_spacing own = s->kind == VW_SAMPLER_DDIM ? VW_SPACING_LEADING : VW_SPACING_LINSPACE;
+  for (int64_t i = 0; i < s->n; i++) {
+    const int32_t t = s->timestep[i] = timestep_of(s, c->spacing == VW_SPACING_DEFAULT ? own : c->spacing, i);
+    VW_CHECK(t >= 0 && t < c->steps, VW_ERR_ARG,
+             "a sampler of %" PRId64 " steps asks for timestep %d, the network was trained with 0 to %" PRId64
+             ": choose fewer steps, or another steps_offset",
+             s->n, t, c->steps - 1);
+    VW_CHECK(s->abar[t] > 0 || c->prediction == VW_PREDICTS_VELOCITY, VW_ERR_ARG,
+             "the network predicts noise, from which DDIM guesses no latents at timestep %d, where "
+             "rescale_betas_zero_snr leaves none: choose dpm++, or leading timesteps",
+             t);
+    s->level[i] = s->abar[t];
+  }
+  return VW_OK;
+}
+
+static vw_status take_memory(vw_sampler *s) {
+  VW_TRY(vw_schedule_abar(&s->config, &s->abar));
+  s->timestep = malloc((size_t)s->n * sizeof *s->timestep);
+  s->level = malloc((size_t)(s->n + 1) * sizeof *s->level);
+  s->last = malloc((size_t)(s->count ? s->count : 1) * sizeof *s->last);
+  VW_CHECK(s->timestep && s->level && s->last, VW_ERR_MEMORY, "sampler: out of memory");
+  return VW_OK;
+}
+
 vw_status vw_sampler_create(vw_sampler *s, vw_sampler_kind kind, const vw_schedule_config *c, int64_t n,
                             int64_t count) {
   vw_status st = VW_OK;
   *s = (vw_sampler){.config = *c, .kind = kind, .n = n, .count = count};
-  VW_CHECK(n >= 1 && n + (kind == VW_SAMPLER_DPM_2M) <= c->steps, VW_ERR_ARG,
+  const bool dpm = kind == VW_SAMPLER_DPM_2M;
+  VW_CHECK(n >= 1 && n + dpm <= c->steps, VW_ERR_ARG,
            "a sampler of %" PRId64 " steps: the network was trained with %" PRId64 ", choose fewer", n, c->steps);
-  const vw_spacing own = kind == VW_SAMPLER_DDIM ? VW_SPACING_LEADING : VW_SPACING_LINSPACE;
-  VW_GOTO(vw_schedule_abar(c, &s->abar));
-  s->timestep = malloc((size_t)n * sizeof *s->timestep);
-  s->last = malloc((size_t)(count ? count : 1) * sizeof *s->last);
-  if (!s->timestep || !s->last) VW_GOTO(VW_RAISE(VW_ERR_MEMORY, "sampler: out of memory"));
-  for (int64_t i = 0; i < n; i++) {
-    s->timestep[i] = timestep_of(s, c->spacing == VW_SPACING_DEFAULT ? own : c->spacing, i);
-    if (s->timestep[i] < 0 || s->timestep[i] >= c->steps)
-      VW_GOTO(VW_RAISE(VW_ERR_ARG,
-                       "a sampler of %" PRId64 " steps asks for timestep %d, the network was trained with 0 to %" PRId64
-                       ": choose fewer steps, or another steps_offset",
-                       n, s->timestep[i], c->steps - 1));
-  }
+  VW_GOTO(take_memory(s));
+  double *last = &s->abar[c->steps - 1];
+  if (dpm && c->zero_snr) *last = 0x1p-24;
+  if (dpm && c->has_least && log_ratio(*last) < c->least_log_snr)
+    VW_GOTO(VW_RAISE(VW_ERR_UNSUPPORTED,
+                     "lambda_min_clipped is %g, and the noisiest timestep has %g: diffusers' DPM-Solver++ would leave "
+                     "timesteps out, which viswords does not: choose ddim, or set it to -inf",
+                     c->least_log_snr, log_ratio(*last)));
+  if (dpm && c->karras)
+    space_by_sigma(s);
+  else
+    VW_GOTO(space(s));
+  s->level[n] = c->ends_noisy ? s->abar[0] : 1;
 cleanup:
   if (st != VW_OK) vw_sampler_free(s);
   return st;
 }
 
 void vw_sampler_free(vw_sampler *s) {
-  free(s->timestep), free(s->abar), free(s->last);
+  free(s->timestep), free(s->abar), free(s->level), free(s->last);
   *s = (vw_sampler){0};
 }
 
@@ -138,23 +202,26 @@ static void ddim_step(const vw_sampler *s, double *x, const double *prediction) 
   }
 }
 
-/* log(alpha / sigma). */
-static double log_ratio(double abar) {
-  return 0.5 * (log(abar) - log1p(-abar));
+/* Whether the step of DPM-Solver++ looks at its latents alone: the first, which has no guess of a step before; the last
+ * to no noise at all, where it is the guess; what the configuration says of the last otherwise. */
+static bool is_first_order(const vw_sampler *s) {
+  const vw_schedule_config *c = &s->config;
+  const bool final = s->at + 1 == s->n;
+  return s->at == 0 || c->first_order ||
+         (final && (!c->ends_noisy || c->euler_at_final || (!c->full_order_final && s->n < 15)));
 }
 
-/* Second order from the second step on; the last step, to no noise at all, is of first order, where it is the guess. */
 static void dpm_step(vw_sampler *s, double *x, const double *prediction) {
-  const double abar = s->abar[s->timestep[s->at]];
-  const bool final = s->at + 1 == s->n, first = s->at == 0;
-  const double to = final ? 1 : s->abar[s->timestep[s->at + 1]];
-  const double h = final ? INFINITY : log_ratio(to) - log_ratio(abar);
-  const double before = first ? 0 : log_ratio(abar) - log_ratio(s->abar[s->timestep[s->at - 1]]);
+  const double abar = s->level[s->at], to = s->level[s->at + 1];
+  const bool alone = is_first_order(s);
+  const double h = log_ratio(to) - log_ratio(abar);
+  const double before = alone ? 1 : log_ratio(abar) - log_ratio(s->level[s->at - 1]);
   const double keep = sqrt((1 - to) / (1 - abar)), take = -sqrt(to) * expm1(-h);
+  const double bend = s->config.heun && !alone ? (h != 0 ? sqrt(to) * (expm1(-h) / h + 1) : 0) : take / 2;
   for (int64_t i = 0; i < s->count; i++) {
     const double x0 = clean(s, abar, x[i], prediction[i]);
-    const double slope = first || final ? 0 : h / before * (x0 - s->last[i]); /* over half a step */
-    x[i] = keep * x[i] + take * (x0 + slope / 2);
+    const double slope = alone ? 0 : h / before * (x0 - s->last[i]);
+    x[i] = s->config.heun ? keep * x[i] + take * x0 + bend * slope : keep * x[i] + take * (x0 + slope / 2);
     s->last[i] = x0;
   }
 }

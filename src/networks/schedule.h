@@ -22,6 +22,17 @@ typedef struct vw_schedule_config {
   int64_t offset;      /* added to timesteps of leading spacing */
   bool last_alpha_one; /* DDIM's last step ends without noise; else with that of timestep 0 */
   double clip;         /* DDIM cuts its guess of the latents to [-clip, clip]; 0: it does not */
+  bool zero_snr; /* the ramp is stretched until the last timestep is noise alone (Lin et al. 2023, arXiv 2305.08891,
+                        * algorithm 1); DPM-Solver++ keeps 2^-24 of the latents there, as diffusers does */
+  /* DPM-Solver++ alone: */
+  bool karras;         /* its levels of noise are those of Karras et al. 2022, arXiv 2206.00364, eq. 5 with rho 7 */
+  bool first_order;    /* DPM-Solver++(1) */
+  bool heun;           /* second order by Heun's rule (the paper's appendix), else by the midpoint */
+  bool ends_noisy;     /* the last step leaves the noise of timestep 0, else none */
+  bool euler_at_final; /* which then is of first order; with full_order_final off so is that of fewer than 15 steps */
+  bool full_order_final;
+  bool has_least;       /* no step may start from latents of less than least_log_snr */
+  double least_log_snr; /* log(alpha / sigma) */
 } vw_schedule_config;
 
 /* abar[t] = prod_{s <= t} (1 - beta_s), [steps] doubles; the caller frees it. Errors: VW_ERR_ARG, VW_ERR_MEMORY. */
@@ -46,12 +57,14 @@ typedef struct vw_sampler {
   int64_t n, at;     /* steps; the next one */
   int32_t *timestep; /* [n], falling: what the network is told; owned */
   double *abar;      /* [config.steps]; owned */
+  double *level;     /* [n + 1]: abar of the latents before each step of DPM-Solver++, and behind the last; owned */
   double *last;      /* DPM-Solver++: the guess of the step before [count]; owned */
   int64_t count;     /* latents in all */
 } vw_sampler;
 
 /* A sampler of n steps for `count` numbers. The caller frees it. Errors: VW_ERR_ARG (more steps than training had, a
- * step behind the last timestep), VW_ERR_MEMORY. */
+ * step behind the last timestep, DDIM from noise alone where noise is predicted), VW_ERR_UNSUPPORTED (least_log_snr
+ * leaves timesteps out), VW_ERR_MEMORY. */
 vw_status vw_sampler_create(vw_sampler *s, vw_sampler_kind kind, const vw_schedule_config *c, int64_t n, int64_t count);
 void vw_sampler_free(vw_sampler *s); /* also of a zeroed struct */
 

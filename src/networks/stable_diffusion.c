@@ -6,6 +6,7 @@
 #include "networks/templates.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +62,16 @@ static vw_schedule_config schedule_config(const vw_hub_scheduler *h) {
                           .prediction = h->velocity ? VW_PREDICTS_VELOCITY : VW_PREDICTS_NOISE,
                           .offset = h->offset,
                           .last_alpha_one = h->last_alpha_one,
-                          .clip = h->clip ? h->clip_range : 0};
+                          .clip = h->clip ? h->clip_range : 0,
+                          .zero_snr = h->zero_snr,
+                          .karras = h->karras,
+                          .first_order = h->first_order,
+                          .heun = h->heun,
+                          .ends_noisy = h->ends_noisy,
+                          .euler_at_final = h->euler_at_final,
+                          .full_order_final = h->full_order_final,
+                          .has_least = isfinite(h->least_log_snr),
+                          .least_log_snr = h->least_log_snr};
   for (int i = VW_SPACING_DEFAULT; i <= VW_SPACING_TRAILING; i++)
     if (!strcmp(h->spacing, vw_spacing_name((vw_spacing)i))) c.spacing = (vw_spacing)i;
   return c;

@@ -1,11 +1,10 @@
 /* `verify --reference` of a Stable Diffusion directory (tests/reference/verify_sd.py): tokens, states of texts, the
- * UNet's prediction, the autoencoder both ways, loss and gradient of words, a few steps of both samplers. Every stage
- * starts from the reference's inputs. */
+ * UNet's prediction, the autoencoder both ways, loss and gradient of words; the samplers' steps are in samplers.c. Every
+ * stage starts from the reference's inputs. */
 #include "kernels/cast.h"
 #include "kernels/diffuse.h"
 #include "kernels/mse.h"
 #include "kernels/splice.h"
-#include "networks/drawing.h"
 #include "verify/verify.h"
 
 #include <inttypes.h>
@@ -151,13 +150,6 @@ cleanup:
   return st;
 }
 
-enum { CONTEXTS = 2 }; /* states of two texts that predictions are made with */
-
-static vw_status read_context(const vw_verification *v, vw_tensor *context) {
-  return vw_reference_tensor(v, "context", vw_shape(VW_F16, CONTEXTS, vw_sd_positions(v->sd), v->sd->unet.context),
-                             context);
-}
-
 static vw_status verify_unet(vw_verification *v) {
   vw_tensor x, t, row, context;
   pass p = {0};
@@ -165,10 +157,10 @@ static vw_status verify_unet(vw_verification *v) {
   VW_TRY(vw_reference_tensor(v, "unet.x", vw_shape(VW_F64, -1, -1, -1, v->sd->unet.in_channels), &x));
   const int64_t B = x.dim[0];
   VW_TRY(vw_reference_indices(v, "unet.t", vw_shape(VW_I32, B), v->sd->schedule.steps, &t));
-  VW_TRY(vw_reference_indices(v, "unet.row", vw_shape(VW_I32, B), CONTEXTS, &row));
-  VW_TRY(read_context(v, &context));
+  VW_TRY(vw_reference_indices(v, "unet.row", vw_shape(VW_I32, B), VW_CONTEXTS, &row));
+  VW_TRY(vw_reference_context(v, &context));
   VW_GOTO(vw_graph_create(&p.graph));
-  VW_GOTO(vw_sd_unet_graph(p.graph, v->sd, B, CONTEXTS, x.dim[1], x.dim[2]));
+  VW_GOTO(vw_sd_unet_graph(p.graph, v->sd, B, VW_CONTEXTS, x.dim[1], x.dim[2]));
   VW_GOTO(pass_open(v, &p, &v->sd->image_policy));
   VW_GOTO(pass_write(&p, "x", x, x.data));
   VW_GOTO(pass_write(&p, "t", t, t.data));
@@ -310,76 +302,11 @@ cleanup:
   return st;
 }
 
-/* ---- samplers ---------------------------------------------------------------------------------------------------- */
-
-typedef struct trajectory {
-  const double *latents; /* [count]: where the drawing is */
-  double *steps;         /* [steps, count] */
-  int64_t count;
-} trajectory;
-
-static bool keep_step(void *user, int64_t done, int64_t steps) {
-  const trajectory *t = user;
-  (void)steps;
-  memcpy(t->steps + (done - 1) * t->count, t->latents, (size_t)t->count * sizeof *t->latents);
-  return true;
-}
-
-/* Away from the first text towards the second. */
-static vw_status verify_sampler(vw_verification *v, const vw_drawing *d, const vw_tensor *start, const double *states) {
-  const int64_t count = vw_count(start), one = vw_sd_positions(v->sd) * v->sd->unet.context;
-  const vw_tensor shape = vw_shape(VW_F64, d->steps, start->dim[1], start->dim[2], start->dim[3]);
-  char name[64];
-  vw_tensor expected;
-  vw_drawer *drawer = NULL;
-  bool stopped = false;
-  vw_status st = VW_OK;
-  double *latents = malloc((size_t)count * sizeof *latents);
-  trajectory t = {latents, malloc((size_t)(d->steps * count) * sizeof *t.steps), count};
-  if (!latents || !t.steps) {
-    st = VW_RAISE(VW_ERR_MEMORY, "verify: out of memory");
-    goto cleanup;
-  }
-  (void)snprintf(name, sizeof name, "%s.latents", vw_sampler_name(d->sampler));
-  VW_GOTO(vw_reference_tensor(v, name, shape, &expected));
-  memcpy(latents, start->data, (size_t)count * sizeof *latents);
-  VW_GOTO(vw_drawer_create(&drawer, v->sd, d));
-  VW_GOTO(vw_drawer_run(drawer, states + one, states, latents, &(vw_drawing_watch){keep_step, &t}, &stopped));
-  st = vw_compare(v, name, t.steps, vw_f64(&expected), d->steps * count, 0, VW_LIMIT_OUTPUT);
-cleanup:
-  vw_drawer_destroy(drawer);
-  free(latents), free(t.steps);
-  return st;
-}
-
-static vw_status verify_samplers(vw_verification *v) {
-  const int64_t factor = vw_vae_factor(&v->sd->vae);
-  vw_tensor start, context;
-  double steps;
-  vw_drawing d = {.batch = 1};
-  VW_TRY(vw_reference_number(v, "steps", &steps));
-  VW_TRY(vw_reference_number(v, "guidance", &d.guidance));
-  VW_CHECK(steps >= 1 && steps <= 1000, VW_ERR_INPUT, "%s: metadata 'json': steps %g; expected 1 to 1000",
-           vw_safetensors_path(v->file), steps);
-  VW_TRY(vw_reference_tensor(v, "start", vw_shape(VW_F64, 1, -1, -1, v->sd->unet.in_channels), &start));
-  VW_TRY(read_context(v, &context));
-  d.steps = (int64_t)steps, d.height = start.dim[1] * factor, d.width = start.dim[2] * factor;
-  double *states = malloc((size_t)vw_count(&context) * sizeof *states);
-  VW_CHECK(states, VW_ERR_MEMORY, "verify: out of memory");
-  vw_status st = vw_convert(states, VW_F64, context.data, VW_F16, vw_count(&context));
-  for (int i = 0; i < VW_SAMPLERS && st == VW_OK; i++) {
-    d.sampler = (vw_sampler_kind)i;
-    st = verify_sampler(v, &d, &start, states);
-  }
-  free(states);
-  return st;
-}
-
 vw_status vw_verify_diffusion(vw_verification *v) {
   VW_TRY(verify_texts(v));
   VW_TRY(verify_encoder(v));
   VW_TRY(verify_decoder(v));
   VW_TRY(verify_unet(v));
   VW_TRY(verify_words(v));
-  return verify_samplers(v);
+  return vw_verify_samplers(v);
 }

@@ -76,6 +76,15 @@ vw_status vw_verify_detection(vw_verification *v);
 /* A Stable Diffusion directory (v->sd). */
 vw_status vw_verify_diffusion(vw_verification *v);
 
+/* Of such a file, the states of two texts that predictions are made with: f16 [VW_CONTEXTS, J, C]. */
+enum { VW_CONTEXTS = 2 };
+vw_status vw_reference_context(const vw_verification *v, vw_tensor *context);
+
+/* The steps of each sampler, guided away from the first text towards the second, each from the reference's latents
+ * behind the step before: rows "ddim.latents" and "dpm++.latents". An error of a step is that of two passes of the
+ * UNet, as guidance takes them together; it is not handed on. */
+vw_status vw_verify_samplers(vw_verification *v);
+
 /* Compares a model directory with a reference file and prints the table. `beyond`: rows beyond their limit. */
 vw_status vw_verify_model(const char *dir, const char *reference, vw_backend backend, int threads, bool json,
                           int64_t *beyond);

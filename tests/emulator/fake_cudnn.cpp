@@ -11,6 +11,7 @@
 #include <cstring>
 #include <cuda_bf16.h>
 #include <cudnn_graph.h>
+#include <malloc.h>
 #include <map>
 #include <vector>
 
@@ -28,6 +29,9 @@ struct item {
   bool is_final = false;
   std::vector<double> values; /* of a tensor between operations */
 };
+
+/* Tensors come and go some ten thousand times: their pages stay with the process. */
+const int keeps_pages = mallopt(M_MMAP_THRESHOLD, 1 << 25) & mallopt(M_TRIM_THRESHOLD, 1 << 27);
 
 bool asked(const char *what) {
   const char *text = getenv("FAKE_CUDNN");
@@ -66,7 +70,7 @@ item *child(const item *d, cudnnBackendAttributeName_t name, int i = 0) {
   return of(value<cudnnBackendDescriptor_t>(d, name, i));
 }
 
-/* ---- tensors: by index, repeated along axes of size 1 ---- */
+/* ---- tensors: read at once into doubles, packed, and written so; index 0 along axes of size 1, which are repeated ---- */
 
 using index = int64_t[AXES];
 
@@ -75,41 +79,84 @@ struct view {
   void *data; /* NULL: t->values */
   int64_t dim[AXES], stride[AXES];
   bool is_bf16;
+
+  int64_t count() const { return dim[0] * dim[1] * dim[2] * dim[3]; }
 };
 
-int64_t place(const view &v, const index &i) {
-  int64_t at = 0, packed = 0;
-  for (int a = 0; a < AXES; a++) {
-    const int64_t here = v.dim[a] == 1 ? 0 : i[a];
-    at += here * v.stride[a], packed = packed * v.dim[a] + here;
+/* f(where an element lies in memory) for all of them, in the order in which they lie packed. */
+template <typename F> void each_place(const view &v, F f) {
+  for (int64_t i = 0; i < v.dim[0]; i++)
+    for (int64_t j = 0; j < v.dim[1]; j++)
+      for (int64_t k = 0; k < v.dim[2]; k++) {
+        const int64_t line = i * v.stride[0] + j * v.stride[1] + k * v.stride[2];
+        for (int64_t l = 0; l < v.dim[3]; l++) f(line + l * v.stride[3]);
+      }
+}
+
+struct numbers {
+  index dim, step;
+  std::vector<double> x;
+
+  explicit numbers(const view &v) {
+    int64_t packed = 1;
+    for (int a = AXES - 1; a >= 0; a--) {
+      dim[a] = v.dim[a], step[a] = dim[a] == 1 ? 0 : packed;
+      packed *= dim[a];
+    }
+    x.reserve(static_cast<size_t>(packed));
   }
-  return v.data ? at : packed;
+  int64_t place(int64_t i, int64_t j, int64_t k, int64_t l) const {
+    return i * step[0] + j * step[1] + k * step[2] + l * step[3];
+  }
+  const double *from(int64_t i, int64_t j, int64_t k, int64_t l) const { return x.data() + place(i, j, k, l); }
+};
+
+numbers read(const view &v) {
+  numbers n(v);
+  if (!v.data) {
+    n.x = v.t->values;
+  } else if (v.is_bf16) {
+    const auto *data = static_cast<const __nv_bfloat16 *>(v.data);
+    each_place(v, [&](int64_t at) { n.x.push_back(static_cast<double>(__bfloat162float(data[at]))); });
+  } else {
+    const auto *data = static_cast<const float *>(v.data);
+    each_place(v, [&](int64_t at) { n.x.push_back(static_cast<double>(data[at])); });
+  }
+  return n;
 }
 
-double get(const view &v, const index &i) {
-  const int64_t at = place(v, i);
-  if (!v.data) return v.t->values[static_cast<size_t>(at)];
-  return v.is_bf16 ? static_cast<double>(__bfloat162float(static_cast<const __nv_bfloat16 *>(v.data)[at]))
-                   : static_cast<double>(static_cast<const float *>(v.data)[at]);
+numbers zeros(const view &v) {
+  numbers n(v);
+  n.x.resize(static_cast<size_t>(v.count()));
+  return n;
 }
 
-void put(const view &v, const index &i, double x) {
-  const int64_t at = place(v, i);
-  const __nv_bfloat16 rounded = __float2bfloat16_rn(static_cast<float>(x));
-  if (!v.data)
-    v.t->values[static_cast<size_t>(at)] = v.is_bf16 ? static_cast<double>(__bfloat162float(rounded)) : x;
+/* factor x, rounded to v's type. */
+void write(const view &v, const numbers &n, double factor) {
+  const double *x = n.x.data();
+  const auto rounded = [&] { return __float2bfloat16_rn(static_cast<float>(factor * *x++)); };
+  if (!v.data && v.is_bf16)
+    for (double &to : v.t->values) to = static_cast<double>(__bfloat162float(rounded()));
+  else if (!v.data)
+    for (double &to : v.t->values) to = factor * *x++;
   else if (v.is_bf16)
-    static_cast<__nv_bfloat16 *>(v.data)[at] = rounded;
+    each_place(v, [&](int64_t at) { static_cast<__nv_bfloat16 *>(v.data)[at] = rounded(); });
   else
-    static_cast<float *>(v.data)[at] = static_cast<float>(x);
+    each_place(v, [&](int64_t at) { static_cast<float *>(v.data)[at] = static_cast<float>(factor * *x++); });
 }
 
-template <typename F> void each(const view &v, F f) {
-  index i;
-  for (i[0] = 0; i[0] < v.dim[0]; i[0]++)
-    for (i[1] = 0; i[1] < v.dim[1]; i[1]++)
-      for (i[2] = 0; i[2] < v.dim[2]; i[2]++)
-        for (i[3] = 0; i[3] < v.dim[3]; i[3]++) f(i);
+/* f(i, j, k) for all lines along the last axis. */
+template <typename F> void each_line(const numbers &n, F f) {
+  for (int64_t i = 0; i < n.dim[0]; i++)
+    for (int64_t j = 0; j < n.dim[1]; j++)
+      for (int64_t k = 0; k < n.dim[2]; k++) f(i, j, k);
+}
+
+/* Sum of n products, whose factors lie a step apart. */
+double dot(const double *a, int64_t a_step, const double *b, int64_t b_step, int64_t n) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += a[i * a_step] * b[i * b_step];
+  return sum;
 }
 
 struct run {
@@ -119,14 +166,13 @@ struct run {
   view operand(const item *operation, cudnnBackendAttributeName_t name) const {
     view v = {};
     v.t = child(operation, name);
-    int64_t n = 1;
     for (int a = 0; a < AXES; a++) {
-      v.dim[a] = value<int64_t>(v.t, CUDNN_ATTR_TENSOR_DIMENSIONS, a), n *= v.dim[a];
+      v.dim[a] = value<int64_t>(v.t, CUDNN_ATTR_TENSOR_DIMENSIONS, a);
       v.stride[a] = value<int64_t>(v.t, CUDNN_ATTR_TENSOR_STRIDES, a);
     }
     v.is_bf16 = value<cudnnDataType_t>(v.t, CUDNN_ATTR_TENSOR_DATA_TYPE) == CUDNN_DATA_BFLOAT16;
     if (value<bool>(v.t, CUDNN_ATTR_TENSOR_IS_VIRTUAL))
-      v.t->values.resize(static_cast<size_t>(n));
+      v.t->values.resize(static_cast<size_t>(v.count()));
     else
       v.data = data.at(value<int64_t>(v.t, CUDNN_ATTR_TENSOR_UNIQUE_ID));
     return v;
@@ -139,108 +185,109 @@ struct run {
 void convolve(const run &r, const item *op, bool forward) {
   const item *how = child(op, forward ? CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC
                                       : CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC);
-  const view x = r.operand(op, forward ? CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X
-                                       : CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX);
-  const view w =
-      r.operand(op, forward ? CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W : CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W);
-  const view y = r.operand(op, forward ? CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y
-                                       : CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY);
+  const view in = r.operand(op, forward ? CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X
+                                        : CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX);
+  const view out = r.operand(op, forward ? CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y
+                                         : CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY);
+  const numbers w = read(r.operand(op, forward ? CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W
+                                               : CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W));
   const int64_t stride = value<int64_t>(how, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES);
   const int64_t top = value<int64_t>(how, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, 0),
                 left = value<int64_t>(how, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, 1);
-  const view &to = forward ? y : x;
-  std::vector<double> sums(static_cast<size_t>(to.dim[0] * to.dim[1] * to.dim[2] * to.dim[3]));
-  const auto packed = [&](const index &i) {
-    return static_cast<size_t>(((i[0] * to.dim[1] + i[1]) * to.dim[2] + i[2]) * to.dim[3] + i[3]);
+  numbers x = forward ? read(in) : zeros(in), y = forward ? zeros(out) : read(out);
+  const auto taps = [&](int64_t b, int64_t o, int64_t i, int64_t j, int64_t u, int64_t v) {
+    const int64_t h = stride * i + u - top, l = stride * j + v - left;
+    if (h < 0 || l < 0 || h >= x.dim[2] || l >= x.dim[3]) return;
+    double &to = y.x[static_cast<size_t>(y.place(b, o, i, j))];
+    for (int64_t c = 0; c < w.dim[1]; c++) {
+      double &at = x.x[static_cast<size_t>(x.place(b, c, h, l))];
+      if (forward)
+        to += at * *w.from(o, c, u, v);
+      else
+        at += to * *w.from(o, c, u, v);
+    }
   };
-  each(y, [&](const index &at) {
-    for (int64_t c = 0; c < w.dim[1]; c++)
+  each_line(y, [&](int64_t b, int64_t o, int64_t i) {
+    for (int64_t j = 0; j < y.dim[3]; j++)
       for (int64_t u = 0; u < w.dim[2]; u++)
-        for (int64_t v = 0; v < w.dim[3]; v++) {
-          const index from = {at[0], c, stride * at[2] + u - top, stride * at[3] + v - left}, tap = {at[1], c, u, v};
-          if (from[2] < 0 || from[3] < 0 || from[2] >= x.dim[2] || from[3] >= x.dim[3]) continue;
-          sums[packed(forward ? at : from)] += get(forward ? x : y, forward ? from : at) * get(w, tap);
-        }
+        for (int64_t v = 0; v < w.dim[3]; v++) taps(b, o, i, j, u, v);
   });
-  each(to, [&](const index &i) { put(to, i, r.factor * sums[packed(i)]); });
+  write(forward ? out : in, forward ? y : x, r.factor);
 }
 
 void elements(const run &r, const item *op) {
   const cudnnPointwiseMode_t mode =
       value<cudnnPointwiseMode_t>(child(op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR), CUDNN_ATTR_POINTWISE_MODE);
-  const view a = r.operand(op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC),
-             y = r.operand(op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
-  const view b = mode == CUDNN_POINTWISE_EXP ? a : r.operand(op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC);
-  each(y, [&](const index &i) {
-    const double p = get(a, i), q = get(b, i);
-    put(y, i, mode == CUDNN_POINTWISE_EXP ? exp(p) : mode == CUDNN_POINTWISE_MUL ? p * q : p - q);
+  const view to = r.operand(op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
+  const numbers a = read(r.operand(op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC));
+  const numbers b =
+      mode == CUDNN_POINTWISE_EXP ? numbers(to) : read(r.operand(op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC));
+  numbers y(to);
+  each_line(y, [&](int64_t i, int64_t j, int64_t k) {
+    const double *p = a.from(i, j, k, 0), *q = b.from(i, j, k, 0);
+    for (int64_t l = 0; l < y.dim[3]; l++) {
+      const double x = p[l * a.step[3]];
+      y.x.push_back(mode == CUDNN_POINTWISE_EXP   ? exp(x)
+                    : mode == CUDNN_POINTWISE_MUL ? x * q[l * b.step[3]]
+                                                  : x - q[l * b.step[3]]);
+    }
   });
+  write(to, y, 1);
 }
 
 void multiply(const run &r, const item *op) {
-  const view a = r.operand(op, CUDNN_ATTR_OPERATION_MATMUL_ADESC), b = r.operand(op, CUDNN_ATTR_OPERATION_MATMUL_BDESC),
-             y = r.operand(op, CUDNN_ATTR_OPERATION_MATMUL_CDESC);
-  each(y, [&](const index &i) {
-    double sum = 0;
-    for (int64_t k = 0; k < a.dim[3]; k++) {
-      const index left = {i[0], i[1], i[2], k}, right = {i[0], i[1], k, i[3]};
-      sum += get(a, left) * get(b, right);
-    }
-    put(y, i, r.factor * sum);
+  const view to = r.operand(op, CUDNN_ATTR_OPERATION_MATMUL_CDESC);
+  const numbers a = read(r.operand(op, CUDNN_ATTR_OPERATION_MATMUL_ADESC)),
+                b = read(r.operand(op, CUDNN_ATTR_OPERATION_MATMUL_BDESC));
+  numbers y(to);
+  each_line(y, [&](int64_t i, int64_t j, int64_t k) {
+    for (int64_t l = 0; l < y.dim[3]; l++)
+      y.x.push_back(dot(a.from(i, j, k, 0), a.step[3], b.from(i, j, 0, l), b.step[2], a.dim[3]));
   });
+  write(to, y, r.factor);
 }
 
 void add_up(const run &r, const item *op) {
-  const view x = r.operand(op, CUDNN_ATTR_OPERATION_REDUCTION_XDESC),
-             y = r.operand(op, CUDNN_ATTR_OPERATION_REDUCTION_YDESC);
-  each(y, [&](const index &i) {
-    double sum = 0;
-    for (int64_t k = 0; k < x.dim[3]; k++) {
-      const index from = {i[0], i[1], i[2], k};
-      sum += get(x, from);
-    }
-    put(y, i, sum);
+  const view to = r.operand(op, CUDNN_ATTR_OPERATION_REDUCTION_YDESC);
+  const numbers x = read(r.operand(op, CUDNN_ATTR_OPERATION_REDUCTION_XDESC));
+  const double one = 1;
+  numbers y(to);
+  each_line(y, [&](int64_t i, int64_t j, int64_t k) {
+    y.x.push_back(dot(x.from(i, j, k, 0), x.step[3], &one, 0, x.dim[3]));
   });
+  write(to, y, 1);
 }
 
 void turn(const run &r, const item *op) {
-  const view x = r.operand(op, CUDNN_ATTR_OPERATION_RESHAPE_XDESC),
-             y = r.operand(op, CUDNN_ATTR_OPERATION_RESHAPE_YDESC);
-  each(y, [&](const index &i) {
-    const index from = {i[0], i[1], i[3], i[2]};
-    put(y, i, get(x, from));
+  const view to = r.operand(op, CUDNN_ATTR_OPERATION_RESHAPE_YDESC);
+  const numbers x = read(r.operand(op, CUDNN_ATTR_OPERATION_RESHAPE_XDESC));
+  numbers y(to);
+  each_line(y, [&](int64_t i, int64_t j, int64_t k) {
+    for (int64_t l = 0; l < y.dim[3]; l++) y.x.push_back(*x.from(i, j, l, k));
   });
+  write(to, y, 1);
 }
 
 void attend(const run &r, const item *op) {
-  const view q = r.operand(op, CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC),
-             k = r.operand(op, CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC),
-             v = r.operand(op, CUDNN_ATTR_OPERATION_SDPA_FWD_VDESC),
-             y = r.operand(op, CUDNN_ATTR_OPERATION_SDPA_FWD_ODESC),
-             lse = r.operand(op, CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC),
-             scale = r.operand(op, CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC);
+  const view to = r.operand(op, CUDNN_ATTR_OPERATION_SDPA_FWD_ODESC),
+             to_lse = r.operand(op, CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC);
+  const numbers q = read(r.operand(op, CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC)),
+                k = read(r.operand(op, CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC)),
+                v = read(r.operand(op, CUDNN_ATTR_OPERATION_SDPA_FWD_VDESC)),
+                scale = read(r.operand(op, CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC));
+  numbers y(to), lse(to_lse);
   std::vector<double> p(static_cast<size_t>(k.dim[2]));
-  each(lse, [&](const index &i) {
+  each_line(lse, [&](int64_t b, int64_t h, int64_t i) {
     double sum = 0;
     for (int64_t j = 0; j < k.dim[2]; j++) {
-      double s = 0;
-      for (int64_t d = 0; d < q.dim[3]; d++) {
-        const index a = {i[0], i[1], i[2], d}, b = {i[0], i[1], j, d};
-        s += get(q, a) * get(k, b);
-      }
-      sum += p[static_cast<size_t>(j)] = exp(s * get(scale, i));
+      const double s = dot(q.from(b, h, i, 0), q.step[3], k.from(b, h, j, 0), k.step[3], q.dim[3]);
+      sum += p[static_cast<size_t>(j)] = exp(s * *scale.from(b, h, i, 0));
     }
-    put(lse, i, log(sum));
-    for (int64_t d = 0; d < v.dim[3]; d++) {
-      double out = 0;
-      for (int64_t j = 0; j < k.dim[2]; j++) {
-        const index b = {i[0], i[1], j, d};
-        out += p[static_cast<size_t>(j)] / sum * get(v, b);
-      }
-      const index a = {i[0], i[1], i[2], d};
-      put(y, a, r.factor * out);
-    }
+    lse.x.push_back(log(sum));
+    for (int64_t d = 0; d < v.dim[3]; d++)
+      y.x.push_back(dot(p.data(), 1, v.from(b, h, 0, d), v.step[2], k.dim[2]) / sum);
   });
+  write(to_lse, lse, 1), write(to, y, r.factor);
 }
 
 cudnnStatus_t execute(const run &r, const item *op) {

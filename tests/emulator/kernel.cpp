@@ -3,17 +3,43 @@
 
 #include "tests/emulator/check.h"
 
-#include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ucontext.h>
 #include <vector>
+
+/* Keeps what a call keeps on this stack, its end in *from, and goes on where `to` was kept. A kernel of one warp changes
+ * fibers some million times: setjmp and longjmp took half of a test's time. */
+extern "C" void vw_emulated_switch(void **from, void *to);
+asm(R"(
+  .text
+  .globl vw_emulated_switch
+  .hidden vw_emulated_switch
+  .type vw_emulated_switch, @function
+vw_emulated_switch:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+  .size vw_emulated_switch, .-vw_emulated_switch
+)");
 
 enum {
   STACK_BYTES = 64 << 10,
   MOST_THREADS = 1024,
   WARP = 32,
+  KEPT_REGISTERS = 6,
   MOST_SHARED = 163 << 10 /* of compute capability 8.0; 227 KiB of 9.0 */
 };
 
@@ -25,21 +51,22 @@ namespace {
 /* Some threads that wait for each other. `alive` is how many have not returned. */
 struct group {
   unsigned here, alive, generation;
-  vw_emulated_words value[WARP];
+  vw_emulated_words value[2][WARP]; /* by generation: who is slow reads one while others fill the other */
 };
 
 struct copy {
   void *to;
   const void *from;
+  size_t bytes;
   unsigned group;
 };
 
 struct fiber {
-  jmp_buf at;
+  void *at; /* where it goes on; NULL: never begun */
+  dim3 place;
   bool is_done;
   const unsigned *waits; /* until *waits differs from `seen`; NULL: does not wait */
   unsigned seen;
-  char *stack; /* NULL: not yet begun */
   std::vector<copy> copies;
   unsigned groups; /* closed so far */
 };
@@ -48,10 +75,10 @@ struct block {
   fiber thread[MOST_THREADS];
   group all, warp[MOST_THREADS / WARP];
   unsigned n, current;
-  bool copies_at_once;
+  bool is_backwards; /* the order of warps and lanes; copies are then made at once */
   const char *name;
   const std::function<void()> *body;
-  jmp_buf scheduler;
+  void *scheduler;
   std::vector<float> shared;
 } run;
 
@@ -62,10 +89,46 @@ struct block {
   abort();
 }
 
-void give_way(const unsigned *waits) {
-  fiber *f = &run.thread[run.current];
-  f->waits = waits, f->seen = *waits;
-  if (_setjmp(f->at) == 0) _longjmp(run.scheduler, 1);
+bool can_move(unsigned i) {
+  const fiber *f = &run.thread[i];
+  return !f->is_done && !(f->waits && *f->waits == f->seen);
+}
+
+/* The first lane of thread i's warp that can move, in the block's order, from the one behind i on; run.n: none. */
+unsigned next_lane(unsigned i) {
+  const unsigned first = i / WARP * WARP, n = run.n - first < WARP ? run.n - first : static_cast<unsigned>(WARP);
+  for (unsigned past = 1; past < n; past++) {
+    const unsigned lane = (i - first + (run.is_backwards ? n - past : past)) % n;
+    if (can_move(first + lane)) return first + lane;
+  }
+  return run.n;
+}
+
+void live(void);
+
+/* Goes on with thread i, from `from`'s stack. */
+void go_on(void **from, unsigned i) {
+  fiber *f = &run.thread[i];
+  f->waits = nullptr;
+  run.current = i, vw_emulated.thread = f->place;
+  if (!f->at) {
+    void **top = reinterpret_cast<void **>(static_cast<char *>(malloc(STACK_BYTES)) + STACK_BYTES);
+    top[-1] = nullptr; /* live() has no caller, and finds its stack as behind a call */
+    top[-2] = reinterpret_cast<void *>(live);
+    f->at = top - 2 - KEPT_REGISTERS;
+    memset(f->at, 0, KEPT_REGISTERS * sizeof(void *));
+  }
+  vw_emulated_switch(from, f->at);
+}
+
+/* The current thread cannot move: another lane of its warp does, or the scheduler finds another warp. */
+void leave(void) {
+  const unsigned current = run.current, next = next_lane(current);
+  void **from = &run.thread[current].at;
+  if (next < run.n)
+    go_on(from, next);
+  else
+    vw_emulated_switch(from, run.scheduler);
 }
 
 void arrive(group *g) {
@@ -73,7 +136,9 @@ void arrive(group *g) {
     g->here = 0, g->generation++;
     return;
   }
-  give_way(&g->generation);
+  fiber *f = &run.thread[run.current];
+  f->waits = &g->generation, f->seen = g->generation;
+  leave();
 }
 
 /* The life of a fiber: a thread of one block after the other. When it has returned, the others of its block need not
@@ -84,62 +149,34 @@ void live(void) {
     (*run.body)();
     f->is_done = true;
     if (--run.all.alive && run.all.here == run.all.alive) run.all.here = 0, run.all.generation++;
-    if (_setjmp(f->at) == 0) _longjmp(run.scheduler, 1);
+    leave();
   }
-}
-
-void start(fiber *f) {
-  static ucontext_t here, there;
-  f->stack = static_cast<char *>(malloc(STACK_BYTES));
-  (void)getcontext(&there);
-  there.uc_stack.ss_sp = f->stack, there.uc_stack.ss_size = STACK_BYTES, there.uc_link = nullptr;
-  makecontext(&there, live, 0);
-  (void)swapcontext(&here, &there); /* never comes back here: the fiber jumps to the scheduler */
-}
-
-void place(unsigned i) {
-  const dim3 n = vw_emulated.threads;
-  vw_emulated.thread = dim3(i % n.x, i / n.x % n.y, i / n.x / n.y);
-}
-
-/* One step of a thread; false when it waits or has returned. */
-bool step(unsigned i) {
-  fiber *f = &run.thread[i];
-  if (f->is_done || (f->waits && *f->waits == f->seen)) return false;
-  f->waits = nullptr;
-  run.current = i;
-  place(i);
-  if (_setjmp(run.scheduler) == 0) {
-    if (f->stack) _longjmp(f->at, 1);
-    start(f);
-  }
-  return true;
 }
 
 /* Lets the lanes of a warp run until all of them wait for other warps or have returned; false when none could move. */
-bool run_warp(unsigned warp, bool is_backwards) {
-  const unsigned lanes = WARP, first = warp * lanes, n = run.n - first < lanes ? run.n - first : lanes;
-  volatile bool any = false; /* volatile: fibers jump over it */
-  for (volatile bool moved = true; moved;) {
-    moved = false;
-    for (volatile unsigned i = 0; i < n; i++)
-      if (step(first + (is_backwards ? n - 1 - i : i))) moved = any = true;
+bool run_warp(unsigned warp) {
+  const unsigned first = warp * WARP, n = run.n - first < WARP ? run.n - first : static_cast<unsigned>(WARP);
+  for (unsigned i = 0; i < n; i++) {
+    const unsigned lane = first + (run.is_backwards ? n - 1 - i : i);
+    if (!can_move(lane)) continue;
+    go_on(&run.scheduler, lane); /* comes back when no lane can move */
+    return true;
   }
-  return any;
+  return false;
 }
 
 void run_block(bool is_backwards) {
   for (unsigned i = 0; i < run.n; i++) {
     run.thread[i].is_done = false, run.thread[i].waits = nullptr, run.thread[i].groups = 0;
   }
-  run.all.here = 0, run.all.alive = run.n, run.copies_at_once = is_backwards;
+  run.all.here = 0, run.all.alive = run.n, run.is_backwards = is_backwards;
   for (unsigned w = 0; w * WARP < run.n; w++) run.warp[w].here = 0, run.warp[w].alive = WARP;
   if (!run.shared.empty()) memset(run.shared.data(), 0xFF, run.shared.size() * sizeof(float));
   const unsigned warps = (run.n + WARP - 1) / WARP;
-  for (volatile bool moved = true; run.all.alive && moved;) {
+  for (bool moved = true; run.all.alive && moved;) {
     moved = false;
-    for (volatile unsigned w = 0; w < warps; w++)
-      if (run_warp(is_backwards ? warps - 1 - w : w, is_backwards)) moved = true;
+    for (unsigned w = 0; w < warps; w++)
+      if (run_warp(is_backwards ? warps - 1 - w : w)) moved = true;
   }
   for (unsigned i = 0; i < run.n; i++)
     if (!run.thread[i].copies.empty()) die("thread %u ends with copies it never waited for", i);
@@ -197,6 +234,8 @@ void vw_emulate(const char *name, const void *kernel, unsigned blocks, dim3 thre
   run.body = &body;
   run.shared.resize(shared / sizeof(float));
   vw_emulated.threads = threads;
+  for (unsigned i = 0; i < run.n; i++)
+    run.thread[i].place = dim3(i % threads.x, i / threads.x % threads.y, i / threads.x / threads.y);
   for (unsigned i = 0; i < blocks; i++) {
     const unsigned b = vw_emulated_last_first ? blocks - 1 - i : i;
     vw_emulated.block = dim3(b, 0, 0);
@@ -220,12 +259,12 @@ void vw_emulated_sync_block(const char *file, int line) {
 
 const vw_emulated_words *vw_emulated_gather(const uint32_t (&mine)[VW_EMULATED_WORDS]) {
   group *g = &run.warp[run.current / WARP];
-  memcpy(g->value[run.current % WARP].word, mine, sizeof mine);
+  vw_emulated_words *all = g->value[g->generation % 2];
+  memcpy(all[run.current % WARP].word, mine, sizeof mine);
   arrive(g);
-  return g->value;
+  return all;
 }
 
-/* All have read before the next one writes. */
 void vw_emulated_gathered(void) {
   arrive(&run.warp[run.current / WARP]);
 }
@@ -237,25 +276,23 @@ void vw_emulated_sync_warp(const char *file, int line) {
 
 uint32_t vw_emulated_shuffle(uint32_t value, unsigned lane) {
   const uint32_t mine[VW_EMULATED_WORDS] = {value};
-  const uint32_t got = vw_emulated_gather(mine)[lane].word[0];
-  vw_emulated_gathered();
-  return got;
+  return vw_emulated_gather(mine)[lane].word[0];
 }
 
 void vw_emulated_check_shared(const void *p, size_t bytes) {
   const char *at = static_cast<const char *>(p), *base = reinterpret_cast<const char *>(run.shared.data());
-  if (at < base || at + bytes > base + run.shared.size() * sizeof(float) || (at - base) % 16 != 0)
+  if (at < base || at + bytes > base + run.shared.size() * sizeof(float) || static_cast<size_t>(at - base) % bytes != 0)
     die("thread %u leaves shared memory or its alignment", run.current);
 }
 
-void vw_emulated_copy(void *shared, const void *global) {
+void vw_emulated_copy(void *shared, const void *global, size_t bytes) {
   fiber *f = &run.thread[run.current];
-  vw_emulated_check_shared(shared, 16);
-  if (reinterpret_cast<uintptr_t>(global) % 16 != 0) die("thread %u copies from an unaligned address", run.current);
-  if (run.copies_at_once)
-    memcpy(shared, global, 16);
+  vw_emulated_check_shared(shared, bytes);
+  if (reinterpret_cast<uintptr_t>(global) % bytes != 0) die("thread %u copies from an unaligned address", run.current);
+  if (run.is_backwards)
+    memcpy(shared, global, bytes);
   else
-    f->copies.push_back({shared, global, f->groups});
+    f->copies.push_back({shared, global, bytes, f->groups});
 }
 
 void vw_emulated_commit(void) {
@@ -268,7 +305,7 @@ void vw_emulated_wait(unsigned groups) {
   std::vector<copy> later;
   for (const copy &c : f->copies) {
     if (c.group + groups < f->groups)
-      memcpy(c.to, c.from, 16);
+      memcpy(c.to, c.from, c.bytes);
     else
       later.push_back(c);
   }

@@ -24,7 +24,6 @@ static inline void vw_mma_bf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b
     }
     d[i] = static_cast<float>(sum);
   }
-  vw_emulated_gathered();
 }
 
 /* Tensor cores read the upper 19 bits. */
@@ -44,7 +43,6 @@ static inline void vw_mma_tf32(float (&d)[4], const uint32_t (&a)[4], uint32_t b
              vw_emulated_tf32(all[column * 4 + k % 4].word[4 + k / 4]);
     d[i] = static_cast<float>(sum);
   }
-  vw_emulated_gathered();
 }
 
 static inline uint32_t vw_tf32(float x) {
@@ -81,7 +79,10 @@ static inline void vw_ldmatrix_turned(uint32_t (&r)[4], const __nv_bfloat16 *row
 }
 
 static inline void vw_copy_async(void *shared, const void *global) {
-  vw_emulated_copy(shared, global);
+  vw_emulated_copy(shared, global, 16);
+}
+static inline void vw_copy_async_word(void *shared, const void *global) {
+  vw_emulated_copy(shared, global, 4);
 }
 static inline void vw_copy_commit(void) {
   vw_emulated_commit();

@@ -302,16 +302,28 @@ static void set(void *p, cudaDataType type, int64_t i, double x) {
     static_cast<float *>(p)[i] = static_cast<float>(x);
 }
 
-/* A factor as the tensor cores read it: TF32 keeps 10 of fp32's 23 bits behind the point. */
-static double factor(const product *p, const void *data, cudaDataType type, int64_t i) {
-  float x = static_cast<float>(get(data, type, i));
-  if (p->compute != CUBLAS_COMPUTE_32F_FAST_TF32) return x;
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  bits = (bits + 0x1000u) & ~0x1fffu;
-  memcpy(&x, &bits, sizeof bits);
-  return x;
-}
+} // extern "C"
+
+/* Factors as the tensor cores read them; TF32 keeps 10 of fp32's 23 bits behind the point. */
+struct bf16_factor {
+  const __nv_bfloat16 *data;
+  double operator[](int64_t i) const { return static_cast<double>(__bfloat162float(data[i])); }
+};
+struct f32_factor {
+  const float *data;
+  double operator[](int64_t i) const { return static_cast<double>(data[i]); }
+};
+struct tf32_factor {
+  const float *data;
+  double operator[](int64_t i) const {
+    uint32_t bits;
+    memcpy(&bits, &data[i], sizeof bits);
+    bits = (bits + 0x1000u) & ~0x1fffu;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return static_cast<double>(x);
+  }
+};
 
 /* From the first element to the last: behind the last column nothing belongs to the matrix. */
 static size_t bytes_of(const layout *l) {
@@ -373,6 +385,50 @@ extern "C" int64_t vw_emulated_products(void) {
   return products;
 }
 
+/* op(A) times COLUMNS columns of B from j on, in double, each sum from its first term to its last: sums[row][column].
+ * Columns behind B's last are as the last. */
+enum { COLUMNS = 8 };
+typedef double two __attribute__((vector_size(16)));
+
+static void add_products(two *sum, double x, const two *y) {
+#pragma GCC unroll 4
+  for (int c = 0; c < COLUMNS / 2; c++) sum[c] += x * y[c];
+}
+
+template <typename F>
+static void multiply_columns(bool turned, F A, const layout *a, F B, const layout *b, uint64_t j,
+                             std::vector<two> *sums) {
+  const uint64_t inner = b->rows, rows = turned ? a->cols : a->rows, each = COLUMNS / 2;
+  std::vector<two> narrow(inner * each);
+  sums->assign(rows * each, two());
+  for (uint64_t c = 0; c < COLUMNS; c++) {
+    const int64_t at = static_cast<int64_t>(j + c < b->cols ? j + c : b->cols - 1) * b->ld;
+    double *to = reinterpret_cast<double *>(narrow.data()) + c;
+    for (uint64_t k = 0; k < inner; k++) to[k * COLUMNS] = B[at + static_cast<int64_t>(k)];
+  }
+  const int64_t n = static_cast<int64_t>(a->rows);
+  for (int64_t line = 0; line < static_cast<int64_t>(a->cols); line++) { /* a row of op(A), or one of its columns */
+    const two *y = narrow.data() + (turned ? 0 : line * static_cast<int64_t>(each));
+    two sum[COLUMNS / 2] = {}, *to = sums->data() + (turned ? line * static_cast<int64_t>(each) : 0);
+    for (int64_t i = 0; turned && i < n; i++, y += each) add_products(sum, A[line * a->ld + i], y);
+    if (turned) memcpy(to, sum, sizeof sum);
+    for (int64_t i = 0; !turned && i < n; i++, to += each) add_products(to, A[line * a->ld + i], y);
+  }
+}
+
+static void multiply_columns(const product *p, const void *A, const layout *a, const void *B, const layout *b,
+                             uint64_t j, std::vector<two> *sums) {
+  const bool turned = p->op_a == CUBLAS_OP_T;
+  const auto *f = static_cast<const float *>(A), *g = static_cast<const float *>(B);
+  if (a->type == CUDA_R_16BF)
+    multiply_columns(turned, bf16_factor{static_cast<const __nv_bfloat16 *>(A)}, a,
+                     bf16_factor{static_cast<const __nv_bfloat16 *>(B)}, b, j, sums);
+  else if (p->compute == CUBLAS_COMPUTE_32F_FAST_TF32)
+    multiply_columns(turned, tf32_factor{f}, a, tf32_factor{g}, b, j, sums);
+  else
+    multiply_columns(turned, f32_factor{f}, a, f32_factor{g}, b, j, sums);
+}
+
 /* Column-major D = alpha op(A) B + beta C [+ bias of each row]. */
 static cublasStatus_t multiply(cublasLtMatmulDesc_t desc, double one, const void *A, cublasLtMatrixLayout_t da,
                                const void *B, cublasLtMatrixLayout_t db, double keep, const void *C,
@@ -394,24 +450,20 @@ static cublasStatus_t multiply(cublasLtMatmulDesc_t desc, double one, const void
   if (vw_emulated_checks_only()) return CUBLAS_STATUS_SUCCESS;
   clock_ms += cost_of(algo);
   const bool has_bias = p->epilogue == CUBLASLT_EPILOGUE_BIAS;
-  std::vector<double> wide(a->rows * a->cols), column(inner);
-  for (uint64_t i = 0; i < a->rows; i++)
-    for (uint64_t j = 0; j < a->cols; j++)
-      wide[turned ? j * inner + i : i * inner + j] =
-          factor(p, A, a->type, static_cast<int64_t>(j) * a->ld + static_cast<int64_t>(i));
+  std::vector<two> sums;
   for (uint64_t j = 0; j < d->cols; j++) {
-    for (uint64_t k = 0; k < inner; k++)
-      column[k] = factor(p, B, b->type, static_cast<int64_t>(j) * b->ld + static_cast<int64_t>(k));
+    if (j % COLUMNS == 0) multiply_columns(p, A, a, B, b, j, &sums);
     for (uint64_t i = 0; i < rows; i++) {
       const int64_t at = static_cast<int64_t>(j) * d->ld + static_cast<int64_t>(i);
-      double sum = 0;
-      for (uint64_t k = 0; k < inner; k++) sum += wide[i * inner + k] * column[k];
-      sum = one * sum + (keep != 0 ? keep * get(C, c->type, at) : 0);
+      const double product = reinterpret_cast<const double *>(&sums[i * COLUMNS / 2])[j % COLUMNS],
+                   sum = one * product + (keep != 0 ? keep * get(C, c->type, at) : 0);
       set(D, d->type, at, sum + (has_bias ? get(p->bias, p->bias_type, static_cast<int64_t>(i)) : 0));
     }
   }
   return CUBLAS_STATUS_SUCCESS;
 }
+
+extern "C" {
 
 /* Scalars are read when the call is made, as cuBLASLt does with host pointers. */
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const void *alpha, const void *A,

@@ -4,6 +4,7 @@
 
 #include "io/hub/hub_diffusers.h"
 
+#include <math.h>
 #include <sys/stat.h>
 
 /* Writes a file whole. */
@@ -169,7 +170,11 @@ static void configurations_are_refused(void **state) {
       {scheduler_file, "\"prediction_type\": \"sample\"", "expected epsilon or v_prediction"},
       {scheduler_file, "\"timestep_spacing\": \"even\"", "expected leading, linspace or trailing"},
       {scheduler_file, "\"trained_betas\": [0.1]", "trained_betas is set"},
-      {scheduler_file, "\"rescale_betas_zero_snr\": true", "rescale_betas_zero_snr is set"},
+      {scheduler_file, "\"thresholding\": true", "thresholding is set"},
+      {scheduler_file, "\"rescale_betas_zero_snr\": 1", "rescale_betas_zero_snr: expected true or false"},
+      {scheduler_file, "\"final_sigmas_type\": \"one\"", "final_sigmas_type is 'one', expected zero or sigma_min"},
+      {scheduler_file, "\"solver_type\": \"euler\"", "solver_type is 'euler', expected midpoint or heun"},
+      {scheduler_file, "\"solver_order\": 4", "solver_order is 4"},
       {scheduler_file, "\"beta_end\": 1.5", "beta_start 0.0001 and beta_end 1.5"},
       {scheduler_file, "\"num_train_timesteps\": 0", "num_train_timesteps is 0"},
       {scheduler_file, "\"steps_offset\": -1", "steps_offset is -1"},
@@ -210,6 +215,46 @@ static void missing_files_are_named(void **state) {
   }
 }
 
+/* Keys of DPM-Solver++, in a configuration of any class: what it draws with, what it cannot, and what changes nothing. */
+static void keys_of_the_solver_are_read(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *refused;
+    bool otherwise;
+  } cases[] = {
+      {"\"_class_name\": \"EulerDiscreteScheduler\", \"use_karras_sigmas\": true", "", true},
+      {"\"use_karras_sigmas\": null, \"final_sigmas_type\": \"zero\", \"solver_order\": 2, \"solver_type\": "
+       "\"bh2\", \"algorithm_type\": \"deis\", \"lower_order_final\": false, \"euler_at_final\": true, "
+       "\"variance_type\": \"fixed_small\", \"skip_prk_steps\": true, \"sample_max_value\": 3",
+       "", false},
+      {"\"final_sigmas_type\": \"sigma_min\"", "", true},
+      {"\"solver_type\": \"heun\"", "", true},
+      {"\"solver_order\": 1", "", true},
+      {"\"solver_order\": 3", "solver_order is 3", false},
+      {"\"use_beta_sigmas\": true, \"use_lu_lambdas\": true", "use_beta_sigmas is true", false},
+      {"\"algorithm_type\": \"sde-dpmsolver++\"", "algorithm_type is sde-dpmsolver++", false},
+      {"\"variance_type\": \"learned_range\"", "variance_type is learned_range", false},
+      {"\"rescale_betas_zero_snr\": true, \"lambda_min_clipped\": -5.1", "", false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char dir[VW_PATH_BYTES];
+    vw_hub_diffusers h;
+    make_folder(dir);
+    insert(dir, scheduler_file, cases[i].text);
+    assert_ok(vw_hub_diffusers_read_configs(&h, dir));
+    const vw_hub_scheduler *s = &h.scheduler;
+    assert_string_equal(s->not_dpm, cases[i].refused);
+    if (vw_hub_scheduler_steps_otherwise(s) != cases[i].otherwise) fail_msg("%s", cases[i].text);
+    assert_int_equal(s->karras, strstr(cases[i].text, "karras_sigmas\": true") != NULL);
+    assert_int_equal(s->zero_snr, strstr(cases[i].text, "zero_snr") != NULL);
+    assert_int_equal(s->ends_noisy, strstr(cases[i].text, "\"sigma_min\"") != NULL);
+    assert_true(s->heun == (strstr(cases[i].text, "heun") != NULL) && s->full_order_final == s->euler_at_final);
+    assert_true(s->least_log_snr == (strstr(cases[i].text, "lambda_min") ? -5.1 : -INFINITY));
+    vw_hub_diffusers_close(&h);
+    sd_remove(dir);
+  }
+}
+
 /* ---- weights ---- */
 
 static void names_old_and_new_are_found(void **state) {
@@ -246,6 +291,9 @@ static void names_old_and_new_are_found(void **state) {
     assert_ok(vw_hub_diffusers_open(&h, dir));
     assert_ok(vw_hub_diffusers_hash(&h, &again));
     assert_memory_not_equal(&hash, &again, sizeof hash);
+    h.scheduler.karras = true; /* a key that once was not looked at */
+    assert_ok(vw_hub_diffusers_hash(&h, &hash));
+    assert_memory_not_equal(&hash, &again, sizeof hash);
     vw_hub_diffusers_close(&h);
     sd_remove(dir);
   }
@@ -268,6 +316,7 @@ static void without_weights_a_way_out_is_told(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(empty_configurations_have_the_defaults),
+                                     cmocka_unit_test(keys_of_the_solver_are_read),
                                      cmocka_unit_test(stable_diffusion_2_1_is_read),
                                      cmocka_unit_test(configurations_are_refused),
                                      cmocka_unit_test(missing_files_are_named),

@@ -24,9 +24,30 @@ static const struct {
     {"trailing", {SCALED, .spacing = VW_SPACING_TRAILING, .offset = 1, .last_alpha_one = true}},
     {"short", {.steps = 40, .beta_start = .00085, .beta_end = .012, .scaled = true, .last_alpha_one = true}},
 };
-enum { CONFIGS = sizeof configs / sizeof *configs, COUNT = 12 };
+enum { CONFIGS = sizeof configs / sizeof *configs, COUNT = 12, KEPT = 4 };
 
-static void follow(const vw_safetensors *file, const char *key, vw_sampler *s) {
+/* Keys that few configurations set; the file keeps the first KEPT latents. */
+#define TRAILING_V SCALED, .prediction = VW_PREDICTS_VELOCITY, .spacing = VW_SPACING_TRAILING
+static const struct {
+  const char *name;
+  vw_schedule_config config;
+  int steps[4];
+} keys[] = {
+    {"karras", {SCALED, .karras = true}, {1, 2, 9}},
+    {"karras_v", {TRAILING_V, .karras = true, .heun = true, .ends_noisy = true}, {9}},
+    {"first", {SCALED, .first_order = true}, {3}},
+    {"heun", {SCALED, .heun = true}, {4}},
+    {"sigma_min", {SCALED, .ends_noisy = true}, {4, 15}},
+    {"full", {SCALED, .ends_noisy = true, .full_order_final = true}, {4}},
+    {"euler", {SCALED, .ends_noisy = true, .euler_at_final = true}, {15}},
+    {"zero_snr", {TRAILING_V, .zero_snr = true, .last_alpha_one = true}, {5}},
+    {"zero_snr_noise", {SCALED, .zero_snr = true, .last_alpha_one = true, .spacing = VW_SPACING_LEADING}, {5}},
+    {"zero_snr_karras", {TRAILING_V, .zero_snr = true, .karras = true}, {5}},
+};
+enum { KEYS = sizeof keys / sizeof *keys };
+
+/* Compares the first `kept` latents. */
+static void follow(const vw_safetensors *file, const char *key, vw_sampler *s, int kept) {
   char name[128];
   vw_tensor expected;
   double x[COUNT], shift[COUNT], prediction[COUNT];
@@ -45,7 +66,7 @@ static void follow(const vw_safetensors *file, const char *key, vw_sampler *s) {
       vw_test_fill(shift, COUNT, (uint64_t)(100 + i));
       for (int j = 0; j < COUNT; j++) prediction[j] = tanh(.7 * x[j] + shift[j]);
       vw_sampler_step(s, x, prediction);
-      vw_assert_near(key, x, vw_f64(&expected) + i * COUNT, COUNT, tol);
+      vw_assert_near(key, x, vw_f64(&expected) + i * kept, kept, tol);
     }
   }
 }
@@ -65,12 +86,48 @@ static void samplers_follow_diffusers(void **state) {
         (void)snprintf(name, sizeof name, "%s.timesteps", key);
         if (!vw_safetensors_has(file, name)) continue;
         assert_ok(vw_sampler_create(&s, (vw_sampler_kind)kind, &configs[c].config, steps[i], COUNT));
-        follow(file, key, &s);
+        follow(file, key, &s, COUNT);
         vw_sampler_free(&s);
         followed++;
       }
   assert_int_equal(followed, VW_SAMPLERS * (CONFIGS * 4 + 2));
   vw_safetensors_close(file);
+}
+
+static void keys_of_configurations_follow_diffusers(void **state) {
+  (void)state;
+  vw_safetensors *file = NULL;
+  int followed = 0;
+  assert_ok(vw_safetensors_open(&file, vw_test_path("reference/fixtures/schedule_keys.safetensors")));
+  for (int kind = 0; kind < VW_SAMPLERS; kind++)
+    for (int k = 0; k < KEYS; k++)
+      for (const int *n = keys[k].steps; *n; n++) {
+        char key[64], name[128];
+        vw_sampler s;
+        (void)snprintf(key, sizeof key, "%s.%s.%d", vw_sampler_name((vw_sampler_kind)kind), keys[k].name, *n);
+        (void)snprintf(name, sizeof name, "%s.x", key);
+        if (!vw_safetensors_has(file, name)) continue;
+        assert_ok(vw_sampler_create(&s, (vw_sampler_kind)kind, &keys[k].config, *n, COUNT));
+        follow(file, key, &s, KEPT);
+        vw_sampler_free(&s);
+        followed++;
+      }
+  assert_int_equal(followed, 13 + 2);
+  vw_safetensors_close(file);
+}
+
+/* Where Karras' last level is that of the end, diffusers divides by nothing; the limit is a step that does nothing. */
+static void a_step_to_where_it_is_stays_there(void **state) {
+  (void)state;
+  vw_sampler s;
+  const vw_schedule_config c = {TRAILING_V, .karras = true, .heun = true, .ends_noisy = true};
+  assert_ok(vw_sampler_create(&s, VW_SAMPLER_DPM_2M, &c, 15, 1));
+  s.level[15] = s.level[14]; /* to the last bit */
+  double x = 1, before = 0;
+  const double prediction = .5;
+  for (int i = 0; i < 15; i++) before = x, vw_sampler_step(&s, &x, &prediction);
+  assert_true(isfinite(x) && fabs(x - before) < tol);
+  vw_sampler_free(&s);
 }
 
 /* What a network would see: noise and velocity are the two sides of one rotation of latents and noise. */
@@ -101,6 +158,17 @@ static void what_cannot_be_is_refused(void **state) {
   far.offset = 5;
   assert_int_equal(vw_sampler_create(&s, VW_SAMPLER_DDIM, &far, 40, 1), VW_ERR_ARG);
   assert_non_null(strstr(vw_error_message(), "steps_offset"));
+  vw_schedule_config blind = {SCALED, .spacing = VW_SPACING_TRAILING, .zero_snr = true};
+  assert_int_equal(vw_sampler_create(&s, VW_SAMPLER_DDIM, &blind, 5, 1), VW_ERR_ARG); /* noise alone tells no latents */
+  assert_non_null(strstr(vw_error_message(), "rescale_betas_zero_snr"));
+  vw_schedule_config clipped = {SCALED, .has_least = true, .least_log_snr = -5.1}; /* below all: changes nothing */
+  assert_ok(vw_sampler_create(&s, VW_SAMPLER_DPM_2M, &clipped, 5, 1));
+  vw_sampler_free(&s);
+  clipped.least_log_snr = -1;
+  assert_ok(vw_sampler_create(&s, VW_SAMPLER_DDIM, &clipped, 5, 1)); /* not DDIM's */
+  vw_sampler_free(&s);
+  assert_int_equal(vw_sampler_create(&s, VW_SAMPLER_DPM_2M, &clipped, 5, 1), VW_ERR_UNSUPPORTED);
+  assert_non_null(strstr(vw_error_message(), "lambda_min_clipped is -1"));
   assert_int_equal(vw_sampler_named("euler", &kind), VW_ERR_ARG);
   assert_non_null(strstr(vw_error_message(), "choose ddim or dpm++"));
   assert_ok(vw_sampler_named("dpm++", &kind));
@@ -133,9 +201,12 @@ static void guidance_goes_beyond(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(samplers_follow_diffusers), cmocka_unit_test(velocity_turns_back_to_latents),
-      cmocka_unit_test(guesses_are_cut_to_the_range), cmocka_unit_test(what_cannot_be_is_refused),
-      cmocka_unit_test(guidance_goes_beyond)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(samplers_follow_diffusers),
+                                     cmocka_unit_test(keys_of_configurations_follow_diffusers),
+                                     cmocka_unit_test(a_step_to_where_it_is_stays_there),
+                                     cmocka_unit_test(velocity_turns_back_to_latents),
+                                     cmocka_unit_test(guesses_are_cut_to_the_range),
+                                     cmocka_unit_test(what_cannot_be_is_refused),
+                                     cmocka_unit_test(guidance_goes_beyond)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

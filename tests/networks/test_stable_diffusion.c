@@ -193,6 +193,13 @@ static void what_cannot_be_drawn_is_refused(void **state) {
   assert_int_equal(vw_drawing_check(o->n, &what), VW_ERR_ARG);
   what.guidance = 2, what.steps = 1001;
   assert_int_equal(vw_drawing_check(o->n, &what), VW_ERR_ARG);
+  what.steps = 9;
+  (void)snprintf(o->n->hub.scheduler.not_dpm, sizeof o->n->hub.scheduler.not_dpm, "use_lu_lambdas is true");
+  assert_ok(vw_drawing_check(o->n, &what)); /* DDIM does not look at it */
+  what.sampler = VW_SAMPLER_DPM_2M;
+  assert_int_equal(vw_drawing_check(o->n, &what), VW_ERR_UNSUPPORTED);
+  assert_non_null(strstr(vw_error_message(), "sd-tiny/scheduler/scheduler_config.json: use_lu_lambdas is true"));
+  *o->n->hub.scheduler.not_dpm = 0;
   int64_t side = 0;
   assert_ok(vw_drawing_trained_size(o->n, &side));
   assert_int_equal(side, SIDE);

@@ -24,7 +24,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from schedule import dpm_step, in_double
-from sd import DoubleTimesteps, channels_first
+from sd import DoubleTimesteps, channels_first, tower_of
 from transformers import CLIPImageProcessor, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 torch.set_default_dtype(torch.float64)
@@ -91,7 +91,7 @@ class Network:
         self.tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
         for part in (self.text, self.unet, self.vae):
             part.requires_grad_(False)
-        self.table = self.text.text_model.embeddings.token_embedding.weight
+        self.table = tower_of(self.text).embeddings.token_embedding.weight
         self.trained = {word: self.token(word) for word in (folder / "trained_words.txt").read_text().split()}
         self.scheduler = DPMSolverMultistepScheduler.from_pretrained(folder / "scheduler")
         in_double(self.scheduler)
@@ -118,7 +118,7 @@ class Network:
         assert ids[0, at] == self.token(word)
         e = self.table[ids].expand(len(v), -1, -1)
         e = torch.cat([e[:, :at], v[:, None], e[:, at + 1 :]], 1)
-        hook = self.text.text_model.embeddings.token_embedding.register_forward_hook(lambda *_: e)
+        hook = tower_of(self.text).embeddings.token_embedding.register_forward_hook(lambda *_: e)
         try:
             return self.text(ids.expand(len(v), -1)).last_hidden_state
         finally:

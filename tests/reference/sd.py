@@ -159,9 +159,14 @@ class DoubleTimesteps(torch.nn.Module):
         return y
 
 
+def tower_of(text):
+    """The tower of a CLIPTextModel, which is the model itself from transformers 5 on."""
+    return getattr(text, "text_model", text)
+
+
 def states_of(text, ids, position, words):
     """All states of token rows whose token at `position` has a vector of `words` in place of its embedding."""
-    tower = text.text_model
+    tower = tower_of(text)
     x = tower.embeddings.token_embedding(ids).clone()
     x[torch.arange(len(ids)), position] = words
     x = x + tower.embeddings.position_embedding.weight[: ids.shape[1]]
@@ -184,7 +189,7 @@ def expected(text, unet, vae, latent, ids, position, pick):
     with torch.no_grad():
         moments = vae.encode(channels_first(pixels)).latent_dist.parameters
         decoded = vae.decode(channels_first(z)).sample
-        own = text.text_model.embeddings.token_embedding.weight[ids[torch.arange(K), position]]
+        own = tower_of(text).embeddings.token_embedding.weight[ids[torch.arange(K), position]]
         plain = text(input_ids=ids).last_hidden_state
         assert (states_of(text, ids, position, own) - plain).abs().max() < 1e-12
     states = states_of(text, ids, position, words)

@@ -13,6 +13,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizerFast, Owlv2ForObjectDetection
 
+from sd import tower_of
+
 ROOT = pathlib.Path(__file__).parents[2]
 BEFORE, AFTER = "a photo of a", "on a table"
 
@@ -46,7 +48,7 @@ def main():
     out = {
         "clip": states(CLIPModel.from_pretrained(data / "clip-tiny").text_model, tokenizer("clip-tiny"), 77),
         "owlv2": states(Owlv2ForObjectDetection.from_pretrained(data / "owlv2-tiny").owlv2.text_model, tokenizer("owlv2-tiny"), 16),
-        "sd": states(CLIPTextModel.from_pretrained(data / "sd-tiny" / "text_encoder").text_model, tokenizer("sd-tiny/tokenizer"), 77),
+        "sd": states(tower_of(CLIPTextModel.from_pretrained(data / "sd-tiny" / "text_encoder")), tokenizer("sd-tiny/tokenizer"), 77),
     }
     path = pathlib.Path(__file__).parent / "fixtures" / "states.safetensors"
     save_file(out, path)

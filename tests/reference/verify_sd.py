@@ -13,8 +13,8 @@ from diffusers import AutoencoderKL, DDIMScheduler, DPMSolverMultistepScheduler,
 from safetensors.torch import save_file
 from transformers import CLIPTextModel, CLIPTokenizerFast
 
-from schedule import dpm_step, in_double
-from sd import DoubleTimesteps, channels_first, channels_last, fill, states_of
+from schedule import dpm_step, in_double, sigmas_in_double
+from sd import DoubleTimesteps, channels_first, channels_last, fill, states_of, tower_of
 
 TEXTS = ["a photo of a dog", "A DRAWING of a red hammer, 2024!", "caf\u00e9 \u4f60\u597d \U0001f98a", ""]
 TEMPLATE, GUIDANCE, STEPS, WORDS = "a photo of a {} there", 4.0, 5, 2
@@ -92,7 +92,7 @@ def word_part(ref, h, w):
     start, pad = [ref.tokenizer.bos_token_id, *before], ref.tokenizer.pad_token_id
     row = [*start, 0, *after, ref.tokenizer.eos_token_id]
     ids = torch.tensor([row + [pad] * (ref.positions - len(row))] * WORDS)
-    table = ref.text.text_model.embeddings.token_embedding.weight
+    table = tower_of(ref.text).embeddings.token_embedding.weight
     words = (table.std() * 1.7 * fill(5, WORDS, table.shape[1])).requires_grad_()
     x, noise = (s * fill(i, 2 * WORDS, h, w, ref.unet.config.in_channels) for i, s in ((6, 1.5), (7, 1.7)))
     t = torch.tensor([ref.steps * k // (2 * WORDS) + 3 for k in range(2 * WORDS)])
@@ -115,7 +115,7 @@ def sampler_part(ref, name, context, start):
     s = ref.sampler(name)
     s.set_timesteps(STEPS)
     if name == "dpm++":
-        s.sigmas = torch.cat([((1 - s.alphas_cumprod) / s.alphas_cumprod).sqrt()[s.timesteps], torch.zeros(1)])
+        sigmas_in_double(s, s.timesteps)
     x, out = channels_first(start), []
     for i, t in enumerate(s.timesteps):
         without, given = ref.unet(torch.cat([x, x]), t[None].expand(2), encoder_hidden_states=context).sample.chunk(2)

@@ -1,10 +1,19 @@
 /* Scales of figures: ticks, their texts, places in a panel, and names that figures have. */
 #include "tests/support/test.h"
 
-#include "results/figures/figure.h"
+#include "results/figures/figure_curves.h"
+
+#include "core/durable.h"
+#include "tasks/kinds.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+static const vw_task_kind task = {.name = "classification"};
+const vw_kind vw_kinds[] = {{NULL, &task}};
+const int vw_n_kinds = 1;
 
 /* Round steps, from at or below to at or above, few enough. */
 static void test_ticks(void **state) {
@@ -81,9 +90,83 @@ static void test_kinds(void **state) {
   }
 }
 
+/* Heads of narrow groups have room beside each other, whatever stands before them. */
+static void test_grid(void **state) {
+  static const vw_grid_column columns[] = {{"", "anchor"}, {"learned here", "0.5"}, {"carried from clip", "1"}};
+  static const char *const rows[] = {"fox from dog"};
+  vw_grid g = {.rows = rows, .columns = columns, .n_rows = 1, .cell_width = 27, .cell_height = 14};
+  double width[4] = {0};
+  (void)state;
+  for (g.n_columns = 1; g.n_columns <= 3; g.n_columns++) width[g.n_columns] = vw_grid_width(&g);
+  const double heads = vw_about_width("learned here", 12) + vw_about_width("carried from clip", 12);
+  assert_true(width[3] - width[1] >= heads);
+  g.n_columns = 3, g.cell_width = 200; /* wide enough without */
+  assert_true(vw_grid_width(&g) < width[1] - 27 + 3 * 200 + 40);
+}
+
+static void draw_fit(vw_canvas *c, void *user) {
+  const vw_letters large = {.size = 17, .is_bold = true};
+  const char *text = "a title that is wider than the page it stands on";
+  const double whole = vw_canvas_text_width(c, text, &large);
+  double *got = user;
+  for (int i = 0; i < 3; i++) { /* as it is, smaller, too long whatever is done */
+    static const double part[] = {1.1, .9, .3};
+    const vw_letters fit = vw_letters_fit(c, text, large, 12, part[i] * whole);
+    const vw_letters uncut = {.size = fit.size, .is_bold = true};
+    got[2 * i] = fit.size, got[2 * i + 1] = vw_canvas_text_width(c, text, &uncut) / (part[i] * whole);
+  }
+}
+
+static void test_fit(void **state) {
+  char path[] = "/tmp/viswords-plot-XXXXXX", file[VW_PATH_BYTES];
+  double got[6] = {0};
+  const vw_page page = {.width = 300, .height = 60, .title = "t", .description = "", .draw = draw_fit, .user = got};
+  (void)state;
+  assert_non_null(mkdtemp(path));
+  assert_ok(vw_path_format(file, "%s/page", path));
+  assert_ok(vw_page_write(&page, file, "page", NULL));
+  assert_true(got[0] == 17 && got[2] < 17 && got[2] > 12 && got[4] == 12);
+  assert_true(got[1] <= 1 && got[3] <= 1 && got[5] > 1);
+  static const char *const endings[] = {"svg", "pdf", "png"};
+  for (int i = 0; i < 3; i++) {
+    assert_ok(vw_path_format(file, "%s/page.%s", path, endings[i]));
+    assert_int_equal(unlink(file), 0);
+  }
+  assert_int_equal(rmdir(path), 0);
+}
+
+/* A curve without a number says nothing, and has no place in the legend. */
+static void test_legend(void **state) {
+  vw_figure_row seen = {.model = "", .from = "", .to = "", .data = "", .what = "", .quantity = "", .position = ""};
+  seen.kind = seen.source = seen.metric = "", seen.i.mean = .5;
+  vw_figure_row unseen = seen;
+  unseen.i.mean = NAN;
+  const vw_figure_row *const rows[] = {&unseen, &seen};
+  vw_figure_source s = {.study = "study"};
+  vw_figure_drawing d = {0};
+  vw_curves *f = NULL;
+  vw_curves_panel *p = NULL;
+  (void)state;
+  assert_ok(vw_curves_begin(&s, &f, "title", "below", 1));
+  f->panel_width = f->panel_height = 100;
+  assert_ok(vw_curves_panel_add(f, &(vw_curves_panel){.title = "", .x_title = "", .y_title = ""}, &p));
+  for (int i = 0; i < 2; i++) {
+    const vw_curve_look look = {.label = i ? "word" : "real name"};
+    vw_curve *c = NULL;
+    assert_ok(vw_curve_add(f, p, &look, &c));
+    assert_ok(vw_curve_point(f, c, 0, rows[i]));
+  }
+  assert_ok(vw_curves_end(f, &d));
+  assert_int_equal(f->n_legend, 1);
+  assert_string_equal(f->legend[0].text, "word");
+  free(d.csv);
+  vw_pool_fini(&s.pool);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_ticks),      cmocka_unit_test(test_odd_ticks),
-                                     cmocka_unit_test(test_tick_texts), cmocka_unit_test(test_panel),
-                                     cmocka_unit_test(test_looks),      cmocka_unit_test(test_kinds)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_ticks), cmocka_unit_test(test_odd_ticks), cmocka_unit_test(test_tick_texts),
+      cmocka_unit_test(test_panel), cmocka_unit_test(test_looks),     cmocka_unit_test(test_kinds),
+      cmocka_unit_test(test_grid),  cmocka_unit_test(test_fit),       cmocka_unit_test(test_legend)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

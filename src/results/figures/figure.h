@@ -128,6 +128,10 @@ typedef struct vw_legend_entry {
 /* Entries in rows as wide as `width`, from (x, y) downwards; returns their height. With `c` NULL nothing is drawn. */
 double vw_legend(vw_canvas *c, double x, double y, double width, const vw_legend_entry *entries, int64_t n);
 
+/* Letters in which a text is no wider than `most`: smaller ones, but not below `least`; a text that is still longer will
+ * be cut. */
+vw_letters vw_letters_fit(vw_canvas *c, const char *text, vw_letters letters, double least, double most);
+
 /* The page's title ("STUDY: TITLE"), a line below it and notes at the end. */
 enum { VW_PAGE_HEAD = 64, VW_PAGE_MARGIN = 16, VW_PAGE_NOTE = 18 };
 void vw_page_head(vw_canvas *c, const char *study, const char *title, const char *below, double width);

@@ -193,6 +193,13 @@ static bool is_in_legend(const vw_curves *f, const char *label) {
   return false;
 }
 
+/* Rows of what could not be judged have no number: names that a network does not know. */
+static bool has_points(const vw_curve *c) {
+  for (int64_t i = 0; i < c->n; i++)
+    if (isfinite(c->row[i]->i.mean)) return true;
+  return false;
+}
+
 /* The distinct labels of all curves that have points. */
 static vw_status make_legend(vw_curves *f) {
   int64_t more = 0;
@@ -201,7 +208,7 @@ static vw_status make_legend(vw_curves *f) {
   for (int64_t i = 0; i < f->n_panels; i++)
     for (int64_t k = 0; k < f->panels[i].n_curves; k++) {
       const vw_curve_look *l = &f->panels[i].curves[k].look;
-      if (!l->label[0] || !f->panels[i].curves[k].n || is_in_legend(f, l->label)) continue;
+      if (!l->label[0] || !has_points(&f->panels[i].curves[k]) || is_in_legend(f, l->label)) continue;
       if (f->n_legend < MOST_LEGEND)
         f->legend[f->n_legend++] = (vw_legend_entry){l->label, l->pen, l->mark, l->has_band};
       else

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST_NAMES = 60, MOST_NAMES = 240, HEAD = 40, GAP = 3, GROUP_GAP = 10, MOST_PIXELS = 128 };
+enum { LEAST_NAMES = 60, MOST_NAMES = 240, HEAD = 40, HEAD_LETTERS = 12, GAP = 3, GROUP_GAP = 10, MOST_PIXELS = 128 };
 static const vw_colour ink = 0x222222, absent = 0xd8d8d8, right = 0x0072b2, wrong = 0xd55e00;
 
 /* Room for the rows' names. */
@@ -17,13 +17,25 @@ static double names_width(const vw_grid *g) {
   return fmin(most, MOST_NAMES);
 }
 
-/* Columns of another group stand further apart. */
+/* How far the head of the group that starts at a column reaches beyond it, at both ends together; *end: the column
+ * behind the group. */
+static double overhang(const vw_grid *g, int64_t from, int64_t *end) {
+  for (*end = from + 1; *end < g->n_columns && !strcmp(g->columns[*end].group, g->columns[from].group);) ++*end;
+  const int64_t n = *end - from;
+  const double own = (double)n * g->cell_width + (double)(n - 1) * GAP;
+  return fmax(0, fmin(vw_about_width(g->columns[from].group, HEAD_LETTERS), MOST_NAMES) - own);
+}
+
+/* Columns of another group stand further apart, far enough for both their heads. */
 static double left_of(const vw_grid *g, int64_t column) {
-  double x = names_width(g);
-  for (int64_t i = 1; i <= column; i++)
-    x += g->cell_width +
-         (i < g->n_columns && strcmp(g->columns[i].group, g->columns[i - 1].group) != 0 ? GROUP_GAP : GAP);
-  return x;
+  double x = names_width(g), over = 0, next = 0;
+  for (int64_t from = 0, end; from < g->n_columns; from = end, over = next) {
+    next = overhang(g, from, &end);
+    if (from > 0) x += fmax(GROUP_GAP - GAP, (over + next) / 2);
+    if (column < end) return x + (double)(column - from) * (g->cell_width + GAP);
+    x += (double)(end - from) * (g->cell_width + GAP);
+  }
+  return x + over / 2;
 }
 
 double vw_grid_width(const vw_grid *g) {
@@ -36,9 +48,9 @@ double vw_grid_height(const vw_grid *g) {
 
 static void draw_heads(vw_canvas *c, const vw_grid *g, double x, double y) {
   for (int64_t i = 0, end; i < g->n_columns; i = end) {
-    for (end = i + 1; end < g->n_columns && !strcmp(g->columns[end].group, g->columns[i].group);) end++;
-    const double from = left_of(g, i), to = left_of(g, end - 1) + g->cell_width;
-    const vw_letters group = {.size = 12, .colour = ink, .align = VW_MIDDLE, .most = to - from + 6, .is_bold = true};
+    const double over = overhang(g, i, &end), from = left_of(g, i), to = left_of(g, end - 1) + g->cell_width;
+    const vw_letters group = {
+        .size = HEAD_LETTERS, .colour = ink, .align = VW_MIDDLE, .most = to - from + over + 6, .is_bold = true};
     vw_canvas_text(c, x + (from + to) / 2, y + 14, g->columns[i].group, &group);
     for (int64_t k = i; k < end; k++) {
       const vw_letters name = {.size = 11, .colour = ink, .align = VW_MIDDLE, .most = g->cell_width};

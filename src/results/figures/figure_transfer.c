@@ -435,9 +435,9 @@ static vw_status write_csv(const figure *f, vw_figure_drawing *d) {
 /* What the cells are, and why they are no more. */
 static const char *below_of(const tables *t, const figure *f, bool draws) {
   if (f->has_boxes)
-    return "a word's best box (thick) and next two on the first test picture of its concept, blue: IoU of .5 or more "
-           "with "
-           "a true box, orange: less; below: its score on all pictures; columns: delta; grey: not there";
+    return "best box (thick) and next two; blue: IoU of .5 or more, orange: less; number: score on all pictures; "
+           "columns: "
+           "delta";
   if (draws) return "what words draw (the first picture of each); columns: delta; grey: not there";
   if (!keeps_boxes(t)) return "scores of single words, which draw nothing; columns: delta; grey: not there";
   return t->n_shown
@@ -464,7 +464,7 @@ static vw_status lay_out(const tables *t, figure *f, vw_figure_drawing *d) {
   f->note = vw_pool_text(&t->s->pool, d->note, -1);
   VW_CHECK(f->note, VW_ERR_MEMORY, "figures: out of memory");
   f->below = below_of(t, f, draws);
-  f->width = fmax(2 * VW_PAGE_MARGIN + vw_grid_width(&f->grid), 640);
+  f->width = fmax(2 * VW_PAGE_MARGIN + vw_grid_width(&f->grid), f->has_boxes ? 700 : 640);
   f->height = VW_PAGE_HEAD + vw_grid_height(&f->grid) + VW_PAGE_MARGIN + (f->note[0] ? VW_PAGE_NOTE + 8 : 0);
   d->page = (vw_page){.width = f->width, .height = f->height, .title = f->title, .draw = draw, .user = f};
   return write_csv(f, d);

@@ -69,7 +69,7 @@ static vw_status add_panel(vw_curves *f, const vw_figure_rows *rows, const vw_fi
   vw_curves_panel *p = NULL;
   int64_t curves = 0;
   const vw_curves_panel panel = {.title = like->data,
-                                 .x_title = "layers that are kept (0: no word is seen)",
+                                 .x_title = "layers that are kept (0: no layer sees the word)",
                                  .y_title = metric,
                                  .y_low = 0,
                                  .y_high = 1};

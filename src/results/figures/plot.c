@@ -200,12 +200,23 @@ double vw_legend(vw_canvas *c, double x, double y, double width, const vw_legend
   return ROW * (double)lines;
 }
 
+vw_letters vw_letters_fit(vw_canvas *c, const char *text, vw_letters letters, double least, double most) {
+  double width = vw_canvas_text_width(c, text, &letters);
+  while (width > most &&
+         letters.size > least) { /* letters are as wide as whole pixels: not in proportion to their size */
+    letters.size = fmax(least, fmin(letters.size - .25, letters.size * most / width));
+    width = vw_canvas_text_width(c, text, &letters);
+  }
+  letters.most = most;
+  return letters;
+}
+
 void vw_page_head(vw_canvas *c, const char *study, const char *title, const char *below, double width) {
   const double most = width - 2 * VW_PAGE_MARGIN;
-  const vw_letters head = {.size = 17, .colour = ink, .most = most, .is_bold = true};
-  const vw_letters under = {.size = LETTERS + 1, .colour = faint, .most = most};
   char text[1024];
   (void)snprintf(text, sizeof text, "%s: %s", study, title);
+  const vw_letters head = vw_letters_fit(c, text, (vw_letters){.size = 17, .colour = ink, .is_bold = true}, 12, most);
+  const vw_letters under = vw_letters_fit(c, below, (vw_letters){.size = LETTERS + 1, .colour = faint}, 9.5, most);
   vw_canvas_text(c, VW_PAGE_MARGIN, 28, text, &head);
   vw_canvas_text(c, VW_PAGE_MARGIN, 48, below, &under);
 }

@@ -50,7 +50,8 @@ void vw_report_truncation(vw_report_page *p) {
   vw_html_table(&p->html);
   (void)vw_print_html(
       p->out, "Score by layers kept <small>All texts are read by the cut encoder, those of rivals too; words are not "
-              "learned again. With 0 layers no word is seen: that is chance. Differences are paired.</small>");
+              "learned again. With 0 layers no layer sees the word: classes and boxes are chance then; what draws "
+              "still reads its embedding. Differences are paired.</small>");
   vw_html_columns(&p->html, columns, sizeof columns / sizeof *columns, true);
   for (int64_t i = 0; i < t->n_summary; i++) {
     const vw_truncation_summary *r = &t->summary[i];
