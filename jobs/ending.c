@@ -41,6 +41,10 @@ void vw_exit_note_end(int code) {
   if (has_begun) note(line);
 }
 
+void vw_exit_note_alarm(void) {
+  if (has_begun) note("alarm\n");
+}
+
 int vw_ending(int code) {
   const bool had_failed = ferror(stdout) != 0;
   errno = 0;

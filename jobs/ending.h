@@ -13,6 +13,9 @@ void vw_exit_note_begin(void);
 /* The line "end CODE" there: of a process that ends on the way, from any thread. */
 void vw_exit_note_end(int code);
 
+/* The line "alarm" there: the watchdog ends the job, so its launcher has nothing to wait for. From any thread. */
+void vw_exit_note_alarm(void);
+
 /* Last in main: what standard output still holds goes out, and where it did not (a full disk, a closed stream) a
  * message goes to stderr and VW_EXIT_OK becomes VW_EXIT_FAILED; other codes stay. Leaves "end CODE" in the file above.
  * Returns the process' exit code. */

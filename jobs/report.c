@@ -59,7 +59,7 @@ static void see_part(void *user, vw_study_part part, const char *owner) {
 
 /* Reads as a stage does, but with no lock: files of results are written once, and the page is put in its place at once.
  * It computes nothing, so any machine's processor will do, whatever the plan was made for. */
-static vw_status write(vw_session *s, const vw_session_options *o) {
+static vw_status write(vw_session *s, const vw_session_options *o, bool *stopped) {
   holder h = {.is_held = false};
   VW_TRY(vw_session_open(s, o, false));
   VW_CHECK(!s->is_counted, VW_ERR_INPUT, "%s: a data set is not there: nothing was learned that could be told",
@@ -68,7 +68,8 @@ static vw_status write(vw_session *s, const vw_session_options *o) {
   vw_part_owners(s->out, see_part, &h);
   const vw_results_source source = vw_session_results(s);
   const vw_report_about about = {.study = o->study, .holder = h.is_held ? h.text : NULL};
-  return vw_report_write(&source, &about, o->quiet ? NULL : stdout);
+  vw_stop_signals_install(); /* from here on it ends at the next place where nothing is half-written */
+  return vw_report_write(&source, &about, o->quiet ? NULL : stdout, stopped);
 }
 
 int vw_job_report(int argc, char **argv) {
@@ -105,8 +106,10 @@ int vw_job_report(int argc, char **argv) {
   o.study = study;
   vw_session s = {0};
   vw_ranks_single(&s.ranks);
-  st = write(&s, &o);
+  bool stopped = false;
+  st = write(&s, &o, &stopped);
   code = vw_session_report(&s, st);
+  if (code == VW_EXIT_OK && stopped) code = vw_stop_tell(s.out);
   vw_session_close(&s);
   return code;
 }

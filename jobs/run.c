@@ -69,10 +69,7 @@ static int finish(vw_session *s, vw_status st, bool stopped, const vw_stage *sta
   if (st != VW_OK && speaks) (void)vw_session_report(s, st);
   if ((st == VW_ERR_DEVICE || st == VW_ERR_COMM) && stage && speaks)
     (void)vw_print(stderr, "viswords: %s are kept in %s; the same command goes on\n", stage->kept, s->out);
-  if (st == VW_OK && stopped && speaks)
-    (void)vw_print(stderr,
-                   "stopped on request or at the end of --max-time; all is saved in %s, the same command goes on\n",
-                   s->out);
+  if (st == VW_OK && stopped && speaks) (void)vw_stop_tell(s->out);
   if (st == VW_OK && s->all_failed && speaks)
     (void)vw_print(stderr,
                    "viswords: all trials failed: their words or losses are not finite; see learn.lr and the "
@@ -101,7 +98,11 @@ static int run_on_results(const vw_stage *stage, int argc, char **argv) {
   const vw_command_line c = {stage->name, "DIR | STUDY.yaml -o DIR", stage->help, options, names, 1, 1};
   int code = 0;
   if (!vw_begin(&c, argc, argv, positional, &code)) return code;
-  return vw_report(stage->of_results(out ? out : positional[0]));
+  const char *dir = out ? out : positional[0];
+  bool stopped = false;
+  vw_stop_signals_install();
+  code = vw_report(stage->of_results(dir, &stopped));
+  return code == VW_EXIT_OK && stopped ? vw_stop_tell(dir) : code;
 }
 
 /* The command of one stage; NULL: of all. */

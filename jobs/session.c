@@ -583,7 +583,8 @@ vw_results_source vw_session_results(const vw_session *s) {
                              .pictures = s->pictures,
                              .parts = s->parts,
                              .part_of = s->part_of,
-                             .started = s->started};
+                             .started = s->started,
+                             .stop = vw_stop_requested};
 }
 
 vw_block_kind vw_session_block_kind(const vw_session *s, int64_t model, int64_t data, int64_t rows, vw_step_cut cut) {

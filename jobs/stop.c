@@ -1,6 +1,8 @@
 #include "jobs/stop.h"
 
 #include "cluster/progress.h"
+#include "core/text.h"
+#include "jobs/jobs.h"
 
 #include <math.h>
 #include <signal.h>
@@ -84,4 +86,10 @@ bool vw_stop_requested(void) {
   longest = fmax(memory * longest, asked <= now ? now - asked : 0);
   asked = now;
   return now + kept + longest >= deadline;
+}
+
+int vw_stop_tell(const char *out) {
+  (void)vw_print(stderr,
+                 "stopped on request or at the end of --max-time; all is saved in %s, the same command goes on\n", out);
+  return VW_EXIT_REQUEUE;
 }

@@ -28,4 +28,7 @@ void vw_stop_begin(void);
  * cannot be stopped: the longest of the last ones is kept free, too, before the end of the time. */
 bool vw_stop_requested(void);
 
+/* Says on standard error that the run stopped and that all is saved in `out`; returns VW_EXIT_REQUEUE. */
+int vw_stop_tell(const char *out);
+
 #endif

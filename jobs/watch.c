@@ -25,6 +25,7 @@ static void alarm_raised(void *user, const char *what, const char *kept) {
   (void)vw_text_escape(shown, sizeof shown - 1, line, n > 0 ? strlen(line) : 0);
   (void)strcat(shown, "\n"); /* NOLINT(clang-analyzer-security.insecureAPI.strcpy): a byte was left for it */
   (void)!write(STDERR_FILENO, shown, strlen(shown));
+  vw_exit_note_alarm();
   vw_exit_note_end(VW_EXIT_REQUEUE);
   if (s->ranks.threads) vw_ranks_abort(&s->ranks, VW_EXIT_REQUEUE);
   vw_fault_exit(VW_EXIT_REQUEUE); /* the launcher ends the others */

@@ -9,6 +9,7 @@ set -euo pipefail
 say() { echo "mpirun.sh: $*" >&2 || true; } # a terminal that was closed must not end this script
 pid=
 repeater=
+ender=
 interrupted=0
 asked=
 # What comes before the launcher or its ranks listen is lost: said again until the launcher ends.
@@ -18,6 +19,28 @@ repeat() {
     sleep "$pause"
     kill -USR1 "$1" 2>/dev/null || return
   done
+}
+# Ranks of viswords have a watchdog (--watchdog): one that raises an alarm ends the job and says so in the note. Where a
+# node was cut off, Open MPI's launcher then waits for its own connection to it for minutes. It is ended (by signal 9: it is
+# deaf to TERM then, or crashes) when it is still there VISWORDS_MPIRUN_GRACE seconds (20) after the alarm; without an
+# alarm, or where something began after it, never.
+alarmed() { # NOTE
+  local what is=1
+  while read -r what _; do
+    case $what in alarm) is=0 ;; begin) is=1 ;; esac
+  done <"$1"
+  return $is
+}
+end_after_alarm() { # LAUNCHER NOTE
+  local grace=${VISWORDS_MPIRUN_GRACE:-20}
+  until alarmed "$2"; do
+    sleep 2
+    kill -0 "$1" 2>/dev/null || return
+  done
+  sleep "$grace"
+  alarmed "$2" && kill -0 "$1" 2>/dev/null || return
+  say "the watchdog has ended the job, and the launcher still waits: it is ended"
+  kill -KILL -- "-$1" 2>/dev/null || return
 }
 stop_ranks() { # SIGNAL
   interrupted=1
@@ -98,6 +121,11 @@ set -m
 } <&4 >&3 3>&- 4<&- &
 pid=$!
 exec 3>&- 4<&-
+if [ -n "$note" ]; then # with its `sleep` in a group that can be ended
+  end_after_alarm "$pid" "$note" </dev/null >/dev/null &
+  ender=$!
+  disown "$ender"
+fi
 set +m
 [ -z "$asked" ] || stop_ranks "$asked" # came while it was started
 # A signal ends `wait`, not the launcher: waits again. 127: the wait before had its exit code already.
@@ -111,15 +139,18 @@ while :; do
 done
 trap '' INT TERM HUP XCPU USR1 USR2
 [ -z "$repeater" ] || kill -KILL -- "-$repeater" 2>/dev/null || true
+[ -z "$ender" ] || kill -KILL -- "-$ender" 2>/dev/null || true
 
 # What the program said of its end is right where the launcher differs: MPICH's returns 0 for a failed job now and then.
 begun=0
 ended=0
 worst=0
+alarm=0
 if [ -n "$note" ]; then
   while read -r what code; do
     case $what in
       begin) begun=$((begun + 1)) ;;
+      alarm) alarm=1 ;;
       end)
         ended=$((ended + 1))
         if [ "$code" != 0 ] && { [ "$worst" = 0 ] || [ "$worst" = 75 ]; }; then worst=$code; fi
@@ -127,6 +158,7 @@ if [ -n "$note" ]; then
     esac
   done <"$note"
 fi
+launched=$status
 kill -l USR1 | read -r usr1
 if [ -n "$asked" ] && { [ $status = $((128 + usr1)) ] || [ $status = "$usr1" ]; }; then
   status=75 # asked before the launcher or a rank listened: nothing was begun
@@ -135,7 +167,8 @@ elif [ "$worst" != 0 ]; then
 elif [ $begun -gt $ended ] && [ $status -le 128 ]; then
   status=1 # a rank was killed; 129 and more: 128 + the signal, from a launcher that says so
 fi
-if [ -n "$drain" ]; then
+# The ssh of a launcher that was ended, to a node that is gone, keeps it open.
+if [ -n "$drain" ] && { [ $alarm = 0 ] || [ $launched != 137 ]; }; then
   code=0
   wait "$drain" 2>/dev/null || code=$?
   if [ $code = 9 ]; then

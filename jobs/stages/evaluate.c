@@ -159,21 +159,25 @@ static vw_status lay_out_concept(const vw_task_kind *task, const vw_task_inputs 
   return vw_shown_write(task, in, concept);
 }
 
-/* Rank 0. */
-static vw_status lay_out(vw_session *s) {
+/* Rank 0. A concept's overview is whole or as it was, whenever it is asked to stop. */
+static vw_status lay_out(vw_session *s, bool *stopped) {
   const vw_study_config *c = s->config;
   for (int64_t m = 0; m < c->n_models; m++)
     for (int64_t d = 0; d < c->n_data; d++) {
       const vw_task_inputs in = vw_session_inputs(s, m, d);
       const vw_data_config *on = vw_study_data_of(c, m, d);
-      for (int64_t k = 0; vw_study_learns_on(c, m, d) && k < on->concepts.n; k++)
+      for (int64_t k = 0; vw_study_learns_on(c, m, d) && k < on->concepts.n; k++) {
+        *stopped = vw_stop_requested();
+        if (*stopped) return VW_OK;
         VW_TRY(lay_out_concept(s->kinds[m]->task, &in, on->concepts.name[k]));
+      }
     }
   return VW_OK;
 }
 
-static vw_status end(vw_session *s) {
-  return vw_agree_message(&s->ranks, s->ranks.rank == 0 ? lay_out(s) : VW_OK);
+static vw_status end(vw_session *s, bool *stopped) {
+  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? lay_out(s, stopped) : VW_OK));
+  return vw_ranks_broadcast(&s->ranks, stopped, sizeof *stopped, 0);
 }
 
 const vw_stage vw_stage_evaluate = {.name = "evaluate",

@@ -3,13 +3,14 @@
 
 #include "results/figures/figures.h"
 
-static vw_status draw(const char *dir) {
-  return vw_figures_make(dir, VW_FIGURES_ALL);
+static vw_status draw(const char *dir, bool *stopped) {
+  return vw_figures_make(dir, VW_FIGURES_ALL, vw_stop_requested, stopped);
 }
 
-static vw_status figures(vw_session *s) {
+static vw_status figures(vw_session *s, bool *stopped) {
   const double start = vw_seconds();
-  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? draw(s->out) : VW_OK));
+  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? draw(s->out, stopped) : VW_OK));
+  VW_TRY(vw_ranks_broadcast(&s->ranks, stopped, sizeof *stopped, 0));
   vw_sections_add(&s->sections, "figures", "all", vw_seconds() - start);
   return VW_OK;
 }

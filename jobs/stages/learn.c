@@ -148,9 +148,10 @@ static vw_status count_failed(const vw_session *s, const vw_block *b, int64_t *t
 }
 
 /* Did not one trial give a word? Mostly the first block tells. */
-static vw_status look_for_words(vw_session *s) {
+static vw_status look_for_words(vw_session *s, bool *stopped) {
   int64_t trials = 0, failed = 0;
   vw_status st = VW_OK;
+  (void)stopped; /* seconds at most */
   for (int64_t i = 0; s->ranks.rank == 0 && st == VW_OK && failed == trials && i < s->plan->n_blocks; i++)
     if (vw_block_is_active(&s->plan->blocks[i]) && vw_session_has_block(s, i))
       st = count_failed(s, &s->plan->blocks[i], &trials, &failed);

@@ -328,7 +328,9 @@ vw_status vw_stage_go(const vw_stage *stage, vw_session *s, bool *stopped) {
   if (stage->items) VW_GOTO(share_list(s, stage, &list));
   say_what_is_left(s, stage, &list);
   if (list.n) VW_GOTO(run_list(s, stage, &list, stopped));
-  if (!*stopped && stage->end) VW_GOTO(stage->end(s));
+  if (*stopped || !stage->end) goto cleanup;
+  vw_stop_begin();
+  VW_GOTO(stage->end(s, stopped));
 cleanup:
   free(list.items);
   return st;

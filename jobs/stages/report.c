@@ -5,10 +5,10 @@
 #include "jobs/report.h"
 #include "results/report/report.h"
 
-static vw_status report(vw_session *s) {
+static vw_status report(vw_session *s, bool *stopped) {
   const vw_results_source source = vw_session_results(s);
   const vw_report_about about = {.study = s->options.study};
-  return vw_report_write(&source, &about, s->options.json ? stderr : stdout);
+  return vw_report_write(&source, &about, s->options.json ? stderr : stdout, stopped);
 }
 
 const vw_stage vw_stage_report = {.name = "report",

@@ -81,11 +81,12 @@ typedef struct vw_stage {
   /* One item, on the rank that took it (on its whole team where the item has slices). *finished false: asked to stop,
    * all is saved. */
   vw_status (*item)(vw_stage_run *r, const vw_stage_item *it, bool *finished);
-  /* Collective, when all items are done and nothing was stopped; also where nothing was left to do. May be NULL. */
-  vw_status (*end)(vw_session *s);
+  /* Collective, when all items are done and nothing was stopped; also where nothing was left to do. *stopped, the same on
+   * all ranks: asked to stop, what is written is whole. May be NULL. */
+  vw_status (*end)(vw_session *s, bool *stopped);
   /* What `viswords NAME DIR` does with the results in DIR: no study is opened, no MPI started. NULL: the subcommand
    * needs the study. */
-  vw_status (*of_results)(const char *dir);
+  vw_status (*of_results)(const char *dir, bool *stopped);
 } vw_stage;
 
 /* In the order in which a study runs them; NULL behind the last. */

@@ -20,8 +20,8 @@ typedef enum action { KILL, TORN, TERM, USR1, PAUSE, TELL, NO_SPACE, NO_QUOTA, R
 static const char *const action_name[ACTIONS] = {"kill", "torn",   "term",   "usr1",  "pause",
                                                  "tell", "enospc", "edquot", "erofs", "eio"};
 static const int refusal[ACTIONS] = {[NO_SPACE] = ENOSPC, [NO_QUOTA] = EDQUOT, [READ_ONLY] = EROFS, [NO_DISK] = EIO};
-static const char *const states[] = {"writing", "written",   "fsynced", "renamed", "checkpointing",
-                                     "taking",  "gathering", "reading", "any"};
+static const char *const states[] = {"writing", "written",   "fsynced", "renamed", "checkpointing", "taking",
+                                     "looking", "gathering", "reading", "drawing", "telling",       "any"};
 enum { STATES = sizeof states / sizeof *states, ANY = STATES - 1 };
 
 /* Partial files carry the name of what they will be, and more behind it. A block's name ends in a hexadecimal digit. */

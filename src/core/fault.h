@@ -2,8 +2,9 @@
  *
  *   VISWORDS_FAULT=state[:kind[:nth]]=action[,...]      e.g. fsynced:block:3=kill
  *
- * states: writing, written, fsynced, renamed (of a durable file), checkpointing, taking (a block), gathering, reading
- * (study.h5, in the child that does it); any of them.
+ * states: writing, written, fsynced, renamed (of a durable file), checkpointing, taking (a block), looking (amid the
+ * fixed set), gathering, reading (study.h5, in the child that does it), drawing (figures, before each), telling (the
+ * report, amid its page); any of them.
  * kinds: any (default), or a kind of file by its name: features, texts, plan, lock, block, evaluation, baselines, checkpoint,
  * manifest, study, table, figure, latents, activations, carried, map, truncated, tsne, picture, report. nth: the how manieth time this process comes there, from 1 (default); 0: every time.
  * actions: kill; torn (cut the file to half its bytes, then kill: what a disk leaves that lied about fsync); term, usr1

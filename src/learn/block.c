@@ -206,7 +206,7 @@ static bool is_left(const vw_block_run *r, unsigned wants) {
   const vw_block_state *s = r->s;
   const bool looks = s->looks && s->step % s->look_every == 0 && s->looks_done <= s->step / s->look_every;
   const bool draws = r->learn->watch_pictures && s->step % r->learn->watch_pictures == 0;
-  return !r->sliced && (wants & VW_TEAM_STOP) && (looks || draws);
+  return (wants & VW_TEAM_STOP) && (looks || draws);
 }
 
 static vw_status train(const vw_block_run *r, const vw_block_hooks *h, bool *finished) {
@@ -216,7 +216,7 @@ static vw_status train(const vw_block_run *r, const vw_block_hooks *h, bool *fin
   unsigned wants = 0;
   *finished = false;
   VW_TRY(vw_block_look(r, &wants));
-  if (!r->sliced && (wants & VW_TEAM_STOP)) return save(r, h);
+  if (wants & VW_TEAM_STOP) return save(r, h);
   while (!(wants & VW_TEAM_FAILED) && !vw_block_is_done(s, r->learn)) {
     wants = 0;
     VW_TRY(run_step(r, h, saved, &wants));
@@ -238,6 +238,16 @@ static vw_status train(const vw_block_run *r, const vw_block_hooks *h, bool *fin
   s->seconds = before + now() - start;
   *finished = true;
   return VW_OK;
+}
+
+/* The fixed set before the first step or behind the last one, by the rank that leads; a team leaves it together, stopped
+ * or not. */
+static vw_status watch(const vw_block_run *r, bool is_end, unsigned *wants) {
+  bool stopped = false;
+  if (vw_block_leads(r) && !is_end) VW_TRY(vw_block_fixed_loss(r, r->s->loss_start, NULL, &stopped));
+  if (vw_block_leads(r) && is_end) VW_TRY(vw_block_finish(r, &stopped));
+  if (stopped) *wants |= VW_TEAM_STOP;
+  return vw_block_agree(r, wants);
 }
 
 /* `plan.memory`: what all programs of a block take, without the weights that all blocks share. */
@@ -296,7 +306,8 @@ vw_status vw_block_learn(vw_block_state *s, vw_task *t, const vw_study_config *c
   vw_block_run r = {.t = t, .trials = trials, .learn = &t->in.model->learn, .s = s};
   vw_team *team = share.slices > 1 ? share.team : NULL;
   vw_status st = VW_OK;
-  bool go_on = true, stopped = false;
+  unsigned wants = 0;
+  bool go_on = true;
   *finished = false;
   if (!hooks) hooks = &none;
   r.hooks = hooks;
@@ -311,11 +322,12 @@ vw_status vw_block_learn(vw_block_state *s, vw_task *t, const vw_study_config *c
   VW_GOTO(prepare(&r, config, trials, team));
   if (team) VW_GOTO(all_ready(team, &go_on));
   if (!go_on) goto cleanup;
-  if (s->step == 0 && vw_block_leads(&r)) VW_GOTO(vw_block_fixed_loss(&r, s->loss_start, NULL, &stopped));
-  if (stopped) goto cleanup; /* there is nothing to save yet */
+  if (s->step == 0) VW_GOTO(watch(&r, false, &wants));
+  if (wants) goto cleanup; /* there is nothing to save yet */
   VW_GOTO(train(&r, hooks, finished));
-  if (*finished && vw_block_leads(&r)) VW_GOTO(vw_block_finish(&r, &stopped));
-  if (stopped) *finished = false, st = save(&r, hooks);
+  if (*finished) VW_GOTO(watch(&r, true, &wants));
+  if (wants) *finished = false;
+  if (wants & VW_TEAM_STOP) st = save(&r, hooks);
 cleanup:
   run_free(&r);
   return st;

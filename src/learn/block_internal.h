@@ -35,8 +35,12 @@ typedef struct vw_block_run {
   const vw_block_hooks *hooks;   /* NULL: nobody asks or is told */
 } vw_block_run;
 
-/* Is it to stop? Asked between the passes of the fixed set. Members of a team agree on it before a step instead. */
+/* Is it to stop? Asked between the passes of the fixed set, of a sample picture's sampler: this rank's own wish, on which
+ * a team agrees when all come to the end of it (vw_block_agree). */
 bool vw_block_asks_to_stop(const vw_block_run *r);
+
+/* Collective in a team: *wants of all members (VW_TEAM_*). Of a rank alone they are what they were. Errors: VW_ERR_COMM. */
+vw_status vw_block_agree(const vw_block_run *r, unsigned *wants);
 
 /* One more program of the block in the memory of `watch`: its weights are bound, its own leaves are not. */
 vw_status vw_block_add_program(const vw_block_run *r, vw_block_mode mode, int64_t slice, vw_block_part_program *p);

@@ -1,6 +1,7 @@
 /* What is seen of a block's words on the fixed set: before and after learning, and on the way (docs/protocol.md). */
 #include "learn/block_internal.h"
 
+#include "core/fault.h"
 #include "study/metrics.h"
 #include "tasks/generation/drawn.h"
 
@@ -14,7 +15,11 @@
 
 bool vw_block_asks_to_stop(const vw_block_run *r) {
   const vw_block_hooks *h = r->hooks;
-  return !r->sliced && h && h->stop && h->stop(h->user);
+  return h && h->stop && h->stop(h->user);
+}
+
+vw_status vw_block_agree(const vw_block_run *r, unsigned *wants) {
+  return r->sliced ? vw_team_meet(r->sliced->team, VW_OK, wants, NULL) : VW_OK;
 }
 
 vw_status vw_block_fixed_loss(const vw_block_run *r, double *loss, double *gradient, bool *stopped) {
@@ -29,6 +34,7 @@ vw_status vw_block_fixed_loss(const vw_block_run *r, double *loss, double *gradi
   const vw_block_part_program *p = &r->watch;
   VW_GOTO(vw_block_write_leaf(p, "words", vw_block_matrix(s), s->words));
   for (int64_t i = 0; i < draws; i++) {
+    if (i == draws / 2) VW_GOTO(vw_fault("looking", "fixed-set"));
     *stopped = vw_block_asks_to_stop(r);
     if (*stopped) goto cleanup;
     VW_GOTO(vw_block_write_leaf(p, "step", vw_shape(VW_I64, 1), &i));
@@ -113,8 +119,9 @@ static vw_status look_at_draws(const vw_block_run *r, int64_t first, int64_t n, 
   const vw_block_state *s = r->s;
   VW_TRY(vw_block_write_leaf(&r->watch, "words", vw_block_matrix(s), s->words));
   for (int64_t i = first; i < first + n; i++) {
+    if (i == first + n / 2) VW_TRY(vw_fault("looking", "fixed-set"));
     if (vw_block_asks_to_stop(r)) *wants |= VW_TEAM_STOP;
-    if (!r->sliced && (*wants & VW_TEAM_STOP)) return VW_OK;
+    if (*wants & VW_TEAM_STOP) return VW_OK;
     VW_TRY(vw_block_write_leaf(&r->watch, "step", vw_shape(VW_I64, 1), &i));
     VW_TRY(vw_program_run(r->look.program));
     VW_TRY(vw_block_read_leaf(&r->look, "loss", vw_shape(VW_F64, s->K), loss + (i - first) * s->K));
@@ -128,9 +135,8 @@ static vw_status share_draws(const vw_block_run *r, int64_t draws, double *loss,
   const int64_t size = team ? team->size : 1, rank = team ? team->rank : 0, row = r->s->K * (int64_t)sizeof *loss;
   const int64_t first = draws * rank / size, n = draws * (rank + 1) / size - first;
   VW_TRY(look_at_draws(r, first, n, loss + first * r->s->K, wants));
-  if (!team) return VW_OK;
-  VW_TRY(vw_team_meet(team, VW_OK, wants, NULL));
-  if (*wants & VW_TEAM_FAILED) return VW_OK;
+  VW_TRY(vw_block_agree(r, wants));
+  if (!team || (*wants & (VW_TEAM_FAILED | VW_TEAM_STOP))) return VW_OK;
   int64_t *bytes = malloc((size_t)size * sizeof *bytes);
   VW_CHECK(bytes, VW_ERR_MEMORY, "block: out of memory");
   for (int64_t i = 0; i < size; i++) bytes[i] = (draws * (i + 1) / size - draws * i / size) * row;
@@ -147,7 +153,7 @@ static vw_status look(const vw_block_run *r, unsigned *wants) {
   VW_CHECK(loss, VW_ERR_MEMORY, "block: out of memory");
   vw_status st = vw_block_read_words(r);
   if (st == VW_OK) st = share_draws(r, draws, loss, wants);
-  const bool is_left = (*wants & VW_TEAM_FAILED) || (!r->sliced && (*wants & VW_TEAM_STOP));
+  const bool is_left = (*wants & (VW_TEAM_FAILED | VW_TEAM_STOP)) != 0;
   for (int64_t k = 0; st == VW_OK && !is_left && k < K; k++) {
     double sum = 0;
     for (int64_t i = 0; i < draws; i++) sum += loss[i * K + k] / (double)draws;
@@ -198,9 +204,8 @@ vw_status vw_block_look(const vw_block_run *r, unsigned *wants) {
   const vw_block_state *s = r->s;
   const int64_t pictures = r->t->kind->sample && r->t->in.drawn ? r->learn->watch_pictures : 0;
   if (s->looks && s->step % s->look_every == 0 && s->looks_done == s->step / s->look_every) VW_TRY(look(r, wants));
-  if (!pictures || s->step == 0 || s->step % pictures != 0 || !vw_block_leads(r) || (*wants & VW_TEAM_FAILED))
-    return VW_OK;
-  if (!r->sliced && (*wants & VW_TEAM_STOP)) return VW_OK;
-  VW_TRY(vw_block_read_words(r));
-  return sample(r, wants);
+  if (!pictures || s->step == 0 || s->step % pictures != 0 || (*wants & (VW_TEAM_FAILED | VW_TEAM_STOP))) return VW_OK;
+  if (vw_block_leads(r)) VW_TRY(vw_block_read_words(r));
+  if (vw_block_leads(r)) VW_TRY(sample(r, wants));
+  return vw_block_agree(r, wants);
 }

@@ -30,7 +30,7 @@ void fuzz_one(const uint8_t *data, size_t size) {
   vw_log_set_level(VW_LOG_ERROR);
   fuzz_file_once("first/study.h5", ""), fuzz_file_once("second/study.h5", "");
   fuzz_study_take(data, size);
-  (void)vw_figures_make(FUZZ_FOLDER "/first", VW_FIGURES_ALL);
+  (void)vw_figures_make(FUZZ_FOLDER "/first", VW_FIGURES_ALL, NULL, NULL);
   compare(0), compare(0.5);
   join();
 }

@@ -170,7 +170,7 @@ class Study:
         roots = {"out": folder, "cache": cache}
 
         def is_left(point):
-            if point.kind in MADE_EACH_RUN or point.state == "gathering":
+            if point.kind in MADE_EACH_RUN or point.state in ("gathering", "looking", "drawing", "telling"):
                 return True
             if point.kind == "checkpoint" or point.state in ("taking", "checkpointing"):
                 return re.sub(r"\.checkpoint\..*", "", os.path.basename(point.path)) + ".safetensors" not in there

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A node is cut off from the network: two network namespaces stand for two nodes, and the link of one goes down. The other's
-# rank names the rank and its host and ends; so does the one that was cut off. (Open MPI's mpirun itself only notices when
-# its own connection times out, minutes later: it is ended here.)   test_cut_off.sh SOURCE BUILD
+# rank names the rank and its host and ends; so does the one that was cut off. Open MPI's mpirun itself only notices when
+# its own connection times out, minutes later: tools/mpirun.sh ends it.   test_cut_off.sh SOURCE BUILD
 set -euo pipefail
 source "$1/tests/jobs/jobs.sh"
 [ "$sanitized" = 0 ] || { echo "skipped: too slow with sanitizers" && exit 77; }
@@ -32,7 +32,8 @@ END_OF_AGENT
 chmod +x "$work/agent"
 printf '10.99.7.1 slots=1\n10.99.7.2 slots=1\n' > "$work/hosts"
 net=10.99.7.0/24
-command=("${launch[@]}" --mca plm_rsh_agent "$work/agent" --hostfile "$work/hosts" --mca btl 'tcp,self' --mca osc ^sm
+export VISWORDS_MPIRUN_GRACE=2
+command=("$source_dir/tools/mpirun.sh" --mca plm_rsh_agent "$work/agent" --hostfile "$work/hosts" --mca btl 'tcp,self' --mca osc ^sm
   --mca btl_tcp_if_include $net --mca oob_tcp_if_include $net -n 2 "$viswords" run "$work/study.yaml" -o "$work/run"
   --threads 1 --cache "$work/cache" --checkpoint-seconds 0.1 --quiet --watchdog 2)
 ip netns exec "$a" unshare -u bash -c 'hostname vw-node-a; exec "$@"' _ "${command[@]}" > /dev/null 2> "$work/log" &
@@ -49,8 +50,15 @@ for ((i = 0; i < 300; i++)); do
   done
   break
 done
-ip netns pids "$a" | xargs -r kill -9 2> /dev/null || true
-wait $launcher 2> /dev/null || true
 [ "$i" -lt 300 ] || fail "a rank goes on: $(cat "$work/log")"
+for ((i = 0; i < 300; i++)); do
+  kill -0 $launcher 2> /dev/null || break
+  sleep 0.1
+done
+[ "$i" -lt 300 ] || fail "mpirun goes on: $(cat "$work/log")"
+code=0
+wait $launcher || code=$?
+[ $code = 75 ] || fail "exit code $code, expected 75: $(cat "$work/log")"
+grep -q '^mpirun.sh: the watchdog has ended the job, and the launcher still waits: it is ended' "$work/log" || fail "mpirun ended by itself: $(cat "$work/log")"
 grep -q "^viswords: rank 1 on vw-node-b has given no sign of life for .*: stage learn, block .*: the job ends (--watchdog); \
 finished blocks and checkpoints are kept in $work/run" "$work/log" || fail "not told: $(cat "$work/log")"

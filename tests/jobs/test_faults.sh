@@ -112,6 +112,28 @@ run 137 renamed:plan=torn "$work/plan"
 run 2 '' "$work/plan"
 has "$work/plan.log" 'the plan is damaged: bring back a copy of it; a study that was never edited makes the same plan again'
 
+echo "asked to stop while it gathers, draws or reports: the next safe place, nothing half-written; the same command goes on"
+stops() { # FAULT FILE COMMAND ...: FILE stays what it was
+  local code=0 at=$1 file=$2
+  cp "$file" "$work/before"
+  VISWORDS_FAULT=$at=term "$viswords" "${@:3}" > "$dir.out" 2> "$dir.log" || code=$?
+  [ "$code" = 75 ] || { cat "$dir.log" >&2 && fail "$at of $3: exit code $code, expected 75"; }
+  has "$dir.log" '^stopped on request'
+  cmp "$work/before" "$file" || fail "$at: $file is another"
+  [ -z "$(find "$dir" -name '*.partial*')" ] || fail "$at of $3 left files"
+  readable "$dir"
+}
+"$viswords" report "$dir" --cache "$cache" -q
+"$viswords" figures "$dir" > /dev/null
+collect=(collect "$small" -o "$dir" "${options[@]}")
+stops gathering "$dir/study.h5" "${collect[@]}"
+stops drawing:figure:1 "$dir/figures/index.json" "${collect[@]}"
+stops drawing:figure:2 "$dir/figures/index.json" figures "$dir"
+stops telling:report:1 "$dir/report.html" report "$dir" --cache "$cache"
+stops telling:report:3 "$dir/report.html" report "$dir" --cache "$cache"
+run 0 '' "$dir" collect
+collected "$dir"
+
 echo "killed while it gathers: the old study.h5 stays"
 for at in gathering writing:study writing:study:9 written:study fsynced:study fsynced:manifest renamed:manifest; do
   run 137 "$at=kill" "$dir" collect

@@ -46,6 +46,24 @@ run 0 3 "$work/killed"
 has "$work/killed.log" 'goes on from its checkpoint\|resuming'
 same "$work/one/blocks" "$work/killed/blocks"
 
+# Asked to stop amid the fixed set, before the first step and behind the last one (by the leader alone) and on the way (by
+# all): the whole team leaves. Asked by one rank as all gather: nobody does. The same command goes on.
+sed 's/templates:/watch: {every: 2}\n  &/; s/stages:.*/stages: [learn, collect]/' "$work/study.yaml" > "$work/watched.yaml"
+study=$work/watched.yaml
+run 0 1 "$work/watched"
+run 75 2 "$work/looked" looking:any:1=term 0
+[ -z "$(find "$work/looked/blocks" -name '*.safetensors' -o -name '*.checkpoint.*')" ] || fail "something was saved before the first step"
+run 75 2 "$work/looked" looking:any:2=term 1
+run 75 2 "$work/looked" looking:any:3=term 0
+has "$work/looked.log" 'goes on from its checkpoint at step 2'
+[ -z "$(find "$work/looked/blocks" -name '*.safetensors')" ] || fail "a block was finished after the signal"
+run 75 2 "$work/looked" gathering=term 1
+has "$work/looked.log" 'goes on from its checkpoint at step 4'
+[ ! -e "$work/looked/study.h5" ] || fail "all ranks but one gathered"
+run 0 2 "$work/looked"
+same "$work/watched/blocks" "$work/looked/blocks"
+study=$work/study.yaml
+
 # A member that fails, before a block or never coming back: one line, exit code 1, no hang; the same command goes on.
 run 1 2 "$work/failed" taking:any:2=eio 1
 has "$work/failed.log" '^viswords: rank 1 on .*(injected)'

@@ -142,13 +142,13 @@ static bool ends_table(int i) {
 static void test_columns(void **state) {
   (void)state;
   write_study(-1);
-  assert_ok(vw_figures_make(dir, VW_FIGURES_ALL));
+  assert_ok(vw_figures_make(dir, VW_FIGURES_ALL, NULL, NULL));
   for (int i = 0; i < COLUMNS; i++) {
     char table[64];
     (void)snprintf(table, sizeof table, "%.*s/", (int)table_of(i), columns[i].path);
     if (!ends_table(i) || !strcmp(columns[i].path, "/summary/transfer/n")) continue; /* alone in its table */
     write_study(i);
-    if (vw_figures_make(dir, VW_FIGURES_ALL) != VW_ERR_INPUT) fail_msg("%s: not refused", columns[i].path);
+    if (vw_figures_make(dir, VW_FIGURES_ALL, NULL, NULL) != VW_ERR_INPUT) fail_msg("%s: not refused", columns[i].path);
     if (!strstr(vw_error_message(), table) || !strstr(vw_error_message(), "rows"))
       fail_msg("%s: refused by '%s'", columns[i].path, vw_error_message());
     vw_error_clear();

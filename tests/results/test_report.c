@@ -149,7 +149,9 @@ static char *page_of(const world *w, size_t *bytes) {
   char *text = NULL;
   FILE *out = open_memstream(&text, bytes);
   assert_non_null(out);
-  assert_ok(vw_report_print(&w->c, &about, out));
+  bool stopped = true;
+  assert_ok(vw_report_print(&w->c, &about, out, &stopped));
+  assert_false(stopped);
   assert_int_equal(fclose(out), 0);
   return text;
 }

@@ -135,6 +135,27 @@ gives 1 1 "$viswords" --version                                         # anothe
   gives 1 75 sh -c 'printf "begin\nbegin\nend 75\nend 1\n" >> "$VISWORDS_EXIT_NOTE"'
 }
 gives 7 7 true # programs that leave no note
+
+echo "a launcher that goes on after the watchdog's alarm, and no other"
+cat > waits << 'END'
+#!/bin/bash
+# Ranks that leave such a note; then the launcher waits, deaf to TERM, until it is told to end.
+[ "$1" != --version ] || { echo "a launcher"; exit 0; }
+trap '' TERM
+printf '%b' "$3" >> "$VISWORDS_EXIT_NOTE"
+for ((i = 0; i < ${4:-600}; i++)); do sleep 0.1; done
+exit 5
+END
+chmod +x waits
+export MPIRUN=$work/waits VISWORDS_MPIRUN_GRACE=1
+gives 75 '' 'begin\nbegin\nalarm\nend 75\n'
+grep -q 'the watchdog has ended the job, and the launcher still waits: it is ended' err.txt || fail "nothing is said: $(cat err.txt)"
+gives 75 '' 'begin\nend 75\n' 40 # stopped, and the launcher takes its time
+! grep -q 'it is ended' err.txt || fail "a launcher was ended without an alarm"
+gives 75 '' 'begin\nalarm\nend 75\nbegin\nend 0\n' 40 # somebody tried again
+! grep -q 'it is ended' err.txt || fail "a launcher was ended though a program goes on"
+export MPIRUN=$work/launcher
+unset VISWORDS_MPIRUN_GRACE
 LAUNCHER_CODE=
 echo text | "$wrapper" -n 1 cat > out.txt
 [ "$(cat out.txt)" = text ] || fail "standard input does not reach the program"

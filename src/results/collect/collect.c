@@ -94,13 +94,17 @@ static vw_status say_which_part(const vw_collected *c) {
   return st;
 }
 
-/* Rank 0 alone: what people look at. */
-static vw_status write_for_people(const vw_collected *c, bool json) {
-  VW_TRY(vw_collect_csv(c));
-  VW_TRY(vw_collect_trials_csv(c));
-  VW_TRY(vw_collect_probe_csv(c));
-  VW_TRY(vw_collect_truncation_csv(c));
-  VW_TRY(vw_figures_make(c->s->out, VW_FIGURES_OF_COLLECT));
+/* Rank 0 alone: what people look at; each file is whole, whenever it is asked to stop. */
+static vw_status write_for_people(const vw_collected *c, bool json, bool *stopped) {
+  static vw_status (*const tables[])(const vw_collected *) = {vw_collect_csv, vw_collect_trials_csv,
+                                                              vw_collect_probe_csv, vw_collect_truncation_csv};
+  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    *stopped = c->s->stop && c->s->stop();
+    if (*stopped) return VW_OK;
+    VW_TRY(tables[i](c));
+  }
+  VW_TRY(vw_figures_make(c->s->out, VW_FIGURES_OF_COLLECT, c->s->stop, stopped));
+  if (*stopped) return VW_OK;
   if (json)
     vw_collect_print_json(c, stdout);
   else
@@ -115,27 +119,41 @@ static bool has_all_failed(const vw_collected *c) {
   return failed > 0 && failed == c->n;
 }
 
-vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool json, bool *all_failed) {
+/* study.h5 and what people look at, of all that was read. */
+static vw_status write_all(vw_collected *c, vw_sections *sections, bool json, bool *all_failed) {
+  const vw_results_source *s = c->s;
+  const double start = vw_seconds();
+  bool stopped = false;
+  VW_TRY(vw_agree_message(&s->ranks, vw_fault("gathering", s->out)));
+  VW_TRY(vw_collect_asks(c));
+  if (c->stopped) return VW_OK;
+  VW_TRY(vw_collect_study_file(c));
+  vw_sections_add(sections, "collect", "study.h5", vw_seconds() - start);
+  VW_TRY(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? write_for_people(c, json, &stopped) : VW_OK));
+  *all_failed = has_all_failed(c);
+  VW_TRY(vw_ranks_broadcast(&s->ranks, &stopped, sizeof stopped, 0));
+  c->stopped = stopped;
+  return VW_OK;
+}
+
+vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool json, bool *all_failed, bool *stopped) {
   vw_collected c;
   double start = vw_seconds();
   vw_status st = VW_OK;
   VW_GOTO(vw_collect_read(s, &c));
   vw_sections_add(sections, "collect", "blocks and summary", vw_seconds() - start);
   start = vw_seconds();
-  VW_GOTO(vw_collect_probe(&c));
+  if (!c.stopped) VW_GOTO(vw_collect_probe(&c));
   if (c.n_probe) vw_sections_add(sections, "collect", "probe", vw_seconds() - start);
-  VW_GOTO(vw_collect_spread(&c));
+  if (!c.stopped) VW_GOTO(vw_collect_spread(&c));
+  if (c.stopped) goto cleanup;
   if (s->ranks.rank == 0) say_what_is_missing(&c), say_what_was_not_kept(&c);
   VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? say_which_part(&c) : VW_OK));
   if (s->ranks.rank == 0 && s->ranks.comms && s->ranks.comms->file_warning)
     vw_log(VW_LOG_WARN, "%s", s->ranks.comms->file_warning);
-  start = vw_seconds();
-  VW_GOTO(vw_agree_message(&s->ranks, vw_fault("gathering", s->out)));
-  VW_GOTO(vw_collect_study_file(&c));
-  vw_sections_add(sections, "collect", "study.h5", vw_seconds() - start);
-  VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? write_for_people(&c, json) : VW_OK));
-  *all_failed = has_all_failed(&c);
+  VW_GOTO(write_all(&c, sections, json, all_failed));
 cleanup:
+  *stopped = st == VW_OK && c.stopped;
   vw_collected_free(&c);
   return st;
 }

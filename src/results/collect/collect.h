@@ -30,6 +30,7 @@ typedef struct vw_results_source {
   int64_t parts;                   /* of an array that learned it (io/parts.h); 0: of none */
   const int64_t *part_of;          /* [blocks of the plan] 1 .. parts */
   double started;                  /* vw_seconds() */
+  bool (*stop)(void);              /* has somebody asked the run to stop? NULL: never */
 } vw_results_source;
 
 /* The stem of the file with a concept's baselines (learn/block_io.h). */
@@ -241,6 +242,7 @@ typedef struct vw_collected {
   int64_t n_quartiles;
   vw_performant_row *performant; /* the same */
   int64_t n_performant;
+  bool stopped; /* vw_collect_asks said so: what comes behind is not there */
 } vw_collected;
 
 /* Collective, when the rows of trials and baselines are complete: c->kept and c->unkept. */
@@ -249,6 +251,10 @@ void vw_collected_kept_free(vw_collected *c);
 
 /* Collective, after vw_collect_read: c->quartiles and c->performant. */
 vw_status vw_collect_spread(vw_collected *c);
+
+/* Collective: is any rank asked to stop? Then c->stopped on all, and for good; what comes next is left. Asked between the
+ * parts of reading and gathering, where no file is open for writing. */
+vw_status vw_collect_asks(vw_collected *c);
 
 /* Collective, when the rows of trials and baselines are complete: what the transfer stage left, c->transfer. Nothing
  * where it never ran. */
@@ -292,7 +298,7 @@ vw_status vw_collect_probe(vw_collected *c);
 vw_status vw_collect_probe_csv(const vw_collected *c);
 
 /* Collective: all of it, as the stage does. `sections` gets the times. *all_failed: there are trials, and not
- * one counts. */
-vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool json, bool *all_failed);
+ * one counts. *stopped: s->stop said so, on any rank: what is written is whole, the rest is as it was. */
+vw_status vw_collect(const vw_results_source *s, vw_sections *sections, bool json, bool *all_failed, bool *stopped);
 
 #endif

@@ -471,9 +471,18 @@ static vw_status read_own(vw_collected *c) {
   return read_baselines(c);
 }
 
+vw_status vw_collect_asks(vw_collected *c) {
+  int64_t any = c->s->stop && c->s->stop();
+  VW_TRY(vw_ranks_reduce(&c->s->ranks, &any, 1, VW_REDUCE_MAX));
+  c->stopped |= any != 0;
+  return VW_OK;
+}
+
 vw_status vw_collect_read(const vw_results_source *s, vw_collected *c) {
   *c = (vw_collected){.s = s};
   VW_TRY(vw_agree_message(&s->ranks, read_own(c)));
+  VW_TRY(vw_collect_asks(c));
+  if (c->stopped) return VW_OK;
   VW_TRY(share_rows(c));
   VW_TRY(share_baselines(c));
   int64_t counts[] = {c->missing_blocks, c->unjudged_blocks, c->missing_baselines};
@@ -483,9 +492,14 @@ vw_status vw_collect_read(const vw_results_source *s, vw_collected *c) {
   set_texts(c);
   VW_TRY(vw_agree_message(&s->ranks, summarise(c)));
   VW_TRY(share_summary(c));
-  VW_TRY(vw_collect_kept(c));
-  VW_TRY(vw_collect_read_transfer(c));
-  return vw_collect_read_truncation(c);
+  static vw_status (*const parts[])(vw_collected *) = {vw_collect_kept, vw_collect_read_transfer,
+                                                       vw_collect_read_truncation};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    VW_TRY(vw_collect_asks(c));
+    if (c->stopped) return VW_OK;
+    VW_TRY(parts[i](c));
+  }
+  return VW_OK;
 }
 
 void vw_collected_free(vw_collected *c) {

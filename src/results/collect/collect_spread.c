@@ -477,7 +477,11 @@ vw_status vw_collect_spread(vw_collected *c) {
   void *quartiles = NULL, *performant = NULL;
   vw_status st = VW_OK;
   VW_GOTO(vw_agree_message(ranks, m.values && m.scores ? VW_OK : VW_RAISE(VW_ERR_MEMORY, "collect: out of memory")));
-  for (m.model = 0; m.model < c->s->config->n_models; m.model++) VW_GOTO(collect_model(&m));
+  for (m.model = 0; m.model < c->s->config->n_models; m.model++) {
+    VW_GOTO(vw_collect_asks(c));
+    if (c->stopped) goto cleanup;
+    VW_GOTO(collect_model(&m));
+  }
   quartiles = c->quartiles, performant = c->performant;
   st = share(ranks, &quartiles, &c->n_quartiles, sizeof *c->quartiles);
   c->quartiles = quartiles;

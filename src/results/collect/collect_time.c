@@ -148,7 +148,7 @@ static vw_status gather(const vw_results_source *s) {
   VW_GOTO(vw_collect_spread(&c));
   VW_GOTO(vw_collect_study_file(&c));
   VW_GOTO(vw_collect_csv(&c));
-  VW_GOTO(vw_figures_make(s->out, VW_FIGURES_OF_COLLECT));
+  VW_GOTO(vw_figures_make(s->out, VW_FIGURES_OF_COLLECT, NULL, NULL));
 cleanup:
   vw_collected_free(&c);
   return st;
@@ -162,6 +162,7 @@ static int remove_one(const char *path, const struct stat *info, int what, struc
 
 vw_status vw_collect_time(const vw_results_source *s, double *seconds) {
   vw_results_source made_up = *s;
+  made_up.stop = NULL;
   char folder[VW_PATH_BYTES];
   *seconds = 0;
   VW_TRY(vw_folder_make(s->cache));

@@ -2,6 +2,7 @@
 #include "results/figures/figure.h"
 
 #include "core/durable.h"
+#include "core/fault.h"
 #include "core/log.h"
 #include "io/json.h"
 #include "tasks/generation/drawn.h"
@@ -180,20 +181,35 @@ static void tell(const list *l) {
       vw_log(VW_LOG_INFO, "figure %s: %s", l->of[i].name, l->of[i].note);
 }
 
-vw_status vw_figures_make(const char *dir, vw_figures_choice which) {
+/* Before a figure is made. */
+static vw_status ask(const vw_figure_source *s, const vw_figure *f, bool (*stop)(void), bool *stopped) {
+  char path[VW_PATH_BYTES];
+  VW_TRY(vw_path_format(path, "%s/figures/%s", s->dir, f->name));
+  VW_TRY(vw_fault("drawing", path));
+  *stopped = stop && stop();
+  return VW_OK;
+}
+
+vw_status vw_figures_make(const char *dir, vw_figures_choice which, bool (*stop)(void), bool *stopped) {
   vw_figure_source s;
   list l = {0};
   char folder[VW_PATH_BYTES];
+  bool stops = false;
   vw_status st = VW_OK;
   VW_GOTO(vw_figure_source_open(&s, dir));
   VW_GOTO(vw_subfolder_make(dir, "figures", folder));
   VW_GOTO(list_all(&s, which, &l));
   if (l.n && !vw_canvas_has_font())
     vw_log(VW_LOG_WARN, "no font on this machine: figures have no letters; install one (fonts-dejavu-core)");
-  for (int64_t i = 0; i < l.n; i++) VW_GOTO(make_one(&s, &l.of[i]));
+  for (int64_t i = 0; i < l.n; i++) {
+    VW_GOTO(ask(&s, &l.of[i], stop, &stops));
+    if (stops) goto cleanup;
+    VW_GOTO(make_one(&s, &l.of[i]));
+  }
   if (which == VW_FIGURES_ALL) VW_GOTO(write_index(&s, &l));
   tell(&l);
 cleanup:
+  if (stopped) *stopped = stops;
   vw_figure_source_close(&s);
   free(l.of);
   return st;

@@ -49,7 +49,9 @@ typedef enum vw_figures_choice {
 } vw_figures_choice;
 
 /* Draws the figures of DIR/study.h5 and writes the index. One process, not collective. A figure whose data are not there
- * is left out and told in one line of the log. Errors: VW_ERR_INPUT (no study.h5, damaged), VW_ERR_IO, VW_ERR_MEMORY. */
-vw_status vw_figures_make(const char *dir, vw_figures_choice which);
+ * is left out and told in one line of the log. `stop` (NULL: never) is asked before each; *stopped (may be NULL then): it
+ * said so, the figures made so far and the older index stay. Errors: VW_ERR_INPUT (no study.h5, damaged), VW_ERR_IO,
+ * VW_ERR_MEMORY. */
+vw_status vw_figures_make(const char *dir, vw_figures_choice which, bool (*stop)(void), bool *stopped);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "cluster/comm.h"
 #include "core/durable.h"
+#include "core/fault.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -201,20 +202,34 @@ static void put_end(vw_report_page *p) {
   (void)vw_print_html(p->out, "\n</script>\n</body>\n</html>\n");
 }
 
-static vw_status put_page(vw_report_page *p) {
+/* Has somebody asked to stop? Between the parts that read files and may be long. */
+static vw_status ask(const vw_report_page *p, bool *stopped) {
+  char path[VW_PATH_BYTES];
+  const vw_results_source *s = p->c->s;
+  VW_TRY(vw_path_format(path, "%s/report.html", s->out));
+  VW_TRY(vw_fault("telling", path));
+  *stopped = s->stop && s->stop();
+  return VW_OK;
+}
+
+static vw_status put_page(vw_report_page *p, bool *stopped) {
+  static vw_status (*const last[])(vw_report_page *) = {vw_report_setup, vw_report_provenance, vw_report_times};
   put_head(p);
   put_header(p);
   vw_report_answer(p);
   VW_TRY(vw_report_figures(p));
+  VW_TRY(ask(p, stopped));
+  if (*stopped) return VW_OK;
   VW_TRY(vw_report_pictures(p));
+  VW_TRY(ask(p, stopped));
+  if (*stopped) return VW_OK;
   vw_report_tables(p);
   vw_report_transfer(p);
   VW_TRY(vw_report_layers(p));
   vw_report_truncation(p);
   vw_report_trials(p);
-  VW_TRY(vw_report_setup(p));
-  VW_TRY(vw_report_provenance(p));
-  VW_TRY(vw_report_times(p));
+  VW_TRY(ask(p, stopped));
+  for (size_t i = 0; i < sizeof last / sizeof *last && !*stopped; i++) VW_TRY(last[i](p));
   put_cite(p);
   put_end(p);
   return VW_OK;
@@ -229,38 +244,44 @@ static void count(vw_report_page *p) {
   p->has_all = !c->missing && !c->unjudged_blocks && !c->missing_baselines;
 }
 
-vw_status vw_report_print(const vw_collected *c, const vw_report_about *about, FILE *out) {
+vw_status vw_report_print(const vw_collected *c, const vw_report_about *about, FILE *out, bool *stopped) {
   vw_report_page p = {.c = c, .about = about, .html.out = out, .out = out};
   count(&p);
-  return put_page(&p);
+  *stopped = false;
+  return put_page(&p, stopped);
 }
 
 /* Rank 0. */
-static vw_status write_page(const vw_collected *c, const vw_report_about *about, FILE *say) {
+static vw_status write_page(const vw_collected *c, const vw_report_about *about, FILE *say, bool *stopped) {
   char path[VW_PATH_BYTES], *text = NULL;
   size_t bytes = 0;
   VW_TRY(vw_path_format(path, "%s/report.html", c->s->out));
   FILE *out = open_memstream(&text, &bytes);
   VW_CHECK(out, VW_ERR_MEMORY, "%s: out of memory", path);
-  vw_status st = vw_report_print(c, about, out);
+  vw_status st = vw_report_print(c, about, out, stopped);
   const bool failed = ferror(out) != 0;
   if ((fclose(out) != 0 || failed) && st == VW_OK) st = VW_RAISE(VW_ERR_MEMORY, "%s: out of memory", path);
-  if (st == VW_OK) st = vw_file_write(path, text, (int64_t)bytes);
-  if (st == VW_OK && say)
+  if (st == VW_OK && !*stopped) st = vw_file_write(path, text, (int64_t)bytes);
+  if (st == VW_OK && !*stopped && say)
     (void)vw_print(say, "report: %s (%lld of %lld trials, %.1f MB)\n", path, (long long)(c->n - c->missing),
                    (long long)c->n, (double)bytes / 1e6);
   free(text);
   return st;
 }
 
-vw_status vw_report_write(const vw_results_source *s, const vw_report_about *about, FILE *say) {
+vw_status vw_report_write(const vw_results_source *s, const vw_report_about *about, FILE *say, bool *stopped) {
   vw_collected c;
+  bool ends = false;
   vw_status st = VW_OK;
   VW_GOTO(vw_collect_read(s, &c));
-  VW_GOTO(vw_collect_probe(&c));
-  VW_GOTO(vw_collect_spread(&c));
-  VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? write_page(&c, about, say) : VW_OK));
+  if (!c.stopped) VW_GOTO(vw_collect_probe(&c));
+  if (!c.stopped) VW_GOTO(vw_collect_spread(&c));
+  if (c.stopped) goto cleanup;
+  VW_GOTO(vw_agree_message(&s->ranks, s->ranks.rank == 0 ? write_page(&c, about, say, &ends) : VW_OK));
+  VW_GOTO(vw_ranks_broadcast(&s->ranks, &ends, sizeof ends, 0));
+  c.stopped = ends;
 cleanup:
+  *stopped = st == VW_OK && c.stopped;
   vw_collected_free(&c);
   return st;
 }

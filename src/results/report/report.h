@@ -13,11 +13,13 @@ typedef struct vw_report_about {
 } vw_report_about;
 
 /* Collective. Reads what there is and writes DIR/report.html; `say` (rank 0; NULL: nobody) gets a line with its path.
- * No other file is written. Errors: of vw_collect_read; VW_ERR_IO, VW_ERR_MEMORY. */
-vw_status vw_report_write(const vw_results_source *s, const vw_report_about *about, FILE *say);
+ * No other file is written. *stopped: s->stop said so, on any rank, and the older page stays. Errors: of vw_collect_read;
+ * VW_ERR_IO, VW_ERR_MEMORY. */
+vw_status vw_report_write(const vw_results_source *s, const vw_report_about *about, FILE *say, bool *stopped);
 
-/* The page alone, of what was read, on `out`. Not collective. Errors: VW_ERR_MEMORY; what `out` says stays in it. */
-vw_status vw_report_print(const vw_collected *c, const vw_report_about *about, FILE *out);
+/* The page alone, of what was read, on `out`; *stopped: the source's `stop` said so between its parts, and there is but a
+ * piece of it. Not collective. Errors: VW_ERR_MEMORY; what `out` says stays in it. */
+vw_status vw_report_print(const vw_collected *c, const vw_report_about *about, FILE *out, bool *stopped);
 
 /* ---- how long stages took: DIR/log/times.jsonl ---- */
 
