@@ -58,8 +58,9 @@ extern "C" void vw_cuda_close(vw_context *ctx) {
 
 /* Own kernels whose bits differ from an earlier revision's are another generation: a plan, and what is cached under the
  * kernel set, do not mix them. 2: group norm in packs of channels, attention of wide heads by products, of short texts in
- * registers. 3: cross-attention to few keys, and attention in fp32 that may be rounded to TF32, on tensor cores. */
-enum { GENERATION = 3 };
+ * registers. 3: cross-attention to few keys, and attention in fp32 that may be rounded to TF32, on tensor cores.
+ * 4: patch_embed on tensor cores, in bf16 and where fp32 may be rounded. */
+enum { GENERATION = 4 };
 
 /* Two devices of one name and one library choose the same algorithms: this names what decides bits. */
 extern "C" void vw_cuda_kernel_set(const vw_context *ctx, char text[128]) {

@@ -64,6 +64,10 @@ __device__ inline void vw_ldmatrix_turned(uint32_t (&r)[4], const __nv_bfloat16 
 __device__ inline void vw_copy_async(void *shared, const void *global) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(vw_shared_address(shared)), "l"(global) : "memory");
 }
+/* The same of 4 bytes, aligned to 4. */
+__device__ inline void vw_copy_async_word(void *shared, const void *global) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(vw_shared_address(shared)), "l"(global) : "memory");
+}
 /* Closes a group of copies. */
 __device__ inline void vw_copy_commit(void) {
   asm volatile("cp.async.commit_group;" ::: "memory");

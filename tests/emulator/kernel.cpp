@@ -57,6 +57,7 @@ struct group {
 struct copy {
   void *to;
   const void *from;
+  size_t bytes;
   unsigned group;
 };
 
@@ -280,18 +281,18 @@ uint32_t vw_emulated_shuffle(uint32_t value, unsigned lane) {
 
 void vw_emulated_check_shared(const void *p, size_t bytes) {
   const char *at = static_cast<const char *>(p), *base = reinterpret_cast<const char *>(run.shared.data());
-  if (at < base || at + bytes > base + run.shared.size() * sizeof(float) || (at - base) % 16 != 0)
+  if (at < base || at + bytes > base + run.shared.size() * sizeof(float) || static_cast<size_t>(at - base) % bytes != 0)
     die("thread %u leaves shared memory or its alignment", run.current);
 }
 
-void vw_emulated_copy(void *shared, const void *global) {
+void vw_emulated_copy(void *shared, const void *global, size_t bytes) {
   fiber *f = &run.thread[run.current];
-  vw_emulated_check_shared(shared, 16);
-  if (reinterpret_cast<uintptr_t>(global) % 16 != 0) die("thread %u copies from an unaligned address", run.current);
+  vw_emulated_check_shared(shared, bytes);
+  if (reinterpret_cast<uintptr_t>(global) % bytes != 0) die("thread %u copies from an unaligned address", run.current);
   if (run.is_backwards)
-    memcpy(shared, global, 16);
+    memcpy(shared, global, bytes);
   else
-    f->copies.push_back({shared, global, f->groups});
+    f->copies.push_back({shared, global, bytes, f->groups});
 }
 
 void vw_emulated_commit(void) {
@@ -304,7 +305,7 @@ void vw_emulated_wait(unsigned groups) {
   std::vector<copy> later;
   for (const copy &c : f->copies) {
     if (c.group + groups < f->groups)
-      memcpy(c.to, c.from, 16);
+      memcpy(c.to, c.from, c.bytes);
     else
       later.push_back(c);
   }

@@ -56,12 +56,13 @@ const vw_emulated_words *vw_emulated_gather(const uint32_t (&mine)[VW_EMULATED_W
 void vw_emulated_gathered(void); /* all have read what was not in the words: where those were addresses */
 void vw_emulated_sync_warp(const char *file, int line);
 
-/* Copies of 16 bytes, which a device makes at any time until their thread has waited for them: every other block at
+/* Copies of 16 or 4 bytes, which a device makes at any time until their thread has waited for them: every other block at
  * once, the others when they are waited for, and dies if they never are. */
-void vw_emulated_copy(void *shared, const void *global);
+void vw_emulated_copy(void *shared, const void *global, size_t bytes);
 void vw_emulated_commit(void);
 void vw_emulated_wait(unsigned groups);
-void vw_emulated_check_shared(const void *p, size_t bytes); /* inside shared memory and aligned, else aborts */
+void vw_emulated_check_shared(const void *p,
+                              size_t bytes); /* inside shared memory and aligned to so many, else aborts */
 
 #undef __shared__
 #define __shared__ static /* blocks run one after the other */
@@ -101,6 +102,12 @@ static inline unsigned __ballot_sync(unsigned, bool yes) {
 
 static inline int __popc(unsigned bits) {
   return __builtin_popcount(bits);
+}
+
+static inline unsigned __float_as_uint(float x) {
+  unsigned bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  return bits;
 }
 
 static inline float __uint_as_float(unsigned bits) {

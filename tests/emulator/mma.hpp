@@ -79,7 +79,10 @@ static inline void vw_ldmatrix_turned(uint32_t (&r)[4], const __nv_bfloat16 *row
 }
 
 static inline void vw_copy_async(void *shared, const void *global) {
-  vw_emulated_copy(shared, global);
+  vw_emulated_copy(shared, global, 16);
+}
+static inline void vw_copy_async_word(void *shared, const void *global) {
+  vw_emulated_copy(shared, global, 4);
 }
 static inline void vw_copy_commit(void) {
   vw_emulated_commit();

@@ -1,4 +1,4 @@
-/* Ops of detection: cpu (and cuda) against ref on odd and full sizes, gradients against central differences, and what
+/* Ops of detection, and the entry of all towers of pictures: cpu (and cuda) against ref on odd and full sizes, gradients against central differences, and what
  * each owes its callers besides.
  *
  * Tolerances as in test_picture_ops.c: SUM(K) = 4 eps sqrt(K) for sums of K terms; SUM(16) for a handful of roundings.
@@ -11,6 +11,7 @@
 #include "kernels/focal_loss.h"
 #include "kernels/grid_box.h"
 #include "kernels/match_patches.h"
+#include "kernels/patch_embed.h"
 #include "kernels/patch_logits.h"
 #include "kernels/unit_rows.h"
 
@@ -22,6 +23,7 @@
 #define SUM(k)             (4 * FLT_EPSILON * sqrt((double)(k)))
 #define LENGTH(a)          ((int)(sizeof(a) / sizeof *(a)))
 #define X(...)             VW_INPUT(VW_ACT, -1, 1, __VA_ARGS__)
+#define W(...)             VW_INPUT(VW_PARAM, -1, 1, __VA_ARGS__)
 #define HEAD(lo, hi, ...)  VW_INPUT(VW_HEAD, lo, hi, __VA_ARGS__)
 #define INDEX(lo, hi, ...) VW_INPUT(VW_I32, lo, hi, __VA_ARGS__)
 
@@ -43,6 +45,55 @@ static void parts_of_pictures_agree(void **state) {
   };
   vw_op_cases_agree(cases, LENGTH(cases));
   vw_op_cases_agree_bf16(cases, LENGTH(cases), 1); /* the result */
+}
+
+/* Patches of 3 P P numbers: those of CLIP and OWL-v2, widths beyond a block's, and sides that no copy of 4 bytes fits. */
+static void patches_agree(void **state) {
+  (void)state;
+#define PATCHES(name_, H, W_, D, P)                                                                                    \
+  {                                                                                                                    \
+    name_, &vw_patch_embed_op, NULL, {X(2, H, W_, 3), W(D, 3, P, P), W(D), W(1 + (H) / (P) * ((W_) / (P)), D)},        \
+        SUM(3 * (P) * (P)), 0                                                                                          \
+  }
+  const vw_op_case cases[] = {
+      PATCHES("one", 1, 1, 1, 1),       PATCHES("odd", 6, 9, 5, 3),          PATCHES("side_7", 14, 21, 9, 7),
+      PATCHES("side_2", 6, 10, 130, 2), PATCHES("side_24", 48, 24, 7, 24), /* lines of one piece and a half */
+      PATCHES("tiny", 64, 64, 144, 8),  PATCHES("l14", 56, 98, 136, 14),     PATCHES("b16", 64, 48, 131, 16),
+      PATCHES("b32", 96, 64, 96, 32),   PATCHES("owl_960", 32, 960, 24, 16), PATCHES("owl_1008", 14, 1008, 20, 14),
+  };
+#undef PATCHES
+  vw_op_cases_agree(cases, LENGTH(cases));
+  vw_op_cases_agree_bf16(cases, LENGTH(cases), 0); /* products of bf16 are exact, the result is fp32 */
+  vw_op_cases_agree_tf32(cases, LENGTH(cases), 2);
+}
+
+/* One picture alone fits one small block here, six take large ones: the same sums. What is no number stays in its
+ * patch, though others lie beside it where its lines are padded. */
+static void a_patch_is_the_same_among_others(void **state) {
+  (void)state;
+  enum { N = 24, D = 100 };
+  const vw_op_case c = {"six", &vw_patch_embed_op, NULL, {X(6, 56, 84, 3), W(D, 3, 14, 14), W(D), W(N + 1, D)}, 0, 0};
+  for (int types = 0; types <= VW_BACKENDS; types++) { /* the last: cuda in bf16 */
+    const vw_backend b = types < VW_BACKENDS ? (vw_backend)types : VW_CUDA;
+    vw_tensor in[VW_MAX_IN] = {0}, all[1], alone[1];
+    if (vw_op_unavailable(b)) continue;
+    vw_op_case_inputs(&c, 6, in);
+    vw_f64(&in[PATCH_PIXELS])[56 * 84 * 3 + 5] = NAN; /* of the second picture */
+    for (int i = 0; i < 2; i++) {
+      vw_tensor *out = i ? alone : all;
+      in[PATCH_PIXELS].dim[0] = i ? 1 : 6;
+      if (types < VW_BACKENDS)
+        vw_op_run(b, 1, c.op, c.attr, in, out);
+      else
+        vw_op_run_bf16(&c, in, out);
+    }
+    if (memcmp(all->data, alone->data, vw_bytes(alone)) != 0)
+      fail_msg("patches of one picture and of six differ on %s", vw_backend_name(b));
+    for (int64_t i = 0; i < vw_count(all); i++)
+      if (isnan(vw_f64(all)[i]) != (i / D == N + 2)) fail_msg("row %d, of %s", (int)(i / D), vw_backend_name(b));
+    in[PATCH_PIXELS].dim[0] = 6;
+    vw_op_free(in, c.op->n_in), vw_op_free(all, 1), vw_op_free(alone, 1);
+  }
 }
 
 static const vw_patch_logits_attr plain = {1}, smaller = {.75};
@@ -365,10 +416,16 @@ static void contracts_refuse(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(parts_of_pictures_agree),         cmocka_unit_test(patch_logits_agree),
-      cmocka_unit_test(a_word_is_the_same_among_others), cmocka_unit_test(focal_loss_agrees),
-      cmocka_unit_test(focal_loss_far_from_zero),        cmocka_unit_test(contracts_refuse),
-      cmocka_unit_test(matching_is_the_same_everywhere), cmocka_unit_test(focal_loss_of_own_matches),
+      cmocka_unit_test(parts_of_pictures_agree),
+      cmocka_unit_test(patch_logits_agree),
+      cmocka_unit_test(a_word_is_the_same_among_others),
+      cmocka_unit_test(focal_loss_agrees),
+      cmocka_unit_test(focal_loss_far_from_zero),
+      cmocka_unit_test(contracts_refuse),
+      cmocka_unit_test(matching_is_the_same_everywhere),
+      cmocka_unit_test(focal_loss_of_own_matches),
+      cmocka_unit_test(patches_agree),
+      cmocka_unit_test(a_patch_is_the_same_among_others),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -429,8 +429,6 @@ static void rows_agree(void **state) {
       {"cast_act", &vw_cast_op, &to_act, {R(5, 8)}, 0, 1},
       {"take_indices", &vw_take_op, NULL, {INDEX(0, 99, 6), INDEX(0, 5, 9)}, 0, 0},
       {"take_u32", &vw_take_op, NULL, {VW_INPUT(VW_U32, 0, 1e9, 6, 2), INDEX(0, 5, 2)}, 0, 0},
-      {"patches_odd", &vw_patch_embed_op, NULL, {X(2, 6, 9, 3), W(5, 3, 3, 3), W(5), W(7, 5)}, SUM(27), 0},
-      {"patches_b32", &vw_patch_embed_op, NULL, {X(1, 96, 64, 3), W(96, 3, 32, 32), W(96), W(7, 96)}, SUM(3072), 0},
   };
   vw_op_cases_agree(cases, LENGTH(cases));
   vw_op_cases_gradient(cases, LENGTH(cases));
