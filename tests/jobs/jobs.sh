@@ -38,6 +38,7 @@ learn:
   steps: $steps
   batch: {positives: 2, negatives: 3}
   templates: ['a photo of a {}', 'a {}']
+  watch: {draws: 2}
 plan: {ranks: 4, block: 4}
 stages: [learn, evaluate]
 END
