@@ -149,7 +149,7 @@ static vw_status share_draws(const vw_block_run *r, int64_t draws, double *loss,
 static vw_status look(const vw_block_run *r, unsigned *wants) {
   vw_block_state *s = r->s;
   const int64_t K = s->K, draws = vw_task_watch_draws(r->t->kind, r->learn);
-  double *loss = malloc((size_t)(draws * K) * sizeof *loss + 1), *to = s->looked + s->looks_done * K;
+  double *loss = calloc((size_t)(draws * K) + 1, sizeof *loss), *to = s->looked + s->looks_done * K;
   VW_CHECK(loss, VW_ERR_MEMORY, "block: out of memory");
   vw_status st = vw_block_read_words(r);
   if (st == VW_OK) st = share_draws(r, draws, loss, wants);

@@ -96,9 +96,11 @@ static vw_status write_files(const vw_figure_source *s, const vw_figure *f, vw_f
   VW_TRY(vw_path_format(csv, "%s.csv", path));
   (void)snprintf(title, sizeof title, "%s: %s", s->study, d->page.title);
   (void)snprintf(description, sizeof description, "%s %s", f->kind->caption, d->note);
-  d->page.title = title, d->page.description = description;
   VW_TRY(vw_file_write(csv, d->csv, (int64_t)d->csv_bytes));
-  return vw_page_write(&d->page, path, f->name, NULL);
+  d->page.title = title, d->page.description = description;
+  const vw_status st = vw_page_write(&d->page, path, f->name, NULL);
+  d->page.title = d->page.description = NULL;
+  return st;
 }
 
 static vw_status make_one(vw_figure_source *s, vw_figure *f) {
