@@ -62,8 +62,9 @@ static vw_status end(const vw_bench *b, const char *name, const vw_bench_referen
   char kernels[128];
   vw_kernel_set(&b->ctx, kernels);
   json_t *all = b->head ? json_incref(b->head)
-                        : json_pack("{s:f, s:i, s:s, s:s}", "sgemm_gflops", 1e-9 * b->sgemm, "threads", b->ctx.threads,
-                                    "kernels", kernels, "precision", vw_precision_name(&b->ctx));
+                        : json_pack("{s:f, s:s, s:i, s:s, s:s}", "sgemm_gflops", 1e-9 * b->sgemm, "sgemm_by",
+                                    b->sgemm_is_own ? "viswords" : "OpenBLAS", "threads", b->ctx.threads, "kernels",
+                                    kernels, "precision", vw_precision_name(&b->ctx));
   json_object_set(all, b->head ? "networks" : "rows", b->rows);
   return vw_bench_end(all, name, b->json, reference, slower);
 }

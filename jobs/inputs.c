@@ -7,6 +7,7 @@
 #include "io/listing.h"
 #include "jobs/random_weights.h"
 #include "jobs/session.h"
+#include "networks/prompts.h"
 #include "tasks/alike.h"
 #include "tasks/looks.h"
 
@@ -38,6 +39,28 @@ static vw_status check_anchor(vw_session *s, int64_t model, int64_t a) {
     odd = VW_RAISE(VW_ERR_INPUT, "'%s' is not among the words that '%s' was trained on: its embedding may mean nothing",
                    word, s->config->models[model].name);
   return vw_study_keep(s->config, &s->problems, vw_study_key_of(s->config, model, "trials.anchors", key), a, true, odd);
+}
+
+/* A sentence with a word in it fits the network. */
+static vw_status check_sentence(vw_session *s, int64_t model, const char *key, int64_t item, const char *sentence) {
+  char own[VW_STUDY_KEY];
+  vw_prompt_sizes sizes;
+  const vw_status st = vw_prompt_sizes_of(s->networks[model], &sentence, 1, s->config->models[model].vectors, &sizes);
+  return keep(s, vw_study_key_of(s->config, model, key, own), item, st);
+}
+
+/* Those that words are learned and judged in. */
+static vw_status check_sentences(vw_session *s, int64_t model) {
+  const vw_learn_config *learn = &s->config->models[model].learn;
+  const vw_names *judging = &s->config->models[model].judge.templates;
+  bool is_other = true;
+  for (int64_t i = 0; i < learn->templates.n; i++) {
+    VW_TRY(check_sentence(s, model, "learn.templates", i, learn->templates.name[i]));
+    is_other &= strcmp(learn->templates.name[i], learn->judge_template) != 0;
+  }
+  if (is_other) VW_TRY(check_sentence(s, model, "learn.judge_template", -1, learn->judge_template));
+  for (int64_t i = 0; i < judging->n; i++) VW_TRY(check_sentence(s, model, "judge.templates", i, judging->name[i]));
+  return VW_OK;
 }
 
 /* Of a network of the hub that is not there its sizes alone are opened, where they will do: *stands_in. */
@@ -76,6 +99,7 @@ static vw_status open_model(vw_session *s, int64_t i) {
   if (s->stands_in[i].model) return VW_OK; /* neither its tokenizer nor its numbers */
   for (int64_t a = 0; a < m->trials.anchors.n; a++)
     VW_TRY(keep(s, vw_study_key_of(s->config, i, "trials.anchors", own), a, check_anchor(s, i, a)));
+  VW_TRY(check_sentences(s, i));
   if (s->ranks.rank == 0 && s->networks[i]->kind->check_finite)
     VW_TRY(keep(s, key_of(key, "models", m->name, "weights"), -1, s->networks[i]->kind->check_finite(s->networks[i])));
   return VW_OK;

@@ -145,7 +145,7 @@ static void print_rank(const vw_rank_view *v, const line *l, const char *end) {
   if (vw_rank_rate(r) > 0) (void)snprintf(rate, sizeof rate, "%.4g", vw_rank_rate(r));
   if (vw_rank_item_left(r) >= 0) (void)snprintf(left, sizeof left, "%s", vw_duration_text(vw_rank_item_left(r)));
   if (v->run.is_operations && r->cost > 0) (void)snprintf(cost, sizeof cost, "%.3g", 1e-12 * vw_rank_cost_left(r));
-  (void)vw_print(stdout, "  %5lld %-12.24s %-10.12s %-14.24s %13s %10s %12s %10s  ", (long long)r->rank, r->host,
+  (void)vw_print(stdout, "  %5lld %-12.24s %-10.12s %-14.14s %13s %10s %12s %10s  ", (long long)r->rank, r->host,
                  r->state[0] ? r->stage : "-",
                  r->item[0]    ? r->item
                  : r->state[0] ? r->state
@@ -248,13 +248,13 @@ static void print_views(const char *dir, const vw_rank_views *views, bool is_ter
     json_decref(all);
     return;
   }
-  if (is_terminal) (void)fputs("\033[H", stdout);
+  if (is_terminal) (void)fputs("\033[H" VW_TERMINAL_CUTS, stdout);
   print_time(": ");
   (void)vw_print(stdout, "%s", dir);
   (void)fputs(end, stdout);
   for (int64_t i = 0; i < views->n; i++) vw_rank_view_print(&views->view[i], share > 1 ? share : 1, end);
   if (!views->n) (void)vw_print(stdout, "  nothing has run here"), (void)fputs(end, stdout);
-  if (is_terminal) (void)fputs("\033[J", stdout);
+  if (is_terminal) (void)fputs("\033[J" VW_TERMINAL_WRAPS, stdout);
 }
 
 /* Slurm is asked once a minute, and only while nothing works. */

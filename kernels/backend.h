@@ -12,7 +12,8 @@ vw_status vw_cpu_open(vw_context *ctx);
 void vw_cpu_kernel_set(const vw_context *ctx, char text[128]);
 /* kernels/cpu/rate.c: a copy by all threads of ctx. */
 void vw_cpu_copy(const vw_context *ctx, void *to, const void *from, size_t bytes);
-const char *vw_cpu_blas(void); /* OpenBLAS' own description: version, threading, core type */
+/* kernels/cpu/openblas.c: OpenBLAS' own description: version, threading, core type; NULL: there is none. */
+const char *vw_cpu_blas(void);
 
 /* kernels/cuda/device.cu; only in builds with CUDA. Nothing touches the driver before vw_cuda_open. */
 vw_status vw_cuda_open(vw_context *ctx, int local_rank);

@@ -59,7 +59,7 @@ for kind in "${kinds[@]}"; do
   done
 done
 
-# ---- Open MPI: mpirun, its daemon, every plugin that needs no library of a network fabric or of a site.
+# ---- Open MPI: mpirun, its daemon, every plugin that needs no library of a network fabric, of a site or of OpenSHMEM.
 info() { ompi_info --parsable --path "$1" | sed 's/^[^:]*:[^:]*://'; }
 command -v ompi_info >/dev/null || fail "needs Open MPI (mpirun, ompi_info): other MPIs are not packed"
 plugins=$(info pkglibdir)
@@ -72,7 +72,7 @@ cp -rL "$data"/*.txt "$stage/openmpi/share/"
 [ ! -e "$conf/openmpi-mca-params.conf" ] || grep -E '^[a-z]' "$conf/openmpi-mca-params.conf" >"$stage/openmpi/etc/openmpi-mca-params.conf" || true
 for plugin in "$plugins"/mca_*.so; do
   needs=$(ldd "$plugin")
-  if ! grep -qE 'not found|libuc[pst]|libfabric|libpsm|libibverbs|librdmacm|libcuda|lustre|monitoring' <<<"$needs"; then
+  if ! grep -qE 'not found|libuc[pst]|libfabric|libpsm|libibverbs|librdmacm|libcuda|lustre|monitoring|liboshmem' <<<"$needs"; then
     cp -L "$plugin" "$stage/openmpi/plugins/"
   fi
 done
@@ -95,12 +95,52 @@ while read -r library path; do
     [ $cuda_libraries = 1 ] || continue
   fi
   cp -L "$path" "$stage/lib/$library"
+done <"$stage/loaded"
+chmod -R u+w "$stage"
+
+# HDF5's driver for S3 brings curl and OpenSSL, which bring twenty libraries more. viswords opens files: libraries of these
+# names stand in whose functions, the few that HDF5 wants, say so and end the program.
+needed() { readelf -d "$@" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u; }
+stand_in() {
+  local library=$1 wanted version
+  wanted=$(nm -D --undefined-only "$stage"/lib/libhdf5*.so.* | sed -n "s/^ *U \([A-Za-z0-9_]*\)@\($2[A-Za-z0-9_.]*\)$/\1 \2/p" | sort -u)
+  [ -n "$wanted" ] || return 0
+  {
+    echo '#include <stdlib.h>'
+    echo '#include <unistd.h>'
+    printf 'static void end(void) { static const char text[] = "viswords: this bundle has no %s: files on S3 cannot be opened\\n"; (void)!write(2, text, sizeof text - 1); abort(); }\n' "$library"
+    sed 's/ .*//; s/.*/void &(void); void &(void) { end(); }/' <<<"$wanted"
+  } >"$stage/stand-in.c"
+  for version in $(sed 's/.* //' <<<"$wanted" | sort -u); do
+    echo "$version { $(sed -n "s/ $version\$/;/p" <<<"$wanted" | tr '\n' ' ')};"
+  done >"$stage/stand-in.map"
+  "${CC:-cc}" -shared -fPIC -O1 -Wl,-soname,"$library" -Wl,--version-script,"$stage/stand-in.map" -o "$stage/lib/$library" "$stage/stand-in.c"
+  rm "$stage"/stand-in.*
+}
+[ ! -e "$stage/lib/libcurl.so.4" ] || stand_in libcurl.so.4 CURL
+[ ! -e "$stage/lib/libcrypto.so.3" ] || stand_in libcrypto.so.3 OPENSSL
+
+# What nothing needs any more goes; the rest brings its licence.
+reached=
+more=$(needed "$stage"/libexec/viswords* "$stage"/tests/bin/* "$stage"/openmpi/bin/* "$stage"/openmpi/plugins/*.so)
+while [ "$more" != "$reached" ]; do
+  reached=$more
+  more=$({
+    echo "$reached"
+    for library in $reached; do [ ! -e "$stage/lib/$library" ] || needed "$stage/lib/$library"; done
+  } | sort -u)
+done
+while read -r library path; do
+  [ -e "$stage/lib/$library" ] || continue
+  if ! grep -qxF "$library" <<<"$reached"; then
+    rm "$stage/lib/$library"
+    continue
+  fi
   package=$(dpkg -S "$(readlink -f "$path")" 2>/dev/null || dpkg -S "$path" 2>/dev/null || true)
   package=${package%%:*}
   if [ -n "$package" ] && [ -e "/usr/share/doc/$package/copyright" ]; then cp -L "/usr/share/doc/$package/copyright" "$stage/licences/$package"; fi
 done <"$stage/loaded"
 rm "$stage/loaded"
-chmod -R u+w "$stage"
 
 # ---- the font of figures and labels, and how fontconfig finds it beside what the machine has
 font=$(fc-match -f '%{file}' 'DejaVu Sans:bold=false' 2>/dev/null || true)
@@ -140,5 +180,7 @@ echo "$glibc" >"$stage/libexec/glibc"
 sed -e "s/@VERSION@/$version/g" -e "s/@GLIBC@/$glibc/g" -e "s/@ARCH@/$(uname -m)/g" -e "s/@CUDA@/$([ -s "$stage/libexec/cuda-libraries" ] && tr '\n' ' ' <"$stage/libexec/cuda-libraries" || echo none)/g" \
   -e "s/@REVISION@/$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)/g" tools/bundle/README.md >"$stage/README.md"
 # The programs of the tests hold the same kernels: a dictionary that spans them packs these once.
-tar -C build --owner=0 --group=0 -c "$name" | xz -T1 --lzma2=preset=3,dict=256MiB >"build/$name.tar.xz"
+filter=()
+[ "$(uname -m)" != x86_64 ] || filter=(--x86)
+tar -C build --owner=0 --group=0 -c "$name" | xz -T1 "${filter[@]}" --lzma2=preset=9,dict=256MiB >"build/$name.tar.xz"
 echo "build/$name.tar.xz: $(du -h --apparent-size "build/$name.tar.xz" | cut -f 1), unpacked $(du -sh --apparent-size "$stage" | cut -f 1); programs: ${kinds[*]}; wants glibc $glibc or newer"

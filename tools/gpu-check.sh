@@ -75,14 +75,14 @@ unless() { # REASON row...
 small=0 # sizes that a CPU does in seconds
 [ "$backend" = cuda ] || small=1
 gpu_sizes=(--seconds 2) sd_word=(--pictures 32,64 --seconds "$settle" --settle) sd_rest=(--pictures 16,64 --seconds 8 --settle)
-owl_sizes=(--trials 1,64,1024 --seconds 4) python_gpu=(--limit 150) python_sd='--device cuda --dtype bfloat16 --pictures 32'
+owl_sizes=(--trials 1,64,1024 --seconds 4) patch_sizes=(--pictures 1,64,256 --seconds 1 --order 4096) python_gpu=(--limit 150) python_sd='--device cuda --dtype bfloat16 --pictures 32'
 operations=(kernels_test_network_ops kernels_test_picture_ops kernels_test_diffusion_ops kernels_test_learning_ops
   kernels_test_detection_ops kernels_test_cuda_column kernels_test_network_fixtures kernels_test_context kernels_test_algorithms
   kernels_test_cudnn analysis_test_tsne_device)
 networks=(models_test_clip models_test_owlv2 models_test_sd)
 if [ $small = 1 ]; then
   gpu_sizes=(--trials 1,2 --pictures 1 --order 64 --seconds 0) sd_word=(--pictures 1 --seconds 0) sd_rest=(--pictures 1 --seconds 0)
-  owl_sizes=(--trials 1 --seconds 0) python_sd='--device cpu --pictures 1'
+  owl_sizes=(--trials 1 --seconds 0) patch_sizes=(--pictures 1 --seconds 0 --order 64) python_sd='--device cpu --pictures 1'
   python_gpu=(--device cpu --size tiny --trials 1,2 --pictures 1 --order 64 --seconds 0.01 --ways eager)
 fi
 
@@ -123,6 +123,8 @@ steps() {
   row timed 40 150 alone bench_clip timed "${gpu_sizes[@]}" --timed
   # the text encoder's attention on CUDA cores, as word-ops' 4 pictures have it on tensor cores
   row word-fp32 45 150 alone bench_sd word-fp32 --pictures 4 --precision fp32 --seconds 1 --kernels --order 2048 --only word
+  # patches with fp32 rounded to TF32, beside those in bf16 of the step clip
+  row patches 15 90 alone bench_clip patches "${patch_sizes[@]}" --precision tf32 --only image
   unless "$no_torch" row torch-unet 60 120 alone torch_sd torch-unet --only unet --compile
   unless "$no_torch" row torch 160 400 alone python3 tools/bench/gpu.py --json "$out/torch.json" "${python_gpu[@]}" --against "$out/bench.json"
   row word-own 25 120 alone own_kernels

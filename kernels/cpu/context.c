@@ -2,8 +2,8 @@
 #include "kernels/backend.h"
 
 #include "kernels/cpu/gemm.h"
+#include "kernels/cpu/openblas.h"
 #include "kernels/cpu/simd.h"
-#include <cblas.h>
 #include <gnu/libc-version.h>
 #include <omp.h>
 #include <stdio.h>
@@ -11,17 +11,14 @@
 
 vw_status vw_cpu_open(vw_context *ctx) {
   /* 1 is a build with its own pthreads: two thread pools would fight for the cores */
-  VW_CHECK(openblas_get_parallel() != 1, VW_ERR_UNSUPPORTED,
+  const vw_openblas *blas = vw_openblas_find(false);
+  VW_CHECK(!blas || blas->parallel() != 1, VW_ERR_UNSUPPORTED,
            "OpenBLAS (%s) is the pthread build; link the openmp or serial one (Debian: libopenblas-openmp-dev)",
-           openblas_get_config());
+           blas->config());
   omp_set_dynamic(0);
   omp_set_num_threads(ctx->threads);
-  openblas_set_num_threads(ctx->threads);
+  if (blas) blas->set_threads(ctx->threads);
   return VW_OK;
-}
-
-const char *vw_cpu_blas(void) {
-  return openblas_get_config();
 }
 
 /* Products are chains of fused multiply-adds (the same for AVX2 and AVX-512) or not fused; other sums depend on the

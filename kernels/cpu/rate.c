@@ -1,9 +1,11 @@
-/* The yardsticks of `viswords bench`: what this machine's BLAS reaches on a large square product, and a plain copy. */
+/* The yardsticks of `viswords bench`: what this machine's OpenBLAS reaches on a large square product, and a plain copy. */
 #include "kernels/rate.h"
 
 #include "kernels/backend.h"
 
-#include <cblas.h>
+#include "kernels/cpu/openblas.h"
+
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +18,9 @@ static double now(void) {
 
 vw_status vw_sgemm_rate(int64_t n, double seconds, double *flops_per_second) {
   const size_t count = (size_t)(n * n);
+  const vw_openblas *blas = vw_openblas_find(true);
+  VW_CHECK(blas, VW_ERR_UNSUPPORTED, "no OpenBLAS is on this machine (libopenblas.so.0)");
+  blas->set_threads(omp_get_max_threads());
   float *x = malloc(3 * count * sizeof *x);
   VW_CHECK(x, VW_ERR_MEMORY, "bench: out of memory for a product of order %lld", (long long)n);
   for (size_t i = 0; i < 3 * count; i++) x[i] = (float)(i % 31) / 31.0f - 0.5f;
@@ -23,7 +28,7 @@ vw_status vw_sgemm_rate(int64_t n, double seconds, double *flops_per_second) {
   const double start = now();
   for (int run = 0; run < 3 || now() - start < seconds; run++) {
     const double begun = now();
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)n, (int)n, 1, x, (int)n, x + count, (int)n, 0,
+    blas->sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)n, (int)n, 1, x, (int)n, x + count, (int)n, 0,
                 x + 2 * count, (int)n);
     if (now() - begun < best) best = now() - begun;
   }

@@ -1,11 +1,11 @@
 /* attention and its gradient for up to 16 own positions, usually behind a cached prefix (contract: kernels/attention.h;
- * mathematics: attention.cu). The case of every learned word: 2-16 rows of text behind a template's start. Up to 4 of
- * heads of 64 channels are attention_short.cu's.
+ * mathematics: attention.cu), in heads of up to 64 channels. The case of every learned word: 2-16 rows of text behind a
+ * template's start. Up to 4 of heads of 64 channels are attention_short.cu's.
  *
  * One warp a row and head, up to 4 warps a block, no warp waits for another. It brings tiles of 32 keys and values into
  * shared memory, each byte once, as 16-byte asynchronous copies of whole rows; then lane j scores key j for all queries
  * (its row in 16-byte reads, 16 bytes of padding keep them free of bank conflicts; queries are broadcast), softmax runs
- * over the lanes, and for the products with values (keys) each lane owns pairs of channels. The gradient does dq, dk
+ * over the lanes, and for the products with values (keys) each lane owns a pair of channels. The gradient does dq, dk
  * and dv in the same pass, so it reads queries, keys, values, y and dy once and writes dqkv once. Sums are fp32 in a
  * fixed order: tiles, then keys, then queries; repeatable bit for bit.
  *
@@ -16,7 +16,7 @@
 
 #include <type_traits>
 
-enum { TILE = 32, MOST_QUERIES = 16, MOST_WARPS = 4, MOST_CHANNELS = 128, SHARED_GOAL = 100 << 10 };
+enum { TILE = 32, MOST_QUERIES = 16, FEWER_QUERIES = 8, MOST_WARPS = 4, MOST_CHANNELS = 64, SHARED_GOAL = 100 << 10 };
 
 bool vw_attention_is_few(int64_t T, int64_t D) {
   return T <= MOST_QUERIES && D <= MOST_CHANNELS;
@@ -100,7 +100,7 @@ __device__ static void score(float (&s)[Q], const X *row, const float *with, int
   }
 }
 
-/* The lane's pair of channels n of a row in shared memory. */
+/* The pair of channels from c on of a row in shared memory. */
 __device__ static float2 pair_at(const float *row, int c) {
   return *reinterpret_cast<const float2 *>(row + c);
 }
@@ -109,42 +109,37 @@ __device__ static float2 pair_at(const __nv_bfloat16 *row, int c) {
   return make_float2(__uint_as_float(bits << 16), __uint_as_float(bits & 0xffff0000u));
 }
 
-/* First channel of the lane's pair n. */
-__device__ static int channel_of(int n) {
-  return 2 * static_cast<int>(threadIdx.x) + 64 * n;
+/* First channel of the lane's pair. */
+__device__ static int channel(void) {
+  return 2 * static_cast<int>(threadIdx.x);
 }
 
 /* sum[t] += weight[t][j] row j, over the first n rows (a multiple of 4), for the lane's channels. */
-template <int Q, int N, typename X>
-__device__ static void add_rows(float2 (&sum)[Q][N], const float *weight, const X *rows, int n, int width, int stride,
+template <int Q, typename X>
+__device__ static void add_rows(float2 (&sum)[Q], const float *weight, const X *rows, int n, int width, int stride,
                                 int64_t T) {
   for (int j = 0; j < n; j += 4) {
-    float2 x[4][N];
+    float2 x[4];
     for (int r = 0; r < 4; r++)
-      for (int i = 0; i < N; i++)
-        x[r][i] = channel_of(i) < width ? pair_at(rows + (j + r) * stride, channel_of(i)) : make_float2(0, 0);
+      x[r] = channel() < width ? pair_at(rows + (j + r) * stride, channel()) : make_float2(0, 0);
 #pragma unroll
     for (int t = 0; t < Q; t++) {
       if (t >= T) break;
       const float4 w = *reinterpret_cast<const float4 *>(weight + t * TILE + j);
       const float each[4] = {w.x, w.y, w.z, w.w};
-      for (int r = 0; r < 4; r++)
-        for (int i = 0; i < N; i++) sum[t][i].x += each[r] * x[r][i].x, sum[t][i].y += each[r] * x[r][i].y;
+      for (int r = 0; r < 4; r++) sum[t].x += each[r] * x[r].x, sum[t].y += each[r] * x[r].y;
     }
   }
 }
 
 /* The lane's channels of a row of D. */
-template <int N, typename X>
-__device__ static void put(X *to, const float2 (&x)[N], float factor, int64_t D, bool packs) {
-  for (int i = 0; i < N; i++) {
-    const int c = channel_of(i);
-    if (packs && c < D) {
-      vw_store_pair(to + c, x[i].x * factor, x[i].y * factor);
-    } else {
-      if (c < D) vw_store(to, c, x[i].x * factor);
-      if (c + 1 < D) vw_store(to, c + 1, x[i].y * factor);
-    }
+template <typename X> __device__ static void put(X *to, float2 x, float factor, int64_t D, bool packs) {
+  const int c = channel();
+  if (packs && c < D) {
+    vw_store_pair(to + c, x.x * factor, x.y * factor);
+  } else {
+    if (c < D) vw_store(to, c, x.x * factor);
+    if (c + 1 < D) vw_store(to, c + 1, x.y * factor);
   }
 }
 
@@ -155,7 +150,7 @@ __device__ static bool sees(const vw_attention_geometry &g, int64_t P, int64_t l
 
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
-template <typename X, int N, int Q>
+template <typename X, int Q>
 __global__ static void __launch_bounds__(32 * MOST_WARPS)
     attention_few_kernel(X *__restrict__ y, float *__restrict__ lse, const X *__restrict__ qkv,
                          const X *__restrict__ prefix, vw_attention_geometry g, size_t bytes, int rows) {
@@ -165,11 +160,8 @@ __global__ static void __launch_bounds__(32 * MOST_WARPS)
   const vw_attention_view<X> v = vw_attention_view_of(g, b, head, qkv, prefix);
   const int64_t J = v.length ? v.P + v.length : 0;
   float most[Q], sum[Q];
-  float2 out[Q][N];
-  for (int t = 0; t < Q; t++) {
-    most[t] = -INFINITY, sum[t] = 0;
-    for (int i = 0; i < N; i++) out[t][i] = make_float2(0, 0);
-  }
+  float2 out[Q];
+  for (int t = 0; t < Q; t++) most[t] = -INFINITY, sum[t] = 0, out[t] = make_float2(0, 0);
   fill(m.query, v.qkv, 3 * g.C, v.length, Q, m.width, g.D);
 
   for (int64_t base = 0; base < J; base += TILE) {
@@ -184,7 +176,7 @@ __global__ static void __launch_bounds__(32 * MOST_WARPS)
       const float x = seen ? g.scale * s[t] : -INFINITY, now = fmaxf(most[t], vw_warp_max(x));
       const float shrink = expf(most[t] - now), p = seen ? expf(x - now) : 0.0f; /* now is finite: key 0 is seen */
       sum[t] = sum[t] * shrink + vw_warp_sum(p), most[t] = now;
-      for (int i = 0; i < N; i++) out[t][i].x *= shrink, out[t][i].y *= shrink;
+      out[t].x *= shrink, out[t].y *= shrink;
       m.p[t * TILE + threadIdx.x] = p;
     }
     __syncwarp();
@@ -202,26 +194,21 @@ __global__ static void __launch_bounds__(32 * MOST_WARPS)
 /* ---- gradient ---------------------------------------------------------------------------------------------------- */
 
 /* dk and dv of own position i, which is row j of the tile. */
-template <int N, typename X>
+template <typename X>
 __device__ static void put_own(X *dqkv, const warp_memory<X> &m, const vw_attention_geometry &g, int64_t i, int j,
                                int64_t queries) {
-  float2 dk[N], dv[N];
-  for (int n = 0; n < N; n++) dk[n] = dv[n] = make_float2(0, 0);
-  for (int t = 0; t < queries; t++) {
+  float2 dk = make_float2(0, 0), dv = dk;
+  for (int t = 0; t < queries && channel() < m.width; t++) {
     const float p = m.p[t * TILE + j], ds = m.ds[t * TILE + j];
-    for (int n = 0; n < N; n++) {
-      if (channel_of(n) >= m.width) continue;
-      const float2 q = pair_at(m.query + t * m.width, channel_of(n)),
-                   dy = pair_at(m.slope + t * m.width, channel_of(n));
-      dk[n].x += ds * q.x, dk[n].y += ds * q.y;
-      dv[n].x += p * dy.x, dv[n].y += p * dy.y;
-    }
+    const float2 q = pair_at(m.query + t * m.width, channel()), dy = pair_at(m.slope + t * m.width, channel());
+    dk.x += ds * q.x, dk.y += ds * q.y;
+    dv.x += p * dy.x, dv.y += p * dy.y;
   }
   put(dqkv + i * 3 * g.C + g.C, dk, 1.0f, g.D, g.packs);
   put(dqkv + i * 3 * g.C + 2 * g.C, dv, 1.0f, g.D, g.packs);
 }
 
-template <typename X, int N, int Q>
+template <typename X, int Q>
 __global__ static void __launch_bounds__(32 * MOST_WARPS)
     attention_few_grad_kernel(X *__restrict__ dqkv, const X *__restrict__ dy, const X *__restrict__ qkv,
                               const X *__restrict__ prefix, const X *__restrict__ y, const float *__restrict__ lse,
@@ -233,14 +220,13 @@ __global__ static void __launch_bounds__(32 * MOST_WARPS)
   const int64_t J = v.length ? v.P + v.length : 0, first = b * g.T * g.C + head * g.D;
   X *own = dqkv + b * g.T * 3 * g.C + head * g.D;
   float along[Q], norm[Q];
-  float2 dq[Q][N];
+  float2 dq[Q];
   fill(m.query, v.qkv, 3 * g.C, v.length, Q, m.width, g.D);
   fill(m.slope, dy + first, g.C, v.length, Q, m.width, g.D);
   __syncwarp(); /* for memory's order: the first sum below makes all lanes wait, too, but orders nothing */
 #pragma unroll
   for (int t = 0; t < Q; t++) {
-    along[t] = norm[t] = 0;
-    for (int i = 0; i < N; i++) dq[t][i] = make_float2(0, 0);
+    along[t] = norm[t] = 0, dq[t] = make_float2(0, 0);
     if (t >= v.length) continue;
     for (int c = threadIdx.x; c < g.D; c += 32) along[t] += m.slope[t * m.width + c] * vw_load(y + first, t * g.C + c);
     along[t] = vw_warp_sum(along[t]), norm[t] = lse[(b * g.heads + head) * g.T + t];
@@ -263,24 +249,23 @@ __global__ static void __launch_bounds__(32 * MOST_WARPS)
     __syncwarp();
     add_rows(dq, m.ds, m.keys, (n + 3) / 4 * 4, m.width, m.stride, v.length);
     for (int j = static_cast<int>(v.P > base ? vw_least(v.P - base, n) : 0); j < n; j++)
-      put_own<N>(own, m, g, base + j - v.P, j, v.length);
+      put_own(own, m, g, base + j - v.P, j, v.length);
   }
 #pragma unroll
   for (int t = 0; t < Q; t++) {
     if (t >= g.T) break;
     put(own + t * 3 * g.C, dq[t], 1.0f, g.D, g.packs);
+    if (t >= v.length) put_own(own, m, g, t, 0, 0); /* padding: zeros */
   }
-  for (int64_t t = v.length; t < g.T; t++) put_own<N>(own, m, g, t, 0, 0); /* padding: zeros */
 }
 
 /* ---- launches ---------------------------------------------------------------------------------------------------- */
 
-/* Calls f with pairs of channels a lane owns and most queries. Four and fewer of 64 channels are attention_short.cu's, so
- * those of other heads have no kernels of their own. */
-template <typename F> static vw_status with_sizes(int64_t T, int64_t D, F f) {
-  if (D > 64) return f(std::integral_constant<int, 2>(), std::integral_constant<int, MOST_QUERIES>());
-  if (T <= 8) return f(std::integral_constant<int, 1>(), std::integral_constant<int, 8>());
-  return f(std::integral_constant<int, 1>(), std::integral_constant<int, MOST_QUERIES>());
+/* Calls f with the most queries. Four and fewer of 64 channels are attention_short.cu's: other heads have no kernels of
+ * their own for so few. */
+template <typename F> static vw_status with_size(int64_t T, F f) {
+  if (T <= FEWER_QUERIES) return f(std::integral_constant<int, FEWER_QUERIES>());
+  return f(std::integral_constant<int, MOST_QUERIES>());
 }
 
 /* As many warps a block as shared memory of several blocks a multiprocessor allows. */
@@ -290,24 +275,24 @@ static int warps_for(size_t bytes) {
   return warps;
 }
 
-template <typename X, int N, int Q> static vw_status launch(vw_context *ctx, const vw_call *c) {
+template <typename X, int Q> static vw_status launch(vw_context *ctx, const vw_call *c) {
   vw_attention_geometry g = vw_attention_geometry_of(c->in, c->attr);
   g.packs = vw_attention_packs(g, &c->in[ATTN_QKV], &c->in[ATTN_PREFIX], &c->out[ATTN_Y], &c->out[ATTN_Y]);
   const size_t bytes = bytes_of_warp<X>(g, Q, false);
   const int warps = warps_for(bytes);
-  return vw_launch(ctx, "attention_few", attention_few_kernel<X, N, Q>, g.B * g.heads, warps,
+  return vw_launch(ctx, "attention_few", attention_few_kernel<X, Q>, g.B * g.heads, warps,
                    dim3(32, static_cast<unsigned>(warps)), bytes * static_cast<size_t>(warps),
                    vw_data<X>(&c->out[ATTN_Y]), vw_f32(&c->out[ATTN_LSE]), vw_data<const X>(&c->in[ATTN_QKV]),
                    vw_data<const X>(&c->in[ATTN_PREFIX]), g, bytes, rows_of_tile(g));
 }
 
-template <typename X, int N, int Q> static vw_status launch_grad(vw_context *ctx, const vw_call *c) {
+template <typename X, int Q> static vw_status launch_grad(vw_context *ctx, const vw_call *c) {
   const vw_tensor *in = c->in;
   vw_attention_geometry g = vw_attention_geometry_of(in + ATTNG_QKV, c->attr);
   g.packs = vw_attention_packs(g, &in[ATTNG_QKV], &in[ATTNG_PREFIX], &in[ATTNG_DY], &c->out[0]);
   const size_t bytes = bytes_of_warp<X>(g, Q, true);
   const int warps = warps_for(bytes);
-  return vw_launch(ctx, "attention_few_grad", attention_few_grad_kernel<X, N, Q>, g.B * g.heads, warps,
+  return vw_launch(ctx, "attention_few_grad", attention_few_grad_kernel<X, Q>, g.B * g.heads, warps,
                    dim3(32, static_cast<unsigned>(warps)), bytes * static_cast<size_t>(warps), vw_data<X>(&c->out[0]),
                    vw_data<const X>(&in[ATTNG_DY]), vw_data<const X>(&in[ATTNG_QKV]),
                    vw_data<const X>(&in[ATTNG_PREFIX]), vw_data<const X>(&in[ATTNG_Y]), vw_f32(&in[ATTNG_LSE]), g,
@@ -320,8 +305,7 @@ vw_status vw_attention_few(vw_context *ctx, const vw_call *c) {
       vw_attention_packs(g, &c->in[ATTN_QKV], &c->in[ATTN_PREFIX], &c->out[ATTN_Y], &c->out[ATTN_Y]))
     return vw_attention_short(ctx, c);
   return vw_with_type("attention", &c->in[ATTN_QKV], [&](auto x) {
-    return with_sizes(
-        g.T, g.D, [&](auto n, auto q) { return launch<decltype(x), decltype(n)::value, decltype(q)::value>(ctx, c); });
+    return with_size(g.T, [&](auto q) { return launch<decltype(x), decltype(q)::value>(ctx, c); });
   });
 }
 
@@ -333,8 +317,6 @@ vw_status vw_attention_few_grad(vw_context *ctx, const vw_call *c) {
       vw_packs(static_cast<const char *>(in[ATTNG_Y].data), g.D))
     return vw_attention_short_grad(ctx, c);
   return vw_with_type("attention_grad", &c->in[ATTNG_QKV], [&](auto x) {
-    return with_sizes(g.T, g.D, [&](auto n, auto q) {
-      return launch_grad<decltype(x), decltype(n)::value, decltype(q)::value>(ctx, c);
-    });
+    return with_size(g.T, [&](auto q) { return launch_grad<decltype(x), decltype(q)::value>(ctx, c); });
   });
 }

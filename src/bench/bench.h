@@ -11,6 +11,7 @@ typedef struct vw_bench {
   vw_clip_network *n;
   vw_context ctx;
   double seconds, sgemm;
+  bool sgemm_is_own;   /* of our product: there is no OpenBLAS */
   json_t *rows, *head; /* head: what stands beside the rows; NULL: sgemm and threads */
   bool json, ops;
   bool kernels,
@@ -21,6 +22,11 @@ typedef struct vw_bench {
   const char *precision; /* NULL: auto (vw_precision_named) */
   vw_rates rates;        /* of this machine, for `viswords plan` */
 } vw_bench;
+
+/* b->sgemm: operations a second of OpenBLAS' product of order 2048 with ctx's threads; where there is none, of our own
+ * large product. vw_bench_sgemm_is: "sgemm", or which of the two it was not. */
+vw_status vw_bench_sgemm(vw_bench *b);
+const char *vw_bench_sgemm_is(const vw_bench *b);
 
 /* Seconds of a steady clock; processor seconds of all threads of the process. */
 double vw_bench_now(void);

@@ -118,12 +118,12 @@ cleanup:
 vw_status vw_bench_clip(vw_bench *b, const char *dir, const char *trials, const char *only) {
   char kernels[128];
   vw_kernel_set(&b->ctx, kernels);
-  VW_TRY(vw_sgemm_rate(2048, 1, &b->sgemm));
+  VW_TRY(vw_bench_sgemm(b));
   if (b->ctx.backend == VW_CPU) b->rates.product = b->sgemm, b->rates.changed = true;
   if (!b->json)
-    (void)vw_print(stdout, "%s: text encoder %lld x %lld layers; %s, %d thread%s; sgemm %.1f GFLOP/s\n", dir,
+    (void)vw_print(stdout, "%s: text encoder %lld x %lld layers; %s, %d thread%s; %s %.1f GFLOP/s\n", dir,
                    (long long)b->n->net.text.tower.t.width, (long long)b->n->net.text.tower.t.layers, kernels,
-                   b->ctx.threads, b->ctx.threads == 1 ? "" : "s", 1e-9 * b->sgemm);
+                   b->ctx.threads, b->ctx.threads == 1 ? "" : "s", vw_bench_sgemm_is(b), 1e-9 * b->sgemm);
   for (int i = 0; i < VARIANTS; i++) {
     if (only && strcmp(only, variants[i].name) != 0) continue;
     if (!b->json) (void)vw_print(stdout, "%s: %s\n", variants[i].name, variants[i].what);

@@ -23,8 +23,8 @@ static bool same_call(const vw_call_view *a, const vw_call_view *b) {
   return same;
 }
 
-/* What the kernel multiplies: the narrowest type among its inputs; fp32 factors of linear ops as TF32 where the context
- * allows it, but for heads (kernels/op.h). */
+/* What the kernel multiplies: the narrowest type among its inputs; fp32 factors of linear ops and of patches as TF32
+ * where the context allows it, but for heads (kernels/op.h). */
 static vw_product precision_of(const vw_context *ctx, const vw_call_view *c) {
   vw_product p = VW_PRODUCT_FP64;
   for (int i = 0; i < c->op->n_in; i++) {
@@ -34,7 +34,8 @@ static vw_product precision_of(const vw_context *ctx, const vw_call_view *c) {
   }
   const bool linear = c->op->id == VW_OP_linear || c->op->id == VW_OP_linear_grad;
   const bool head = linear && ((const vw_linear_attr *)c->attr)->role == VW_HEAD;
-  return p == VW_PRODUCT_FP32 && linear && !head && ctx->tf32 ? VW_PRODUCT_TF32 : p;
+  const bool rounds = (linear && !head) || c->op->id == VW_OP_patch_embed;
+  return p == VW_PRODUCT_FP32 && rounds && ctx->tf32 ? VW_PRODUCT_TF32 : p;
 }
 
 static double bytes_of(const vw_call_view *c) {

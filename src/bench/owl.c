@@ -176,14 +176,14 @@ static vw_status measure_all(owl_bench *o, const char *dir, const char *trials, 
   const vw_clip_network *c = &o->n->clip;
   char kernels[128];
   vw_kernel_set(&b->ctx, kernels);
-  VW_TRY(vw_sgemm_rate(2048, b->ctx.threads, &b->sgemm));
+  VW_TRY(vw_bench_sgemm(b));
   if (!b->json)
     (void)vw_print(stdout,
                    "%s: pictures of %" PRId64 " px, %" PRId64 " patches, text encoder %" PRId64 " x %" PRId64
-                   " layers; %s in %s, %d thread%s; sgemm %.1f GFLOP/s\n",
+                   " layers; %s in %s, %d thread%s; %s %.1f GFLOP/s\n",
                    dir, c->vision.image_size, vw_owlv2_patches(o->n), c->net.text.tower.t.width,
                    c->net.text.tower.t.layers, kernels, vw_precision_name(&b->ctx), b->ctx.threads,
-                   b->ctx.threads == 1 ? "" : "s", 1e-9 * b->sgemm);
+                   b->ctx.threads == 1 ? "" : "s", vw_bench_sgemm_is(b), 1e-9 * b->sgemm);
   for (int i = 0; i < PASSES; i++) {
     if (only && strcmp(only, passes[i].name) != 0) continue;
     if (!b->json) (void)vw_print(stdout, "%s: %s\n", passes[i].name, passes[i].what);

@@ -252,12 +252,12 @@ static vw_status measure_all(sd_bench *s, const char *pictures, const char *only
   VW_TRY(vw_drawing_trained_size(s->n, &side));
   s->side = side / vw_vae_factor(&s->n->vae);
   vw_kernel_set(&b->ctx, kernels);
-  VW_TRY(vw_sgemm_rate(2048, b->ctx.threads, &b->sgemm));
+  VW_TRY(vw_bench_sgemm(b));
   if (b->ctx.backend == VW_CPU) b->rates.product = b->sgemm, b->rates.changed = true;
   if (!b->json)
-    (void)vw_print(stdout, "%s: pictures of %" PRId64 " px; %s in %s, %d thread%s; sgemm %.1f GFLOP/s\n", s->n->net.dir,
+    (void)vw_print(stdout, "%s: pictures of %" PRId64 " px; %s in %s, %d thread%s; %s %.1f GFLOP/s\n", s->n->net.dir,
                    side, kernels, vw_precision_name(&b->ctx), b->ctx.threads, b->ctx.threads == 1 ? "" : "s",
-                   1e-9 * b->sgemm);
+                   vw_bench_sgemm_is(b), 1e-9 * b->sgemm);
   if (b->kernels) VW_TRY(vw_bench_ceilings(b, b->order, &s->ceilings));
   for (int i = 0; i < PASSES; i++) {
     if (only && strcmp(only, passes[i].name) != 0) continue;

@@ -60,7 +60,8 @@ static void print_line(const vw_progress *p, const char *text, bool is_last) {
   const time_t now = time(NULL);
   struct tm tm;
   if (p->is_terminal) {
-    (void)vw_print(p->out, "\r%s\033[K", text); /* K: clears what a longer line left */
+    /* K: clears what a longer line left; of a line that goes on below, \r would not find the begin */
+    (void)vw_print(p->out, VW_TERMINAL_CUTS "\r%s\033[K" VW_TERMINAL_WRAPS, text);
     if (is_last) (void)vw_print(p->out, "\n");
   } else {
     (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));

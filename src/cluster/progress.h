@@ -9,6 +9,10 @@
 
 enum { VW_PROGRESS_TEXT = 160 };
 
+/* On a terminal: a line that is longer than it is wide is cut, from the one to the other. */
+#define VW_TERMINAL_CUTS  "\033[?7l"
+#define VW_TERMINAL_WRAPS "\033[?7h"
+
 typedef struct vw_progress {
   FILE *out; /* NULL: silent */
   bool is_terminal;

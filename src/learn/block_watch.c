@@ -24,7 +24,7 @@ vw_status vw_block_agree(const vw_block_run *r, unsigned *wants) {
 
 vw_status vw_block_fixed_loss(const vw_block_run *r, double *loss, double *gradient, bool *stopped) {
   const vw_block_state *s = r->s;
-  const int64_t n = s->K * s->C, draws = vw_task_watch_draws(r->t->kind);
+  const int64_t n = s->K * s->C, draws = vw_task_watch_draws(r->t->kind, r->learn);
   double *one = malloc((size_t)(n + s->K) * sizeof *one), *row = one + n;
   vw_status st = VW_OK;
   *stopped = false;
@@ -148,7 +148,7 @@ static vw_status share_draws(const vw_block_run *r, int64_t draws, double *loss,
 /* Losses of words that stopped are not seen any more: the row moves on, the word does not. */
 static vw_status look(const vw_block_run *r, unsigned *wants) {
   vw_block_state *s = r->s;
-  const int64_t K = s->K, draws = vw_task_watch_draws(r->t->kind);
+  const int64_t K = s->K, draws = vw_task_watch_draws(r->t->kind, r->learn);
   double *loss = calloc((size_t)(draws * K) + 1, sizeof *loss), *to = s->looked + s->looks_done * K;
   VW_CHECK(loss, VW_ERR_MEMORY, "block: out of memory");
   vw_status st = vw_block_read_words(r);

@@ -42,13 +42,13 @@ static vw_status add_looks(const vw_block_kind *k, vw_block_cost *out) {
   if (!l->watch_every) return VW_OK;
   VW_TRY(count(k, VW_BLOCK_LOOK, &look));
   const int64_t looks = l->steps / l->watch_every + 1;
-  const double draws = (double)(looks * vw_task_watch_draws(k->task));
+  const double draws = (double)(looks * vw_task_watch_draws(k->task, l));
   if (out->step.flops > 0) out->runs += (int64_t)ceil(draws * look.flops / out->step.flops);
   return VW_OK;
 }
 
 static vw_status measure(const vw_block_kind *k, vw_block_cost *out) {
-  *out = (vw_block_cost){.runs = k->in.model->learn.steps + 2 * vw_task_watch_draws(k->task)};
+  *out = (vw_block_cost){.runs = k->in.model->learn.steps + 2 * vw_task_watch_draws(k->task, &k->in.model->learn)};
   VW_TRY(vw_learn_memory_of(k->task, &k->in, k->rows, k->cut, &out->memory));
   VW_TRY(count(k, VW_BLOCK_TRAIN, &out->step));
   return add_looks(k, out);

@@ -64,6 +64,7 @@ typedef struct vw_learn_config {
   int streams;                  /* vw_streams */
   int64_t loss_points;          /* points of the stored training loss */
   int64_t watch_every;          /* steps between looks at the loss on the fixed set; 0: there are none on the way */
+  int64_t watch_draws;          /* of the fixed set; 0: what the task has (vw_task_watch_draws) */
   int64_t watch_pictures;       /* generation: steps between sample pictures of a word; 0: none */
   int64_t patience;             /* looks without progress after which a word stops; 0: it learns all steps */
   double threshold;             /* by how much of itself the loss must have fallen to be progress */

@@ -156,6 +156,8 @@ const vw_key vw_study_keys[] = {
     {"learn.watch.every", VW_KEY_INT, LEARN(watch_every), "0", .max = MOST, .protocol = true, .of_stopping = true,
      .help = "steps between looks at the loss on the fixed set, which are stored; no word depends on them; 0: only "
              "before the first and after the last step"},
+    {"learn.watch.draws", VW_KEY_AUTO, LEARN(watch_draws), "auto", .min = 1, .max = 4096, .protocol = true,
+     .as_ever = "0", .help = "draws of the fixed set; auto: 32, generation 8"},
     {"learn.watch.pictures", VW_KEY_INT, LEARN(watch_pictures), "0", .max = MOST, .scoped = true,
      .help = "generation: steps between sample pictures, one a word; no word depends on them; 0: none"},
     {"learn.early_stop.patience", VW_KEY_INT, LEARN(patience), "0", .max = MOST, .protocol = true, .as_ever = "0",

@@ -309,7 +309,9 @@ static inline vw_status vw_task_keeps(const vw_task_kind *k, const vw_task_input
   return VW_OK;
 }
 
-static inline int64_t vw_task_watch_draws(const vw_task_kind *k) {
+/* Draws of the fixed set. */
+static inline int64_t vw_task_watch_draws(const vw_task_kind *k, const vw_learn_config *learn) {
+  if (learn->watch_draws) return learn->watch_draws;
   return k->watch_draws ? k->watch_draws : VW_WATCH_DRAWS;
 }
 

@@ -32,7 +32,7 @@ cuda=$(sed 's/\./\\./g; s/.*/\/&/' "$root/libexec/cuda-libraries" | tr '\n' '|')
 outside=$(grep -vF "$root/" "$work/loaded" | grep -vE "$allowed" | grep -vE "${cuda}^$" || true)
 [ -z "$outside" ] || fail "loaded from outside the bundle: $outside"
 grep -F "$root/" "$work/loaded" >"$work/own"
-for needed in libmpi.so libhdf5 libopenblas openmpi/plugins/mca_btl_vader.so openmpi/plugins/mca_pmix; do
+for needed in libmpi.so libhdf5 libcairo openmpi/plugins/mca_btl_vader.so openmpi/plugins/mca_pmix; do
   grep -qF "$needed" "$work/own" || fail "$needed was not loaded from the bundle: is LD_DEBUG read at all?"
 done
 echo "ok: smoke study on 2 ranks, $(wc -l <"$work/own") libraries and plugins of the bundle, nothing from outside"

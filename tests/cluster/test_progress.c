@@ -1,6 +1,8 @@
 /* Progress lines and durations, on one rank; the table of sections over several: test_ranks.sh. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cluster/progress.h"
 #include "cluster/sections.h"
@@ -31,6 +33,28 @@ static void test_lines(void **state) {
   assert_string_equal(text, "learn 101/1600 trials (6 %), 1.0/h, 62 d 11 h left");
   vw_progress_format(text, &p, 1600, 1);
   assert_string_equal(text, "learn 1600/1600 trials (100 %), 1500/s");
+}
+
+/* Drawn again in its place, whatever the terminal's width: it does not go on in the line below. */
+static void test_terminal(void **state) {
+  vw_progress p;
+  char text[512];
+  (void)state;
+  const int master = posix_openpt(O_RDWR | O_NOCTTY);
+  assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
+  const int terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+  assert_true(terminal >= 0);
+  FILE *out = fdopen(terminal, "w");
+  assert_non_null(out);
+  vw_progress_start(&p, out, "learn", "trials", 0, 2);
+  assert_true(p.is_terminal);
+  vw_progress_finish(&p, 2);
+  const ssize_t n = read(master, text, sizeof text - 1);
+  assert_true(n > 0);
+  text[n] = 0;
+  const char *cut = strstr(text, VW_TERMINAL_CUTS), *line = strstr(text, "learn 2/2 trials (100 %)");
+  assert_true(cut && line > cut && strstr(line, "\033[K" VW_TERMINAL_WRAPS));
+  (void)fclose(out), (void)close(master);
 }
 
 static void test_plain_output(void **state) {
@@ -82,6 +106,7 @@ static void test_sections(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_durations), cmocka_unit_test(test_lines),
-                                     cmocka_unit_test(test_plain_output), cmocka_unit_test(test_sections)};
+                                     cmocka_unit_test(test_terminal), cmocka_unit_test(test_plain_output),
+                                     cmocka_unit_test(test_sections)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,7 @@ trials:
   null_concepts: 0
 learn:
   steps: 2
+  watch: {draws: 2}
   batch: {positives: 1, negatives: 1}
   templates: ['a photo of a {}']
 plan: {ranks: 3, block: 1}

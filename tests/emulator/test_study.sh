@@ -28,6 +28,7 @@ trials:
   null_concepts: 1
 learn:
   steps: 5
+  watch: {draws: 2}
   batch: {positives: 1, negatives: 2}
   templates: ['a photo of a {}', 'a {}']
 plan: {ranks: 2, block: 2}

@@ -38,6 +38,7 @@ learn:
   steps: $steps
   batch: {positives: 2, negatives: 3}
   templates: ['a photo of a {}', 'a {}']
+  watch: {draws: 2}
 plan: {ranks: 4, block: 4}
 stages: [learn, evaluate]
 END
@@ -51,12 +52,13 @@ contents() {
   tail -c +$((9 + header)) "$1"
 }
 
-# One line a finished file of an output or cache folder: hash of its contents, name without folders.
+# One line a finished file of an output or cache folder: hash of its contents, name without folders; sorted by it, as a
+# file may lie in a folder of its own or in none.
 results() {
   local file
-  (cd "$1" && find . -name '*.safetensors' | sort) | while read -r file; do
+  (cd "$1" && find . -name '*.safetensors') | while read -r file; do
     echo "$(contents "$1/$file" | sha256sum | cut -d ' ' -f 1) $(basename "$file")"
-  done
+  done | LC_ALL=C sort -k 2
 }
 
 # Two folders hold the same results, some at least.

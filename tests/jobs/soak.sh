@@ -26,7 +26,7 @@ models:
   ball: {weights: $source_dir/data/clip-tiny}
   adam: {weights: $source_dir/data/clip-tiny, learn: {optimiser: adamw}}
 trials: {anchors: [dog], deltas: [0.5, free], null_concepts: 0}
-learn: {steps: 3, batch: {positives: 1, negatives: 1}, templates: ['a photo of a {}']}
+learn: {watch: {draws: 2}, steps: 3, batch: {positives: 1, negatives: 1}, templates: ['a photo of a {}']}
 plan: {ranks: 2, block: 1}
 stages: [learn, evaluate, collect]
 END_OF_STUDY
@@ -51,7 +51,7 @@ models:
     trials: {deltas: [1]}
     truncation: {depths: [1], pictures: 1, pictures_carried: 1}
 trials: {anchors: [dog], deltas: [0.5, 1], null_concepts: 0}
-learn: {steps: 2, batch: {positives: 1, negatives: 1}, templates: ['a photo of a {}']}
+learn: {watch: {draws: 2}, steps: 2, batch: {positives: 1, negatives: 1}, templates: ['a photo of a {}']}
 transfer: {pairs: ['sd->clip', 'clip->owl', 'clip->sd', 'owl->sd'], map: ridge, lambda: 1, pictures: 1}
 tsne: {iterations: 5}
 plan: {ranks: 2, block: 1}

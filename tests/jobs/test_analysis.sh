@@ -37,7 +37,7 @@ models:
   clip: {kind: clip, weights: data/clip-tiny, data: [objects]}
   owl: {kind: owlv2, weights: data/owlv2-tiny, data: [scenes], learn: {steps: 4}}
 trials: {anchors: [dog, hammer], deltas: [0.5, 1], null_concepts: 1}
-learn: {steps: 20, batch: {positives: 2, negatives: 2}, templates: ['a photo of a {}']}
+learn: {watch: {draws: 2}, steps: 20, batch: {positives: 2, negatives: 2}, templates: ['a photo of a {}']}
 tsne: {iterations: 20}
 stages: [learn, evaluate, transfer, probe, tsne, collect]
 END

@@ -31,7 +31,7 @@ cat > s.yaml << STUDY
 data: {o: {root: objects, concepts: [fox], pictures: {train: 4, test: 4}}}
 models: {clip: {weights: $source_dir/data/clip-tiny}}
 trials: {anchors: [red], null_concepts: 0}
-learn: {steps: 1, batch: {positives: 2, negatives: 2}}
+learn: {watch: {draws: 2}, steps: 1, batch: {positives: 2, negatives: 2}}
 STUDY
 for command in check "run -o out --quiet"; do
   code=0

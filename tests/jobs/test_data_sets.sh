@@ -34,7 +34,7 @@ data:
 models:
   clip: {weights: $source_dir/data/clip-tiny}
 trials: {anchors: [bread], deltas: [1.0]}
-learn: {steps: 5, batch: {positives: 2, negatives: 2}, templates: ['a photo of a {}']}
+learn: {watch: {draws: 2}, steps: 5, batch: {positives: 2, negatives: 2}, templates: ['a photo of a {}']}
 END
 }
 known="classes: [dog, hammer]"

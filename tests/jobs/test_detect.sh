@@ -27,6 +27,7 @@ trials:
   deltas: [0.5, 1]
 learn:
   steps: 6
+  watch: {draws: 2}
   batch: {positives: 4, negatives: 4}
   templates: ['a photo of a {}', 'a {}']
   ${2:-streams: concept}

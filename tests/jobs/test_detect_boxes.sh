@@ -24,7 +24,7 @@ data:
 models:
   owl: {kind: owlv2, weights: $model}
 trials: {anchors: [dog], deltas: [1.0], null_concepts: 0}
-learn: {steps: 100, templates: ['a photo of a {}', 'a {}']}
+learn: {watch: {draws: 2}, steps: 100, templates: ['a photo of a {}', 'a {}']}
 END
 "$viswords" learn s.yaml -o out --quiet --threads 1 > log 2>&1 || { cat log >&2; fail "learn"; }
 

@@ -67,7 +67,7 @@ plan:
     backend: auto # the default
     memory: auto
 cache: $work/cache
-learn: {batch: {positives: 2, negatives: 3}, templates: ["a photo of a {}", "a {}"], steps: {adam: 4, ball: 4}, loss_points: 100,
+learn: {batch: {positives: 2, negatives: 3}, watch: {draws: 2}, templates: ["a photo of a {}", "a {}"], steps: {adam: 4, ball: 4}, loss_points: 100,
   judge_template: "a photo of a {}"}
 trials: {null_concepts: 1, deltas: [5e-1, free], replicas: 1, anchors: ["dog", hammer], vocabulary: default}
 models:

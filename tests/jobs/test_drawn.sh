@@ -16,7 +16,7 @@ models:
     weights: $source_dir/data/sd-tiny
     judge: {weights: $source_dir/data/judge-tiny, names: [dog, bus, bread, hammer], pictures: 2, steps: 2, guidance: 4}
 trials: {anchors: [dog], deltas: [0.5, 1], null_concepts: 1}
-learn: {steps: 3, batch: {positives: 1}, templates: ['a photo of a {}']}
+learn: {watch: {draws: 2}, steps: 3, batch: {positives: 1}, templates: ['a photo of a {}']}
 plan: {ranks: 2, backend: cpu}
 END_OF_STUDY
 run() { # CODE COMMAND ...

@@ -14,7 +14,7 @@ data:
 models:
   sd: {kind: stable-diffusion, weights: $source_dir/data/sd-tiny, judge: {weights: $source_dir/data/judge-tiny}}
 trials: {anchors: [dog, bus], deltas: [1], null_concepts: 1}
-learn: {steps: 2, batch: {positives: 3}, templates: ['a photo of a {}', 'the {}']}
+learn: {watch: {draws: 2}, steps: 2, batch: {positives: 3}, templates: ['a photo of a {}', 'the {}']}
 plan: {ranks: 2, backend: cpu}
 stages: [learn]
 END_OF_STUDY
@@ -91,7 +91,7 @@ sed 's/anchors: .*/anchors: [dog], deltas: [1, free], null_concepts: 0}/; s/posi
   sed 's/judge-tiny}/judge-tiny, steps: 2}/; s/steps: 2, batch/optimiser: adamw, lr: 1000000, weight_decay: 1000000, &/' |
   sed 's/steps: 2, batch/steps: 6, batch/; s/stages: .*/stages: [learn, collect]/' > "$work/both.yaml"
 sed 's/ranks: 2/ranks: 2, block: 1/' "$work/both.yaml" > "$work/single.yaml"
-sed 's/steps: 6, batch/watch: {every: 1, pictures: 3}, &/' "$work/both.yaml" > "$work/looked.yaml"
+sed 's/{draws: 2}/{every: 1, pictures: 3, draws: 2}/' "$work/both.yaml" > "$work/looked.yaml"
 sed 's/steps: 6, batch/early_stop: {patience: 2}, &/; s/, pictures: 3//' "$work/looked.yaml" > "$work/stopped.yaml"
 for run in single looked stopped; do
   "$viswords" run "$work/$run.yaml" -o "$work/$run" "${options[@]}" --threads 1 > "$work/$run.out" 2> "$work/$run.log" ||

@@ -25,7 +25,7 @@ data:
     pictures: {train: 4, test: 2}
 models: {clip: {weights: $source_dir/data/clip-tiny}}
 trials: {anchors: [$3], deltas: [0.5], null_concepts: 0}
-learn: {steps: 1, batch: {positives: 2, negatives: 2}, templates: ['a {}']}
+learn: {watch: {draws: 2}, steps: 1, batch: {positives: 2, negatives: 2}, templates: ['a {}']}
 stages: [learn, evaluate]
 STUDY
 }

@@ -10,7 +10,7 @@ data:
   objects: {root: $source_dir/data/objects, concepts: [fox, pineapple], classes: [dog, hammer, camel, camera, pineapple], pictures: {train: 4, test: 5}}
 models: {clip: {weights: $source_dir/data/clip-tiny}}
 trials: {anchors: [dog, hammer], deltas: [0.5, free], null_concepts: 1}
-learn: {steps: 20, batch: {positives: 2, negatives: 3}, templates: ['a photo of a {}', 'a {}']}
+learn: {watch: {draws: 2}, steps: 20, batch: {positives: 2, negatives: 3}, templates: ['a photo of a {}', 'a {}']}
 plan: {ranks: 2}
 END
 cp "$work/plain.yaml" "$work/many.yaml"

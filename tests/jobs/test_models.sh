@@ -11,7 +11,7 @@ seed: 7
 data:
   objects: {root: $source_dir/data/objects, concepts: [fox, pineapple], classes: [dog, hammer, camel], pictures: {train: $1, test: 2}}
 $3
-learn: {steps: 4, batch: {positives: 2, negatives: 3}, templates: ['a photo of a {}', 'a {}']}
+learn: {watch: {draws: 2}, steps: 4, batch: {positives: 2, negatives: 3}, templates: ['a photo of a {}', 'a {}']}
 plan: {ranks: 2, block: $2}
 END
 }

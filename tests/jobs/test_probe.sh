@@ -19,7 +19,7 @@ data:
 models:
   clip: {weights: $source_dir/data/clip-tiny}
 trials: {anchors: [$2], deltas: [0.25, 1.0]}
-learn: {steps: 30, batch: {positives: 2, negatives: 2}, templates: ['a photo of a {}']}
+learn: {watch: {draws: 2}, steps: 30, batch: {positives: 2, negatives: 2}, templates: ['a photo of a {}']}
 plan: {ranks: 2, block: 4}
 stages: [$3]
 $4

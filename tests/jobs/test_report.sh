@@ -28,7 +28,7 @@ data:
 models:
   m: {weights: $source_dir/data/clip-tiny}
 trials: {anchors: [dog, bread], deltas: [0.5, 1]}
-learn: {steps: 40, batch: {positives: 2, negatives: 2}, templates: ['a photo of a {}']}
+learn: {watch: {draws: 2}, steps: 40, batch: {positives: 2, negatives: 2}, templates: ['a photo of a {}']}
 plan: {ranks: 4, block: 4}
 stages: [learn, evaluate, collect, report]
 END

@@ -39,6 +39,23 @@ sed -i "s/$(hostname)/elsewhere/" killed/.lock
 touch -d '10 minutes ago' killed/.lock
 VISWORDS_LOCK_LEASE=0.2 "$viswords" status killed --watch > watch.txt && fail "silent: no success"
 has watch.txt 'run: silent .* ago, learn'
+# On a terminal: drawn over itself, and a line longer than it is wide does not go on below.
+python3 - "$viswords" killed << 'END' || fail "on a terminal"
+import os, pty, re, sys
+child, terminal = pty.fork()
+if not child:
+    os.execv(sys.argv[1], ["viswords", "status", sys.argv[2], "--watch", "--every", "0.1"])
+shown = b""
+try:
+    while len(shown) < 100000 and shown.count(b"\x1b[H") < 2:
+        shown += os.read(terminal, 4096) or sys.exit("it ended")
+except OSError:  # its end
+    pass
+os.close(terminal)
+os.waitpid(child, 0)
+frame = re.match(rb"\x1b\[2J\x1b\[H\x1b\[\?7l.*\x1b\[J\x1b\[\?7h", shown, re.S)
+sys.exit(0 if frame else f"{shown!r}")
+END
 rm killed/.lock
 
 # Torn and damaged lines are ranks of which nothing is known; a damaged file is no reason not to say the rest.

@@ -42,7 +42,7 @@ models:
   clip: {kind: clip, weights: $clip, data: [objects]}
   owl: {kind: owlv2, weights: $owl, data: [scenes], trials: {anchors: [dog, hammer]}}
 trials: {anchors: [dog, bread], deltas: [0.5, 1], null_concepts: 1}
-learn: {steps: 5, batch: {positives: 2, negatives: 2}, templates: ['a photo of a {}']}
+learn: {watch: {draws: 2}, steps: 5, batch: {positives: 2, negatives: 2}, templates: ['a photo of a {}']}
 plan: {ranks: 2, block: 4}
 transfer: {${2:-all: false}}
 stages: [learn, evaluate, transfer, collect]

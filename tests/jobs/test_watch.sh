@@ -7,7 +7,7 @@ source "$1/tests/jobs/faults.sh"
 [ "$sanitized" = 0 ] || { echo "skipped: too slow with sanitizers" && exit 77; }
 cd "$work"
 study plain.yaml 24 dog
-sed -i 's/block: 4/block: 4, backend: cpu/; s/^stages: .*/stages: [learn, collect]/' plain.yaml
+sed -i 's/block: 4/block: 4, backend: cpu/; s/^stages: .*/stages: [learn, collect]/; /^  watch:/d' plain.yaml
 sed 's/^  steps: 24/&\n  watch: {every: 12}/' plain.yaml > watched.yaml
 sed 's/^  steps: 24/&\n  watch: {every: 6}\n  early_stop: {patience: 1, threshold: 0.1}/' plain.yaml > stopped.yaml
 sed 's/block: 4/block: 1/' stopped.yaml > alone.yaml

@@ -111,6 +111,7 @@ trials:
   null_concepts: 0
 learn:
   steps: 3
+  watch: {draws: 2}
   batch: {positives: 1, negatives: 2}
   templates: ['a photo of a {}']
 plan: {ranks: 2, ranks_per_block: 2}

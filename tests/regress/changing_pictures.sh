@@ -18,7 +18,7 @@ data:
 models:
   clip: {weights: $source_dir/data/clip-tiny}
 trials: {anchors: [dog, hammer], deltas: [0.25, 1.0], null_concepts: 0}
-learn: {steps: 20, templates: ['a photo of a {}', 'a {}']}
+learn: {watch: {draws: 2}, steps: 20, templates: ['a photo of a {}', 'a {}']}
 END
 must run study.yaml -o honest --cache cache-honest -q -t 1
 mkdir keep && cp objects/train/pineapple/0[0-2].jpg keep/

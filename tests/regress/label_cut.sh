@@ -9,7 +9,7 @@ seed: 2
 data: {o: {root: $source_dir/data/objects, concepts: [fox, pineapple, dog, hammer, camel, camera], classes: [dog, hammer, fox], pictures: {train: 2, test: 1}}}
 models: {clip: {weights: $source_dir/data/clip-tiny}}
 trials: {anchors: [dog], deltas: [1.0], null_concepts: 0, vocabulary: all}
-learn: {steps: 1}
+learn: {watch: {draws: 2}, steps: 1}
 END
 must run study.yaml -o out -t 1 -q
 column() { # NAME: its texts, one a line

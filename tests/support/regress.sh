@@ -116,6 +116,7 @@ trials:
 learn:
   steps: 4
   batch: {positives: 2, negatives: 3}
+  watch: {draws: 2}
 END
 }
 

@@ -74,10 +74,13 @@ echo "{\"rows\": [{\"pass\": \"decode\", \"pictures\": 1, \"pictures_per_s\": 12
   \"bytes\": 1.3e8, \"seconds\": 4e-5, \"gb_per_s\": 3250, \"share_of_ceiling\": 0.76, \"share_of_time\": 0.1}]}]}" > autoencoder-decode.json
 echo '{"rows": [{"points": 10000, "width": 1024, "on_device": true, "seconds": 0.51, "kl": 1.25, "iterations": 1000}]}' > tsne.json
 echo '{"networks": [' > bench.json # cut off
+echo '{"networks": [{"kernels": [{"op": "patch_embed", "in": ["f32[64, 224, 224, 3]"], "out": ["f32[64, 257, 1024]"], "seconds": 2e-4,
+  "tflops": 98.6, "gb_per_s": 530, "bound": "tf32", "share_of_ceiling": 0.29, "share_of_time": 0.004}]}]}' > patches.json
 "$source_dir/tools/gpu-report.sh" "$PWD" > report.md || fail "the report"
 for line in 'Measured on NVIDIA H900, driver 600.1; viswords 1 of a test; torch 3.0 14.0.' '1 steps passed. 9 s in all.' '- left out owl: takes about 25 s' \
   '| word, 32 | 320 samples/s | settled in 21 s | 360 | 160 |  | 2.00 |  |' '| word, 64 | 321 samples/s | NOT settled in 60 s | 360 |  |  |  |  |' \
   '| decode, 1 | 12.3 pictures/s | shortest run | 360 | 2.00, 2.00 GB |  |' '| attention | 1 | 2.00 ms | 75 % | 50 % | 3.00 |' \
+  '| f32[64, 224, 224, 3] | f32[64, 257, 1024] | 200.0 us | 98.6 | 530 | 29 % of tf32 | 0 % |' \
   '| 10,000 x 1,024 | 0.51 s | 1,000 | 1.2500 |' \
   '| group_norm | bf16[1, 512, 512, 128] | 40.0 us | 3,250 GB/s | 76 % | 10 % |'; do
   grep -qxF -- "$line" report.md || fail "no line '$line' in: $(cat report.md)"

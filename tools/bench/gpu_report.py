@@ -159,6 +159,17 @@ def memory_bound(folder):
     return table(["op", "first input", "a call", "moved", "of copy", "of the step"], rows)
 
 
+def patches(folder):
+    """The entry of CLIP's towers, in bf16 and with fp32 rounded to TF32."""
+    rows = []
+    for name in ("bench.json", "patches.json"):
+        for network in (load(folder, name) or {}).get("networks", []):
+            rows += [[k["in"][0], k["out"][0], f"{1e6 * k['seconds']:.1f} us", number(k["tflops"]), number(k["gb_per_s"]),
+                      f"{percent(k['share_of_ceiling'])} of {k['bound']}", percent(k["share_of_time"])]
+                     for k in network.get("kernels", []) if k["op"] == "patch_embed"]
+    return table(["pixels", "result", "a call", "TFLOP/s", "GB/s", "reached", "of the tower"], rows)
+
+
 def summary(folder):
     lines = text(folder, "summary.txt").splitlines()
     bad = [re.sub(r"\s+", " ", x) for x in lines if x.startswith(("FAILED", "skipped", "left out"))]
@@ -175,6 +186,7 @@ def report(folder):
         ("Its other passes", passes(folder)),
         ("By op", ops(folder, "word-ops-word.json", "A word step") + ops(folder, "autoencoder-decode.json", "Decoding")),
         ("CLIP ViT-L/14", clip(folder)),
+        ("Patches of pictures", patches(folder)),
         ("OWL-v2 base", owl(folder)),
         ("Exact t-SNE", maps(folder)),
         ("Passes that a copy bounds", memory_bound(folder)),

@@ -215,7 +215,7 @@ static vw_status draws(vw_task *task, const vw_trial *trial, uint64_t key, const
   vw_others others;
   vw_status st = vw_slot_create(&slot, t, trial->concept, trial->null_concept);
   if (st == VW_OK) st = tell_set(to, t, &slot, key, false, t->learn->steps);
-  if (st == VW_OK) st = tell_set(to, t, &slot, key, true, VW_WATCH_DRAWS);
+  if (st == VW_OK) st = tell_set(to, t, &slot, key, true, vw_task_watch_draws(&vw_classification_kind, t->learn));
   if (st == VW_OK) st = vw_slot_others(&slot, t, trial->concept, &others);
   if (st == VW_OK) st = tell_copy(to, "others_10", others.class_index, others.n);
   if (st == VW_OK) st = tell_copy(to, "random_word", &to->random_word, 1);

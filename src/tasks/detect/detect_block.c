@@ -131,7 +131,7 @@ vw_status vw_detect_draws(vw_task *task, const vw_trial *trial, uint64_t key, co
   vw_detect_slot s = {0};
   vw_status st = vw_detect_slot_create(&s, &t->task.in, trial->concept, trial->null_concept);
   if (st == VW_OK) st = tell_set(to, t->learn, &s, key, false, t->learn->steps);
-  if (st == VW_OK) st = tell_set(to, t->learn, &s, key, true, VW_WATCH_DRAWS);
+  if (st == VW_OK) st = tell_set(to, t->learn, &s, key, true, vw_task_watch_draws(&vw_detection_kind, t->learn));
   if (st == VW_OK) st = tell_list(to, "with", s.scene, s.n_positive);
   if (st == VW_OK) st = tell_list(to, "kept", s.kept, s.n_positive);
   if (st == VW_OK) st = tell_list(to, "without", s.scene + s.n_positive, s.n_negative);

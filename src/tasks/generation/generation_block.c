@@ -144,7 +144,7 @@ vw_status vw_generation_draws(vw_task *task, const vw_trial *trial, uint64_t key
   VW_TRY(vw_generation_pictures(&t->task.in, trial->concept, trial->null_concept, &picture, &of.pictures));
   of.picture = picture;
   vw_status st = tell_set(to, &of, key, false, t->learn->steps);
-  if (st == VW_OK) st = tell_set(to, &of, key, true, vw_task_watch_draws(&vw_generation_kind));
+  if (st == VW_OK) st = tell_set(to, &of, key, true, vw_task_watch_draws(&vw_generation_kind, t->learn));
   if (st == VW_OK) st = to->add(to->user, "random_word", vw_shape(VW_I32, 1), &word);
   if (st == VW_OK) *word = to->random_word;
   free(picture);
