@@ -161,7 +161,8 @@ static vw_status judge_words(vw_judging *j, const vw_carried *c, double *metrics
                          .n = end - first,
                          .words = c->words + first * c->vectors * c->to_width,
                          .anchors = names.anchors + first,
-                         .labels = names.labels + first};
+                         .labels = names.labels + first,
+                         .are_baselines = j->it->block < 0};
     st = vw_judging_words(j, &w, first, metrics);
   }
   names_free(&names);

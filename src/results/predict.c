@@ -227,6 +227,14 @@ static double share_of_pictures(const vw_block_kind *k, int64_t pictures) {
   return k->task->draws_parts && pictures && pictures < all ? (double)pictures / (double)all : 1;
 }
 
+/* An anchor that draws serves all concepts; a name that is no word of its network is not carried. */
+static bool is_judged_carried(const vw_block_kind *k, const vw_transfer_source *t, const vw_transfer_set *set,
+                              const vw_carried_row *row) {
+  const vw_word_table *from = &t->words[set->from];
+  if (row->kind == VW_CARRIED_ANCHOR) return !k->task->draws_parts || set->concept == 0;
+  return row->kind != VW_CARRIED_NAME || !from->mask || vw_carried_name_is_word(from, row->concept);
+}
+
 /* Judging what a set carries, as runs of its target. */
 static vw_status add_set(predictor *p, const vw_transfer_source *t, const vw_transfer_set *set) {
   const vw_block_kind k = kind_of(p, set->to, set->data, 1, whole);
@@ -239,8 +247,10 @@ static vw_status add_set(predictor *p, const vw_transfer_source *t, const vw_tra
   if (!p->s->is_counted && has_file(p->s, id)) return VW_OK;
   VW_GOTO(vw_carried_list(&c, t, set));
   for (int64_t first = 0, end; first < c.n; first = end) {
-    for (end = first + 1; end < c.n && !strcmp(c.rows[end].concept, c.rows[first].concept);) end++;
-    VW_GOTO(judge_words(&k, end - first, &j));
+    int64_t words = 0;
+    for (end = first; end < c.n && !strcmp(c.rows[end].concept, c.rows[first].concept); end++)
+      words += is_judged_carried(&k, t, set, &c.rows[end]);
+    VW_GOTO(judge_words(&k, words, &j));
   }
   VW_GOTO(judging_seconds(p, &k, &j, &seconds));
   seconds *= share_of_pictures(&k, p->config->transfer.pictures);

@@ -158,6 +158,11 @@ cleanup:
   return st;
 }
 
+bool vw_carried_name_is_word(const vw_word_table *from, const char *concept) {
+  int32_t id = 0;
+  return find_word(from->network, concept, &id) && from->mask[id];
+}
+
 /* The word that a row of baselines is; false: the source has none. */
 static vw_status baseline_word(const vw_transfer_source *s, const vw_transfer_set *set, const vw_carried_row *r,
                                bool *is_word, int32_t *id) {
@@ -169,7 +174,7 @@ static vw_status baseline_word(const vw_transfer_source *s, const vw_transfer_se
     return vw_random_word(&in, w, r->concept, id);
   }
   *is_word = find_word(w->network, r->kind == VW_CARRIED_NAME ? r->concept : r->anchor, id);
-  if (r->kind == VW_CARRIED_NAME) *is_word = *is_word && w->mask[*id];
+  if (r->kind == VW_CARRIED_NAME) *is_word = vw_carried_name_is_word(w, r->concept);
   return VW_OK;
 }
 

@@ -47,6 +47,9 @@ typedef struct vw_carried {
   double *words;  /* [n, vectors, to_width] as they are stored; 0 where not carried */
 } vw_carried;
 
+/* Is the concept's name one trained word of the network that words are carried from? Only then it is carried. */
+bool vw_carried_name_is_word(const vw_word_table *from, const char *concept);
+
 /* The rows of a set by names alone: no file is read. The caller frees it, after a failure too. Errors: VW_ERR_MEMORY. */
 vw_status vw_carried_list(vw_carried *c, const vw_transfer_source *s, const vw_transfer_set *set);
 /* Reads the source's words and carries them. Errors: of vw_block_words_read; VW_ERR_MEMORY. */
