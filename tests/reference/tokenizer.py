@@ -35,9 +35,9 @@ def texts():
     return out
 
 
-def cases(folder, name):
+def cases(folder, name, chosen):
     tokenizer = CLIPTokenizerFast.from_pretrained(folder)
-    rows = [{"text": t, "ids": tokenizer(t).input_ids} for t in texts()]
+    rows = [{"text": t, "ids": tokenizer(t).input_ids} for t in chosen]
     with open(HERE / name, "w") as f:
         f.write("[\n" + ",\n".join(json.dumps(r, separators=(",", ":")) for r in rows) + "\n]\n")
     print(name, len(rows))
@@ -47,6 +47,6 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         for file in ("vocab.json", "merges.txt"):
             shutil.copy(HERE / file, folder)
-        cases(folder, "cases.json")
+        cases(folder, "cases.json", texts())
         (pathlib.Path(folder) / "special_tokens_map.json").write_text('{"pad_token": "!"}')
-        cases(folder, "cases_pad.json")
+        cases(folder, "cases_pad.json", TEXTS + [t for t in texts()[len(TEXTS):] if "!" in t])
