@@ -48,7 +48,7 @@ same "$work/one/blocks" "$work/killed/blocks"
 
 # Asked to stop amid the fixed set, before the first step and behind the last one (by the leader alone) and on the way (by
 # all): the whole team leaves. Asked by one rank as all gather: nobody does. The same command goes on.
-sed 's/templates:/watch: {every: 2}\n  &/; s/stages:.*/stages: [learn, collect]/' "$work/study.yaml" > "$work/watched.yaml"
+sed 's/watch: {draws: 2}/watch: {every: 2}/; s/stages:.*/stages: [learn, collect]/' "$work/study.yaml" > "$work/watched.yaml"
 study=$work/watched.yaml
 run 0 1 "$work/watched"
 run 75 2 "$work/looked" looking:any:1=term 0
