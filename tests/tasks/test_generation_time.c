@@ -22,7 +22,7 @@ static int64_t files_below(const char *folder) {
   int64_t n = 0;
   DIR *d = opendir(folder);
   assert_non_null(d);
-  for (const struct dirent *e; (e = readdir(d));) n += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+  for (const struct dirent *e; (e = readdir(d));) n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
   closedir(d);
   return n;
 }
