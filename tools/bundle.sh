@@ -98,11 +98,12 @@ while read -r library path; do
 done <"$stage/loaded"
 chmod -R u+w "$stage"
 
-# HDF5's driver for S3 brings curl and OpenSSL, which bring twenty libraries more. viswords opens files: libraries of these
-# names stand in whose functions, the few that HDF5 wants, say so and end the program.
+# HDF5's driver for S3 brings curl and OpenSSL, which bring twenty libraries more. viswords opens files: libraries stand in
+# whose functions, the few that HDF5 wants, say so and end the program. They have names of their own, written over those in
+# HDF5's: ssh and others that a run starts look for the real ones.
 needed() { readelf -d "$@" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u; }
 stand_in() {
-  local library=$1 wanted version
+  local library=$1 name=${1/.so./.vw.} wanted version
   wanted=$(nm -D --undefined-only "$stage"/lib/libhdf5*.so.* | sed -n "s/^ *U \([A-Za-z0-9_]*\)@\($2[A-Za-z0-9_.]*\)$/\1 \2/p" | sort -u)
   [ -n "$wanted" ] || return 0
   {
@@ -114,8 +115,10 @@ stand_in() {
   for version in $(sed 's/.* //' <<<"$wanted" | sort -u); do
     echo "$version { $(sed -n "s/ $version\$/;/p" <<<"$wanted" | tr '\n' ' ')};"
   done >"$stage/stand-in.map"
-  "${CC:-cc}" -shared -fPIC -O1 -Wl,-soname,"$library" -Wl,--version-script,"$stage/stand-in.map" -o "$stage/lib/$library" "$stage/stand-in.c"
+  "${CC:-cc}" -shared -fPIC -O1 -Wl,-soname,"$name" -Wl,--version-script,"$stage/stand-in.map" -o "$stage/lib/$name" "$stage/stand-in.c"
   rm "$stage"/stand-in.*
+  LC_ALL=C sed -i "s/\x00${library//./\\.}\x00/\x00$name\x00/" "$stage"/lib/libhdf5*.so.*
+  [[ $(needed "$stage"/lib/libhdf5*.so.*) == *"$name"* ]] || fail "$library could not be replaced in HDF5's library"
 }
 [ ! -e "$stage/lib/libcurl.so.4" ] || stand_in libcurl.so.4 CURL
 [ ! -e "$stage/lib/libcrypto.so.3" ] || stand_in libcrypto.so.3 OPENSSL
